@@ -10,6 +10,7 @@
 
 mod appending;
 mod clocks;
+pub(crate) mod ending;
 mod idempotency;
 mod reading;
 pub(crate) mod records;
@@ -29,6 +30,10 @@ use crate::{
 
 pub use appending::*;
 pub use clocks::*;
+pub use ending::{
+    an_end_is_the_last_event_of_its_topic, an_end_outlives_retention,
+    an_ended_topic_goes_on_once_it_is_reopened, what_comes_behind_an_end_is_refused_by_itself,
+};
 pub use idempotency::*;
 pub use reading::*;
 pub use records::{
@@ -88,6 +93,10 @@ pub const CLAUSES: &[Clause] = &[
     a_removed_event_still_has_its_key,
     a_clock_that_is_set_makes_nothing_older,
     ages_count_on_after_the_clock_was_set,
+    an_end_is_the_last_event_of_its_topic,
+    what_comes_behind_an_end_is_refused_by_itself,
+    an_ended_topic_goes_on_once_it_is_reopened,
+    an_end_outlives_retention,
     records_are_read_by_prefix_in_order,
     a_record_is_replaced_and_deleted,
     records_are_no_events,

@@ -44,10 +44,12 @@ use std::sync::Arc;
 
 use bellwire_model::{Epoch, FilterSet, Offset};
 
+use crate::ends::Ends;
 use crate::writer::Writer;
 use crate::{
-    Append, Bounds, ClockReading, ClockStep, Error, Journal, Observer, Page, ReadLimit, Record,
-    RecordChange, RecordReply, Reply, RetentionRule, StateHorizons, StatePage, TopicFigures,
+    Append, Bounds, ClockReading, ClockStep, Ended, Error, Journal, Observer, Page, ReadLimit,
+    Record, RecordChange, RecordReply, Reply, RetentionRule, StateHorizons, StatePage,
+    TopicFigures,
 };
 #[cfg(test)]
 use bounds::StoreBounds;
@@ -106,6 +108,7 @@ pub struct DiskJournal {
     readers: Readers,
     writer: Writer,
     index: SharedIndex,
+    ends: Arc<Ends>,
     epoch: Epoch,
     path: PathBuf,
     _place: SharedPlace,
@@ -120,10 +123,12 @@ impl DiskJournal {
         let (store, epoch) = DiskStore::open(&file, options)?;
         let index = Arc::clone(store.index());
         let place = Arc::clone(store.place());
+        let ends = Arc::clone(index.read().topics.ends());
         Ok(Self {
             readers: Readers::new(file.clone(), Arc::clone(&index)),
             writer: Writer::spawn(store, observer),
             index,
+            ends,
             epoch,
             path: file,
             _place: place,
@@ -163,6 +168,10 @@ impl Journal for DiskJournal {
 
     fn state_horizons(&self) -> Result<StateHorizons, Error> {
         self.readers.with(state::horizons).map_err(|error| Error::sqlite(&self.path, error))
+    }
+
+    fn ended(&self, topic: &str) -> Option<Ended> {
+        self.ends.of(topic)
     }
 
     fn list_topics(&self, prefix: &str, after: &str, limit: usize) -> Vec<TopicFigures> {

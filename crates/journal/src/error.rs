@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bellwire_model::limits::{
-    APPENDS_QUEUED_MAX, RECORD_BYTES_MAX, RECORDS_BYTES_MAX, RECORDS_MAX, TOPICS_MAX,
+    APPENDS_QUEUED_MAX, ENDED_TOPICS_BYTES_MAX, RECORD_BYTES_MAX, RECORDS_BYTES_MAX, RECORDS_MAX,
+    TOPICS_MAX,
 };
 use bellwire_model::{Coded, Offset};
 use thiserror::Error;
@@ -49,6 +50,12 @@ pub enum Error {
     /// A key is not as it was to be: nothing of the batch was appended.
     #[error("a key of a state topic is not as it was to be")]
     Condition(Unmet),
+    /// The batch would have more topics remembered that have ended than there is room for.
+    #[error(
+        "{ENDED_TOPICS_BYTES_MAX} bytes of topics have ended and are remembered: reopen those whose \
+         end need not be remembered any more"
+    )]
+    TooManyEndedTopics,
     /// There would be more records than [`RECORDS_MAX`], or more bytes of them.
     #[error(
         "the journal keeps at most {RECORDS_MAX} records of {RECORD_BYTES_MAX} bytes each, and \
@@ -241,6 +248,7 @@ impl Coded for Error {
             Self::Closed => "draining",
             Self::TooManyTopics => "topics_exhausted",
             Self::Condition(_) => "condition_failed",
+            Self::TooManyEndedTopics => "ended_topics_exhausted",
             Self::TooManyRecords => "records_exhausted",
             Self::Full { .. } => "journal_full",
             _ => "journal_unavailable",
@@ -249,7 +257,10 @@ impl Coded for Error {
 
     fn retry_after_s(&self) -> Option<u32> {
         match self {
-            Self::TooManyTopics | Self::TooManyRecords | Self::Condition(_) => None,
+            Self::TooManyTopics
+            | Self::TooManyEndedTopics
+            | Self::TooManyRecords
+            | Self::Condition(_) => None,
             Self::Busy | Self::Closed => Some(1),
             Self::Full { .. } => Some(30),
             _ => Some(5),

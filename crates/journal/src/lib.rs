@@ -29,11 +29,16 @@
 //! - a change of a state topic is an event of the same order, batch and commit: the newest of each key
 //!   is kept whatever retention says, and that a key is gone is remembered within bounds; `state`
 //!   returns both, and `state_horizons` tells what was forgotten;
+//! - an event that says that its topic ends is the last one of it: what comes behind it, in the same
+//!   batch or ever, is refused by itself and says where the topic has ended, until an event says that
+//!   it is reopened. To end it twice adds nothing, and neither does to reopen what has not ended. It
+//!   has ended also when retention has removed all that was in it;
 //! - changes of records are made whole or not at all, and once they are acknowledged they survive
 //!   whatever the machine survives.
 
 pub mod contract;
 mod disk;
+mod ends;
 mod error;
 mod health;
 mod lane;
@@ -54,6 +59,7 @@ use bellwire_model::limits::{PAGE_BYTES_MAX, PAGE_EVENTS_MAX};
 use bellwire_model::{Condition, Entry, Epoch, Event, Filter, FilterSet, Keep, Offset, Topic};
 
 pub use disk::{DiskJournal, DiskOptions, Durability, Lock, RepairSource, Repaired, repair};
+pub use ends::Ended;
 pub use error::{Cause, Error, Found, Unmet, in_the_way};
 pub use memory::MemoryJournal;
 pub use records::{Record, RecordChange, RecordReply};
@@ -95,8 +101,28 @@ pub struct Appended {
     pub offset: Offset,
     /// Whether an earlier append with the same idempotency key put it there, or there was nothing to
     /// be done: a key is deleted that is not there. Then it is where the key went, if that is
-    /// remembered, and the tail if not.
+    /// remembered, and the tail if not. Of an event that says what
+    /// becomes of its topic: whether that was so before.
     pub duplicate: bool,
+    /// Whether nothing was added, since the topic has ended there.
+    pub has_ended: bool,
+}
+
+impl Appended {
+    /// It was added.
+    pub(crate) fn new(offset: Offset) -> Self {
+        Self { offset, duplicate: false, has_ended: false }
+    }
+
+    /// It was there before.
+    pub(crate) fn again(offset: Offset) -> Self {
+        Self { duplicate: true, ..Self::new(offset) }
+    }
+
+    /// Its topic has ended.
+    pub(crate) fn refused(end: Offset) -> Self {
+        Self { has_ended: true, ..Self::new(end) }
+    }
 }
 
 /// Called once, on the journal's writer, when a batch is durable or has failed. Must not block.
@@ -184,6 +210,8 @@ pub struct TopicFigures {
     pub bytes: u64,
     /// Offset of the newest event, kept or not.
     pub last: Offset,
+    /// Whether the topic has ended.
+    pub has_ended: bool,
 }
 
 /// How long events are kept. The first rule whose `pattern` matches a topic holds for it; bytes
@@ -224,6 +252,10 @@ pub trait Journal: Send + Sync + fmt::Debug {
 
     /// Up to where deletions are forgotten. Blocks on the disk.
     fn state_horizons(&self) -> Result<StateHorizons, Error>;
+
+    /// Where the topic of this name has ended, if it has. Waits for nobody, and looks nobody up where
+    /// no topic has.
+    fn ended(&self, topic: &str) -> Option<Ended>;
 
     /// Figures of stream topics that have or had events, sorted by name: up to `limit` of those whose
     /// names begin with `prefix` and come after `after`. Its work grows with `limit` alone.

@@ -10,11 +10,14 @@ use std::ops::Bound::{Excluded, Unbounded};
 use std::sync::{Arc, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use bellwire_model::limits::{
-    IDEMPOTENCY_AGE, IDEMPOTENCY_KEYS_MAX, MEMORY_JOURNAL_BYTES_MAX, MEMORY_JOURNAL_EVENTS_MAX,
-    RETENTION_STEP_LOOKS_MAX, TOPICS_MAX,
+    ENDED_TOPICS_BYTES_MAX, IDEMPOTENCY_AGE, IDEMPOTENCY_KEYS_MAX, MEMORY_JOURNAL_BYTES_MAX,
+    MEMORY_JOURNAL_EVENTS_MAX, RETENTION_STEP_LOOKS_MAX, TOPICS_MAX,
 };
-use bellwire_model::{Entry, Epoch, Event, FilterSet, Keep, NameMap, Offset, Timestamp, Topic};
+use bellwire_model::{
+    Closure, Entry, Epoch, Event, FilterSet, Keep, NameMap, Offset, Timestamp, Topic,
+};
 
+use crate::ends::{self, Ends};
 use crate::newest::{Gone, Newest, StagedChanges};
 use crate::records::{RecordChanges, RecordMap};
 use crate::retention::Retention;
@@ -22,8 +25,8 @@ use crate::steps::{Now, Steps};
 use crate::topics::{self, Removed, TopicId, TopicState, Topics};
 use crate::writer::{Committed, Store, Writer};
 use crate::{
-    Append, Appended, Bounds, ClockReading, ClockStep, Error, Journal, Observer, Page, ReadLimit,
-    Record, RecordChange, RecordReply, Reply, RetentionRule, StateHorizons, StatePage,
+    Append, Appended, Bounds, ClockReading, ClockStep, Ended, Error, Journal, Observer, Page,
+    ReadLimit, Record, RecordChange, RecordReply, Reply, RetentionRule, StateHorizons, StatePage,
     TopicFigures,
 };
 
@@ -32,6 +35,7 @@ use crate::{
 pub struct MemoryJournal {
     epoch: Epoch,
     state: Arc<Shared>,
+    ends: Arc<Ends>,
     writer: Writer,
 }
 
@@ -47,10 +51,14 @@ impl MemoryJournal {
         retention: Vec<RetentionRule>,
         observer: Box<dyn Observer>,
     ) -> Self {
-        let state = State { epoch, topics_max, ..State::new(retention) };
+        Self::of(State { epoch, topics_max, ..State::new(retention) }, epoch, observer)
+    }
+
+    fn of(state: State, epoch: Epoch, observer: Box<dyn Observer>) -> Self {
+        let ends = Arc::clone(state.topics.ends());
         let state = Arc::new(Shared(RwLock::new(state)));
         let writer = Writer::spawn(MemoryStore { state: state.clone() }, observer);
-        Self { epoch, state, writer }
+        Self { epoch, state, ends, writer }
     }
 }
 
@@ -82,6 +90,10 @@ impl Journal for MemoryJournal {
 
     fn state_horizons(&self) -> Result<StateHorizons, Error> {
         Ok(self.state.read().newest.horizons())
+    }
+
+    fn ended(&self, topic: &str) -> Option<Ended> {
+        self.ends.of(topic)
     }
 
     fn list_topics(&self, prefix: &str, after: &str, limit: usize) -> Vec<TopicFigures> {
@@ -146,6 +158,8 @@ struct State {
     topics: Topics,
     /// Topics that clients may begin.
     topics_max: usize,
+    /// Bytes of topics that have ended.
+    ended_bytes_max: usize,
     retention: Retention,
     events: BTreeMap<Offset, Stored>,
     bytes: u64,
@@ -164,6 +178,7 @@ impl State {
             epoch: Epoch::new(0),
             topics: Topics::default(),
             topics_max: TOPICS_MAX,
+            ended_bytes_max: ENDED_TOPICS_BYTES_MAX,
             retention: Retention::new(rules),
             events: BTreeMap::new(),
             bytes: 0,
@@ -186,6 +201,9 @@ impl State {
         if !topics::has_room(&batch, topics_with, self.topics_max) {
             return Err(Error::TooManyTopics);
         }
+        if !ends::has_room(&batch, (self.topics.ended_bytes(), self.ended_bytes_max)) {
+            return Err(Error::TooManyEndedTopics);
+        }
         let is_made = |append: &Append| {
             let key = append.idempotency_key.as_ref();
             Ok(key.is_some_and(|key| self.keys.find(&append.event.topic, key).is_some()))
@@ -199,20 +217,27 @@ impl State {
             if let Some(key) = &idempotency_key
                 && let Some(offset) = self.keys.find(&event.topic, key)
             {
-                return Appended { offset, duplicate: true };
+                return Appended::again(offset);
+            }
+            let closure = event.closure();
+            if keep == Keep::Every
+                && (closure.is_some() || self.topics.ended_bytes() > 0)
+                && let Some(appended) = ends::answer(closure, self.topics.of(&event.topic))
+            {
+                return appended;
             }
             let offset = match keep {
                 Keep::Every => self.push(event.clone()),
                 Keep::Newest => match self.change(event.clone()) {
                     Ok(offset) => offset,
-                    Err(Gone(offset)) => return Appended { offset, duplicate: true },
+                    Err(Gone(offset)) => return Appended::again(offset),
                 },
             };
             if let Some(key) = idempotency_key {
                 self.keys.remember((event.topic.clone(), key), offset, event.time);
             }
             entries.push(Entry { offset, event, keep });
-            Appended { offset, duplicate: false }
+            Appended::new(offset)
         };
         Ok(batch.into_iter().map(append_one).collect())
     }
@@ -263,6 +288,11 @@ impl State {
         let bytes = event.size_bytes() as u64;
         let rule = self.topics.add(topic, 1, bytes, offset);
         self.retention.add(rule, 1, bytes);
+        match event.closure() {
+            Some(Closure::End) => self.topics.set_ended(topic, offset),
+            Some(Closure::Reopened) => self.topics.set_ended(topic, Offset::ZERO),
+            None => {}
+        }
         self.events.insert(offset, Stored { topic, event });
         self.bytes += bytes;
         self.tail = offset;
@@ -420,7 +450,8 @@ mod tests {
     use std::sync::mpsc::{Receiver, sync_channel};
 
     use bellwire_model::limits::{
-        APPENDS_QUEUED_BYTES_MAX, BYTES_PER_COMMIT_MAX, RECORD_BYTES_MAX, TOPICS_RESERVED,
+        APPENDS_QUEUED_BYTES_MAX, BYTES_PER_COMMIT_MAX, ENDED_TOPIC_BYTES, RECORD_BYTES_MAX,
+        TOPICS_RESERVED,
     };
     use bytes::Bytes;
 
@@ -432,6 +463,16 @@ mod tests {
         contract::run_all(&mut |retention, observer| {
             Box::new(MemoryJournal::new(Epoch::new(1), retention, observer))
         });
+    }
+
+    #[test]
+    fn ended_topics_have_room_for_so_many_bytes() {
+        let state =
+            State { ended_bytes_max: 3 * (ENDED_TOPIC_BYTES + 5), ..State::new(Vec::new()) };
+        let seen = contract::Seen::default();
+        let journal = MemoryJournal::of(state, Epoch::new(1), Box::new(seen.clone()));
+        let rig = contract::Rig { journal: Arc::new(journal), seen };
+        contract::ending::ended_topics_are_bounded(&rig, 3);
     }
 
     /// Holds the writer until the test lets go.

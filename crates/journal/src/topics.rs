@@ -2,11 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::ops::Bound;
+use std::sync::Arc;
 
 use bellwire_model::limits::TOPICS_RESERVED;
 use bellwire_model::{FilterSet, Keep, NameMap, Offset, Topic};
 use rustc_hash::FxHashMap;
 
+use crate::ends::{self, Ended, Ends, Standing};
 use crate::retention::RuleIndex;
 pub(crate) use crate::topic_id::TopicId;
 use crate::trims::{Search, Trims};
@@ -27,12 +29,31 @@ pub(crate) struct TopicState {
     pub(crate) last: Offset,
     /// The newest event that was removed.
     pub(crate) trimmed: Offset,
+    /// The event that says that it has ended; [`Offset::ZERO`] where it has not.
+    pub(crate) ended: Offset,
 }
 
 impl TopicState {
     /// A topic without events.
     pub(crate) fn new(topic: Topic, rule: Option<RuleIndex>) -> Self {
-        Self { topic, rule, events: 0, bytes: 0, last: Offset::ZERO, trimmed: Offset::ZERO }
+        let (last, trimmed, ended) = (Offset::ZERO, Offset::ZERO, Offset::ZERO);
+        Self { topic, rule, events: 0, bytes: 0, last, trimmed, ended }
+    }
+
+    /// Whether it has ended.
+    fn has_ended(&self) -> bool {
+        self.ended > Offset::ZERO
+    }
+
+    /// Where it has ended, as others see it.
+    fn end(&self) -> Option<Ended> {
+        let Self { ended, trimmed, .. } = *self;
+        self.has_ended().then_some(Ended { at: ended, is_kept: trimmed < ended })
+    }
+
+    /// Whether it may be forgotten.
+    fn is_spent(&self) -> bool {
+        self.events == 0 && self.trimmed > Offset::ZERO && !self.has_ended()
     }
 }
 
@@ -92,7 +113,11 @@ pub(crate) struct Topics {
     states: FxHashMap<TopicId, TopicState>,
     /// What was removed of each.
     trims: Trims,
-    /// Topics without events, by the newest one that was removed.
+    /// Where topics have ended.
+    ends: Arc<Ends>,
+    /// What those take.
+    ended_bytes: usize,
+    /// Topics without events that have not ended, by the newest one that was removed.
     emptied: BTreeMap<Offset, TopicId>,
     /// Above every id in use.
     next: u32,
@@ -119,6 +144,13 @@ impl Topics {
         self.ids.get(topic).copied()
     }
 
+    /// Where the topic of this name stands.
+    pub(crate) fn of(&self, topic: &Topic) -> Standing {
+        self.id(topic).and_then(|id| self.get(id)).map_or_else(Standing::default, |state| {
+            Standing { last: state.last, ended: state.ended }
+        })
+    }
+
     /// How many events of `batch` are of streams that are not known yet.
     pub(crate) fn count_unknown(&self, batch: &[Append]) -> usize {
         let is_unknown = |append: &&Append| self.id(&append.event.topic).is_none();
@@ -137,9 +169,42 @@ impl Topics {
         self.names.insert(state.topic.clone(), id);
         if state.trimmed > Offset::ZERO {
             self.trims.note(id, (Offset::ZERO, state.trimmed));
+        }
+        if state.is_spent() {
             self.emptied.insert(state.trimmed, id);
         }
+        if let Some(end) = state.end() {
+            self.ended_bytes += ends::bytes_of(&state.topic);
+            self.ends.set(&state.topic, Some(end));
+        }
         self.states.insert(id, state);
+    }
+
+    /// A topic has ended at an offset, or goes on: [`Offset::ZERO`].
+    pub(crate) fn set_ended(&mut self, id: TopicId, ended: Offset) {
+        let state = self.states.get_mut(&id).expect(KNOWN);
+        let bytes = ends::bytes_of(&state.topic);
+        let before = if state.has_ended() { bytes } else { 0 };
+        let was_spent = state.is_spent();
+        state.ended = ended;
+        let after = if state.has_ended() { bytes } else { 0 };
+        self.ended_bytes = self.ended_bytes - before + after;
+        self.ends.set(&state.topic, state.end());
+        match (was_spent, state.is_spent()) {
+            (true, false) => drop(self.emptied.remove(&state.trimmed)),
+            (false, true) => drop(self.emptied.insert(state.trimmed, id)),
+            _ => {}
+        }
+    }
+
+    /// Where topics have ended, for who has no lock.
+    pub(crate) fn ends(&self) -> &Arc<Ends> {
+        &self.ends
+    }
+
+    /// What the topics take that have ended.
+    pub(crate) fn ended_bytes(&self) -> usize {
+        self.ended_bytes
     }
 
     /// Counts `events` of `bytes` in, the newest at `last`. Returns the rule that holds for them.
@@ -151,7 +216,7 @@ impl Topics {
         last: Offset,
     ) -> Option<RuleIndex> {
         let state = self.states.get_mut(&id).expect(KNOWN);
-        if state.events == 0 && events > 0 && state.trimmed > Offset::ZERO {
+        if events > 0 && state.is_spent() {
             self.emptied.remove(&state.trimmed);
         }
         state.events += events;
@@ -170,8 +235,11 @@ impl Topics {
         if removed.newest > before {
             state.trimmed = removed.newest;
             self.trims.note(id, (before, removed.newest));
+            if before < state.ended && state.ended <= state.trimmed {
+                self.ends.set(&state.topic, state.end());
+            }
         }
-        if state.events == 0 && state.trimmed > Offset::ZERO {
+        if state.is_spent() {
             self.emptied.insert(state.trimmed, id);
         }
     }
@@ -215,8 +283,10 @@ impl Topics {
             .take_while(|(topic, _)| topic.as_str().starts_with(prefix))
             .take(limit)
             .map(|(topic, id)| {
-                let TopicState { events, bytes, last, .. } = self.states[id];
-                TopicFigures { topic: topic.clone(), events, bytes, last }
+                let state = &self.states[id];
+                let TopicState { events, bytes, last, .. } = *state;
+                let has_ended = state.has_ended();
+                TopicFigures { topic: topic.clone(), events, bytes, last, has_ended }
             })
             .collect()
     }

@@ -289,10 +289,16 @@ impl<S: Store> Turns<S> {
 
     /// Something was written, or was not. What was refused for what it is tells nothing.
     fn note(&self, error: Option<&Error>) {
-        if !matches!(
+        let is_refusal = matches!(
             error,
-            Some(Error::TooManyTopics | Error::TooManyRecords | Error::Condition(_))
-        ) {
+            Some(
+                Error::TooManyTopics
+                    | Error::TooManyEndedTopics
+                    | Error::TooManyRecords
+                    | Error::Condition(_)
+            )
+        );
+        if !is_refusal {
             self.health.note(error.cloned().map_or(Ok(()), Err));
         }
     }

@@ -23,6 +23,15 @@ pub struct Event {
 }
 
 impl Event {
+    /// What this says of its topic as a whole, if it says that and nothing else.
+    pub fn closure(&self) -> Option<Closure> {
+        if self.body.is_some() || self.key.is_some() {
+            return None;
+        }
+        let event_type = self.event_type.as_deref()?;
+        [Closure::End, Closure::Reopened].into_iter().find(|it| it.as_str() == event_type)
+    }
+
     /// Bytes that this event is charged with against limits in bytes.
     pub fn size_bytes(&self) -> usize {
         let text = |text: &Option<Box<str>>| text.as_ref().map_or(0, |text| text.len());
@@ -30,6 +39,31 @@ impl Event {
             + text(&self.key)
             + text(&self.event_type)
             + self.body.as_ref().map_or(0, |body| body.bytes().len())
+    }
+}
+
+/// What becomes of a topic as a whole: said by an event that has neither key nor body, in the order
+/// of the topic's others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Closure {
+    /// It has ended: nothing more is published to it.
+    End,
+    /// It goes on after all.
+    Reopened,
+}
+
+impl Closure {
+    /// The type of its event.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::End => "end",
+            Self::Reopened => "reopened",
+        }
+    }
+
+    /// The event that says so.
+    pub fn event(self, topic: Topic, time: Timestamp) -> Event {
+        Event { topic, key: None, event_type: Some(self.as_str().into()), time, body: None }
     }
 }
 

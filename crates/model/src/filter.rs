@@ -27,6 +27,11 @@ impl Filter {
         !self.0.contains('*')
     }
 
+    /// The one topic that it is the name of.
+    pub fn topic(&self) -> Option<Topic> {
+        self.is_exact().then(|| Topic::of_filter(Arc::clone(&self.0)))
+    }
+
     /// Whether events of `topic` pass.
     pub fn matches(&self, topic: &Topic) -> bool {
         passes(&self.0, topic.as_str())

@@ -43,7 +43,7 @@ pub use alert::{
 pub use coded::{Coded, with_causes};
 pub use date::{Date, Rfc3339};
 pub use effective::{EffectiveFilter, MaxRate, MaxRateError, PacedFilter};
-pub use event::{Body, BodyError, Entry, Event, Keep};
+pub use event::{Body, BodyError, Closure, Entry, Event, Keep};
 pub use filter::{Filter, FilterError, FilterSet};
 pub use identity_hash::{Fnv1a, IdentityHash};
 pub use key_version::{Condition, KeyVersion, KeyVersionError, WriteTerms};

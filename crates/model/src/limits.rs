@@ -526,6 +526,11 @@ pub const APPENDS_QUEUED_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// Topics beyond [`TOPICS_MAX`] that only the server itself may begin: one for each rule, and more
 /// for severities and dead letters.
 pub const TOPICS_RESERVED: usize = RULES_MAX + 10_000;
+/// Bytes that topics which have ended take, as they are remembered with or without events: so many of
+/// them that nobody else's are kept from beginning.
+pub const ENDED_TOPICS_BYTES_MAX: usize = 128 * 1024 * 1024;
+/// What one of these takes beside its name: its places in the tables of topics.
+pub const ENDED_TOPIC_BYTES: usize = 320;
 /// Events in one commit: enough to make the sync cheap, few enough to keep its latency flat.
 pub const EVENTS_PER_COMMIT_MAX: usize = 16_384;
 /// Durable records: room for what webhooks were told, silences, posted alerts and acknowledgements,

@@ -17,6 +17,11 @@ use crate::limits::{TOPIC_BYTES_MAX, TOPIC_SEGMENTS_MAX};
 pub struct Topic(Arc<str>);
 
 impl Topic {
+    /// A filter without wildcards is a topic.
+    pub(crate) fn of_filter(text: Arc<str>) -> Self {
+        Self(text)
+    }
+
     /// The topic as text.
     pub fn as_str(&self) -> &str {
         &self.0

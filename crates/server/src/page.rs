@@ -5,6 +5,8 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use bellwire_authn::Cookies;
+use bellwire_journal::Journal;
+use bellwire_shards::{StreamRequest, is_at_end};
 use bellwire_wire::problem::{Code, Problem};
 use http::uri::Authority;
 use http::{Extensions, HeaderMap, HeaderName, HeaderValue, Method, Uri, header};
@@ -26,6 +28,8 @@ pub(crate) struct Callers {
     pub(crate) named_in: Option<HeaderName>,
     /// Whether all connections are encrypted here.
     pub(crate) speaks_tls: bool,
+    /// It knows which topics have ended.
+    pub(crate) journal: Option<Arc<dyn Journal>>,
 }
 
 /// How a request has come from its client, as far as anybody knows.
@@ -39,6 +43,13 @@ pub(crate) enum Arrived {
 }
 
 impl Callers {
+    /// Whether all that a stream is to follow has ended, and its client knows it.
+    pub(crate) fn has_nothing_for(&self, stream: &StreamRequest) -> bool {
+        self.journal
+            .as_ref()
+            .is_some_and(|journal| is_at_end(&**journal, stream.follows.filters(), stream.start))
+    }
+
     /// How a request has come of which this is the other end of the connection, and these are all
     /// headers in which proxies say it.
     pub(crate) fn arrived(&self, source: IpAddr, said: &[&[u8]]) -> Arrived {

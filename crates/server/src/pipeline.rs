@@ -184,7 +184,7 @@ impl Server {
             subscriptions,
             rates,
             figures: Arc::clone(&figures),
-            callers: callers(&config, hosts),
+            callers: callers(&config, hosts, Arc::clone(&kept.1)),
             webhooks: config.webhooks.clone(),
         };
         let (door, for_sensors) = doors(app, tls, config.stall_timeout);
@@ -262,12 +262,12 @@ fn access(config: &Config, figures: &Arc<Figures>) -> Result<Arc<Access>, Access
 }
 
 /// Who may ask, as far as a head tells.
-fn callers(config: &Config, hosts: Arc<KnownHosts>) -> Callers {
+fn callers(config: &Config, hosts: Arc<KnownHosts>, journal: Arc<dyn Journal>) -> Callers {
     let proxies = Arc::new(Proxies::new(config));
     let proxy = config.access.as_ref().and_then(|access| access.proxy.as_ref());
     let named_in = proxy.map(|proxy| proxy.subject_header.clone());
     let (origins, speaks_tls) = (config.allowed_origins.clone(), config.tls_certificate.is_some());
-    Callers { origins, hosts, proxies, named_in, speaks_tls }
+    Callers { origins, hosts, proxies, named_in, speaks_tls, journal: Some(journal) }
 }
 
 /// Reads certificate and key, where they are configured.

@@ -20,7 +20,7 @@ use bellwire_shards::{
 };
 use bellwire_sources::{Kind, Outcome, Sender};
 use bellwire_wire::problem::{Code, Problem};
-use bellwire_wire::publish::Publish;
+use bellwire_wire::publish::Post;
 use tokio::runtime::Handle;
 
 use crate::access::{self, Access, Attending};
@@ -146,19 +146,19 @@ impl Requests for Errands {
     fn publish(
         &self,
         principal: Principal,
-        publish: Publish,
+        post: Post,
         idempotency_key: Option<Box<str>>,
         reply: Reply,
     ) -> Result<(), Problem> {
         let identity = self.access.identity(principal);
-        let may = access::permit_publishing(&identity.rights, &publish.topic);
+        let may = access::permit_publishing(&identity.rights, post.topic());
         self.noting(&identity, may)?;
         let idempotency_key = idempotency_key.map(|key| identity.own_name(&key));
         self.admission.publication()?;
-        self.access.allowances.spend(&identity, Sent::Bytes(publish.body.bytes().len()))?;
+        self.access.allowances.spend(&identity, Sent::Bytes(post.body_bytes()))?;
         self.access.allowances.spend(&identity, Sent::Events(1))?;
-        self.access.allowances.name_topic(&identity, &publish.topic)?;
-        let write = self.publisher.write(publish)?;
+        self.access.allowances.name_topic(&identity, post.topic())?;
+        let write = self.publisher.posted(post)?;
         self.publish_event(Write { idempotency_key, ..write }, reply)
     }
 

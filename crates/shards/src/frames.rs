@@ -371,6 +371,9 @@ impl Encoded {
         match encoding {
             Encoding::Sse => self.sse.get_or_init(|| sse::frame(source.position(), event)),
             Encoding::SseRaw => self.others().sse_raw.get_or_init(|| {
+                if event.closure().is_some() {
+                    return sse::frame(source.cursor(), event);
+                }
                 let Event { event_type, body, .. } = event;
                 Frame::new(&sse::raw(source.cursor(), event_type.as_deref(), body.as_ref()))
             }),

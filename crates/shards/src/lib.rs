@@ -16,6 +16,7 @@
 //! | `shard` | the poll loop (`turn`), who comes, follows and goes (`membership`), what one is missing (`pump`) and where it goes (`outlet`), what WebSockets say (`conversation`), what long polls are answered with (`polls`) |
 //! | `authority` | who may what over a connection's life, as the crate above says |
 //! | `feed` | from the journal and the state table to every hub |
+//! | `ends` | topics that have ended, for those who follow them by name |
 //! | `form` | the bytes that a connection is sent, around the same events |
 //! | `frames` | an event and its encodings |
 //! | `history` | the threads that read pages for shards |
@@ -36,6 +37,7 @@
 mod authority;
 mod committer;
 mod controls;
+mod ends;
 mod feed;
 mod figures;
 mod form;
@@ -57,6 +59,7 @@ mod topics;
 pub use authority::{Authority, HeldPrincipal, HeldPrincipals, Standing, Tally};
 pub use committer::{Committer, Onward};
 pub use controls::gap;
+pub use ends::is_at_end;
 pub use feed::{Batch, Destination, Feed};
 pub use figures::Figures;
 pub use form::{Coding, Encoding, Form, Framing, HttpForm, WebSocketForm};

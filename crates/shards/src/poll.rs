@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bellwire_hub::{Entry, Gap, Value};
 use bellwire_model::limits::PAGE_BYTES_MAX;
-use bellwire_model::{Cursor, FilterSet};
+use bellwire_model::{Closure, Cursor, FilterSet, Offset, Topic};
 use bytes::Bytes;
 
 use crate::frames::Frames;
@@ -16,6 +16,8 @@ pub struct PollAnswer {
     pub cursor: Cursor,
     /// A gap before the events, and the filters that it touches.
     pub gap: Option<(Gap, FilterSet)>,
+    /// Topics that have ended or were reopened, in this order, with the cursors behind that.
+    pub ends: Vec<(Closure, Topic, Cursor)>,
     /// What the client has of state topics that pass these filters is void.
     pub reset: Option<(Cursor, FilterSet)>,
     /// Values of state topics that an answer has no room for.
@@ -38,6 +40,8 @@ pub(crate) struct Parts {
     pub(crate) values_left_out: usize,
     pub(crate) entries: Vec<Arc<Entry<Frames>>>,
     pub(crate) entry_bytes: usize,
+    /// Topics that have ended there, whose entries do not come.
+    pub(crate) ends: Vec<(Topic, Offset)>,
     pub(crate) gap: Option<(Gap, FilterSet)>,
     pub(crate) reset: Option<(Cursor, FilterSet)>,
 }
@@ -51,9 +55,17 @@ impl Collected {
     /// Encodes what nobody has needed before; the rest is shared.
     pub fn encode(self) -> PollAnswer {
         let Self { parts, cursor } = self;
-        let Parts { values, entries, gap, reset, values_left_out, .. } = parts;
-        let values = values.iter().map(|value| value.payload.json());
-        let events = values.chain(entries.iter().map(|entry| entry.payload.json())).collect();
-        PollAnswer { events, cursor, gap, reset, values_left_out }
+        let Parts { values, entries, ends, gap, reset, values_left_out, .. } = parts;
+        let at = |offset| Cursor::new(cursor.epoch, offset);
+        let told = ends.into_iter().filter(|(_, end)| *end <= cursor.offset);
+        let mut ends: Vec<_> = told.map(|(topic, end)| (Closure::End, topic, at(end))).collect();
+        let mut events: Vec<Bytes> = values.iter().map(|value| value.payload.json()).collect();
+        for entry in &entries {
+            match entry.payload.event().closure() {
+                Some(closure) => ends.push((closure, entry.topic.clone(), at(entry.offset))),
+                None => events.push(entry.payload.json()),
+            }
+        }
+        PollAnswer { events, cursor, gap, ends, reset, values_left_out }
     }
 }

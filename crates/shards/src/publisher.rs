@@ -5,10 +5,12 @@ use std::sync::Arc;
 use bellwire_hub::ChangeError;
 use bellwire_journal::{Append, Appended, Error, Found, Journal, Unmet};
 use bellwire_model::limits::{IDEMPOTENCY_KEY_BYTES_MAX, STATE_VALUE_BYTES_MAX};
-use bellwire_model::{Condition, Cursor, Epoch, Event, Keep, KeyVersion, Topic, WriteTerms};
+use bellwire_model::{
+    Closure, Condition, Cursor, Epoch, Event, Keep, KeyVersion, Topic, WriteTerms,
+};
 use bellwire_process::clock;
 use bellwire_wire::problem::{Code, Problem};
-use bellwire_wire::publish::Publish;
+use bellwire_wire::publish::{Post, Publish};
 use tokio::sync::oneshot;
 
 use crate::figures::Figures;
@@ -33,6 +35,17 @@ pub enum Published {
         cursor: Cursor,
         /// An earlier request with the same idempotency key had put it there.
         duplicate: bool,
+        /// Where the topic has ended with it.
+        end: Option<Cursor>,
+    },
+    /// The topic has ended, or goes on.
+    Closed {
+        /// Which of the two.
+        closure: Closure,
+        /// Where that is.
+        cursor: Cursor,
+        /// It was so before.
+        duplicate: bool,
     },
     /// It is the newest value of its key, or the end of one.
     State {
@@ -52,11 +65,13 @@ pub struct Write {
     pub idempotency_key: Option<Box<str>>,
     /// How the key of a state topic is to be written.
     pub terms: WriteTerms,
+    /// Whether its topic ends with it, or neither comes to be.
+    pub is_last: bool,
 }
 
 impl From<Event> for Write {
     fn from(event: Event) -> Self {
-        Self { event, idempotency_key: None, terms: WriteTerms::default() }
+        Self { event, idempotency_key: None, terms: WriteTerms::default(), is_last: false }
     }
 }
 
@@ -81,8 +96,10 @@ pub type Results = Vec<Result<Published, Problem>>;
 /// Where an event goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Home {
-    /// Into the journal, which keeps it.
-    Stream,
+    /// Into the journal, which keeps it; the topic may end with it.
+    Stream { is_last: bool },
+    /// Into the journal: the topic ends, or goes on.
+    Closure(Closure),
     /// Into the journal, which keeps the newest of its key.
     Disk,
     /// Into the journal, which deletes the key.
@@ -107,6 +124,14 @@ pub fn check_idempotency_key(key: &str) -> Result<Box<str>, Problem> {
         return Err(Problem::new(Code::IdempotencyKeyInvalid, detail));
     }
     Ok(key.into())
+}
+
+/// Nothing more is published to a topic that has ended there.
+fn ended(cursor: Cursor) -> Problem {
+    let detail = format!(
+        "the topic has ended with `{cursor}`: publish elsewhere, or reopen it by `Bellwire-End: false`"
+    );
+    Problem::new(Code::TopicEnded, detail)
 }
 
 impl Publisher {
@@ -136,7 +161,39 @@ impl Publisher {
             return Err(Problem::new(Code::KindMismatch, detail));
         }
         let event = Event { topic, key, event_type, time: clock::now(), body: Some(body) };
-        Ok(Write { event, idempotency_key: None, terms })
+        Ok(Write { terms, ..event.into() })
+    }
+
+    /// What a client asks of a topic, as an event of now.
+    pub fn posted(&self, post: Post) -> Result<Write, Problem> {
+        if !matches!(post, Post::Event(_)) {
+            self.check_closable(post.topic())?;
+        }
+        match post {
+            Post::Event(publish) => self.write(publish),
+            Post::Last(publish) => Ok(Write { is_last: true, ..self.write(publish)? }),
+            Post::Closure(topic, closure) => Ok(closure.event(topic, clock::now()).into()),
+        }
+    }
+
+    fn check_closable(&self, topic: &Topic) -> Result<(), Problem> {
+        check_topic(topic)?;
+        if self.topics.kind(topic) == Kind::State {
+            let detail = format!("`{topic}` is a state topic: streams end, state stays");
+            return Err(Problem::new(Code::KindMismatch, detail));
+        }
+        Ok(())
+    }
+
+    /// Refuses what cannot be whole, since one of its topics has ended.
+    fn check_open(&self, writes: &[Write]) -> Result<(), Problem> {
+        let refused = |(index, write): (usize, &Write)| {
+            let end = self.journal.ended(write.event.topic.as_str())?;
+            let problem = ended(Cursor::new(self.journal.epoch(), end.at));
+            let wrong = problem.as_item(Some(index));
+            write.event.closure().is_none().then(|| problem.of_whole(vec![wrong]))
+        };
+        writes.iter().enumerate().find_map(refused).map_or(Ok(()), Err)
     }
 
     /// What removes a key of a state topic that is as it has to be.
@@ -156,9 +213,13 @@ impl Publisher {
         Ok(Write { terms: WriteTerms { condition }, ..Write::from(event) })
     }
 
-    fn home(&self, Event { topic, body, .. }: &Event) -> Home {
+    fn home(&self, Write { event, is_last, .. }: &Write) -> Home {
+        let Event { topic, body, .. } = event;
         match self.topics.kind(topic) {
-            Kind::Stream => Home::Stream,
+            Kind::Stream => match event.closure() {
+                Some(closure) => Home::Closure(closure),
+                None => Home::Stream { is_last: *is_last },
+            },
             Kind::State if !self.topics.is_on_disk(topic) => Home::Memory,
             Kind::State if body.is_some() => Home::Disk,
             Kind::State => Home::Deletion,
@@ -183,9 +244,10 @@ impl Publisher {
         Writes { writes, is_atomic }: Writes,
         done: impl FnOnce(Result<Results, Problem>) + Send + 'static,
     ) -> Result<(), Problem> {
-        let homes: Vec<Home> = writes.iter().map(|write| self.home(&write.event)).collect();
+        let homes: Vec<Home> = writes.iter().map(|write| self.home(write)).collect();
         if is_atomic {
             check_one_home(&writes, &homes)?;
+            self.check_open(&writes)?;
         }
         let Sorted { kept, values, asked } = sorted(writes, &homes);
         let of_state = kept.iter().filter(|append| append.keep == Keep::Newest);
@@ -207,27 +269,18 @@ impl Publisher {
         let finish = move |appended: Vec<Appended>| -> Results {
             let mut appended = appended.into_iter();
             let mut written = write_each(&states, values).into_iter();
-            let result = |home| {
-                if home == Home::Memory {
-                    return written.next().expect("one result each");
-                }
-                let Appended { offset, duplicate } = appended.next().expect("one result each");
-                match home {
-                    Home::Stream => {
-                        Ok(Published::Stream { cursor: Cursor::new(epoch, offset), duplicate })
-                    }
-                    Home::Deletion if duplicate => {
-                        Err(Problem::new(Code::KeyNotFound, "there is no such key"))
-                    }
-                    _ => Ok(Published::State { version: KeyVersion::Journal { epoch, offset } }),
-                }
+            let mut next = || appended.next().expect("one result each");
+            let result = |home| match home {
+                Home::Memory => written.next().expect("one result each"),
+                home => published(epoch, home, &mut next),
             };
             homes.into_iter().map(result).collect()
         };
         let figures = Arc::clone(&self.figures);
         let reply = move |result: Result<Vec<Appended>, Error>| match result {
             Ok(appended) => {
-                figures.events_published.add(appended.len() as u64);
+                let taken = appended.iter().filter(|appended| !appended.has_ended);
+                figures.events_published.add(taken.count() as u64);
                 done(Ok(finish(appended)));
             }
             Err(Error::Condition(unmet)) => done(Err(refusal(&asked, (unmet, epoch), count))),
@@ -257,10 +310,17 @@ fn sorted(writes: Vec<Write>, homes: &[Home]) -> Sorted {
     let (mut kept, mut values) = (Vec::with_capacity(writes.len()), Vec::new());
     let mut asked = Vec::new();
     for (index, (write, home)) in writes.into_iter().zip(homes).enumerate() {
-        let Write { event, idempotency_key, terms } = write;
+        let Write { event, idempotency_key, terms, .. } = write;
         let condition = terms.condition;
         match home {
-            Home::Stream => kept.push(Append::new(event, idempotency_key)),
+            Home::Stream { is_last: true } => {
+                let end = Closure::End.event(event.topic.clone(), event.time);
+                kept.push(Append::new(event, idempotency_key));
+                kept.push(Append::new(end, None));
+            }
+            Home::Stream { is_last: false } | Home::Closure(_) => {
+                kept.push(Append::new(event, idempotency_key));
+            }
             Home::Disk | Home::Deletion => {
                 if condition != Condition::Always {
                     let write = StateWrite { event: event.clone(), condition };
@@ -301,6 +361,31 @@ fn refusal(asked: &[Asked], (unmet, epoch): (Unmet, Epoch), writes: usize) -> Pr
     }
     let wrong = problem.as_item(Some(asked.index));
     problem.of_whole(vec![wrong])
+}
+
+/// What became of something that the journal was to keep; `next` is what it says of the next append.
+fn published(
+    epoch: Epoch,
+    home: Home,
+    mut next: impl FnMut() -> Appended,
+) -> Result<Published, Problem> {
+    let Appended { offset, duplicate, has_ended } = next();
+    let cursor = Cursor::new(epoch, offset);
+    match home {
+        Home::Stream { is_last } => {
+            let end = is_last.then(|| Cursor::new(epoch, next().offset));
+            if has_ended {
+                Err(ended(cursor))
+            } else {
+                Ok(Published::Stream { cursor, duplicate, end })
+            }
+        }
+        Home::Closure(closure) => Ok(Published::Closed { closure, cursor, duplicate }),
+        Home::Deletion if duplicate => Err(Problem::new(Code::KeyNotFound, "there is no such key")),
+        Home::Deletion | Home::Disk | Home::Memory => {
+            Ok(Published::State { version: KeyVersion::Journal { epoch, offset } })
+        }
+    }
 }
 
 /// Refuses what cannot be whole: the journal and the state table take their events one after the

@@ -7,7 +7,7 @@ use bellwire_model::{
     Condition, EffectiveFilter, Filter, Fingerprint, NewAcknowledgement, Principal, Topic,
 };
 use bellwire_wire::problem::Problem;
-use bellwire_wire::publish::Publish;
+use bellwire_wire::publish::Post;
 
 use crate::authority::HeldPrincipal;
 use crate::publisher::Published;
@@ -43,11 +43,11 @@ pub trait Requests: fmt::Debug + Send + Sync {
         reply: QueriesReply,
     ) -> Result<(), Problem>;
 
-    /// Publishes an event. Events of one caller keep their order.
+    /// Publishes an event, or says what becomes of a topic. Events of one caller keep their order.
     fn publish(
         &self,
         principal: Principal,
-        publish: Publish,
+        post: Post,
         idempotency_key: Option<Box<str>>,
         reply: Reply,
     ) -> Result<(), Problem>;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use bellwire_model::{Cursor, FilterSet};
+use bellwire_model::{Closure, Cursor, FilterSet, Topic};
 
 use crate::problem::Problem;
 use crate::request::RequestId;
@@ -29,6 +29,20 @@ pub enum Control<'a> {
         reason: GapReason,
         /// What the subscriber follows: the filters that may have missed something.
         filters: &'a FilterSet,
+    },
+    /// A topic has ended: nothing more is published to it.
+    End {
+        /// Which.
+        topic: &'a Topic,
+        /// Where the subscriber is.
+        cursor: Cursor,
+    },
+    /// A topic that had ended goes on.
+    Reopened {
+        /// Which.
+        topic: &'a Topic,
+        /// Where the subscriber is.
+        cursor: Cursor,
     },
     /// What the subscriber has of state topics is void: all there is comes anew.
     Reset {
@@ -125,12 +139,24 @@ impl ByeReason {
     }
 }
 
+impl<'a> Control<'a> {
+    /// What becomes of a topic, to a subscriber that is there.
+    pub const fn of_closure(closure: Closure, topic: &'a Topic, cursor: Cursor) -> Self {
+        match closure {
+            Closure::End => Self::End { topic, cursor },
+            Closure::Reopened => Self::Reopened { topic, cursor },
+        }
+    }
+}
+
 impl Control<'_> {
     /// What kind of control event this is: SSE's `event:` field.
     pub const fn name(&self) -> &'static str {
         match self {
             Self::Ready { .. } => "ready",
             Self::Gap { .. } => "gap",
+            Self::End { .. } => Closure::End.as_str(),
+            Self::Reopened { .. } => Closure::Reopened.as_str(),
             Self::Reset { .. } => "reset",
             Self::Narrowed { .. } => "narrowed",
             Self::Renew { .. } => "renew",
@@ -141,7 +167,10 @@ impl Control<'_> {
     /// Where the subscriber is once it has taken this in.
     pub const fn cursor(&self) -> Option<Cursor> {
         match self {
-            Self::Ready { cursor, .. } | Self::Reset { cursor, .. } => Some(*cursor),
+            Self::Ready { cursor, .. }
+            | Self::End { cursor, .. }
+            | Self::Reopened { cursor, .. }
+            | Self::Reset { cursor, .. } => Some(*cursor),
             // Events before `to` may still follow: whoever resumed there would miss them.
             Self::Gap { .. }
             | Self::Narrowed { .. }
@@ -177,6 +206,11 @@ impl Control<'_> {
                 write::member(&mut out, "reason");
                 write::string(&mut out, reason.as_str());
                 write_filters(&mut out, "filters", filters);
+            }
+            Self::End { topic, cursor } | Self::Reopened { topic, cursor } => {
+                write::member(&mut out, "topic");
+                write::string(&mut out, topic.as_str());
+                write_cursor(&mut out, "cursor", cursor);
             }
             Self::Reset { cursor, filters } => {
                 write_cursor(&mut out, "cursor", cursor);
@@ -226,7 +260,7 @@ pub fn heartbeat_json(cursor: Cursor) -> Vec<u8> {
     out
 }
 
-fn write_cursor(out: &mut Vec<u8>, name: &str, cursor: Cursor) {
+pub(crate) fn write_cursor(out: &mut Vec<u8>, name: &str, cursor: Cursor) {
     write::member(out, name);
     out.push(b'"');
     write::cursor(out, cursor);

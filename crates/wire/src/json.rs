@@ -25,7 +25,8 @@ const ENVELOPE_BYTES: usize = 80;
 ///
 /// State events have a cursor for those alone who resume by it. A deleted state key has `"deleted":true` in place
 /// of `data`. JSON is embedded as it came, its line breaks made spaces; text is a string; binary
-/// is base64, with `"encoding":"base64"` and its `"content_type"` behind it.
+/// is base64, with `"encoding":"base64"` and its `"content_type"` behind it. What says what becomes of
+/// a topic is the control event that tells so.
 pub fn event(position: impl Into<Position>, event: &Event) -> Vec<u8> {
     let position = position.into();
     let mut out = Vec::with_capacity(event_bytes(position, event));
@@ -53,6 +54,10 @@ pub(crate) fn write_event(
     Position { cursor, version }: Position,
     event: &Event,
 ) {
+    if let Some((closure, cursor)) = event.closure().zip(cursor) {
+        out.extend_from_slice(&Control::of_closure(closure, &event.topic, cursor).json());
+        return;
+    }
     out.extend_from_slice(b"{\"topic\":");
     write::string(out, event.topic.as_str());
     if let Some(key) = &event.key {
@@ -271,6 +276,8 @@ fn write_list<T>(out: &mut Vec<u8>, items: &[T], write: impl Fn(&mut Vec<u8>, &T
 pub struct Beside<'a> {
     /// What lies before the first of the events, and is missing.
     pub gap: Option<&'a Control<'a>>,
+    /// Topics that have ended among the events, or were reopened, in this order.
+    pub ends: &'a [Control<'a>],
     /// What the client has of state topics is void; all there is comes with this and the next answers.
     pub reset: Option<&'a Control<'a>>,
     /// Values that it has no room for.
@@ -281,10 +288,10 @@ pub struct Beside<'a> {
     pub cursor: Option<Cursor>,
 }
 
-/// The answer of a long poll or a page of history: `{"events":[…],"gap"?,"reset"?,"narrowed"?,"cursor"?}`
+/// The answer of a long poll or a page of history: `{"events":[…],"gap"?,"ends"?,"reset"?,"narrowed"?,"cursor"?}`
 /// around events that are JSON already.
 pub fn page<'a>(events: impl IntoIterator<Item = &'a [u8]>, beside: &Beside<'_>) -> Vec<u8> {
-    let Beside { gap, reset, values_left_out, narrowed, cursor } = *beside;
+    let Beside { gap, ends, reset, values_left_out, narrowed, cursor } = *beside;
     let mut out = b"{\"events\":[".to_vec();
     for (index, event) in events.into_iter().enumerate() {
         if index > 0 {
@@ -296,6 +303,13 @@ pub fn page<'a>(events: impl IntoIterator<Item = &'a [u8]>, beside: &Beside<'_>)
     if let Some(gap) = gap {
         write::member(&mut out, "gap");
         out.extend_from_slice(&gap.json());
+    }
+    for (index, end) in ends.iter().enumerate() {
+        out.extend_from_slice(if index == 0 { b",\"ends\":[" } else { b"," });
+        out.extend_from_slice(&end.json());
+    }
+    if !ends.is_empty() {
+        out.push(b']');
     }
     if let Some(reset) = reset {
         write::member(&mut out, "reset");

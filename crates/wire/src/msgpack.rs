@@ -3,7 +3,7 @@
 //! What is written seldom is written as JSON and passed through [`from_json`]; events have a
 //! way of their own. Clients that would rather have JSON get it from [`to_json`].
 
-use bellwire_model::{Body, Event};
+use bellwire_model::{Body, Closure, Cursor, Event, Topic};
 
 use crate::position::Position;
 use crate::write;
@@ -26,9 +26,13 @@ const ENVELOPE_BYTES: usize = 48;
 /// `data` that is JSON becomes the value that it stands for: a number without fraction and
 /// exponent an integer where 64 bits hold it, any other a double; what is nested too deep
 /// ([`NESTING_MAX`](bellwire_model::limits::NESTING_MAX)) a string of its JSON. Text is a string,
-/// binary is binary, with its `content_type` behind it and without `encoding`.
+/// binary is binary, with its `content_type` behind it and without `encoding`. What says what becomes
+/// of a topic is the control event that tells so.
 pub fn event(position: impl Into<Position>, event: &Event) -> Vec<u8> {
     let Position { cursor, version } = position.into();
+    if let Some((closure, cursor)) = event.closure().zip(cursor) {
+        return of_closure(closure, &event.topic, cursor);
+    }
     let (cursor_bytes, version_bytes) =
         (write::cursor_bytes(cursor), write::version_bytes(version));
     let mut out =
@@ -74,6 +78,21 @@ pub fn event(position: impl Into<Position>, event: &Event) -> Vec<u8> {
         scalar::text(&mut out, "deleted");
         out.push(scalar::TRUE);
     }
+    out
+}
+
+/// The control event that tells what becomes of a topic.
+fn of_closure(closure: Closure, topic: &Topic, cursor: Cursor) -> Vec<u8> {
+    let mut at = Vec::new();
+    write::cursor(&mut at, cursor);
+    let mut out = Vec::with_capacity(ENVELOPE_BYTES + topic.as_str().len() + at.len());
+    scalar::map_head(&mut out, 3);
+    scalar::text(&mut out, "control");
+    scalar::text(&mut out, closure.as_str());
+    scalar::text(&mut out, "topic");
+    scalar::text(&mut out, topic.as_str());
+    scalar::text(&mut out, "cursor");
+    scalar::text_bytes(&mut out, &at);
     out
 }
 

@@ -86,6 +86,7 @@ codes! {
     SessionUnavailable 409 "session_unavailable" "No session can be made of this, or ended.";
     TicketUnavailable 409 "ticket_unavailable" "No ticket can be made of this.";
     KindMismatch 409 "kind_mismatch" "The topic is of the other kind.";
+    TopicEnded 409 "topic_ended" "The topic has ended, and takes no more events.";
     ConditionFailed 412 "condition_failed" "The key is not as the request asks for.";
     BodyTooLarge 413 "body_too_large" "The body is larger than allowed.";
     EventTooLarge 413 "event_too_large" "The event is larger than allowed.";
@@ -108,6 +109,7 @@ codes! {
     StateFull 507 "state_full" "State topics hold as many keys or bytes as they may.";
     RecordsExhausted 507 "records_exhausted" "There are as many silences, acknowledgements, posted alerts, keys or revocations as there may be.";
     TopicsExhausted 507 "topics_exhausted" "There are as many topics as there may be.";
+    EndedTopicsExhausted 507 "ended_topics_exhausted" "As many topics have ended as are remembered.";
     HostUnknown 421 "host_unknown" "The request is for a host that this server does not know as its own.";
     OriginForbidden 403 "origin_forbidden" "Pages of this origin may not use the API.";
     JournalFull 507 "journal_full" "The disk that holds the journal is full.";

@@ -13,6 +13,7 @@ mod body;
 mod cloud_event;
 pub(crate) mod item;
 mod mapping;
+mod post;
 
 pub use array::BatchError;
 pub use batch::{BatchFormat, Rejection, batch};
@@ -20,11 +21,24 @@ pub use body::{BodyRejection, body};
 pub use cloud_event::{CloudEventMode, Place};
 pub use item::{Refusal, TermTexts};
 pub use mapping::{Mapping, MappingError, MappingText};
+pub use post::Post;
 
 /// Types that the stream itself uses, under SSE's `event:` field: a publisher that could send
 /// them could forge a gap, or call the `onerror` of every `EventSource`.
-const EVENT_TYPES_RESERVED: [&str; 10] =
-    ["ready", "gap", "reset", "narrowed", "renew", "bye", "heartbeat", "deleted", "open", "error"];
+const EVENT_TYPES_RESERVED: [&str; 12] = [
+    "ready",
+    "gap",
+    "reset",
+    "narrowed",
+    "renew",
+    "bye",
+    "end",
+    "reopened",
+    "heartbeat",
+    "deleted",
+    "open",
+    "error",
+];
 
 /// An event shares the request's bytes if it is at least this part of them; a smaller one is
 /// copied, because it would keep the whole request in memory for as long as it lives itself.
@@ -124,8 +138,7 @@ pub fn check_key(key: &str) -> Result<(), NameError> {
 }
 
 /// Refuses an event type that is empty, longer than [`EVENT_TYPE_BYTES_MAX`], has control
-/// characters, or is reserved: `ready`, `gap`, `renew`, `bye`, `heartbeat`, `deleted`, and
-/// `EventSource`'s own `open` and `error`.
+/// characters, or is one that the stream itself or `EventSource` uses.
 pub fn check_event_type(event_type: &str) -> Result<(), NameError> {
     if !is_name(event_type, EVENT_TYPE_BYTES_MAX) {
         return Err(NameError::EventType);

@@ -1,8 +1,8 @@
 //! What the server answers to a request over a WebSocket.
 
-use bellwire_model::{Cursor, FilterSet, KeyVersion};
+use bellwire_model::{Closure, Cursor, FilterSet, KeyVersion};
 
-use crate::control::write_filters;
+use crate::control::{write_cursor, write_filters};
 use crate::request::{Refusal, RequestId};
 use crate::{msgpack, write};
 
@@ -21,6 +21,17 @@ pub enum Reply<'a> {
         /// Where: whoever resumes here has seen it.
         cursor: Cursor,
         /// Whether it was there before, by its idempotency key.
+        is_duplicate: bool,
+        /// Where its topic has ended with it.
+        end: Option<Cursor>,
+    },
+    /// A topic has ended, or was reopened.
+    Closed {
+        /// Which of the two.
+        closure: Closure,
+        /// Where that is.
+        cursor: Cursor,
+        /// Whether it was so before.
         is_duplicate: bool,
     },
     /// A key of a state topic was written or deleted.
@@ -65,6 +76,9 @@ impl<'a> From<&'a Refusal> for Reply<'a> {
     }
 }
 
+/// The member that says that something was there before.
+const DUPLICATE: &[u8] = b",\"duplicate\":true";
+
 impl Reply<'_> {
     /// The reply to the request with this id: `{"reply":7,…}`.
     pub fn json_for(&self, id: Option<&RequestId>) -> Vec<u8> {
@@ -77,15 +91,22 @@ impl Reply<'_> {
         match *self {
             Self::Done => {}
             Self::Narrowed { topics } => write_filters(&mut out, "narrowed", topics),
-            Self::Published { cursor, is_duplicate } => {
-                out.extend_from_slice(b",\"cursor\":\"");
-                write::cursor(&mut out, cursor);
-                out.push(b'"');
+            Self::Published { cursor, is_duplicate, end } => {
+                write_cursor(&mut out, "cursor", cursor);
                 if is_duplicate {
-                    out.extend_from_slice(b",\"duplicate\":true");
+                    out.extend_from_slice(DUPLICATE);
+                }
+                if let Some(end) = end {
+                    write_cursor(&mut out, Closure::End.as_str(), end);
                 }
             }
             Self::Written { version } => write::version_member(&mut out, version),
+            Self::Closed { closure, cursor, is_duplicate } => {
+                write_cursor(&mut out, closure.as_str(), cursor);
+                if is_duplicate {
+                    out.extend_from_slice(DUPLICATE);
+                }
+            }
             Self::Samples { accepted, rejected, errors } => {
                 write::member(&mut out, "accepted");
                 write::integer(&mut out, accepted);

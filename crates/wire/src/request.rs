@@ -17,7 +17,7 @@ use serde::de::DeserializeSeed;
 use crate::msgpack;
 use crate::object::Object;
 use crate::publish::item::{self, quoted, text};
-use crate::publish::{Publish, check_key};
+use crate::publish::{Post, check_key};
 use crate::write;
 
 pub use crate::publish::item::Refusal;
@@ -61,10 +61,10 @@ pub enum Request {
         /// At least one, as many as a connection may have at most.
         topics: Vec<Filter>,
     },
-    /// To publish an event.
+    /// To publish an event, or to say what becomes of a topic.
     Publish {
-        /// The event.
-        publish: Publish,
+        /// What is asked of which topic.
+        post: Post,
         /// By which the event is known if it is published again.
         idempotency_key: Option<Box<str>>,
     },
@@ -137,6 +137,7 @@ const REQUESTS: [(&str, &[&str]); 8] = [
             "data",
             "encoding",
             "content_type",
+            "end",
             "idempotency_key",
             "if_version",
             "if_absent",
@@ -150,7 +151,7 @@ const REQUESTS: [(&str, &[&str]); 8] = [
 ];
 
 /// All members there are.
-const MEMBERS: [&str; 21] = [
+const MEMBERS: [&str; 22] = [
     "request",
     "id",
     "topics",
@@ -164,6 +165,7 @@ const MEMBERS: [&str; 21] = [
     "data",
     "encoding",
     "content_type",
+    "end",
     "idempotency_key",
     "if_version",
     "if_absent",
@@ -397,9 +399,10 @@ impl<'a> Members<'a> {
             encoding: self.get("encoding"),
             content_type: self.get("content_type"),
             terms: self.terms(),
+            end: self.get("end"),
         };
-        let publish = members.publish(copy)?;
-        Ok(Request::Publish { publish, idempotency_key: idempotency_key.map(Box::from) })
+        let post = members.post(copy)?;
+        Ok(Request::Publish { post, idempotency_key: idempotency_key.map(Box::from) })
     }
 
     fn terms(&self) -> item::TermMembers<'a> {

@@ -3,9 +3,9 @@
 use bellwire_model::limits::{
     EVENT_BYTES_MAX, EVENT_TYPE_BYTES_MAX, EVENTS_PER_REQUEST_MAX, KEY_BYTES_MAX,
 };
-use bellwire_model::{Body, Condition, WriteTerms};
+use bellwire_model::{Body, Closure, Condition, WriteTerms};
 use bellwire_wire::publish::{
-    BatchError, BatchFormat, Publish, Rejection, batch, check_event_type, check_key,
+    BatchError, BatchFormat, Post, Publish, Rejection, batch, check_event_type, check_key,
 };
 use bytes::Bytes;
 use proptest::prelude::*;
@@ -14,7 +14,17 @@ use serde_json::json;
 const GOOD: &str = r#"{"topic":"a","data":1}"#;
 
 fn read(format: BatchFormat, body: &str) -> Vec<Result<Publish, Rejection>> {
+    let posts = posts(format, body);
+    posts.into_iter().map(|post| post.map(event)).collect()
+}
+
+fn posts(format: BatchFormat, body: &str) -> Vec<Result<Post, Rejection>> {
     batch(format, &Bytes::copy_from_slice(body.as_bytes())).expect(body)
+}
+
+fn event(post: Post) -> Publish {
+    let Post::Event(publish) = post else { panic!("{post:?} is no event alone") };
+    publish
 }
 
 fn publish(topic: &str, key: Option<&str>, event_type: Option<&str>, data: &str) -> Publish {
@@ -187,6 +197,33 @@ fn a_batch_has_a_bound() {
 }
 
 #[test]
+fn an_item_may_say_what_becomes_of_its_topic() {
+    let topic = || "a".parse().expect("a topic");
+    let cases = [
+        (r#"{"topic":"a","data":1,"end":true}"#, Post::Last(publish("a", None, None, "1"))),
+        (r#"{"topic":"a","data":null,"end":null}"#, Post::Event(publish("a", None, None, "null"))),
+        (r#"{"end":true,"topic":"a"}"#, Post::Closure(topic(), Closure::End)),
+        (r#"{"topic":"a","end":false}"#, Post::Closure(topic(), Closure::Reopened)),
+    ];
+    for (item, expected) in cases {
+        assert_eq!(posts(BatchFormat::Ndjson, item), [Ok(expected)], "{item}");
+    }
+    let refused = [
+        (r#"{"topic":"a","end":"true"}"#, "type_invalid"),
+        (r#"{"topic":"a","end":1}"#, "type_invalid"),
+        (r#"{"end":true}"#, "topic_missing"),
+        (r#"{"topic":"a","end":false,"data":1}"#, "event_invalid"),
+        (r#"{"topic":"a","end":true,"key":"k"}"#, "data_missing"),
+        (r#"{"topic":"a","end":true,"end":true}"#, "duplicate_field"),
+    ];
+    for (item, code) in refused {
+        let read = posts(BatchFormat::Ndjson, item);
+        assert_eq!(read[0].as_ref().map_err(|rejection| rejection.code), Err(code), "{item}");
+    }
+    assert!(check_event_type("end").is_err() && check_event_type("reopened").is_err());
+}
+
+#[test]
 fn a_small_event_does_not_keep_its_request_in_memory() {
     let lies_in = |body: &Bytes, request: &Bytes| request.as_ptr_range().contains(&body.as_ptr());
     let large = format!(r#"[{{"topic":"a","data":"{}"}}]"#, "x".repeat(1_000));
@@ -194,7 +231,7 @@ fn a_small_event_does_not_keep_its_request_in_memory() {
     for (request, shared) in [(large, true), (many, false)] {
         let request = Bytes::from(request);
         let results = batch(BatchFormat::Json, &request).expect("a batch");
-        let event = results[0].as_ref().expect("an event");
+        let event = event(results[0].clone().expect("an event"));
         assert_eq!(lies_in(event.body.bytes(), &request), shared);
     }
 }

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use bellwire_model::limits::KEY_BYTES_MAX;
 use bellwire_model::{
-    Acknowledgement, Alert, AlertSource, AlertState, AlertStatus, Body, Cursor, Epoch, Event,
-    Filter, FilterSet, Fingerprint, KeyVersion, Labels, Life, METRIC_NAME, Offset, RuleName,
+    Acknowledgement, Alert, AlertSource, AlertState, AlertStatus, Body, Closure, Cursor, Epoch,
+    Event, Filter, FilterSet, Fingerprint, KeyVersion, Labels, Life, METRIC_NAME, Offset, RuleName,
     Sample, SilenceId, Timestamp, Version,
 };
 use bellwire_wire::json::Beside;
@@ -302,8 +302,14 @@ fn a_page_is_its_events_and_where_to_go_on() {
     let filters = FilterSet::from("a".parse::<Filter>().expect("a filter"));
     let gap =
         Control::Gap { from: CURSOR, to: CURSOR, reason: GapReason::Expired, filters: &filters };
+    let topic = "jobs/7".parse().expect("a topic");
+    let ends = [
+        Control::of_closure(Closure::End, &topic, CURSOR),
+        Control::of_closure(Closure::Reopened, &topic, CURSOR),
+    ];
     let beside = Beside {
         gap: Some(&gap),
+        ends: &ends,
         reset: Some(&Control::Reset { cursor: CURSOR, filters: &filters }),
         values_left_out: 3,
         narrowed: Some(&filters),
@@ -312,13 +318,32 @@ fn a_page_is_its_events_and_where_to_go_on() {
     let page = text(json::page([&b"{}"[..], b"[]"], &beside));
     let (gap, reset) =
         (text(gap.json()), r#"{"control":"reset","cursor":"e7-1042","filters":["a"]}"#);
+    let end = r#"{"control":"end","topic":"jobs/7","cursor":"e7-1042"}"#;
+    let reopened = r#"{"control":"reopened","topic":"jobs/7","cursor":"e7-1042"}"#;
     assert_eq!(
         page,
         format!(
-            "{{\"events\":[{{}},[]],\"gap\":{gap},\"reset\":{reset},\"values_left_out\":3,\"narrowed\":[\"a\"],\
+            "{{\"events\":[{{}},[]],\"gap\":{gap},\"ends\":[{end},{reopened}],\"reset\":{reset},\"values_left_out\":3,\"narrowed\":[\"a\"],\
              \"cursor\":\"e7-1042\"}}"
         )
     );
+}
+
+/// What says what becomes of a topic reads the same on every transport, and as its control event.
+#[test]
+fn an_end_is_a_control_event_on_every_transport() {
+    for closure in [Closure::End, Closure::Reopened] {
+        let event = closure.event("jobs/7".parse().expect("a topic"), Timestamp::from_ms(5));
+        assert_eq!(event.closure(), Some(closure));
+        let control = Control::of_closure(closure, &event.topic, CURSOR);
+        assert_eq!(json::event(Some(CURSOR), &event), control.json());
+        assert_eq!(sse::frame(Some(CURSOR), &event).payload(), sse::control(&control));
+        assert_eq!(msgpack::event(Some(CURSOR), &event), control.msgpack_for(None));
+        assert_eq!(control.cursor(), Some(CURSOR));
+        // A key that is deleted says nothing of its topic, whatever type it has.
+        let deleted = Event { key: Some("k".into()), ..event };
+        assert_eq!(deleted.closure(), None);
+    }
 }
 
 fn any_json() -> impl Strategy<Value = Value> {

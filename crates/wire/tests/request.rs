@@ -9,7 +9,7 @@ use bellwire_model::{
     Body, Condition, Cursor, Epoch, Filter, FilterSet, KeyVersion, Life, MaxRate, Offset, Version,
     WriteTerms,
 };
-use bellwire_wire::publish::Publish;
+use bellwire_wire::publish::{Post, Publish};
 use bellwire_wire::reply::{Reply, SampleError};
 use bellwire_wire::request::{
     After, Received, Refusal, Request, RequestId, read_json, read_msgpack,
@@ -94,31 +94,31 @@ fn a_request_is_read_as_it_is_written_in_both_encodings() {
         (
             r#"{"request":"publish","id":9,"topic":"chat/a","key":"k","type":"said","data":{"a":[1,2.5]},"idempotency_key":"i"}"#,
             Some(RequestId::Number(9)),
-            Request::Publish { publish: full, idempotency_key: Some("i".into()) },
+            Request::Publish { post: Post::Event(full), idempotency_key: Some("i".into()) },
         ),
         (
             r#"{"request":"publish","topic":"chat/a","data":"iVBORw==","encoding":"base64","content_type":"image/png"}"#,
             None,
-            Request::Publish { publish: publish(png), idempotency_key: None },
+            Request::Publish { post: Post::Event(publish(png)), idempotency_key: None },
         ),
         (
             r#"{"request":"publish","topic":"chat\/a","data":null,"key":null}"#,
             None,
-            Request::Publish { publish: publish(json("null")), idempotency_key: None },
+            Request::Publish { post: Post::Event(publish(json("null"))), idempotency_key: None },
         ),
         (
             r#"{"request":"publish","topic":"chat/a","key":"k","data":1,"if_version":"s9-77","if_absent":false}"#,
             None,
-            Request::Publish { publish: at_version, idempotency_key: None },
+            Request::Publish { post: Post::Event(at_version), idempotency_key: None },
         ),
         (
             r#"{"request":"publish","topic":"chat/a","data":1,"if_version":null,"if_absent":true}"#,
             None,
             Request::Publish {
-                publish: Publish {
+                post: Post::Event(Publish {
                     terms: WriteTerms { condition: Condition::Absent },
                     ..publish(json("1"))
-                },
+                }),
                 idempotency_key: None,
             },
         ),
@@ -180,7 +180,7 @@ fn binary_data_needs_no_encoding_in_msgpack() {
         content_type: "application/octet-stream".into(),
         bytes: Bytes::from_static(b"\xFF\0"),
     };
-    let expected = Request::Publish { publish: publish(body), idempotency_key: None };
+    let expected = Request::Publish { post: Post::Event(publish(body)), idempotency_key: None };
     assert_eq!(
         read_msgpack(request),
         Received { id: Some(RequestId::Number(5)), request: Ok(expected) }
@@ -354,12 +354,12 @@ fn a_reply_names_its_request() {
         (Reply::Done, Some(RequestId::Number(9)), r#"{"reply":9}"#),
         (Reply::Done, text, r#"{"reply":"a\"b"}"#),
         (
-            Reply::Published { cursor: CURSOR, is_duplicate: false },
+            Reply::Published { cursor: CURSOR, is_duplicate: false, end: None },
             Some(RequestId::Number(9)),
             r#"{"reply":9,"cursor":"e7-1042"}"#,
         ),
         (
-            Reply::Published { cursor: CURSOR, is_duplicate: true },
+            Reply::Published { cursor: CURSOR, is_duplicate: true, end: None },
             None,
             r#"{"reply":null,"cursor":"e7-1042","duplicate":true}"#,
         ),

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use bellwire_alerts::desk::Plan;
 use bellwire_journal::{
-    Append, Bounds, ClockReading, ClockStep, Error, Journal, MemoryJournal, Observer, Page,
+    Append, Bounds, ClockReading, ClockStep, Ended, Error, Journal, MemoryJournal, Observer, Page,
     ReadLimit, Record, RecordChange, RecordReply, Reply, StateHorizons, StatePage, TopicFigures,
 };
 use bellwire_model::limits::DESK_QUEUED_MAX;
@@ -96,6 +96,10 @@ impl Journal for Refusing {
 
     fn state_horizons(&self) -> Result<StateHorizons, Error> {
         self.journal.state_horizons()
+    }
+
+    fn ended(&self, topic: &str) -> Option<Ended> {
+        self.journal.ended(topic)
     }
 
     fn list_topics(&self, prefix: &str, after: &str, limit: usize) -> Vec<TopicFigures> {

@@ -39,6 +39,12 @@ pub(super) struct Arguments {
     /// Publish once even if this is sent again with the same key.
     #[arg(long, value_name = "KEY")]
     idempotency_key: Option<String>,
+    /// End the topic: with the event, or by itself where there is none.
+    #[arg(long, conflicts_with = "ndjson")]
+    end: bool,
+    /// Let a topic that has ended go on.
+    #[arg(long, conflicts_with_all = ["data", "key", "event_type", "content_type", "end", "ndjson"])]
+    reopen: bool,
     /// Publish each line of standard input as an event; lines are JSON.
     #[arg(long, conflicts_with_all = ["data", "content_type", "idempotency_key"])]
     ndjson: bool,
@@ -49,6 +55,10 @@ pub(super) struct Arguments {
 struct Published {
     /// State topics have none.
     cursor: Option<String>,
+    /// Where the topic has ended.
+    end: Option<String>,
+    /// Where it goes on.
+    reopened: Option<String>,
 }
 
 /// Prints the cursor of what was published.
@@ -66,14 +76,26 @@ pub(super) fn run(arguments: Arguments) -> Result<()> {
 
 async fn one(server: &Server, arguments: Arguments) -> Result<()> {
     let body = match arguments.data.as_deref() {
+        None if arguments.end || arguments.reopen => Bytes::new(),
         None | Some("-") => read_body()?,
         Some(text) => Bytes::copy_from_slice(text.as_bytes()),
     };
-    check_json(arguments.content_type.as_deref(), &body)?;
+    let is_event = !(arguments.reopen || (arguments.end && arguments.data.is_none()));
+    if is_event {
+        check_json(arguments.content_type.as_deref(), &body)?;
+    }
+    if arguments.end && is_event {
+        ensure!(!body.is_empty(), "an event that a topic ends with has a body");
+    }
+    let end = match (arguments.end, arguments.reopen) {
+        (false, false) => None,
+        (is_end, _) => Some(is_end.to_string()),
+    };
     let mut request = Request::post(format!("/v1/topics/{}", path(&arguments.topic)));
     let headers = [
         ("--key", "Bellwire-Key", arguments.key),
         ("--type", "Bellwire-Type", arguments.event_type),
+        ("--end", "Bellwire-End", end),
         ("--idempotency-key", "Idempotency-Key", arguments.idempotency_key),
         ("--content-type", CONTENT_TYPE.as_str(), arguments.content_type),
     ];
@@ -89,7 +111,8 @@ async fn one(server: &Server, arguments: Arguments) -> Result<()> {
     let answer = answer.with_context(|| format!("cannot publish to `{}`", arguments.topic))?;
     let published: Published =
         serde_json::from_slice(&answer).context("the server's answer is not understood")?;
-    print_cursor(published.cursor.as_deref())
+    let Published { cursor, end, reopened } = published;
+    print_cursor(end.or(reopened).or(cursor).as_deref())
 }
 
 /// Nothing is tried again: it is said what to do.

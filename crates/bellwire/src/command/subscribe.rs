@@ -49,6 +49,7 @@ pub(super) fn run(arguments: Arguments) -> Result<()> {
     let server = arguments.server.server()?;
     let follow = Follow::new(server, &arguments.topics, &arguments.after);
     match super::runtime()?.block_on(follow.run(printer))? {
+        End::OfTopics => {}
         End::ByServer => output::notice("The server has ended the stream for good."),
     }
     Ok(())

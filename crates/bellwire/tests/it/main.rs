@@ -15,6 +15,7 @@ mod conditions;
 mod crash;
 mod demo;
 mod disk;
+mod ends;
 mod failing_disk;
 mod foreign;
 mod greedy;

@@ -14,7 +14,7 @@ pub fn a_remembered_key_adds_nothing_and_answers_with_the_first_offset(open: Ope
     assert!(!first.duplicate);
     let between = rig.append_one(plain("a", "x"));
     let again = rig.append_one(keyed("a", "k", 5));
-    assert_eq!(again, Appended { offset: first.offset, duplicate: true });
+    assert_eq!(again, Appended::again(first.offset));
     assert_eq!(rig.texts("a"), ["k", "x"]);
     assert_eq!(rig.journal.bounds().tail, between.offset);
     assert_eq!(rig.seen.entries().len(), 2);
@@ -79,5 +79,5 @@ pub fn a_removed_event_still_has_its_key(open: Open<'_>) {
     rig.retain(1);
     assert_eq!(rig.texts("a"), [""; 0]);
     let again = rig.append_one(keyed("a", "k", 1));
-    assert_eq!(again, Appended { offset: first.offset, duplicate: true });
+    assert_eq!(again, Appended::again(first.offset));
 }

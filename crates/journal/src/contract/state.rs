@@ -94,7 +94,7 @@ pub fn the_newest_change_of_each_key_is_kept_whatever_retention_says(open: Open<
 pub fn a_key_that_is_not_there_is_not_deleted(open: Open<'_>) {
     let rig = Rig::open(open, Vec::new());
     let tail = rig.append_one(plain("a", "x")).offset;
-    let nothing = |offset| Appended { offset, duplicate: true };
+    let nothing = |offset| Appended::again(offset);
     assert_eq!(rig.append_one(change("s", "a", None)), nothing(tail));
     let batch = vec![change("s", "a", Some("1")), change("s", "a", None), change("s", "a", None)];
     let appended = rig.append(batch).expect("appended");

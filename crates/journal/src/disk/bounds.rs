@@ -1,6 +1,6 @@
 //! How much the engine may hold.
 
-use bellwire_model::limits::{IDEMPOTENCY_KEYS_MAX, TOPICS_MAX};
+use bellwire_model::limits::{ENDED_TOPICS_BYTES_MAX, IDEMPOTENCY_KEYS_MAX, TOPICS_MAX};
 
 use super::DiskOptions;
 
@@ -9,6 +9,8 @@ use super::DiskOptions;
 pub(crate) struct StoreBounds {
     /// Topics with a row of their own.
     pub(crate) topics: usize,
+    /// Bytes of topics that have ended.
+    pub(crate) ended_bytes: usize,
     /// Idempotency keys.
     pub(crate) keys: usize,
     /// Pages of the file, where the disk shall seem full beyond them.
@@ -29,6 +31,7 @@ impl StoreBounds {
 
 impl Default for StoreBounds {
     fn default() -> Self {
-        Self { topics: TOPICS_MAX, keys: IDEMPOTENCY_KEYS_MAX, pages: None }
+        let (topics, ended_bytes) = (TOPICS_MAX, ENDED_TOPICS_BYTES_MAX);
+        Self { topics, ended_bytes, keys: IDEMPOTENCY_KEYS_MAX, pages: None }
     }
 }

@@ -49,26 +49,26 @@ pub(super) fn index(
     Ok((index, unsaved))
 }
 
-/// Reads a topic's row: id, name, `trimmed` and checksum.
-pub(super) fn topic(row: &Row<'_>) -> rusqlite::Result<(TopicId, Topic, Offset)> {
+/// Reads a topic's row: id, name, `trimmed`, `ended` and checksum.
+pub(super) fn topic(row: &Row<'_>) -> rusqlite::Result<(TopicId, TopicState)> {
     let name = row.get_ref(1)?.as_str()?;
     let topic: Topic = name.parse().map_err(|_| damaged("a topic's name breaks the rules"))?;
-    let (id, trimmed) = (TopicId(row.get(0)?), from_sql(row.get(2)?));
-    let sum: Option<i64> = row.get(3)?;
-    if sum.is_some_and(|sum| sum != sums::of_topic(id, name, trimmed)) {
+    let (id, trimmed, ended) = (TopicId(row.get(0)?), from_sql(row.get(2)?), from_sql(row.get(3)?));
+    let sum: Option<i64> = row.get(4)?;
+    if sum.is_some_and(|sum| sum != sums::of_topic(id, name, (trimmed, ended))) {
         return Err(damaged("a topic is not what was written"));
     }
-    Ok((id, topic, trimmed))
+    let last = trimmed.max(ended);
+    Ok((id, TopicState { last, trimmed, ended, ..TopicState::new(topic, None) }))
 }
 
 fn topics(connection: &Connection, index: &mut Index) -> rusqlite::Result<()> {
-    let mut select = connection.prepare("SELECT id, name, trimmed, checksum FROM topics")?;
+    let mut select = connection.prepare("SELECT id, name, trimmed, ended, checksum FROM topics")?;
     let mut rows = select.query([])?;
     while let Some(row) = rows.next()? {
-        let (id, topic, trimmed) = self::topic(row)?;
-        let rule = index.retention.rule_of(&topic);
-        let state = TopicState { trimmed, last: trimmed, ..TopicState::new(topic, rule) };
-        index.topics.insert(id, state);
+        let (id, state) = self::topic(row)?;
+        let rule = index.retention.rule_of(&state.topic);
+        index.topics.insert(id, TopicState { rule, ..state });
     }
     Ok(())
 }

@@ -1,13 +1,13 @@
 //! Rows as they are written, and the columns of them that memory keeps.
 
-use bellwire_model::{Entry, Offset, Timestamp};
+use bellwire_model::{Entry, Offset, Timestamp, Topic};
 use rusqlite::{CachedStatement, Connection, Row};
 
 use super::block_number::BlockNumber;
 use super::blocks::{Mark, Summary, Tally};
 use super::schema::{damaged, from_sql, to_sql};
 use super::sums::{self, EventSums};
-use crate::topics::{TopicId, Topics};
+use crate::topics::{TopicId, TopicState, Topics};
 
 /// What fails rolls back the whole transaction, so no statement needs to be undone by itself.
 const COLUMNS: &str = "(offset, topic, time, kind, key, type, content_type, data)";
@@ -150,11 +150,23 @@ impl<'a> EventInsert<'a> {
 pub(super) fn insert_topic(
     connection: &Connection,
     id: TopicId,
-    (name, trimmed): (&str, Offset),
+    TopicState { topic, trimmed, ended, .. }: &TopicState,
 ) -> rusqlite::Result<()> {
-    let sql = "INSERT INTO topics (id, name, trimmed, checksum) VALUES (?1, ?2, ?3, ?4)";
-    let row = (id.0, name, to_sql(trimmed), sums::of_topic(id, name, trimmed));
+    let sql = "INSERT INTO topics (id, name, trimmed, ended, checksum) VALUES (?1, ?2, ?3, ?4, ?5)";
+    let sum = sums::of_topic(id, topic.as_str(), (*trimmed, *ended));
+    let row = (id.0, topic.as_str(), to_sql(*trimmed), to_sql(*ended), sum);
     connection.prepare_cached(sql)?.execute(row).map(drop)
+}
+
+/// Writes where a topic has ended; [`Offset::ZERO`]: it goes on.
+pub(super) fn end_topic(
+    connection: &Connection,
+    (id, topic): (TopicId, &Topic),
+    (trimmed, ended): (Offset, Offset),
+) -> rusqlite::Result<()> {
+    let sql = "UPDATE topics SET ended = ?1, checksum = ?2 WHERE id = ?3";
+    let sum = sums::of_topic(id, topic.as_str(), (trimmed, ended));
+    connection.prepare_cached(sql)?.execute((to_sql(ended), sum, id.0)).map(drop)
 }
 
 /// Writes the summaries of blocks into their table.

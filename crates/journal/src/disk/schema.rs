@@ -23,7 +23,7 @@ pub(super) const FILE: &str = "journal.sqlite";
 /// `Bell` in ASCII: tells the file from other databases.
 const APPLICATION_ID: i64 = 0x4265_6c6c;
 /// The format that this build writes.
-const FORMAT: i64 = 4;
+const FORMAT: i64 = 5;
 /// What SQLite says of a table in which it finds nothing wrong.
 const SOUND: &str = "ok";
 /// Where the table `meta` has how many transactions have changed records.
@@ -132,6 +132,12 @@ const STATE: &str = "
     ) STRICT;
 ";
 
+/// What format 5 has beyond format 4.
+const ENDS: &str = "
+    -- The event that says that a topic has ended; 0 where it has not.
+    ALTER TABLE topics ADD COLUMN ended INTEGER NOT NULL DEFAULT 0;
+";
+
 /// Opens or creates the file to write it. Commits are synced.
 pub(super) fn open_to_write(file: &Path) -> Result<Connection, Error> {
     let (connection, format) = connect_to_write(file)?;
@@ -209,7 +215,8 @@ fn connect(file: &Path, flags: OpenFlags) -> rusqlite::Result<Connection> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Format {
     New,
-    /// Format 1 has no records, format 2 no checksums, format 3 no state topics.
+    /// Format 1 has no records, format 2 no checksums, format 3 no state topics, format 4
+    /// no topics that have ended.
     Old(i64),
     Known,
     Unknown(i64),
@@ -245,10 +252,13 @@ fn create(connection: &Connection, format: &Format) -> rusqlite::Result<()> {
     if matches!(format, Format::New | Format::Old(1)) {
         transaction.execute_batch(RECORDS)?;
     }
-    if !matches!(format, Format::Old(3)) {
+    if matches!(format, Format::New | Format::Old(1 | 2)) {
         transaction.execute_batch(SUMS)?;
     }
-    transaction.execute_batch(STATE)?;
+    if !matches!(format, Format::Old(4)) {
+        transaction.execute_batch(STATE)?;
+    }
+    transaction.execute_batch(ENDS)?;
     transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
     transaction.pragma_update(None, "user_version", FORMAT)?;
     transaction.commit()

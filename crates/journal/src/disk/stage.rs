@@ -1,15 +1,16 @@
 //! A transaction of appends: gives out offsets, numbers topics and writes rows.
 
-use bellwire_model::{Entry, Epoch, Keep, NameMap, Offset, Topic};
+use bellwire_model::{Closure, Entry, Epoch, Keep, NameMap, Offset, Topic};
 use rusqlite::Connection;
 
 use super::blocks::Mark;
 use super::index::Index;
 use super::keys::Keys;
-use super::rows::{EventRows, EventTable, insert_topic};
+use super::rows::{EventRows, EventTable, end_topic, insert_topic};
 use super::state;
+use crate::ends::{self, Standing};
 use crate::newest::{Gone, Newest, StagedChanges};
-use crate::topics::{self, TopicId, TopicState};
+use crate::topics::{self, TopicId, TopicState, Topics};
 use crate::{Append, Appended, Error, Unmet};
 
 /// What a transaction has written, to be made visible after its commit.
@@ -21,9 +22,27 @@ pub(super) struct Staged {
     /// Of the changes of state topics.
     pub(super) state: StagedChanges,
     pub(super) results: Vec<Result<Vec<Appended>, Error>>,
+    /// Topics that have ended, or go on ([`Offset::ZERO`]).
+    pub(super) ends: NameMap<Topic, (TopicId, Offset)>,
+    /// What those take that have ended, at most.
+    ended_bytes: usize,
     /// New topics, and by name.
     pub(super) topics: Vec<(TopicId, TopicState)>,
     ids: NameMap<Topic, TopicId>,
+}
+
+impl Staged {
+    /// An event at `offset` says what becomes of its topic.
+    fn note(&mut self, (id, topic): (TopicId, &Topic), (closure, offset): (Closure, Offset)) {
+        let ended = match closure {
+            Closure::End => offset,
+            Closure::Reopened => Offset::ZERO,
+        };
+        if closure == Closure::End {
+            self.ended_bytes += ends::bytes_of(topic);
+        }
+        self.ends.insert(topic.clone(), (id, ended));
+    }
 }
 
 /// A transaction under way.
@@ -43,12 +62,14 @@ impl Stage<'_> {
     pub(super) fn run(
         mut self,
         batches: Vec<Vec<Append>>,
-        topics_max: usize,
+        (topics_max, ended_bytes_max): (usize, usize),
     ) -> rusqlite::Result<Staged> {
         for batch in batches {
             let has_room = topics::has_room(&batch, self.topics_with(&batch), topics_max);
             let appended = if !has_room {
                 Err(Error::TooManyTopics)
+            } else if !ends::has_room(&batch, (self.ended_bytes(), ended_bytes_max)) {
+                Err(Error::TooManyEndedTopics)
             } else if let Err(unmet) = self.check_conditions(&batch)? {
                 Err(Error::Condition(unmet))
             } else {
@@ -103,12 +124,19 @@ impl Stage<'_> {
         if let Some(key) = &idempotency_key
             && let Some(offset) = self.keys.find(self.connection, &event, key)?
         {
-            return Ok(Appended { offset, duplicate: true });
+            return Ok(Appended::again(offset));
+        }
+        let closure = event.closure();
+        if keep == Keep::Every
+            && (closure.is_some() || self.ended_bytes() > 0)
+            && let Some(appended) = ends::answer(closure, self.standing(&event.topic))
+        {
+            return Ok(appended);
         }
         if keep == Keep::Newest && event.body.is_none() {
             let tail = self.staged.entries.last().map_or(self.index.tail, |entry| entry.offset);
             if let Err(Gone(offset)) = self.newest.check_there(&self.staged.state, &event, tail) {
-                return Ok(Appended { offset, duplicate: true });
+                return Ok(Appended::again(offset));
             }
         }
         let offset = Offset::new(*self.next);
@@ -118,6 +146,9 @@ impl Stage<'_> {
                 let topic = self.intern(&event.topic);
                 let (bytes, time) = (event.size_bytes() as u64, event.time);
                 self.staged.marks.push(Mark { offset, topic, bytes, time });
+                if let Some(closure) = closure {
+                    self.staged.note((topic, &event.topic), (closure, offset));
+                }
             }
             Keep::Newest => self.newest.stage(&mut self.staged.state, &event, offset),
         }
@@ -126,7 +157,19 @@ impl Stage<'_> {
             self.keys.remember(self.connection, &key, &entry)?;
         }
         self.staged.entries.push(entry);
-        Ok(Appended { offset, duplicate: false })
+        Ok(Appended::new(offset))
+    }
+
+    /// Where a topic stands, with what this transaction has made of it.
+    fn standing(&self, topic: &Topic) -> Standing {
+        let known = self.index.topics.of(topic);
+        let staged = self.staged.ends.get(topic);
+        staged.map_or(known, |(_, ended)| Standing { ended: *ended, ..known })
+    }
+
+    /// What topics take that have ended, at most. Mostly none has.
+    fn ended_bytes(&self) -> usize {
+        self.index.topics.ended_bytes() + self.staged.ended_bytes
     }
 
     fn intern(&mut self, topic: &Topic) -> TopicId {
@@ -141,10 +184,18 @@ impl Stage<'_> {
     }
 }
 
-/// Writes the rows of new topics.
-pub(super) fn save_topics(connection: &Connection, staged: &Staged) -> rusqlite::Result<()> {
+/// Writes the rows of new topics, and of those that have ended or go on.
+pub(super) fn save_topics(
+    connection: &Connection,
+    topics: &Topics,
+    staged: &Staged,
+) -> rusqlite::Result<()> {
     for (id, state) in &staged.topics {
-        insert_topic(connection, *id, (state.topic.as_str(), Offset::ZERO))?;
+        insert_topic(connection, *id, state)?;
+    }
+    for (topic, (id, ended)) in &staged.ends {
+        let trimmed = topics.get(*id).map_or(Offset::ZERO, |state| state.trimmed);
+        end_topic(connection, (*id, topic), (trimmed, *ended))?;
     }
     Ok(())
 }

@@ -61,7 +61,7 @@ pub(super) fn topic(row: &Row<'_>) -> rusqlite::Result<(TopicId, Topic, Offset)>
     let name = row.get_ref(1)?.as_str()?;
     let topic: Topic = name.parse().map_err(|_| damaged("a topic's name breaks the rules"))?;
     let (id, horizon) = (TopicId(row.get(0)?), from_sql(row.get(2)?));
-    if row.get::<_, i64>(3)? != sums::of_topic(id, name, horizon) {
+    if row.get::<_, i64>(3)? != sums::of_topic(id, name, (horizon, Offset::ZERO)) {
         return Err(damaged("a state topic is not what was written"));
     }
     Ok((id, topic, horizon))
@@ -75,7 +75,7 @@ pub(super) fn save_topic(
 ) -> rusqlite::Result<()> {
     let sql = "INSERT INTO state_topics (id, name, horizon, checksum) VALUES (?1, ?2, ?3, ?4)
                ON CONFLICT (id) DO UPDATE SET horizon = excluded.horizon, checksum = excluded.checksum";
-    let row = (id.0, name, to_sql(horizon), sums::of_topic(id, name, horizon));
+    let row = (id.0, name, to_sql(horizon), sums::of_topic(id, name, (horizon, Offset::ZERO)));
     connection.prepare_cached(sql)?.execute(row).map(drop)
 }
 

@@ -247,8 +247,8 @@ impl DiskStore {
             next: &mut self.next,
             staged: Staged::default(),
         };
-        let staged = stage.run(batches, self.bounds.topics)?;
-        save_topics(&transaction, &staged)?;
+        let staged = stage.run(batches, (self.bounds.topics, self.bounds.ended_bytes))?;
+        save_topics(&transaction, &index.topics, &staged)?;
         let sweep = self.newest.sweep(staged.state.changes.len() * SPARE_ROWS_PER_CHANGE);
         state::sweep(&transaction, &self.newest, &sweep)?;
         transaction.commit()?;
@@ -274,6 +274,9 @@ impl DiskStore {
         }
         for mark in &staged.marks {
             self.unsaved.extend(index.add(*mark));
+        }
+        for (_, (id, ended)) in staged.ends.drain() {
+            index.topics.set_ended(id, ended);
         }
         // The newest may be a change of a state topic.
         index.tail = staged.entries.last().map_or(index.tail, |newest| newest.offset);

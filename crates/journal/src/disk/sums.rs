@@ -89,9 +89,11 @@ pub(super) fn of_row(numbers: &[i64], texts: &[&[u8]]) -> i64 {
     as_stored(hasher)
 }
 
-/// Of a row of the table `topics`.
-pub(super) fn of_topic(id: TopicId, name: &str, trimmed: Offset) -> i64 {
-    of_row(&[id.0.into(), to_sql(trimmed)], &[name.as_bytes()])
+/// Of a row of the table `topics`. Of one that has not ended it is what it was before topics could.
+pub(super) fn of_topic(id: TopicId, name: &str, (trimmed, ended): (Offset, Offset)) -> i64 {
+    let numbers = [id.0.into(), to_sql(trimmed), to_sql(ended)];
+    let counted = if ended == Offset::ZERO { &numbers[..2] } else { &numbers };
+    of_row(counted, &[name.as_bytes()])
 }
 
 /// As a signed number of 32 bits, which the file stores in four bytes.

@@ -260,7 +260,7 @@ fn save_trimmed(
     for (topic, removed) in removed {
         let state = topics.get(*topic).ok_or_else(|| damaged("an event of an unknown topic"))?;
         let trimmed = removed.newest.max(state.trimmed);
-        let sum = sums::of_topic(*topic, state.topic.as_str(), trimmed);
+        let sum = sums::of_topic(*topic, state.topic.as_str(), (trimmed, state.ended));
         update.execute((to_sql(trimmed), sum, topic.0))?;
     }
     Ok(())

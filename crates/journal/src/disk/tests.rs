@@ -1,6 +1,7 @@
 //! What only the disk engine promises.
 
 mod damage;
+mod ending;
 mod faults;
 mod mending;
 mod oracle;

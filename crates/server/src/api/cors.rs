@@ -17,8 +17,8 @@ use crate::proxies::FORWARDED_PROTO;
 /// Methods and headers that the API knows.
 const METHODS: HeaderValue = HeaderValue::from_static("GET, POST, DELETE");
 const HEADERS: HeaderValue = HeaderValue::from_static(
-    "authorization, content-type, content-encoding, last-event-id, bellwire-key, bellwire-type, \
-     bellwire-if-version, bellwire-if-absent, idempotency-key",
+    "authorization, content-type, content-encoding, last-event-id, bellwire-end, bellwire-key, \
+     bellwire-type, bellwire-if-version, bellwire-if-absent, idempotency-key",
 );
 const PREFLIGHT_SECONDS: HeaderValue = HeaderValue::from_static("600");
 

@@ -10,13 +10,13 @@ use bellwire_access::{Identity, Means};
 use bellwire_alerting::LiveQuery;
 use bellwire_model::{Filter, FilterSet, PacedFilter};
 use bellwire_shards::{
-    Asked, EVENTS_PATH, EventsRequest, Framing, Handshake, PollAnswer, StreamRequest,
+    Asked, EVENTS_PATH, EventsRequest, Framing, Handshake, PollAnswer, StreamRequest, is_at_end,
 };
 use bellwire_wire::Control;
 use bellwire_wire::json::{self, Beside};
 use bellwire_wire::problem::{Code, Problem};
 use http::request::Parts;
-use http::{Extensions, HeaderMap, HeaderName, Method, Version, header};
+use http::{Extensions, HeaderMap, HeaderName, Method, StatusCode, Version, header};
 use hyper::ext::Protocol;
 
 use super::App;
@@ -66,24 +66,33 @@ pub(super) async fn events(
     let (request, queries) = with_queries(EventsRequest::parse(asked)?, &identity).await?;
     match request {
         EventsRequest::Stream(stream) if method == Method::HEAD => {
-            Ok(stream_headers(&app.access.permit(&identity, stream)?).into_response())
+            let stream = app.access.permit(&identity, stream)?;
+            let is_over = is_over(&app, &stream);
+            Ok(if is_over { nothing_more() } else { stream_headers(&stream).into_response() })
         }
         // What the answer would be is not waited for: nobody would see it.
         EventsRequest::Poll(poll) if method == Method::HEAD => {
-            access::permit_poll((&identity.rights, app.access.wider), poll)?;
-            Ok(POLL_HEADERS.into_response())
+            let (poll, _) = access::permit_poll((&identity.rights, app.access.wider), poll)?;
+            let is_over = is_at_end(&*app.publisher.journal, poll.follows.filters(), poll.start);
+            Ok(if is_over { nothing_more() } else { POLL_HEADERS.into_response() })
         }
         EventsRequest::Stream(mut stream) => {
             stream.allow_origin = page.allowed_origin(&app.callers.origins).map(Box::new);
             let (foreign, address) = (page.foreign(), peer(&extensions));
             check_ticket(&app, &identity, &stream, (foreign.as_deref(), address))?;
             let stream = app.access.permit(&identity, stream)?;
+            if is_over(&app, &stream) {
+                return Ok(nothing_more());
+            }
             open(&app, (&identity, stream), (queries, &extensions), passage).await
         }
         EventsRequest::Poll(poll) => {
             check_polls(&identity)?;
             let may = (&identity.rights, app.access.wider);
             let (poll, narrowed) = access::permit_poll(may, poll)?;
+            if is_at_end(&*app.publisher.journal, poll.follows.filters(), poll.start) {
+                return Ok(nothing_more());
+            }
             app.admission.subscriber()?;
             let _waiting = app.figures.shards.polls_waiting.enter();
             let filters = poll.follows.iter().count();
@@ -97,6 +106,17 @@ pub(super) async fn events(
             Ok(if is_large { app.large_reads.run(encode).await? } else { encode() })
         }
     }
+}
+
+/// Whether a stream would have nothing to bring, ever. A WebSocket has other things to talk of.
+fn is_over(app: &App, stream: &StreamRequest) -> bool {
+    let (filters, start) = (stream.follows.filters(), stream.start);
+    stream.handshake.is_none() && is_at_end(&*app.publisher.journal, filters, start)
+}
+
+/// Whoever has seen the end of all that is followed need not come back: an `EventSource` does not.
+fn nothing_more() -> Response {
+    (StatusCode::NO_CONTENT, [(header::CACHE_CONTROL, "no-store")]).into_response()
 }
 
 /// Opens a stream that was permitted, once the queries stand that it follows.
@@ -218,15 +238,21 @@ fn list(headers: &HeaderMap, name: HeaderName) -> Option<String> {
     (!list.is_empty()).then_some(list)
 }
 
-/// `{"events":[…],"gap"?,"reset"?,"values_left_out"?,"narrowed"?,"cursor"}`.
+/// `{"events":[…],"gap"?,"ends"?,"reset"?,"values_left_out"?,"narrowed"?,"cursor"}`.
 pub(super) fn answer_json(answer: &PollAnswer, narrowed: Option<&FilterSet>) -> Response {
+    let ends: Vec<Control<'_>> = answer
+        .ends
+        .iter()
+        .map(|(closure, topic, cursor)| Control::of_closure(*closure, topic, *cursor))
+        .collect();
     let gap = answer.gap.as_ref().map(|(gap, filters)| bellwire_shards::gap(gap, filters));
     let events = answer.events.iter().map(|event| &event[..]);
     let reset = answer.reset.as_ref();
     let reset = reset.map(|(cursor, filters)| Control::Reset { cursor: *cursor, filters });
     let (gap, reset) = (gap.as_ref(), reset.as_ref());
     let (values_left_out, cursor) = (answer.values_left_out, Some(answer.cursor));
-    let json = json::page(events, &Beside { gap, reset, values_left_out, narrowed, cursor });
+    let ends = &ends[..];
+    let json = json::page(events, &Beside { gap, ends, reset, values_left_out, narrowed, cursor });
     (POLL_HEADERS, json).into_response()
 }
 

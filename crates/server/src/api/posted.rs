@@ -5,9 +5,10 @@ use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 use bellwire_model::WriteTerms;
 use bellwire_model::limits::{EVENT_BYTES_MAX, REJECTIONS_REPORTED_MAX};
+use bellwire_model::{Closure, Cursor};
 use bellwire_shards::{Kind, Published, Results, Write, Writes, check_idempotency_key};
 use bellwire_wire::problem::{Code, Problem};
-use bellwire_wire::publish::{Identified, Rejection, TermTexts};
+use bellwire_wire::publish::{Identified, Post, Rejection, TermTexts};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, StatusCode};
 use serde_json::{Value, json};
@@ -20,6 +21,7 @@ use crate::allowances::{Named, Naming, Sent};
 use crate::problem::{Forbidden, Refused};
 
 pub(super) const KEY: HeaderName = HeaderName::from_static("bellwire-key");
+pub(super) const END: HeaderName = HeaderName::from_static("bellwire-end");
 pub(super) const TYPE: HeaderName = HeaderName::from_static("bellwire-type");
 pub(super) const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 const IF_VERSION: HeaderName = HeaderName::from_static("bellwire-if-version");
@@ -42,7 +44,7 @@ pub(super) fn terms(headers: &HeaderMap) -> Result<WriteTerms, Problem> {
 
 /// Refuses headers of ours that do not exist: a condition that is misspelt must not be none.
 pub(super) fn check_headers(headers: &HeaderMap) -> Result<(), Problem> {
-    let known = [KEY, TYPE, IF_VERSION, IF_ABSENT];
+    let known = [KEY, TYPE, END, IF_VERSION, IF_ABSENT];
     let is_strange =
         |name: &&HeaderName| name.as_str().starts_with("bellwire-") && !known.contains(*name);
     match headers.keys().find(is_strange) {
@@ -59,6 +61,24 @@ pub(super) fn check_headers(headers: &HeaderMap) -> Result<(), Problem> {
 pub(super) struct Posted<'a, B> {
     pub(super) headers: &'a HeaderMap,
     pub(super) body: B,
+}
+
+/// What somebody asks of a topic, with what tells it from what else they ask.
+pub(super) struct Item {
+    post: Post,
+    identity: Option<Box<str>>,
+}
+
+impl From<Post> for Item {
+    fn from(post: Post) -> Self {
+        Self { post, identity: None }
+    }
+}
+
+impl From<Identified> for Item {
+    fn from(Identified { publish, identity }: Identified) -> Self {
+        Self { post: Post::Event(publish), identity }
+    }
 }
 
 /// Takes a request that is one event of somebody else's form.
@@ -82,10 +102,11 @@ pub(super) async fn take_one(
 pub(super) async fn publish_one(
     app: &App,
     caller: &Caller,
-    Identified { publish, identity }: Identified,
+    item: impl Into<Item>,
     idempotency_key: Option<&str>,
 ) -> Result<Response, Refused> {
-    let write = app.publisher.write(publish)?;
+    let Item { post, identity } = item.into();
+    let write = app.publisher.posted(post)?;
     let given = idempotency_key.map(check_idempotency_key).transpose()?;
     let idempotency_key = given.or(identity).map(|key| caller.0.own_name(&key));
     let results = app.publisher.publish(Write { idempotency_key, ..write }.into()).await?;
@@ -203,7 +224,7 @@ pub(super) struct Batch {
 /// Finds out which items may be published.
 pub(super) fn checked(
     (app, caller, naming): (&App, &Caller, Option<&Naming<'_>>),
-    items: impl IntoIterator<Item = Result<Identified, Rejection>>,
+    items: impl IntoIterator<Item = Result<impl Into<Item>, Rejection>>,
 ) -> Batch {
     let items = items.into_iter();
     let (mut events, mut first) = (Vec::with_capacity(items.size_hint().0), None);
@@ -211,10 +232,11 @@ pub(super) fn checked(
     let mut refused = Vec::with_capacity(items.size_hint().0);
     for item in items {
         let event = match item {
-            Ok(Identified { publish, identity }) => {
-                permit_publishing(caller.rights(), &publish.topic)
-                    .and_then(|()| naming.map_or(Ok(()), |naming| naming.take(&publish.topic)))
-                    .and_then(|()| app.publisher.write(publish))
+            Ok(item) => {
+                let Item { post, identity } = item.into();
+                permit_publishing(caller.rights(), post.topic())
+                    .and_then(|()| naming.map_or(Ok(()), |naming| naming.take(post.topic())))
+                    .and_then(|()| app.publisher.posted(post))
                     .map(|write| (write, identity))
                     .map_err(|problem| {
                         first.get_or_insert_with(|| (problem.code, problem.detail().to_owned()));
@@ -266,14 +288,29 @@ fn results_response(results: Value) -> Response {
 
 fn published_json(published: Published) -> Value {
     match published {
-        Published::Stream { cursor, duplicate: false } => json!({ "cursor": cursor.to_string() }),
-        Published::Stream { cursor, duplicate: true } => {
-            json!({ "cursor": cursor.to_string(), "duplicate": true })
+        Published::Stream { cursor, duplicate, end } => {
+            let mut json = told("cursor", (cursor, duplicate));
+            if let Some(end) = end {
+                json[Closure::End.as_str()] = end.to_string().into();
+            }
+            json
+        }
+        Published::Closed { closure, cursor, duplicate } => {
+            told(closure.as_str(), (cursor, duplicate))
         }
         // State events have no cursor: whoever follows gets the newest values first.
         Published::State { version } => json!({ "version": version.to_string() }),
         Published::Board => json!({}),
     }
+}
+
+/// Where something is, and whether it was there before.
+fn told(name: &str, (cursor, duplicate): (Cursor, bool)) -> Value {
+    let mut json = json!({ name: cursor.to_string() });
+    if duplicate {
+        json["duplicate"] = true.into();
+    }
+    json
 }
 
 /// What is wrong with an item, and where NDJSON has it.

@@ -7,17 +7,18 @@ use axum::body::Body;
 use axum::extract::{FromRequestParts, Path, RawQuery, State};
 use axum::response::{IntoResponse, Response};
 use bellwire_model::limits::EVENT_BYTES_MAX;
-use bellwire_model::{Topic, TopicError, without_byte_order_mark};
+use bellwire_model::{Closure, Topic, TopicError, excerpt, without_byte_order_mark};
 use bellwire_shards::Published;
 use bellwire_wire::problem::{Code, Problem};
-use bellwire_wire::publish::{self, BatchFormat, Identified, Publish, TermTexts};
+use bellwire_wire::publish::{self, BatchFormat, Post, Publish, TermTexts};
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, StatusCode, header};
 
 use super::body::{header as text_of, read, read_batch, work_through};
 use super::permission::Caller;
 use super::posted::{
-    IDEMPOTENCY_KEY, KEY, Posted, TYPE, check_headers, checked, publish_batch, publish_one, terms,
+    END, IDEMPOTENCY_KEY, KEY, Posted, TYPE, check_headers, checked, publish_batch, publish_one,
+    terms,
 };
 use super::{App, cloud_events};
 use crate::access::permit_publishing;
@@ -39,7 +40,13 @@ pub(super) async fn one(
     permit_publishing(caller.rights(), &topic)?;
     app.admission.publication()?;
     check_headers(&headers)?;
+    let end = end(&headers)?;
     if let Some(mode) = cloud_events::mode(&headers)? {
+        if end.is_some() {
+            let detail =
+                "`Bellwire-End` does not come with CloudEvents: send it behind them, alone";
+            return Err(Problem::new(Code::ParameterInvalid, detail).into());
+        }
         let posted = Posted { headers: &headers, body };
         return cloud_events::post(&app, &caller, (&topic, mode), posted).await;
     }
@@ -56,13 +63,37 @@ pub(super) async fn one(
     app.access.allowances.spend(&caller.0, Sent::Bytes(bytes))?;
     app.access.allowances.spend(&caller.0, Sent::Events(1))?;
     app.access.allowances.name_topic(&caller.0, &topic)?;
+    if let Some(closure) = end.filter(|_| bytes == 0) {
+        let post = Post::Closure(topic, closure);
+        return publish_one(&app, &caller, post, idempotency_key).await;
+    }
+    if end == Some(Closure::Reopened) {
+        let detail =
+            "`Bellwire-End: false` reopens a topic: send it without a body, then the event";
+        return Err(Problem::new(Code::ParameterInvalid, detail).into());
+    }
     let checked = || publish::body(content_type, held.bytes);
     let body = work_through(&app.admission, bytes, checked)
         .await
         .map_err(|error| Problem::of_decoder(error.code(), error))?;
     let (key, event_type) = (key.map(Into::into), event_type.map(Into::into));
     let publish = Publish { topic, key, event_type, body, terms };
-    publish_one(&app, &caller, publish.into(), idempotency_key).await
+    let post = if end.is_some() { Post::Last(publish) } else { Post::Event(publish) };
+    publish_one(&app, &caller, post, idempotency_key).await
+}
+
+/// What is to become of the topic.
+fn end(headers: &HeaderMap) -> Result<Option<Closure>, Problem> {
+    match text_of(headers, END)? {
+        None => Ok(None),
+        Some("true") => Ok(Some(Closure::End)),
+        Some("false") => Ok(Some(Closure::Reopened)),
+        Some(other) => {
+            let detail =
+                format!("`Bellwire-End` is `true` or `false`, not `{}`", excerpt(other.into()));
+            Err(Problem::new(Code::ParameterInvalid, detail))
+        }
+    }
 }
 
 /// `POST /v1/events`: a JSON array or NDJSON of events. Answers one result each, in order: what was
@@ -85,7 +116,6 @@ pub(super) async fn many(
     let read = || {
         let items = publish::batch(format, &held.bytes)
             .map_err(|error| Problem::of_decoder(error.code(), error))?;
-        let items = items.into_iter().map(|item| item.map(Identified::from));
         Ok::<_, Problem>(checked((&app, &caller, naming.as_ref()), items))
     };
     let mut batch = work_through(admission, bytes, read).await?;
@@ -144,7 +174,9 @@ pub(super) async fn delete(
             let version = [(VERSION, version.to_string())];
             Ok((StatusCode::NO_CONTENT, version).into_response())
         }
-        Published::Stream { .. } | Published::Board => Ok(StatusCode::NO_CONTENT.into_response()),
+        Published::Stream { .. } | Published::Closed { .. } | Published::Board => {
+            Ok(StatusCode::NO_CONTENT.into_response())
+        }
     }
 }
 

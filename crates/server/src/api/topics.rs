@@ -15,7 +15,7 @@ use bellwire_journal::{Bounds, Page, ReadLimit, TopicFigures};
 use bellwire_model::limits::{
     PAGE_BYTES_MAX, PAGE_EVENTS_MAX, STATE_ANSWER_BYTES_MAX, TOPICS_LISTED_MAX,
 };
-use bellwire_model::{Cursor, EffectiveFilter, Epoch, LabelsOf, Offset, Timestamp, Topic};
+use bellwire_model::{Closure, Cursor, EffectiveFilter, Epoch, LabelsOf, Offset, Timestamp, Topic};
 use bellwire_process::clock;
 use bellwire_shards::{
     Frames, Kind, PollAnswer, States, parse_cursor, parse_history, past_event, read_page,
@@ -55,7 +55,7 @@ fn listing(app: &App, query: &ListQuery, rights: &Rights) -> Value {
     for figures in prefixes.iter().flat_map(|prefix| streams(app, (prefix, query), &shown)) {
         let cursor = Cursor::new(epoch, figures.last);
         let subscribers = counts.of(&figures.topic);
-        let topic = json!({
+        let mut topic = json!({
             "topic": figures.topic.as_str(),
             "kind": Kind::Stream.as_str(),
             "events": figures.events,
@@ -64,6 +64,9 @@ fn listing(app: &App, query: &ListQuery, rights: &Rights) -> Value {
             "cursor": cursor.to_string(),
             "subscribers": subscribers,
         });
+        if figures.has_ended {
+            topic["ended"] = true.into();
+        }
         topics.insert(figures.topic, topic);
     }
     // As with wildcards: the server's own topics must be asked for.
@@ -293,7 +296,7 @@ fn values(app: &App, follows: &EffectiveFilter, query: &HistoryQuery) -> PollAns
     let values_left_out = wanted - events.len();
     let journal = &app.publisher.journal;
     let cursor = Cursor::new(journal.epoch(), journal.bounds().tail);
-    PollAnswer { events, cursor, gap: None, reset: None, values_left_out }
+    PollAnswer { events, cursor, gap: None, ends: Vec::new(), reset: None, values_left_out }
 }
 
 /// Pasts that are copied before others get their turn at the table.
@@ -320,7 +323,7 @@ async fn page(
     let limit = ReadLimit { events: query.events(), bytes: PAGE_BYTES_MAX };
     let _turn = app.admission.page().await;
     let read_follows = follows.clone();
-    let read = move || -> Result<(Begun, Page, Vec<Bytes>, bool), bellwire_journal::Error> {
+    let read = move || -> Result<ReadPage, bellwire_journal::Error> {
         let Bounds { tail, trimmed } = journal.bounds();
         let place = Begin { start, tail, trimmed };
         let begun = place.begun(Cursor::new(epoch, tail));
@@ -332,11 +335,20 @@ async fn page(
             let labels = json::labels_of(&entry.event);
             read_follows.sight().shows(&entry.event.topic, || labels.as_ref())
         };
-        let events = page.entries.iter().filter(is_shown).map(|it| event(it).into()).collect();
+        let (mut events, mut ends) = (Vec::new(), Vec::new());
+        for entry in page.entries.iter().filter(is_shown) {
+            match entry.event.closure() {
+                Some(closure) => {
+                    let at = Cursor::new(epoch, entry.offset);
+                    ends.push((closure, entry.event.topic.clone(), at));
+                }
+                None => events.push(event(entry).into()),
+            }
+        }
         let is_full = page.end < tail || page.entries.len() == limit.events;
-        Ok((begun, page, events, is_full))
+        Ok(ReadPage { begun, page, events, ends, is_full })
     };
-    let (begun, page, events, is_full) = tokio::task::spawn_blocking(read)
+    let ReadPage { begun, page, events, ends, is_full } = tokio::task::spawn_blocking(read)
         .await
         .map_err(|error| Problem::new(Code::JournalUnavailable, error))??;
     let at = |offset| Cursor::new(epoch, offset);
@@ -352,7 +364,18 @@ async fn page(
     let place = query.place(epoch).filter(|_| gap.is_none());
     let (end, trimmed) = (cursor.offset, page.trimmed);
     let tag = place.map(|place| PageTag { place, end, trimmed, is_full });
-    Ok((PollAnswer { events, cursor, gap, reset: None, values_left_out: 0 }, tag))
+    Ok((PollAnswer { events, cursor, gap, ends, reset: None, values_left_out: 0 }, tag))
+}
+
+/// A page of a stream as it was read.
+struct ReadPage {
+    begun: Begun,
+    page: Page,
+    events: Vec<Bytes>,
+    /// Where among them the topic has ended, or was reopened.
+    ends: Vec<(Closure, Topic, Cursor)>,
+    /// Whether no event that is still to come belongs to it.
+    is_full: bool,
 }
 
 /// Where a page begins and how long it is.

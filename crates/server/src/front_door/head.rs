@@ -168,6 +168,8 @@ fn lean<'a>(
     match EventsRequest::parse(asked) {
         // Queries are waited for before a shard has the stream.
         Ok(EventsRequest::Stream(stream)) if !stream.queries.expressions.is_empty() => None,
+        // To come back to nothing is to be answered, and no stream.
+        Ok(EventsRequest::Stream(stream)) if callers.has_nothing_for(&stream) => None,
         Ok(EventsRequest::Stream(mut stream)) => {
             stream.allow_origin = page.allowed_origin(&callers.origins).map(Box::new);
             Some((stream, shown, client))

@@ -88,6 +88,7 @@ mod tests {
     use std::time::Duration;
 
     use bellwire_hub::{Begin, Hub, HubLimits, Start, StateLimits, StateTable};
+    use bellwire_journal::{MemoryJournal, Observer};
     use bellwire_model::limits::LOOKS_PER_TURN_MAX;
     use bellwire_model::{
         Body, Cursor, EffectiveFilter, Epoch, Event, Filter, FilterSet, Life, NameHasher, Timestamp,
@@ -101,6 +102,12 @@ mod tests {
     use super::*;
     use crate::frames::Frames;
     use crate::state::new_table;
+
+    struct Nobody;
+
+    impl Observer for Nobody {
+        fn on_commit(&mut self, _: Vec<bellwire_model::Entry>) {}
+    }
 
     const KEYS: usize = 3 * LOOKS_PER_TURN_MAX;
 
@@ -145,6 +152,7 @@ mod tests {
 
         let shared = new_table(Life::new(5), NameHasher::new([1, 2]));
         let (_poll, inbox) = poll_and_handle(mio::Token(0)).expect("a poll");
+        let journal = MemoryJournal::new(tail.epoch, Vec::new(), Box::new(Nobody));
         let mut segments = Segments::default();
         let mut turns = 0;
         while !polls.is_empty() {
@@ -165,6 +173,7 @@ mod tests {
                 };
                 let mut tools = Tools {
                     hub: &mut hub,
+                    journal: &journal,
                     heartbeat_interval,
                     looks_left,
                     past,

@@ -8,8 +8,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bellwire_hub::{Delivery, Entries, Gap, Values};
+use bellwire_journal::Ended;
 use bellwire_model::limits::{PAGE_BYTES_MAX, PAGE_EVENTS_MAX, STATE_ANSWER_BYTES_MAX};
-use bellwire_model::{Cursor, Event, FilterSet};
+use bellwire_model::{Cursor, Event, FilterSet, Topic};
 use bellwire_process::clock::Tick;
 use bellwire_wire::problem::Problem;
 use tokio::sync::oneshot;
@@ -97,8 +98,12 @@ impl Collector {
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        let Parts { values, entries, gap, reset, .. } = &self.parts;
-        values.is_empty() && entries.is_empty() && gap.is_none() && reset.is_none()
+        let Parts { values, entries, ends, gap, reset, .. } = &self.parts;
+        values.is_empty()
+            && entries.is_empty()
+            && ends.is_empty()
+            && gap.is_none()
+            && reset.is_none()
     }
 
     /// Whether a gap can still stand before all events.
@@ -111,6 +116,11 @@ impl Collector {
         let first = self.parts.gap.take();
         let gap = first.map_or(gap, |(first, _)| Gap { to: gap.to, ..first });
         self.parts.gap = Some((gap, filters.clone()));
+    }
+
+    /// These topics have ended, and no entry will tell it.
+    pub(super) fn tell_ends(&mut self, ends: Vec<(Topic, Ended)>) {
+        self.parts.ends = ends.into_iter().map(|(topic, end)| (topic, end.at)).collect();
     }
 
     /// All that the client has of state topics comes anew.

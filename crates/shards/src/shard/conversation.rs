@@ -186,9 +186,9 @@ impl Shard {
                 let done = self.unsubscribe(token, &topics);
                 done.map(|()| self.websocket(token).let_go(&topics)).map(|()| None)
             }
-            Request::Publish { publish, idempotency_key } => {
+            Request::Publish { post, idempotency_key } => {
                 return self.ask(token, id, |requests, reply| {
-                    requests.publish(principal, publish, idempotency_key, reply)
+                    requests.publish(principal, post, idempotency_key, reply)
                 });
             }
             Request::Delete { topic, key, condition } => {
@@ -343,8 +343,12 @@ impl Shard {
         websocket.end_request();
         let id = id.as_ref();
         match result {
-            Ok(Done::Published(Published::Stream { cursor, duplicate: is_duplicate })) => {
-                self.reply(token, id, &Reply::Published { cursor, is_duplicate });
+            Ok(Done::Published(Published::Stream { cursor, duplicate: is_duplicate, end })) => {
+                self.reply(token, id, &Reply::Published { cursor, is_duplicate, end });
+            }
+            Ok(Done::Published(Published::Closed { closure, cursor, duplicate })) => {
+                let reply = Reply::Closed { closure, cursor, is_duplicate: duplicate };
+                self.reply(token, id, &reply);
             }
             Ok(Done::Published(Published::State { version })) => {
                 self.reply(token, id, &Reply::Written { version });

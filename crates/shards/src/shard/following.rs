@@ -81,6 +81,10 @@ impl Shard {
         let followed = self.follow(token, &follows, start);
         let Begun { subscription, gap, reset } =
             followed.inspect_err(|_| self.count_followed(token))?;
+        let ends = self.earlier_ends((start, &subscription.delivery));
+        let cursor = self.hub.cursor(&subscription.delivery);
+        let ends = self.connections[token].outlet.tell_ends(&ends, (cursor, id));
+        let ends = Some(ends).filter(|ends| !ends.is_empty());
         let asked = follows.unless_these(topics);
         let past = history.map(|history| Box::new(PastReader::begin(history)));
         let added = Added { subscription, asked, id: id.cloned(), past };
@@ -90,7 +94,7 @@ impl Shard {
         let gap = gap.map(|gap| form.control(&crate::controls::gap(&gap, left), id));
         let reset = reset.filter(|_| resumes_state);
         let reset = reset.map(|cursor| form.control(&Control::Reset { cursor, filters: left }, id));
-        let first: Vec<Bytes> = gap.into_iter().chain(reset).collect();
+        let first: Vec<Bytes> = gap.into_iter().chain(reset).chain(ends).collect();
         let first = (!first.is_empty()).then(|| first.concat().into());
         Ok(Subscribed { narrowed: is_narrowed.then(|| left.clone()), first })
     }

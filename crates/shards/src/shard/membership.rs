@@ -2,14 +2,14 @@
 
 use std::io;
 
-use bellwire_hub::{Begin, Gap, Joined, LaneEnd, LaneId, Start};
-use bellwire_journal::Bounds;
+use bellwire_hub::{Begin, Delivery, Gap, Joined, LaneEnd, LaneId, Start};
+use bellwire_journal::{Bounds, Ended};
 use bellwire_model::limits::IDLE_INPUT_BYTES_MAX;
-use bellwire_model::{Cursor, EffectiveFilter, PacedFilter, Principal, StateMark};
-use bellwire_process::clock::ticks;
+use bellwire_model::{Cursor, EffectiveFilter, PacedFilter, Principal, StateMark, Topic};
+use bellwire_process::clock::{Tick, ticks};
 use bellwire_wire::Control;
 use bellwire_wire::problem::{Code, Problem};
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
 
 use super::connection::{Connection, Which};
 use super::marks::Marks;
@@ -21,6 +21,7 @@ use super::speech::Speech;
 use super::subscription::Subscription;
 use super::websocket::WebSocket;
 use super::{Handoff, Token, speech, standing};
+use crate::ends;
 use crate::form::Form;
 use crate::stream_request::StreamRequest;
 
@@ -60,14 +61,10 @@ impl Shard {
         };
         let form = request.form;
         let mut opening = opening(&socket, &request, &begun);
-        let mut outlet = Outlet::new(socket, form, now);
-        outlet.set_marks(Marks::of(&request));
         let mut main = begun.subscription;
-        if outlet.marks().is_on() {
-            // It is not to be taken back behind where it begins.
-            outlet.told = main.delivery.offset();
-        }
+        let mut outlet = outlet_of(socket, &request, (&main.delivery, now));
         let heartbeat_interval = self.surroundings.timing.heartbeat_interval;
+        opening.extend_from_slice(&self.tell_earlier_ends(&mut outlet, (request.start, &main)));
         if let Some(history) = request.history() {
             self.past_readers.put(token, Box::new(PastReader::begin(history)));
         } else if self.hub.is_complete(&main.delivery) {
@@ -110,6 +107,35 @@ impl Shard {
             self.hear(token, &mut early);
         }
         self.visit(token);
+    }
+
+    /// What tells a client of the ends that its stream begins with.
+    fn tell_earlier_ends(
+        &self,
+        outlet: &mut Outlet,
+        (start, main): (Start, &Subscription),
+    ) -> Bytes {
+        let ends = self.earlier_ends((start, &main.delivery));
+        outlet.tell_ends(&ends, (self.hub.cursor(&main.delivery), None))
+    }
+
+    /// The topics whose ends are to be told to a subscription before all else. Where it catches up,
+    /// its `ready` tells of those whose entries are gone.
+    pub(super) fn earlier_ends(
+        &self,
+        (start, delivery): (Start, &Delivery),
+    ) -> Vec<(Topic, Ended)> {
+        let (begun, filters) = (delivery.offset(), self.hub.filters(delivery.lane()));
+        let is_complete = self.hub.is_complete(delivery);
+        let mut owed = ends::owed(&*self.surroundings.journal, filters, (start, begun));
+        owed.retain(|(_, end)| is_complete || end.is_kept);
+        owed
+    }
+
+    /// The topics whose ends no entry tells any more to a subscription that has caught up.
+    fn ends_gone(&self, delivery: &Delivery) -> Vec<(Topic, Ended)> {
+        let filters = self.hub.filters(delivery.lane());
+        ends::gone(&*self.surroundings.journal, filters, delivery.offset())
     }
 
     /// Begins a subscription of this connection, and counts it; says what to tell it before all
@@ -199,6 +225,7 @@ impl Shard {
         let mut asked: Vec<PacedFilter> = self.asked(token, Which::Main);
         asked.extend(self.asked(token, Which::Added(index)));
         let added = self.websocket(token).take_added(index);
+        let gone = self.ends_gone(&added.subscription.delivery);
         let added_lane = added.subscription.delivery.lane();
         self.leave_lane(added_lane, added.subscription.place);
         let main = &self.connections[token].main;
@@ -225,6 +252,10 @@ impl Shard {
         let cursor = connection.outlet.tell(&self.hub, &connection.main.delivery);
         let ready = Control::Ready { cursor, heartbeat_interval };
         let ready = connection.outlet.form.control(&ready, added.id.as_ref());
+        let gone = connection.outlet.tell_ends(&gone, (cursor, added.id.as_ref()));
+        if !gone.is_empty() {
+            self.websocket(token).reply(gone);
+        }
         self.websocket(token).reply(ready);
     }
 
@@ -299,6 +330,21 @@ impl Shard {
             self.handle.forget_connection();
         }
     }
+}
+
+/// Where a stream goes that begins there.
+fn outlet_of(
+    socket: Socket,
+    request: &StreamRequest,
+    (delivery, now): (&Delivery, Tick),
+) -> Outlet {
+    let mut outlet = Outlet::new(socket, request.form, now);
+    outlet.set_marks(Marks::of(request));
+    if outlet.marks().is_on() {
+        // It is not to be taken back behind where it begins.
+        outlet.told = delivery.offset();
+    }
+    outlet
 }
 
 /// What a stream begins with: its head, and what there is to tell before all else.

@@ -4,14 +4,18 @@
 use std::io::{self, IoSlice, Write};
 
 use bellwire_hub::{Delivery, Hub};
+use bellwire_journal::Ended;
 use bellwire_model::limits::{GZIP_BYTES_MIN, WRITE_BYTES_MAX, WRITE_SLICES_MAX};
-use bellwire_model::{Cursor, Offset};
+use bellwire_model::{Cursor, Offset, Topic};
 use bellwire_process::clock::Tick;
+use bellwire_wire::Control;
+use bellwire_wire::request::RequestId;
 use bytes::{Buf, Bytes};
 
 use super::marks::Marks;
 use super::segments::{Piece, Segments, Upto};
 use super::socket::Socket;
+use super::speech::Speech;
 use super::work::Work;
 use crate::form::Form;
 use crate::frames::Frames;
@@ -41,6 +45,10 @@ impl Flags {
     const MARKED: u8 = 2;
     /// It is owed some of that.
     const OWED: u8 = 4;
+    /// The client was told of the end of a topic.
+    const PASSED_END: u8 = 8;
+    /// The last that there is to say was put.
+    const SAID_ALL: u8 = 16;
 
     fn has(self, flag: u8) -> bool {
         self.0 & flag != 0
@@ -79,6 +87,21 @@ impl Outlet {
         cursor
     }
 
+    /// What tells the client that these topics have ended; `id` names the request that it belongs to.
+    pub(super) fn tell_ends(
+        &mut self,
+        ended: &[(Topic, Ended)],
+        (cursor, id): (Cursor, Option<&RequestId>),
+    ) -> Bytes {
+        if ended.is_empty() {
+            return Bytes::new();
+        }
+        self.note_end();
+        let end =
+            |(topic, _): &(Topic, Ended)| self.form.control(&Control::End { topic, cursor }, id);
+        ended.iter().map(end).collect::<Vec<_>>().concat().into()
+    }
+
     /// What the client is told of where it is among the changes of state topics.
     pub(super) fn marks(&self) -> Marks {
         match (self.flags.has(Flags::MARKED), self.flags.has(Flags::OWED)) {
@@ -95,6 +118,27 @@ impl Outlet {
             Marks::Told => Flags::MARKED,
             Marks::Owed => Flags::MARKED | Flags::OWED,
         });
+    }
+
+    /// The client was told of the end of a topic: it may have been the last that it follows.
+    pub(super) fn note_end(&mut self) {
+        self.flags.set(Flags::PASSED_END);
+    }
+
+    /// Whether it was.
+    pub(super) fn has_passed_end(&self) -> bool {
+        self.flags.has(Flags::PASSED_END)
+    }
+
+    /// Whether nothing follows what was put.
+    pub(super) fn has_said_all(&self) -> bool {
+        self.flags.has(Flags::SAID_ALL)
+    }
+
+    /// The last bytes, behind which nothing comes.
+    pub(super) fn put_last(&mut self, bytes: Bytes) {
+        self.put(bytes);
+        self.flags.set(Flags::SAID_ALL);
     }
 
     /// Whether bytes wait until the socket is writable.

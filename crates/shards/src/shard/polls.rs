@@ -25,6 +25,7 @@ use super::parts::Shard;
 use super::socket::Socket;
 use super::{Handoff, ShardHandle, Token, standing};
 use crate::authority::HeldPrincipal;
+use crate::ends;
 use crate::form::{Coding, Encoding, Form, Framing, HttpForm};
 use crate::poll::Collected;
 use crate::stream_request::{PollRequest, StreamRequest};
@@ -118,6 +119,9 @@ impl Shard {
         if let Some(cursor) = reset.filter(|_| request.resumes_state) {
             collector.tell_reset(cursor, request.follows.filters());
         }
+        let begun_at = (request.start, main.delivery.offset());
+        let journal = &*self.surroundings.journal;
+        collector.tell_ends(ends::owed(journal, request.follows.filters(), begun_at));
         collector.marks = Marks::of(&request);
         collector.become_one(
             token,

@@ -5,10 +5,12 @@ use std::io;
 use std::time::Duration;
 
 use bellwire_hub::{Delivery, Entries, Hub, LaneId, Next, Values};
-use bellwire_model::Offset;
+use bellwire_journal::Journal;
 use bellwire_model::limits::{CURSOR_LAG_EVENTS_MAX, LOOKS_PER_VISIT_MAX, WRITE_BYTES_MAX};
+use bellwire_model::{Closure, Cursor, Offset};
 use bellwire_wire::Control;
 use bellwire_wire::request::RequestId;
+use bytes::Bytes;
 
 use super::connection::Connection;
 use super::marks::{self, Claim, Marks, ValueMarks};
@@ -18,12 +20,16 @@ use super::past_reader::PastReader;
 use super::segments::{Piece, Upto};
 use super::speech::Speech;
 use super::websocket::Added;
+use crate::ends;
+use crate::form::Form;
 use crate::frames::{self, Frames, Mark};
 
 /// What a pump works with, beside the connection.
 #[derive(Debug)]
 pub(super) struct Tools<'a> {
     pub(super) hub: &'a mut Hub<Frames>,
+    /// It knows which topics have ended.
+    pub(super) journal: &'a dyn Journal,
     pub(super) heartbeat_interval: Duration,
     /// What this turn may still look at for those who collect.
     pub(super) looks_left: usize,
@@ -64,6 +70,10 @@ enum Came {
 pub(super) fn pump(connection: &mut Connection, tools: &mut Tools<'_>) -> io::Result<Pumped> {
     let mut pumped = Pumped::default();
     let Connection { outlet, main, websocket, .. } = connection;
+    if outlet.has_said_all() {
+        pumped.has_ended = outlet.flush(&mut tools.account)?;
+        return Ok(pumped);
+    }
     if let Some(websocket) = websocket {
         if !websocket.write_replies(outlet, &mut tools.account)? {
             return Ok(pumped);
@@ -85,6 +95,11 @@ pub(super) fn pump(connection: &mut Connection, tools: &mut Tools<'_>) -> io::Re
     tools.main_past = past;
     let main_is_complete = match came {
         Came::Full => return Ok(pumped),
+        Came::Complete if is_over(outlet, &main.delivery, tools) => {
+            outlet.put_last(outlet.form.ending());
+            pumped.has_ended = outlet.flush(&mut tools.account)?;
+            return Ok(pumped);
+        }
         came => pumped.note(&came, main.delivery.lane()),
     };
     for (index, added) in added.iter_mut().enumerate() {
@@ -107,6 +122,15 @@ pub(super) fn pump(connection: &mut Connection, tools: &mut Tools<'_>) -> io::Re
         }
     }
     Ok(pumped)
+}
+
+/// Whether all that a connection follows has ended, and its client knows it. A WebSocket has other
+/// things to talk of, too.
+fn is_over(outlet: &Outlet, delivery: &Delivery, tools: &Tools<'_>) -> bool {
+    let may_be = outlet.has_passed_end() && delivery.is_live();
+    may_be
+        && matches!(outlet.form, Form::Http(_))
+        && ends::are_over(tools.journal, tools.hub.filters(delivery.lane()), delivery.offset())
 }
 
 impl Pumped {
@@ -189,7 +213,13 @@ impl Stretch<'_> {
                     self.delivery.took_ready();
                     let cursor = self.outlet.tell(tools.hub, self.delivery);
                     let ready = Control::Ready { cursor, heartbeat_interval };
-                    self.outlet.put(self.outlet.form.control(&ready, None));
+                    let ready = self.outlet.form.control(&ready, None);
+                    let gone = self.tell_gone(tools, cursor);
+                    self.outlet.put(if gone.is_empty() {
+                        ready
+                    } else {
+                        [gone, ready].concat().into()
+                    });
                 }
                 Next::Gap(gap) => {
                     self.delivery.took_gap(&gap);
@@ -267,6 +297,13 @@ impl Stretch<'_> {
         }
     }
 
+    /// Tells of the ends that no entry tells any more.
+    fn tell_gone(&mut self, tools: &Tools<'_>, cursor: Cursor) -> Bytes {
+        let filters = tools.hub.filters(self.delivery.lane());
+        let gone = ends::gone(tools.journal, filters, self.delivery.offset());
+        self.outlet.tell_ends(&gone, (cursor, None))
+    }
+
     /// Of what is not ready the client keeps no cursor.
     fn marks(&self) -> Marks {
         if self.id.is_none() { self.outlet.marks() } else { Marks::Off }
@@ -281,8 +318,12 @@ impl Stretch<'_> {
             Entries::Page(_, end) => Some(*end),
             Entries::Lane(_) => None,
         };
+        let end = Cell::new(Offset::MAX);
         let pieces = entries.map(|entry| {
             let mark = marks::of_entry(&entry.payload, claim);
+            if entry.payload.event().closure() == Some(Closure::End) {
+                end.set(end.get().min(entry.offset));
+            }
             Piece { frames: &entry.payload, upto: Upto::Entry(entry.offset, mark) }
         });
         let (mut newest, mut marks) = (self.outlet.told, self.marks());
@@ -293,6 +334,9 @@ impl Stretch<'_> {
                 marks.note(mark);
             }
         })?;
+        if end.get() <= self.delivery.offset() {
+            self.outlet.note_end();
+        }
         if self.id.is_none() {
             // Of what is not ready the client keeps no cursor.
             self.outlet.told = newest;

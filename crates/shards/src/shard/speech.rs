@@ -78,6 +78,9 @@ pub(super) trait Speech: Copy {
 
     /// The last words of a stream that the server ends.
     fn farewell(self, reason: ByeReason, retry: Duration) -> Bytes;
+
+    /// What a stream ends with that has said all there is to say.
+    fn ending(self) -> Bytes;
 }
 
 impl Speech for Form {
@@ -106,6 +109,13 @@ impl Speech for Form {
         match self {
             Self::Http(http) => http.farewell(reason, retry),
             Self::WebSocket(websocket) => websocket.farewell(reason, retry),
+        }
+    }
+
+    fn ending(self) -> Bytes {
+        match self {
+            Self::Http(http) => http.ending(),
+            Self::WebSocket(websocket) => websocket.ending(),
         }
     }
 }
@@ -158,6 +168,13 @@ impl Speech for HttpForm {
     fn farewell(self, reason: ByeReason, retry: Duration) -> Bytes {
         self.last_words(&Control::Bye { reason, retry }, retry)
     }
+
+    fn ending(self) -> Bytes {
+        match self.framing {
+            Framing::Chunked => Bytes::from_static(LAST_CHUNK),
+            Framing::Plain => Bytes::new(),
+        }
+    }
 }
 
 impl Speech for WebSocketForm {
@@ -185,6 +202,10 @@ impl Speech for WebSocketForm {
     fn farewell(self, reason: ByeReason, retry: Duration) -> Bytes {
         let bye = self.control(&Control::Bye { reason, retry }, None);
         [bye, ws::close(CloseCode::GOING_AWAY, reason.as_str())].concat().into()
+    }
+
+    fn ending(self) -> Bytes {
+        ws::close(CloseCode::NORMAL, "")
     }
 }
 

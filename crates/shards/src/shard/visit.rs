@@ -96,6 +96,7 @@ impl Shard {
             past,
             main_past: self.past_readers.take(token),
             hub: &mut self.hub,
+            journal: &*self.surroundings.journal,
             heartbeat_interval: self.surroundings.timing.heartbeat_interval,
             account: Account { now, work, segments },
         };

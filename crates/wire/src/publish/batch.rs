@@ -11,7 +11,7 @@ use serde::de::DeserializeSeed;
 
 use super::array::{BatchError, elements};
 use super::item::{Item, Refusal};
-use super::{Publish, share};
+use super::{Post, share};
 
 /// How the events of one request are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -35,7 +35,8 @@ pub struct Rejection {
     pub detail: String,
 }
 
-/// Reads the items `{"topic","key"?,"type"?,"data"}` of a request.
+/// Reads the items `{"topic","key"?,"type"?,"data","end"?}` of a request; one that says what becomes of
+/// its topic may do without `data`.
 ///
 /// `data` is any JSON and is passed on as it came; with `"encoding":"base64"` it is a string of
 /// base64, and the event is binary of the `"content_type"` given, or `application/octet-stream`.
@@ -43,23 +44,23 @@ pub struct Rejection {
 pub fn batch(
     format: BatchFormat,
     body: &Bytes,
-) -> Result<Vec<Result<Publish, Rejection>>, BatchError> {
+) -> Result<Vec<Result<Post, Rejection>>, BatchError> {
     match format {
         BatchFormat::Json => array(body),
         BatchFormat::Ndjson => lines(body),
     }
 }
 
-fn array(body: &Bytes) -> Result<Vec<Result<Publish, Rejection>>, BatchError> {
+fn array(body: &Bytes) -> Result<Vec<Result<Post, Rejection>>, BatchError> {
     let mut results = Vec::new();
     elements(without_byte_order_mark(body), Item, |item| {
-        let result = item.and_then(|members| members.publish(|part| share(body, part)));
+        let result = item.and_then(|members| members.post(|part| share(body, part)));
         results.push(result.map_err(|refusal| refusal.at(results.len(), None)));
     })?;
     Ok(results)
 }
 
-fn lines(body: &Bytes) -> Result<Vec<Result<Publish, Rejection>>, BatchError> {
+fn lines(body: &Bytes) -> Result<Vec<Result<Post, Rejection>>, BatchError> {
     let mut results = Vec::new();
     for (number, line) in without_byte_order_mark(body).split(|byte| *byte == b'\n').enumerate() {
         let line = line.trim_ascii();
@@ -72,7 +73,7 @@ fn lines(body: &Bytes) -> Result<Vec<Result<Publish, Rejection>>, BatchError> {
         let mut json = serde_json::Deserializer::from_slice(line);
         let item = Item.deserialize(&mut json).and_then(|item| json.end().map(|()| item));
         let result = match item {
-            Ok(item) => item.and_then(|members| members.publish(|part| share(body, part))),
+            Ok(item) => item.and_then(|members| members.post(|part| share(body, part))),
             Err(error) => Err(Refusal::new("json_invalid", line_detail(&error))),
         };
         results.push(result.map_err(|refusal| refusal.at(results.len(), Some(number + 1))));

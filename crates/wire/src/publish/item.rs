@@ -6,12 +6,12 @@ use std::borrow::Cow;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bellwire_model::limits::EVENT_BYTES_MAX;
-use bellwire_model::{Body, Condition, KeyVersionError, Topic, WriteTerms, excerpt};
+use bellwire_model::{Body, Closure, Condition, KeyVersionError, Topic, WriteTerms, excerpt};
 use bytes::Bytes;
 use serde::de::{DeserializeSeed, Deserializer};
 
 use super::{
-    NameError, NestingError, Publish, check_content_type, check_event_type, check_key,
+    NameError, NestingError, Post, Publish, check_content_type, check_event_type, check_key,
     check_nesting,
 };
 use crate::object::Object;
@@ -19,8 +19,8 @@ use crate::object::Object;
 /// Bytes of a client's text that a refusal quotes.
 const QUOTED_BYTES_MAX: usize = 64;
 /// The members that an event may have.
-const MEMBERS: [&str; 8] =
-    ["topic", "key", "type", "data", "encoding", "content_type", "if_version", "if_absent"];
+const MEMBERS: [&str; 9] =
+    ["topic", "key", "type", "data", "encoding", "content_type", "if_version", "if_absent", "end"];
 
 /// What is wrong with an item, without where it stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -98,6 +98,7 @@ pub(crate) struct Members<'a> {
     pub(crate) data: Option<&'a str>,
     pub(crate) encoding: Option<&'a str>,
     pub(crate) content_type: Option<&'a str>,
+    pub(crate) end: Option<&'a str>,
     pub(crate) terms: TermMembers<'a>,
 }
 
@@ -127,12 +128,28 @@ impl<'a> Members<'a> {
             "content_type" => &mut self.content_type,
             "if_version" => &mut self.terms.if_version,
             "if_absent" => &mut self.terms.if_absent,
+            "end" => &mut self.end,
             _ => return Err(unknown_field(name, "an event", &MEMBERS)),
         };
         if member.replace(raw).is_some() {
             return Err(duplicate_field(name));
         }
         Ok(())
+    }
+
+    /// What is asked of the topic. `own` makes a piece of the request outlive it.
+    pub(crate) fn post(self, own: impl Fn(&str) -> Bytes) -> Result<Post, Refusal> {
+        let has_event = self.data.is_some() || self.key.is_some() || self.event_type.is_some();
+        match choice("end", self.end)? {
+            None => Ok(Post::Event(self.publish(own)?)),
+            Some(true) if has_event => Ok(Post::Last(self.publish(own)?)),
+            Some(true) => Ok(Post::Closure(topic(self.topic)?, Closure::End)),
+            Some(false) if has_event => {
+                let detail = "`\"end\":false` reopens a topic: send it by itself, then the event";
+                Err(Refusal::new("event_invalid", detail))
+            }
+            Some(false) => Ok(Post::Closure(topic(self.topic)?, Closure::Reopened)),
+        }
     }
 
     /// The event. `own` makes a piece of the request outlive it.
@@ -205,6 +222,16 @@ pub(crate) fn topic(raw: Option<&str>) -> Result<Topic, Refusal> {
     topic.parse().map_err(|error| Refusal::new("topic_invalid", format!("{error}")))
 }
 
+/// Whether a member is true; `None` where it is left out or null.
+fn choice(name: &str, raw: Option<&str>) -> Result<Option<bool>, Refusal> {
+    match raw {
+        None | Some("null") => Ok(None),
+        Some("true") => Ok(Some(true)),
+        Some("false") => Ok(Some(false)),
+        Some(_) => Err(Refusal::new("type_invalid", format!("`{name}` is true or false"))),
+    }
+}
+
 /// The text of a string member; `None` where it is left out or null.
 pub(crate) fn text<'a>(name: &str, raw: Option<&'a str>) -> Result<Option<Cow<'a, str>>, Refusal> {
     let Some(raw) = raw.filter(|raw| *raw != "null") else { return Ok(None) };
@@ -251,9 +278,5 @@ impl TermTexts<'_> {
 
 /// Whether a member is true; one that is left out or null is not.
 fn truth(name: &str, raw: Option<&str>) -> Result<bool, Refusal> {
-    match raw {
-        None | Some("null" | "false") => Ok(false),
-        Some("true") => Ok(true),
-        Some(_) => Err(Refusal::new("type_invalid", format!("`{name}` is true or false"))),
-    }
+    Ok(choice(name, raw)?.unwrap_or(false))
 }

@@ -30,6 +30,8 @@ const SILENCE_MIN: Duration = Duration::from_secs(1);
 pub(super) enum End {
     /// It answered 204: there is nothing to come back for.
     ByServer,
+    /// All topics have ended.
+    OfTopics,
 }
 
 /// A subscription across all its connections.
@@ -38,6 +40,8 @@ pub(super) struct Follow {
     server: Server,
     /// The request's path, with where to begin as long as nothing was seen.
     path: String,
+    /// What is followed and has not ended: as it was named.
+    open: Vec<String>,
     /// The last event id: what the next connection resumes after.
     cursor: String,
     backoff: Backoff,
@@ -70,6 +74,7 @@ impl Follow {
         Self {
             server,
             path: format!("/v1/events?{}", query.finish()),
+            open: topics.iter().map(|topic| topic.as_str().to_owned()).collect(),
             cursor: String::new(),
             backoff: Backoff::default(),
             heartbeat_interval: HEARTBEAT_INTERVAL,
@@ -85,6 +90,9 @@ impl Follow {
                 Some(Err(error)) => Lost::Failure(error),
                 None => return Ok(End::ByServer),
             };
+            if self.open.is_empty() && !matches!(lost, Lost::Bye(_)) {
+                return Ok(End::OfTopics);
+            }
             let wait = self.backoff.next(random_share());
             let reason = match lost {
                 Lost::Bye(reason) => format!("the server said bye ({reason})"),
@@ -185,6 +193,16 @@ impl Follow {
                 output::notice("ready");
             }
             Said::Gap(text) => output::notice(&format!("gap: {text}")),
+            Said::End(topic) => {
+                output::notice(&format!("`{}` has ended", output::harmless(&topic)));
+                self.open.retain(|open| *open != topic);
+            }
+            Said::Reopened(topic) => {
+                output::notice(&format!("`{}` goes on", output::harmless(&topic)));
+                if !self.open.contains(&topic) {
+                    self.open.push(topic);
+                }
+            }
             Said::Retry(delay) => self.backoff.on_retry(delay),
             Said::Bye { reason, retry } => {
                 if let Some(retry) = retry {

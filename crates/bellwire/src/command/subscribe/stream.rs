@@ -15,6 +15,10 @@ pub(super) enum Said {
     Ready { heartbeat_interval: Duration },
     /// Some events will not come; for people.
     Gap(String),
+    /// A topic has ended.
+    End(String),
+    /// A topic that had ended goes on.
+    Reopened(String),
     /// The server is about to end the stream.
     Bye { reason: String, retry: Option<Duration> },
     /// How long to wait before a reconnect.
@@ -31,6 +35,7 @@ struct Control {
     heartbeat_interval_ms: Option<u64>,
     from: Option<String>,
     to: Option<String>,
+    topic: Option<String>,
     reason: Option<String>,
     detail: Option<String>,
     retry_ms: Option<u64>,
@@ -49,7 +54,7 @@ impl Said {
         // Publishers cannot use these types, so what has one is the server's own.
         let is_control = matches!(
             received.event_type.as_deref(),
-            Some("ready" | "gap" | "narrowed" | "bye" | "renew" | "heartbeat")
+            Some("ready" | "gap" | "narrowed" | "end" | "reopened" | "bye" | "renew" | "heartbeat")
         );
         if !is_control {
             return Self::Event(received.data);
@@ -68,6 +73,8 @@ impl Said {
                 let (from, to) = (control.from.unwrap_or_default(), control.to.unwrap_or_default());
                 Self::Gap(format!("events after {from} up to {to} are gone ({reason})"))
             }
+            "end" => Self::End(control.topic.unwrap_or_default()),
+            "reopened" => Self::Reopened(control.topic.unwrap_or_default()),
             "bye" => {
                 let reason = match control.detail {
                     Some(detail) => format!("{reason}: {detail}"),
@@ -94,6 +101,8 @@ mod tests {
             event: ready\nid: e1-4\ndata: {\"control\":\"ready\",\"cursor\":\"e1-4\",\"heartbeat_interval_ms\":9000}\n\n\
             event: gap\ndata: {\"control\":\"gap\",\"from\":\"e1-1\",\"to\":\"e1-4\",\"reason\":\"expired\"}\n\n\
             :\n\n\
+            event: end\nid: e1-5\ndata: {\"control\":\"end\",\"topic\":\"a\",\"cursor\":\"e1-5\"}\n\n\
+            event: reopened\ndata: {\"control\":\"reopened\",\"topic\":\"a\",\"cursor\":\"e1-6\"}\n\n\
             event: bye\ndata: {\"control\":\"bye\",\"reason\":\"drain\",\"retry_ms\":1200}\n\n";
         let mut items = Vec::new();
         Parser::default().push(stream.as_bytes(), &mut items).expect("small");
@@ -105,6 +114,8 @@ mod tests {
             Said::Ready { heartbeat_interval: Duration::from_secs(9) },
             Said::Gap("events after e1-1 up to e1-4 are gone (expired)".into()),
             Said::Nothing,
+            Said::End("a".into()),
+            Said::Reopened("a".into()),
             Said::Bye { reason: "drain".into(), retry: Some(Duration::from_millis(1200)) },
         ];
         assert_eq!(said, expected);

@@ -1,6 +1,6 @@
 //! Takes what is whole of a damaged database into a new one.
 
-use bellwire_model::{Entry, Epoch, NameMap, Offset, Timestamp, Topic};
+use bellwire_model::{Entry, Epoch, NameMap, Offset, Timestamp};
 use rusqlite::{Connection, Row};
 use rustc_hash::FxHashMap;
 
@@ -17,7 +17,7 @@ use crate::disk::witness::Testimony;
 use crate::disk::{keys, load, records, state};
 use crate::retention::Retention;
 use crate::steps::Steps;
-use crate::topics::TopicId;
+use crate::topics::{TopicId, TopicState};
 
 /// Ranges that are told one by one.
 const RANGES_MAX: usize = 100;
@@ -36,7 +36,7 @@ pub(super) fn run(
 
 struct Salvage<'a> {
     target: &'a Connection,
-    topics: FxHashMap<TopicId, (Topic, Offset)>,
+    topics: FxHashMap<TopicId, TopicState>,
     testimony: Option<Testimony>,
     /// Where events are looked for one by one.
     looked_for: Vec<(i64, i64)>,
@@ -109,7 +109,7 @@ impl Salvage<'_> {
 
     fn topics(&mut self, source: &Connection) -> rusqlite::Result<()> {
         let walk = Walk {
-            select: "SELECT id, name, trimmed, checksum FROM topics
+            select: "SELECT id, name, trimmed, ended, checksum FROM topics
                      WHERE id BETWEEN ?1 AND ?2 ORDER BY id",
             number: 0,
             last: last(source, ("topics", "id"), i64::from(u32::MAX >> 12)),
@@ -119,10 +119,10 @@ impl Salvage<'_> {
         walk.run(source, &mut |found| {
             // Of what is no topic the events say more.
             if let Found::Row(row) = found
-                && let Ok((id, topic, trimmed)) = load::topic(row)
+                && let Ok((id, state)) = load::topic(row)
             {
-                insert_topic(&transaction, id, (topic.as_str(), trimmed))?;
-                self.topics.insert(id, (topic, trimmed));
+                insert_topic(&transaction, id, &state)?;
+                self.topics.insert(id, state);
             }
             Ok(())
         })?;
@@ -171,11 +171,11 @@ impl Salvage<'_> {
     }
 
     fn entry(&self, row: &Row<'_>) -> rusqlite::Result<Entry> {
-        let (topic, _) = self
+        let state = self
             .topics
             .get(&TopicId(row.get(reader::TOPIC)?))
             .ok_or_else(|| damaged("an event of an unknown topic"))?;
-        let (event, kind) = event(row, topic.clone())?;
+        let (event, kind) = event(row, state.topic.clone())?;
         let offset = from_sql(row.get(reader::OFFSET)?);
         if !is_whole(kind, &event, |event| EventSums::new(&event.topic).kind_of(offset, event)) {
             return Err(damaged("an event is not what was written"));
@@ -186,7 +186,7 @@ impl Salvage<'_> {
     fn keys(&self, source: &Connection, repaired: &mut Repaired) -> rusqlite::Result<()> {
         let forgotten: i64 = schema::meta(self.target, "forgotten")?.unwrap_or(0);
         let trimmed: NameMap<&str, Offset> =
-            self.topics.values().map(|(topic, trimmed)| (topic.as_str(), *trimmed)).collect();
+            self.topics.values().map(|state| (state.topic.as_str(), state.trimmed)).collect();
         let removed = |topic: &str| trimmed.get(topic).copied().unwrap_or(from_sql(forgotten));
         let walk = Walk {
             select: "SELECT offset, topic, key, time, checksum FROM idempotency

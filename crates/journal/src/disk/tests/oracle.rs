@@ -1,16 +1,18 @@
 //! The engine against the plainest model of a journal there is: a list.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
-use bellwire_model::{Entry, Offset, Timestamp};
+use bellwire_model::{Closure, Entry, Event, Offset, Timestamp};
 use proptest::prelude::*;
 use tempfile::TempDir;
 
 use super::{killed, open, options};
+use crate::contract::ending::closing;
 use crate::contract::state::{Values, values_after};
 use crate::contract::{Rig, change, filters, rule, text, timed};
 use crate::disk::{DiskOptions, Durability};
-use crate::{Append, Appended, Bounds, ReadLimit, RetentionRule};
+use crate::{Append, Appended, Bounds, Ended, ReadLimit, RetentionRule};
 
 const TOPICS: [&str; 5] = ["a/x", "a/y", "b", "c/d/e", "$sys/f"];
 /// One has the name of a stream.
@@ -23,6 +25,8 @@ const FILTERS: [&[&str]; 6] = [&["**"], &["a/*"], &["b"], &["c/**", "a/y"], &["$
 enum Step {
     /// A batch on some topics, each event so many milliseconds after or before the last one.
     Append(Vec<(usize, i64)>),
+    /// A topic ends, or is reopened.
+    Turn(usize, Closure),
     /// Many events, to fill blocks.
     Fill(usize),
     /// Changes of state topics, each of a key that is put or deleted, behind an event of a stream.
@@ -41,6 +45,8 @@ fn any_step() -> impl Strategy<Value = Step> {
         4 => prop::collection::vec(change, 0..8).prop_map(Step::Change),
         2 => (1_usize..3000).prop_map(Step::Churn),
         6 => prop::collection::vec(event, 0..8).prop_map(Step::Append),
+        2 => (0..TOPICS.len(), prop::sample::select(vec![Closure::End, Closure::Reopened]))
+            .prop_map(|(topic, closure)| Step::Turn(topic, closure)),
         3 => (1_usize..1500).prop_map(Step::Fill),
         3 => Just(Step::Retain),
         1 => Just(Step::Close),
@@ -64,6 +70,8 @@ struct Model {
     removed: Vec<Entry>,
     /// The newest change of each key.
     values: Values,
+    /// Where topics have ended.
+    ended: BTreeMap<&'static str, Offset>,
     tail: Offset,
     time_ms: i64,
 }
@@ -75,6 +83,12 @@ impl Model {
             timed(TOPICS[*topic], &format!("at {}", self.time_ms), self.time_ms)
         };
         events.iter().map(&mut append).collect()
+    }
+
+    fn add(&mut self, offset: Offset, event: Event) {
+        assert!(offset > self.tail);
+        self.tail = offset;
+        self.kept.push(Entry::of_stream(offset, event));
     }
 
     /// Rule by rule, by the book: the too old go, then the oldest while there are too many.
@@ -126,7 +140,15 @@ impl Model {
             let matching = self.kept.iter().filter(|entry| filters.matches(&entry.event.topic));
             assert!(matching.eq(&found), "{filters}");
         }
+        for topic in TOPICS {
+            let ended = self.ended.get(topic).map(|at| {
+                let is_kept = self.kept.iter().any(|entry| entry.offset == *at);
+                Ended { at: *at, is_kept }
+            });
+            assert_eq!(rig.journal.ended(topic), ended, "{topic}");
+        }
         for figures in rig.journal.topics() {
+            assert_eq!(figures.has_ended, self.ended.contains_key(figures.topic.as_str()));
             let own = self.kept.iter().filter(|entry| entry.event.topic == figures.topic);
             let sizes: Vec<u64> = own.map(|entry| entry.event.size_bytes() as u64).collect();
             assert_eq!((figures.events, figures.bytes), (sizes.len() as u64, sizes.iter().sum()));
@@ -158,6 +180,7 @@ proptest! {
         for step in steps {
             match step {
                 Step::Append(events) => append(&rig, &mut model, &events),
+                Step::Turn(topic, closure) => turn(&rig, &mut model, TOPICS[topic], closure),
                 Step::Fill(events) => {
                     let events: Vec<_> = (0..events).map(|n| (n * n % TOPICS.len(), 0)).collect();
                     append(&rig, &mut model, &events);
@@ -199,13 +222,12 @@ fn change_values(rig: &Rig, model: &mut Model, changes: &[(usize, usize, bool)])
     });
     let batch: Vec<_> = std::iter::once(event.clone()).chain(appends).collect();
     let appended = rig.append(batch.clone()).expect("the batch is appended");
-    model.kept.push(Entry::of_stream(appended[0].offset, event.event));
-    model.tail = appended[0].offset;
+    note(model, appended[0], event.event);
     for ((is, append), appended) in changes.iter().zip(&batch[1..]).zip(&appended[1..]) {
         let before = model.values.get(&named(is)).cloned();
         if !is.2 && before.as_ref().is_none_or(|(_, text)| text.is_none()) {
             let gone = before.map_or(model.tail, |(offset, _)| offset);
-            assert_eq!(*appended, Appended { offset: gone, duplicate: true });
+            assert_eq!(*appended, Appended::again(gone));
             continue;
         }
         assert!(appended.offset > model.tail && !appended.duplicate);
@@ -216,10 +238,33 @@ fn change_values(rig: &Rig, model: &mut Model, changes: &[(usize, usize, bool)])
 
 fn append(rig: &Rig, model: &mut Model, events: &[(usize, i64)]) {
     let batch = model.batch(events);
-    let offsets = rig.append_new(batch.clone());
-    for (offset, append) in offsets.into_iter().zip(batch) {
-        assert!(offset > model.tail);
-        model.tail = offset;
-        model.kept.push(Entry::of_stream(offset, append.event));
+    let appended = rig.append(batch.clone()).expect("the batch is appended");
+    for (appended, append) in appended.into_iter().zip(batch) {
+        note(model, appended, append.event);
+    }
+}
+
+/// An event was appended, unless its topic has ended.
+fn note(model: &mut Model, appended: Appended, event: Event) {
+    let end = model.ended.get(event.topic.as_str());
+    assert_eq!(appended.has_ended, end.is_some());
+    match end {
+        Some(end) => assert_eq!(appended.offset, *end),
+        None => model.add(appended.offset, event),
+    }
+}
+
+fn turn(rig: &Rig, model: &mut Model, topic: &'static str, closure: Closure) {
+    let append = closing(topic, closure, model.time_ms);
+    let appended = rig.append_one(append.clone());
+    let adds = model.ended.contains_key(topic) == (closure == Closure::Reopened);
+    assert_eq!((appended.duplicate, appended.has_ended), (!adds, false));
+    if !adds {
+        return;
+    }
+    model.add(appended.offset, append.event);
+    match closure {
+        Closure::End => drop(model.ended.insert(topic, appended.offset)),
+        Closure::Reopened => drop(model.ended.remove(topic)),
     }
 }

@@ -127,6 +127,7 @@ const FORMAT_1: &str = "
     DROP TABLE holes;
     UPDATE events SET kind = kind & 3;
     ALTER TABLE topics DROP COLUMN checksum;
+    ALTER TABLE topics DROP COLUMN ended;
     ALTER TABLE blocks DROP COLUMN checksum;
     ALTER TABLE idempotency DROP COLUMN checksum;
     DELETE FROM meta WHERE name IN ('clock', 'open');
@@ -149,7 +150,7 @@ fn a_file_of_format_1_gets_its_records() {
 }
 
 /// Makes a journal that is closed what it was in an older format.
-fn make_older(folder: &TempDir, format: &str) {
+pub(super) fn make_older(folder: &TempDir, format: &str) {
     let connection = Connection::open(folder.path().join(schema::FILE)).unwrap();
     connection.execute_batch(format).unwrap();
     drop(connection);
@@ -163,6 +164,7 @@ const FORMAT_2: &str = "
     DROP TABLE holes;
     UPDATE events SET kind = kind & 3;
     ALTER TABLE topics DROP COLUMN checksum;
+    ALTER TABLE topics DROP COLUMN ended;
     ALTER TABLE blocks DROP COLUMN checksum;
     ALTER TABLE idempotency DROP COLUMN checksum;
     ALTER TABLE records DROP COLUMN checksum;
@@ -198,6 +200,7 @@ fn a_file_of_format_2_is_as_it_was_and_goes_on() {
 const FORMAT_3: &str = "
     DROP TABLE state;
     DROP TABLE state_topics;
+    ALTER TABLE topics DROP COLUMN ended;
     PRAGMA user_version = 3;
 ";
 

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use bellwire_hub::{Hub, HubLimits, Start, StateLimits, StateTable, Value};
 use bellwire_journal::{
-    Append, Bounds, ClockReading, ClockStep, Error, Journal, MemoryJournal, Observer, Page,
+    Append, Bounds, ClockReading, ClockStep, Ended, Error, Journal, MemoryJournal, Observer, Page,
     ReadLimit, Record, RecordChange, RecordReply, Reply as AppendReply, RetentionRule,
     StateHorizons, StatePage, TopicFigures,
 };
@@ -21,7 +21,7 @@ use bellwire_model::{
     Version,
 };
 use bellwire_wire::problem::{Code, Problem};
-use bellwire_wire::publish::Publish;
+use bellwire_wire::publish::Post;
 use bellwire_wire::ws::{self, Compression, Opcode, Subprotocol};
 use http::{HeaderValue, header};
 use mio::Events;
@@ -546,13 +546,7 @@ impl Requests for Nobody {
         Ok(())
     }
 
-    fn publish(
-        &self,
-        _: Principal,
-        _: Publish,
-        _: Option<Box<str>>,
-        _: Reply,
-    ) -> Result<(), Problem> {
+    fn publish(&self, _: Principal, _: Post, _: Option<Box<str>>, _: Reply) -> Result<(), Problem> {
         refused()
     }
 
@@ -627,6 +621,10 @@ impl Journal for Bystander {
 
     fn state_horizons(&self) -> Result<StateHorizons, Error> {
         self.memory.state_horizons()
+    }
+
+    fn ended(&self, topic: &str) -> Option<Ended> {
+        self.memory.ended(topic)
     }
 
     fn list_topics(&self, prefix: &str, after: &str, limit: usize) -> Vec<TopicFigures> {
