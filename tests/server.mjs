@@ -25,6 +25,7 @@ export class Server {
   /** `command` is what to run, such as `serve`; it gets the data directory and the address. */
   constructor(binary, command, data, flags = []) {
     this.#binary = binary;
+    this.data = data;
     this.#command = [command, '--data', data, ...flags];
   }
 

@@ -27,6 +27,7 @@ const TEST_PROGRAMS: &[Program] = &[
         needs: Needs::Nothing,
     },
     Program { name: "prometheus", package: "prometheus", needs: Needs::Nothing },
+    Program { name: "promtool", package: "prometheus", needs: Needs::Nothing },
     Program {
         name: "prometheus-node-exporter",
         package: "prometheus-node-exporter",

@@ -355,6 +355,10 @@ pub const RULE_WAL_SHARE: u64 = 4;
 pub const RECORD_FRAME_BYTES_MAX: u64 = 256 * 1024 * 1024;
 /// Times that alerts fired, or would have, which a replay compares.
 pub const REPLAY_EPISODES_MAX: usize = 200_000;
+/// Values of all series of a test that a replay writes.
+pub const TEST_CELLS_MAX: usize = 1_000_000;
+/// Checks of a test that a replay writes.
+pub const TEST_CHECKS_MAX: usize = 1_000;
 /// Times of which nothing was recorded that a replay lists.
 pub const REPLAY_GAPS_MAX: usize = 100;
 /// Bytes of a piece of a checkpoint: what the evaluator writes of it between two batches.

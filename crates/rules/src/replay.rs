@@ -9,8 +9,12 @@
 //! changed: windows are full, and alerts with the same labels go on. What rules recorded then counts
 //! as samples, unless one of the other rules records the same name.
 
+mod checks;
 mod comparison;
+mod draft;
 mod episodes;
+mod text;
+mod ticks;
 
 use std::sync::Arc;
 
@@ -19,6 +23,7 @@ use bellwire_model::{Labels, NameSet, RuleName, Sample, Timestamp};
 use rustc_hash::FxHashMap;
 
 pub use self::comparison::{Compared, Difference};
+pub use self::draft::{DraftedTest, TestDraft, TestError};
 pub use self::episodes::Episode;
 use self::episodes::Episodes;
 use crate::alert_series::{ALERTS, ALERTS_FOR_STATE};
@@ -36,6 +41,15 @@ pub enum Piece<'a> {
     Checkpoint(&'a [u8]),
     /// A piece of the log.
     Log(&'a [u8]),
+}
+
+impl<'a> Piece<'a> {
+    /// Its records.
+    fn bytes(self) -> &'a [u8] {
+        match self {
+            Self::Start(bytes) | Self::Checkpoint(bytes) | Self::Log(bytes) => bytes,
+        }
+    }
 }
 
 /// What a piece is of.
@@ -200,10 +214,8 @@ impl Replay {
 
     /// Takes the next piece.
     pub fn read(&mut self, piece: Piece<'_>) -> Result<(), ReplayError> {
-        let (bytes, part) = match piece {
-            Piece::Start(bytes) | Piece::Checkpoint(bytes) => (bytes, Part::Checkpoint),
-            Piece::Log(bytes) => (bytes, Part::Log),
-        };
+        let bytes = piece.bytes();
+        let part = if matches!(piece, Piece::Log(_)) { Part::Log } else { Part::Checkpoint };
         if matches!(piece, Piece::Start(_)) {
             self.names.by_number.clear();
         }
@@ -359,12 +371,17 @@ impl Opening {
     }
 }
 
+/// The names of series that rules give themselves.
+fn own(rules: &RuleSet) -> impl Iterator<Item = &str> {
+    let all = rules.groups().iter().flat_map(|group| &group.rules);
+    let recording = all.filter(|rule| matches!(rule.kind, RuleKind::Record(_)));
+    recording.map(|rule| &*rule.name.alert).chain([ALERTS, ALERTS_FOR_STATE])
+}
+
 impl Names {
     fn of(rules: &RuleSet) -> Self {
         let all = || rules.groups().iter().flat_map(|group| &group.rules);
-        let recording = all().filter(|rule| matches!(rule.kind, RuleKind::Record(_)));
-        let own = recording.map(|rule| Box::from(&*rule.name.alert));
-        let own: NameSet<Box<str>> = own.chain([ALERTS, ALERTS_FOR_STATE].map(Box::from)).collect();
+        let own: NameSet<Box<str>> = own(rules).map(Box::from).collect();
         let mut wanted: Vec<(Arc<RuleName>, Box<str>)> = Vec::new();
         for rule in all() {
             let metrics = rule.plan.selections.iter().filter_map(|s| s.selector.metric_name());

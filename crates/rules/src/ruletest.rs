@@ -5,6 +5,7 @@
 mod elements;
 mod file;
 mod judgement;
+mod probe;
 mod run;
 mod stream;
 
@@ -14,6 +15,7 @@ use crate::load::{LoadAs, LoadError, RuleFile, Scope, UnknownFields};
 use crate::rule::{RuleMode, RuleSet};
 
 pub use self::file::rule_files;
+pub(crate) use self::probe::{Probed, probe};
 
 /// A test file that has been read.
 #[derive(Clone, Copy, Debug)]

@@ -187,3 +187,54 @@ fn what_cannot_be_recorded_or_replayed_is_told() {
         Some(2)
     );
 }
+
+#[test]
+fn a_test_is_made_of_an_incident() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let folder = folder.path();
+    let server = incident(folder);
+    // Nothing changes for a while.
+    std::thread::park_timeout(Duration::from_millis(60));
+    send(&server, "bergen", 50.0);
+    let data = server.data().to_str().expect("UTF-8").to_owned();
+    assert_eq!(run(folder, &["record", "incident.record", "--data", &data]).0, Some(0));
+    std::fs::create_dir(folder.join("tests")).expect("made");
+    let others = "groups:\n- name: other\n  rules:\n  - {record: total, expr: sum(t)}\n  \
+                  - {alert: Hot, expr: t > 75, labels: {severity: page}, annotations: {at: '{{ $value }}'}}\n  \
+                  - {alert: Sum, expr: total > 1000}\n";
+    let flags = ["--test", "tests/now_test.yml", "--test-interval", "5ms"];
+    let (code, report) = replayed(folder, others, &flags);
+    assert_eq!(code, Some(0), "{report}");
+    let written = &report["test"];
+    assert_eq!(
+        (&written["file"], &written["interval_ms"]),
+        (&"tests/now_test.yml".into(), &5.into())
+    );
+    assert!(written["checks"].as_u64().expect("a count") >= 2, "{report}");
+    let text = std::fs::read_to_string(folder.join("tests/now_test.yml")).expect("a test");
+    assert!(text.contains("rule_files:\n  - \"../now.yml\"\n"), "{text}");
+    assert!(text.contains("- exp_labels: {\"severity\": \"page\", \"site\": \"oslo\"}"), "{text}");
+    assert!(!text.contains("series: \"total"), "{text}");
+
+    let (code, output, _) = run(folder, &["check", "--test", "tests/now_test.yml"]);
+    assert_eq!(code, Some(0), "{text}{output}");
+    // It says something: other rules fail it.
+    write(folder, "now.yml", &others.replace("> 75", "> 99"));
+    let (code, output, _) = run(folder, &["check", "--test", "tests/now_test.yml"]);
+    assert_eq!(code, Some(1), "{output}");
+    assert!(output.contains("alertname: Hot"), "{output}");
+
+    // A file that is there stays, and ticks that are too far apart see nothing.
+    let replay = ["replay", "incident.record", "--rules", "now.yml", "--test"];
+    let (code, _, errors) = run(folder, &[&replay[..], &["tests/now_test.yml"]].concat());
+    assert_eq!(code, Some(1));
+    assert!(errors.contains("tests/now_test.yml"), "{errors}");
+    let (code, _, errors) =
+        run(folder, &[&replay[..], &["none.yml", "--test-interval", "1h"]].concat());
+    assert_eq!(code, Some(1));
+    assert!(
+        errors.contains("no test was written to none.yml: there is nothing to compare"),
+        "{errors}"
+    );
+    assert!(!folder.join("none.yml").exists());
+}

@@ -20,7 +20,7 @@ pub(super) enum Found<'a> {
 }
 
 impl Found<'_> {
-    fn after(&self) -> Duration {
+    pub(super) fn after(&self) -> Duration {
         match self {
             Self::Alerts(check, _) => check.after,
             Self::Elements(check, _) => check.after,

@@ -25,22 +25,7 @@ pub(super) struct Rules<'a> {
 
 /// What becomes of a test with the rules as they tick, and as they are evaluated when samples arrive.
 pub(super) fn outcome(test: &Test, suite: &Suite, rules: Rules<'_>, engines: Engines) -> Outcome {
-    let conventions =
-        Conventions { subquery_step: suite.evaluation_interval, ..Conventions::default() };
-    let ticker = Ticker::new(rules.by_ticks.clone(), conventions, test.externals.clone());
-    let mut samples = samples(test);
-    samples.sort_by_key(|sample| sample.time);
-    let mut run = Run {
-        test,
-        suite,
-        conventions,
-        ticker,
-        errors: Vec::new(),
-        unsupported: Vec::new(),
-        found: Vec::new(),
-        compared: Compared::default(),
-    };
-    run.run(&samples);
+    let (samples, run) = ticked(test, suite, rules.by_ticks);
     let mut judged = Judged::new(engines, run.errors);
     let mut warnings = warnings(test, rules.by_ticks);
     match rules.streamed {
@@ -67,6 +52,31 @@ pub(super) fn outcome(test: &Test, suite: &Suite, rules: Rules<'_>, engines: Eng
     }
 }
 
+/// The samples of a test in the order of their times, and what comes of them by ticks.
+pub(super) fn ticked<'a>(
+    test: &'a Test,
+    suite: &'a Suite,
+    rules: &RuleSet,
+) -> (Vec<Sample>, Run<'a>) {
+    let conventions =
+        Conventions { subquery_step: suite.evaluation_interval, ..Conventions::default() };
+    let ticker = Ticker::new(rules.clone(), conventions, test.externals.clone());
+    let mut samples = samples(test);
+    samples.sort_by_key(|sample| sample.time);
+    let mut run = Run {
+        test,
+        suite,
+        conventions,
+        ticker,
+        errors: Vec::new(),
+        unsupported: Vec::new(),
+        found: Vec::new(),
+        compared: Compared::default(),
+    };
+    run.run(&samples);
+    (samples, run)
+}
+
 /// Checks that pass whatever the rules say.
 fn warnings(test: &Test, rules: &RuleSet) -> Vec<Box<str>> {
     if test.alerts.is_empty() && test.expressions.is_empty() {
@@ -86,16 +96,16 @@ fn warnings(test: &Test, rules: &RuleSet) -> Vec<Box<str>> {
     nobodys.map(warning).collect()
 }
 
-struct Run<'a> {
+pub(super) struct Run<'a> {
     test: &'a Test,
     suite: &'a Suite,
     conventions: Conventions,
     ticker: Ticker,
     /// Rules that could not be evaluated.
-    errors: Vec<Box<str>>,
+    pub(super) errors: Vec<Box<str>>,
     unsupported: Vec<Box<str>>,
     /// What each check has found.
-    found: Vec<Found<'a>>,
+    pub(super) found: Vec<Found<'a>>,
     compared: Compared,
 }
 

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use bellwire_model::Timestamp;
 use bellwire_rules::plain_text;
-use bellwire_rules::replay::{Compared, Difference, Episode, Outcome};
+use bellwire_rules::replay::{Compared, Difference, DraftedTest, Episode, Outcome};
 use serde::Serialize;
 
 use crate::output::{counted, harmless};
@@ -27,6 +27,19 @@ pub(super) struct Report {
     /// All times that an alert fired, or would have, in their order.
     alerts: Vec<AlertReport>,
     summary: Summary,
+    /// The test that was written; `null` where nobody has asked for one.
+    test: Option<TestReport>,
+}
+
+#[derive(Debug, Serialize)]
+struct TestReport {
+    file: String,
+    /// How far apart its ticks are.
+    interval_ms: u64,
+    /// How often it compares alerts.
+    checks: usize,
+    /// What it does not compare, and why.
+    left_out: Vec<String>,
 }
 
 #[derive(Debug, Serialize)]
@@ -99,7 +112,7 @@ impl Summary {
 
 impl Report {
     /// Of a record and so many rules.
-    pub(super) fn of(file: &Path, rules: usize, outcome: Outcome) -> Self {
+    pub(super) fn of(file: &Path, rules: usize, outcome: &Outcome) -> Self {
         let mut summary = Summary::default();
         for alert in &outcome.alerts {
             summary.count(alert.difference);
@@ -113,10 +126,18 @@ impl Report {
             samples: outcome.samples,
             series: outcome.series,
             gaps: outcome.gaps.iter().map(gap).collect(),
-            warnings: warnings(&outcome),
+            warnings: warnings(outcome),
             alerts: outcome.alerts.iter().map(AlertReport::of).collect(),
             summary,
+            test: None,
         }
+    }
+
+    /// A test was written to a file.
+    pub(super) fn add_test(&mut self, file: &Path, test: DraftedTest) {
+        let DraftedTest { interval, checks, left_out, .. } = test;
+        let (file, interval_ms) = (file.display().to_string(), interval.as_millis() as u64);
+        self.test = Some(TestReport { file, interval_ms, checks, left_out });
     }
 
     /// Whether anything would have been otherwise.
@@ -164,6 +185,14 @@ impl Report {
             let [first, second, third] = widths;
             let row = format!("{difference:first$}  {alert:second$}  {then:third$}  {now}");
             let _ = writeln!(text, "{}", row.trim_end());
+        }
+        if let Some(TestReport { file, interval_ms, checks, left_out }) = &self.test {
+            for reason in left_out {
+                let _ = writeln!(text, "left out {}", harmless(reason));
+            }
+            let checks = counted(*checks as u64, "check");
+            let interval = span(*interval_ms as i64);
+            let _ = writeln!(text, "test     {}: {checks} at ticks of {interval}", harmless(file));
         }
         text + &self.summary.text()
     }
