@@ -7,7 +7,7 @@ use bellwire_rules::Recorded;
 use bellwire_wire::json;
 
 /// The state topic of alerts as they are now, keyed by fingerprint.
-pub const ALERTS_ACTIVE: &str = "alerts/active";
+pub const ALERTS_ACTIVE: &str = Topic::OF_BOARD;
 
 /// Transitions of all alerts.
 pub(crate) const ALERTS_EVENTS: &str = "alerts/events";

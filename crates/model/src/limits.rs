@@ -621,6 +621,22 @@ pub const STATE_SHARE_PERCENT: u64 = 25;
 pub const STATE_BYTES_RESERVED: usize = 256 * 1024 * 1024;
 /// Keys of the table that are looked at before others get their turn at it.
 pub const STATE_LOOKS_MAX: usize = 1_024;
+/// Bytes of what a follower shows of itself.
+pub const PRESENCE_SHOWN_BYTES_MAX: usize = 1_024;
+/// Bytes of what somebody without a name is known by.
+pub const PRESENCE_ID_BYTES_MAX: usize = 64;
+/// Bytes that all who show themselves take, of all topics; whoever has many leaves some to others.
+pub const PRESENCE_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// Bytes that each of them is charged with on each topic beside their name and what they show.
+pub const PRESENCE_OVERHEAD_BYTES: usize = 512;
+/// Those of a topic who may be told one by one, as configured at most.
+pub const PRESENCE_NAMED_MAX: usize = 1_000;
+/// How long somebody is there whose connection has ended, as configured at most.
+pub const PRESENCE_GRACE_MAX: Duration = Duration::from_mins(5);
+/// How often it is told who has come and gone.
+pub const PRESENCE_INTERVAL: Duration = Duration::from_millis(100);
+/// What is told of that at a time.
+pub const PRESENCE_NEWS_MAX: usize = 1_000;
 /// Bytes of one state value: it is kept in memory as long as its key lives.
 pub const STATE_VALUE_BYTES_MAX: usize = 64 * 1024;
 /// Of these, keys that only alerts may take: the board always has room.

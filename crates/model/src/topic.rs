@@ -49,6 +49,12 @@ impl Topic {
     /// this one has to be named.
     pub const OF_SERIES_OF_ALERTS: &str = "$alerts/series";
 
+    /// The alerts as they are now.
+    pub const OF_BOARD: &str = "alerts/active";
+
+    /// The first segment of the topics that tell who follows others.
+    pub const PRESENCE: &str = "presence";
+
     /// Who did what on this server.
     pub const OF_AUDIT: &str = "$sys/audit";
 
@@ -72,13 +78,15 @@ impl Topic {
     /// Whether the server owns this topic, so that clients may read but not publish.
     pub fn is_reserved(&self) -> bool {
         let first = self.segments().next().unwrap_or_default();
-        first.starts_with('$') || matches!(first, "alerts" | "rules" | "samples" | Self::QUERIES)
+        first.starts_with('$')
+            || matches!(first, "alerts" | "rules" | "samples" | Self::QUERIES | Self::PRESENCE)
     }
 
     /// Whether a topic or filter begins with what no wildcard stands for, so that it has to be named:
-    /// the server's own figures, and the answers of standing queries.
+    /// the server's own figures, the answers of standing queries, and who follows what.
     pub fn has_to_be_named(text: &str) -> bool {
-        text.starts_with('$') || text.split('/').next() == Some(Self::QUERIES)
+        let first = || text.split('/').next().unwrap_or_default();
+        text.starts_with('$') || matches!(first(), Self::QUERIES | Self::PRESENCE)
     }
 }
 
@@ -213,7 +221,15 @@ mod tests {
 
     #[test]
     fn the_server_owns_its_topics() {
-        for text in ["alerts/active", "rules/x", "samples/x", "query/x", "$sys/uptime", "alerts"] {
+        for text in [
+            "alerts/active",
+            "rules/x",
+            "samples/x",
+            "query/x",
+            "presence/x",
+            "$sys/uptime",
+            "alerts",
+        ] {
             assert!(text.parse::<Topic>().expect(text).is_reserved(), "{text}");
         }
         assert!(!"alertsx/active".parse::<Topic>().expect("valid").is_reserved());

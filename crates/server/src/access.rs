@@ -19,10 +19,11 @@ use bellwire_access::{Identity, Means, Renewal, RenewalError, ServerSecret};
 use bellwire_authn::config::Wider;
 use bellwire_authn::{Authenticator, Shown};
 use bellwire_journal::Journal;
-use bellwire_model::{EffectiveFilter, FilterError, Principal};
+use bellwire_model::{EffectiveFilter, FilterError, Holder, Principal};
 use bellwire_process::clock;
 use bellwire_shards::{
-    Authority, HeldPrincipal, HeldPrincipals, Reconsidering, Spread, Standing, StreamRequest,
+    Authority, FollowerName, HeldPrincipal, HeldPrincipals, Reconsidering, Spread, Standing,
+    StreamRequest,
 };
 use bellwire_wire::problem::{Code, Problem};
 use tokio::runtime::Runtime;
@@ -31,11 +32,12 @@ use self::permit::{permit_pending, permit_stream, rest};
 use crate::allowances::{Allowances, Counted};
 use crate::audit::{Audit, Deed, Kind};
 use crate::observe::Figures;
+use crate::turns::Asker;
 
 pub(crate) use self::attending::Attending;
 pub(crate) use self::onlooker::{Onlooker, SeenCase};
 pub(crate) use self::permit::{
-    may_converse, permit, permit_poll, permit_publishing, permit_reading, sight,
+    may_converse, permit, permit_poll, permit_publishing, permit_reading, shows_presence, sight,
 };
 
 /// Who may come in, and what they may, for the front door and the shards.
@@ -287,6 +289,19 @@ impl Authority for Access {
             return None;
         }
         self.authenticator.renewal(principal)?.seal(&self.renewals)
+    }
+
+    fn follower(&self, principal: Principal, source: Option<IpAddr>) -> FollowerName {
+        let identity = self.identity(principal);
+        let asker = Asker::of(&identity, source);
+        let holder = Holder::named(&asker.name());
+        match asker {
+            Asker::Subject(own) => {
+                let subject = Some(identity.subject().into());
+                FollowerName { identity: Some(own), subject, holder }
+            }
+            Asker::Network(_) => FollowerName { identity: None, subject: None, holder },
+        }
     }
 }
 

@@ -30,7 +30,7 @@ pub use bellwire_authn::config::{
 };
 use bellwire_model::{Filter, Labels, Networks};
 use bellwire_rules::RuleMode;
-use bellwire_shards::{PastRule, TopicRule};
+use bellwire_shards::{PastRule, PresenceTerms, TopicRule};
 use bellwire_sources::scrape::Job;
 use thiserror::Error;
 use url::Url;
@@ -86,6 +86,8 @@ pub struct Config {
     pub external_labels: Labels,
     /// Where people reach this server; `$externalURL` in templates.
     pub external_url: String,
+    /// Whose followers may show themselves.
+    pub presence: PresenceTerms,
     /// Which samples become values of `samples/…` topics.
     pub forward: Vec<Filter>,
     /// How much is remembered of which series on state topics, first match first.
@@ -175,6 +177,7 @@ impl Default for Config {
             forward: Vec::new(),
             sample_history: Vec::new(),
             history_bytes_max: 0,
+            presence: PresenceTerms { topics: Vec::new(), grace: Duration::ZERO, named_max: 0 },
             allowed_origins: Origins::default(),
             heartbeat_interval: Duration::ZERO,
             stall_timeout: Duration::ZERO,

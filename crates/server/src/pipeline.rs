@@ -17,9 +17,9 @@ use bellwire_alerting::{
 use bellwire_authn::config::{AccessConfig, Wider};
 use bellwire_authn::{AccessError, Authenticator, NOBODY_COMES_IN};
 use bellwire_journal::Journal;
-use bellwire_model::limits::{DRAIN_TIMEOUT, MEMORY_LOOK_INTERVAL};
+use bellwire_model::limits::{DRAIN_TIMEOUT, MEMORY_LOOK_INTERVAL, PRESENCE_INTERVAL};
 use bellwire_shards::{
-    HistoryReaders, Publisher, ShardParts, SharedTable, Spread, States, Subscriptions,
+    HistoryReaders, Presence, Publisher, ShardParts, SharedTable, Spread, States, Subscriptions,
     Surroundings, Timing, TopicRules,
 };
 use bellwire_sources::scrape::{Job, Scraper};
@@ -152,6 +152,8 @@ impl Server {
         let Core { journal, history, table, states, topics, rates, shard_parts, .. } = core;
         let subscriptions = Arc::new(Subscriptions::default());
         let sys = SysTopics::new(Arc::clone(&figures), Arc::clone(&states));
+        let presence = Presence::new(config.presence.clone());
+        let showing = presence.clone().map(|presence| (presence, Arc::clone(&states)));
         let publisher = publisher(&journal, (states, topics), &figures);
         let admission = admission(&config, &figures, drains.clone());
         let errands =
@@ -160,6 +162,7 @@ impl Server {
             (&config, shard_parts.len()),
             (&journal, table, &subscriptions, &publisher.topics),
             (errands, &access, &sys),
+            presence.as_ref(),
         )?;
         let (shards, spread) = spawn_shards(shard_parts, &surroundings)?;
         let receiver = Receiver::new(&intake, &access, (&figures, &admission), &publisher);
@@ -192,6 +195,7 @@ impl Server {
         let sensors = start_sensors(sensors, for_sensors, (&runtime, drains))?;
         warn_of_exposure(&config, address);
         keep_house(&runtime, (&kept.0, &journal), (admission, sys), (reload, hangups));
+        showing.map(|(presence, states)| runtime.spawn(tell_presence(presence, states)));
         begin(&runtime, (notifying, history), (&scraper, config.scrape));
         let threads = Threads { sensors, evaluator, alerts, shards };
         Ok(Self { address, url, runtime, draining, accepting, threads, spread, kept })
@@ -319,6 +323,7 @@ fn surroundings(
         &TopicRules,
     ),
     (errands, access, sys): (Errands, &Arc<Access>, &SysTopics),
+    presence: Option<&Arc<Presence>>,
 ) -> io::Result<Arc<Surroundings>> {
     Ok(Arc::new(Surroundings {
         journal: Arc::clone(journal),
@@ -331,6 +336,7 @@ fn surroundings(
         figures: Arc::clone(&sys.figures().shards),
         lags: Arc::clone(&sys.lags),
         timing: timing(config),
+        presence: presence.cloned(),
         held_bytes_max: bellwire_shards::held_bytes_max(memory_bytes(config), shards),
     }))
 }
@@ -443,6 +449,16 @@ fn keep_house(
     runtime.spawn(apply_retention(Arc::clone(journal)));
     runtime.spawn(look_at_memory(admission));
     runtime.spawn(sys.keep_current());
+}
+
+/// Tells again and again who has come and gone.
+async fn tell_presence(presence: Arc<Presence>, states: Arc<States>) {
+    let mut interval = tokio::time::interval(PRESENCE_INTERVAL);
+    interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        interval.tick().await;
+        presence.tell(&states);
+    }
 }
 
 /// Starts what asks others and tells them, and what follows the journal.

@@ -1,10 +1,11 @@
 //! Who may what over a connection's life: what a shard asks of the crate above.
 
 use std::fmt;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bellwire_model::{EffectiveFilter, FilterError, Principal};
+use bellwire_model::{EffectiveFilter, FilterError, Holder, Principal};
 use bellwire_wire::problem::Problem;
 
 /// Who gave principals their numbers. Nothing here blocks: a shard has others to serve.
@@ -32,6 +33,20 @@ pub trait Authority: fmt::Debug + Send + Sync {
 
     /// What names this principal to whoever renews what it has shown. `None`: nobody can.
     fn renews(&self, principal: Principal) -> Option<String>;
+
+    /// Who it is that shows itself, and comes from `source`.
+    fn follower(&self, principal: Principal, source: Option<IpAddr>) -> FollowerName;
+}
+
+/// Who somebody is to others who follow the same.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FollowerName {
+    /// The same of the same somebody alone. `None`: nobody knows who it is.
+    pub identity: Option<Box<str>>,
+    /// What they are called.
+    pub subject: Option<Box<str>>,
+    /// Whose share of what all have they take.
+    pub holder: Holder,
 }
 
 /// Where it is counted how many filters a connection follows, beside others of the same subject.

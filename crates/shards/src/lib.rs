@@ -22,6 +22,7 @@
 //! | `history` | the threads that read pages for shards |
 //! | `pasts` | what is remembered of series, and how it is told |
 //! | `poll` | what a long poll is answered with |
+//! | `presence` | who follows what, of those who show themselves |
 //! | `publisher`, `state` | streams into the journal, state topics into the table |
 //! | `stream_request` | what a client asks of `GET /v1/events` |
 //! | `topics` | kinds, rates and subscribers of topics |
@@ -46,6 +47,7 @@ mod history;
 mod pasts;
 mod percent;
 mod poll;
+mod presence;
 mod publisher;
 mod refusals;
 mod requests;
@@ -56,7 +58,7 @@ mod stream_request;
 mod tls;
 mod topics;
 
-pub use authority::{Authority, HeldPrincipal, HeldPrincipals, Standing, Tally};
+pub use authority::{Authority, FollowerName, HeldPrincipal, HeldPrincipals, Standing, Tally};
 pub use committer::{Committer, Onward};
 pub use controls::gap;
 pub use ends::is_at_end;
@@ -68,6 +70,7 @@ pub use history::{HistoryReaders, read_page};
 pub use pasts::{HISTORY, PastRule, PastRules, past_event};
 pub use percent::{check_query, wrong_escape};
 pub use poll::{Collected, PollAnswer};
+pub use presence::{AskedPresence, Presence, PresenceTerms, nobody};
 pub use publisher::{Published, Publisher, Results, Write, Writes, check_idempotency_key};
 pub use refusals::Refusals;
 pub use requests::{

@@ -41,6 +41,7 @@ mod pump;
 mod reconsidering;
 mod renewing;
 mod segments;
+mod showing;
 mod socket;
 mod speech;
 mod standing;
@@ -245,6 +246,8 @@ pub struct Surroundings {
     pub figures: Arc<crate::figures::Figures>,
     pub lags: Arc<Lags>,
     pub timing: Timing,
+    /// Who shows themselves; `None` where no topic has that.
+    pub presence: Option<Arc<crate::presence::Presence>>,
     /// Bytes that a shard holds of what its talking clients have sent only in part.
     pub held_bytes_max: usize,
 }

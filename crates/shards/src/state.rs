@@ -115,7 +115,7 @@ impl States {
                 keys_max: limits::STATE_KEYS_MAX,
                 bytes_max: bytes_max.saturating_add(limits::STATE_BYTES_RESERVED),
             },
-            Some("samples" | "rules" | "query") => {
+            Some("samples" | "rules" | Topic::QUERIES | Topic::PRESENCE) => {
                 let part = |of_all: usize| of_all / 100 * limits::STATE_SERIES_PERCENT;
                 StateLimits { keys_max: part(keys_max), bytes_max: part(bytes_max) }
             }

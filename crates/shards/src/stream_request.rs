@@ -9,13 +9,16 @@ use bellwire_model::limits::{FILTERS_PER_CONNECTION_MAX, WAIT_MAX};
 use bellwire_model::{
     Cursor, EffectiveFilter, Filter, FilterError, FilterSet, MaxRate, PacedFilter, Sight,
 };
+use bellwire_wire::presence::{parse_id, parse_shown};
 use bellwire_wire::problem::{Code, Problem};
 use bellwire_wire::request::read_history;
+use bytes::Bytes;
 
 use http::HeaderValue;
 
 use crate::form::{Coding, Encoding, Form, Framing, HttpForm};
 use crate::percent;
+use crate::presence::AskedPresence;
 use crate::refusals::Refusals;
 
 mod handshake;
@@ -45,6 +48,8 @@ pub struct StreamRequest {
     pub resumes_state: bool,
     /// How far back the past of series is wanted, where it is, in milliseconds: requests are small.
     pub history_ms: Option<NonZeroU32>,
+    /// What it shows of itself to others who follow the same.
+    pub present: Option<Box<AskedPresence>>,
 }
 
 /// Expressions whose answers are to be followed.
@@ -92,6 +97,7 @@ impl StreamRequest {
             queries,
             resumes_state,
             history_ms: None,
+            present: None,
         }
     }
 
@@ -145,13 +151,15 @@ pub struct PollRequest {
     pub queries: AskedQueries,
     pub is_narrowed: bool,
     pub resumes_state: bool,
+    pub present: Option<Box<AskedPresence>>,
 }
 
 impl PollRequest {
     /// One that follows all that was asked for, and begins with all values.
     pub fn new(follows: EffectiveFilter, start: Start, wait: Duration) -> Self {
         let queries = AskedQueries::default();
-        Self { follows, start, wait, queries, is_narrowed: false, resumes_state: false }
+        let (is_narrowed, resumes_state) = (false, false);
+        Self { follows, start, wait, queries, is_narrowed, resumes_state, present: None }
     }
 
     /// The same for somebody who may follow only these topics, and see only this of them.
@@ -200,6 +208,7 @@ impl EventsRequest {
         for (name, value) in url::form_urlencoded::parse(asked.query.as_bytes()) {
             query.take(&name, value)?;
         }
+        let present = query.present()?;
         let Query { max_rate, .. } = query;
         let queries = AskedQueries { expressions: query.expressions, max_rate };
         // A WebSocket may begin with nothing: it can subscribe later.
@@ -228,7 +237,7 @@ impl EventsRequest {
             let handshake = Some(Box::new(handshake));
             let (resumes_state, history_ms) = (query.resumes_state, query.history_ms);
             let stream = StreamRequest { handshake, queries, resumes_state, history_ms, ..stream };
-            return Ok(Self::Stream(stream));
+            return Ok(Self::Stream(StreamRequest { present, ..stream }));
         }
         let answer = negotiate(asked.accept).ok_or_else(|| {
             let offers = "text/event-stream, application/x-ndjson or application/json";
@@ -244,7 +253,7 @@ impl EventsRequest {
                 let follows = EffectiveFilter::from(filters);
                 let poll = PollRequest::new(follows, start, query.wait);
                 let resumes_state = query.resumes_state;
-                return Ok(Self::Poll(PollRequest { queries, resumes_state, ..poll }));
+                return Ok(Self::Poll(PollRequest { queries, resumes_state, present, ..poll }));
             }
             (Answer::Ndjson | Answer::Json, Raw::Yes) => return Err(raw_is_for_sse()),
         };
@@ -254,7 +263,8 @@ impl EventsRequest {
         let refusals = query.refusals.unwrap_or_else(|| Refusals::of_client(asked.accept));
         let stream = StreamRequest::new(follows, start, form);
         let (resumes_state, history_ms) = (query.resumes_state, query.history_ms);
-        Ok(Self::Stream(StreamRequest { refusals, queries, resumes_state, history_ms, ..stream }))
+        let stream = StreamRequest { refusals, queries, resumes_state, history_ms, ..stream };
+        Ok(Self::Stream(StreamRequest { present, ..stream }))
     }
 }
 
@@ -303,6 +313,9 @@ struct Query {
     refusals: Option<Refusals>,
     resumes_state: bool,
     history_ms: Option<NonZeroU32>,
+    shows_itself: bool,
+    shown: Option<Bytes>,
+    present_id: Option<Box<str>>,
 }
 
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
@@ -313,6 +326,19 @@ enum Raw {
 }
 
 impl Query {
+    /// What is asked of presence.
+    fn present(&mut self) -> Result<Option<Box<AskedPresence>>, Problem> {
+        let (id, source) = (self.present_id.take(), None);
+        if !self.shows_itself && id.is_some() {
+            let detail = "`present_id` is for those who show themselves: with `present`";
+            return Err(Problem::new(Code::ParameterInvalid, detail));
+        }
+        let named = self.filters.iter().filter(|filter| filter.is_exact()).cloned().collect();
+        let shown = self.shown.take();
+        let asked = || Box::new(AskedPresence { shown, named, id, source });
+        Ok(self.shows_itself.then(asked))
+    }
+
     fn take(&mut self, name: &str, value: Cow<'_, str>) -> Result<(), Problem> {
         match name {
             "topic" => {
@@ -364,6 +390,8 @@ impl Query {
             "history" => {
                 self.history_ms = NonZeroU32::new(parse_history(&value)?.as_millis() as u32);
             }
+            "present" => (self.shows_itself, self.shown) = (true, parse_shown(&value)?),
+            "present_id" => self.present_id = Some(parse_id(&value)?),
             "refusals" => self.refusals = Some(Refusals::parse(&value)?),
             // Who asks is found out elsewhere.
             "ticket" => {}
@@ -375,7 +403,7 @@ impl Query {
             other if is_last_event_id(other) => self.last_event_id = Some(value.into_owned()),
             other => {
                 let detail = format!(
-                    "`{other}` is no parameter: there are topic, query, after, max_rate, state, history, wait, format, refusals, credential"
+                    "`{other}` is no parameter: there are topic, query, after, max_rate, state, history, wait, format, present, present_id, refusals, credential"
                 );
                 return Err(Problem::new(Code::ParameterInvalid, detail));
             }

@@ -83,7 +83,8 @@ impl TopicRules {
     pub fn kind(&self, topic: &Topic) -> Kind {
         let mut segments = topic.segments();
         match (segments.next(), segments.next()) {
-            (Some("alerts"), Some("active")) | (Some("samples" | "rules" | "query"), _) => {
+            (Some("alerts"), Some("active"))
+            | (Some("samples" | "rules" | Topic::QUERIES | Topic::PRESENCE), _) => {
                 return Kind::State;
             }
             _ if topic.as_str() == Topic::OF_AUDIT => return Kind::Stream,

@@ -33,6 +33,7 @@ pub mod msgpack;
 pub mod ndjson;
 mod object;
 mod position;
+pub mod presence;
 pub mod problem;
 pub mod proxy_protocol;
 pub mod publish;

@@ -40,6 +40,7 @@ mod otlp;
 mod overload;
 mod past;
 mod polls;
+mod presence;
 mod prometheus;
 mod proxied;
 mod publish;

@@ -21,7 +21,7 @@ pub(crate) fn permit_stream(
     if wanted.is_empty() && !may_converse(rights) {
         return Err(nothing_left());
     }
-    let permitted = request.within(&readable(rights), &sight(rights))?;
+    let permitted = request.within(&readable(rights, &wanted), &sight(rights))?;
     check_left(&wanted, &permitted.follows, wider)?;
     Ok(permitted)
 }
@@ -53,7 +53,7 @@ pub(crate) fn permit_poll(
         return Ok((request, None));
     }
     let wanted = request.follows.filters().clone();
-    let permitted = request.within(&readable(rights), &sight(rights))?;
+    let permitted = request.within(&readable(rights, &wanted), &sight(rights))?;
     let left = permitted.follows.filters().clone();
     check_left(&wanted, &permitted.follows, wider)?;
     Ok((permitted, (left != wanted).then_some(left)))
@@ -69,7 +69,7 @@ pub(crate) fn permit(
     }
     let wanted = follows.filters().clone();
     let permitted = follows
-        .within(&readable(rights), &sight(rights))
+        .within(&readable(rights, &wanted), &sight(rights))
         .map_err(|error| Problem::new(Code::TopicInvalid, error))?;
     check_left(&wanted, &permitted, wider)?;
     Ok(permitted)
@@ -89,7 +89,8 @@ pub(super) fn rest(
     let of = |seen: Scope, mine: Scope| if mine.covers(&seen) { seen } else { mine };
     let alerts = of(seen.alerts, mine.alerts);
     let series = of(seen.series, mine.series);
-    follows.within(&readable(rights), &Sight { alerts, series })
+    let wanted = follows.filters().clone();
+    follows.within(&readable(rights, &wanted), &Sight { alerts, series })
 }
 
 /// What may be read of a topic.
@@ -112,16 +113,32 @@ pub(crate) fn sight(rights: &Rights) -> Sight {
     Sight { alerts: rights.alerts.clone(), series: rights.query.clone() }
 }
 
-/// The topics that may be read: of the answers of queries those alone of whoever sees the same,
-/// whatever roles say of their topics.
-fn readable(rights: &Rights) -> FilterSet {
-    let is_answer = |filter: &&Filter| filter.as_str().split('/').next() == Some(Topic::QUERIES);
-    let mut filters: Vec<Filter> =
-        rights.subscribe.iter().filter(|filter| !is_answer(filter)).cloned().collect();
+/// The topics that may be read, of those that are wanted at least. Of the answers of queries those
+/// alone of whoever sees the same, and who follows a topic if that may be read itself, whatever roles
+/// say of their topics.
+fn readable(rights: &Rights, wanted: &FilterSet) -> FilterSet {
+    let is_own = |filter: &&Filter| {
+        let first = filter.as_str().split('/').next();
+        !matches!(first, Some(Topic::QUERIES | Topic::PRESENCE))
+    };
+    let own = || rights.subscribe.iter().filter(is_own);
+    let mut filters: Vec<Filter> = own().cloned().collect();
     if rights.query != Scope::none() {
         filters.push(QueryId::topics_of(&sight(rights)));
     }
+    let is_presence = |filter: &Filter| filter.as_str().split('/').next() == Some(Topic::PRESENCE);
+    if wanted.iter().any(is_presence) {
+        // One that is too long for that has no presence.
+        filters.extend(own().filter_map(|of| format!("{}/{of}", Topic::PRESENCE).parse().ok()));
+    }
     FilterSet::gathered(filters)
+}
+
+/// Whether who follows it may be seen of this topic, by those who may read these.
+pub(crate) fn shows_presence(subscribe: &FilterSet, topic: &Topic) -> Option<bool> {
+    let (first, of) = topic.as_str().split_once('/')?;
+    let of: Topic = (first == Topic::PRESENCE).then(|| of.parse().ok())??;
+    Some(subscribe.matches(&of))
 }
 
 fn check_left(wanted: &FilterSet, left: &EffectiveFilter, wider: Wider) -> Result<(), Problem> {

@@ -89,7 +89,10 @@ pub(super) async fn events(
         EventsRequest::Poll(poll) => {
             check_polls(&identity)?;
             let may = (&identity.rights, app.access.wider);
-            let (poll, narrowed) = access::permit_poll(may, poll)?;
+            let (mut poll, narrowed) = access::permit_poll(may, poll)?;
+            if let Some(present) = &mut poll.present {
+                present.source = peer(&extensions);
+            }
             if is_at_end(&*app.publisher.journal, poll.follows.filters(), poll.start) {
                 return Ok(nothing_more());
             }

@@ -30,7 +30,7 @@ use super::App;
 use super::page_tag::{Keeping, PagePlace, PageTag};
 use super::permission::Caller;
 use super::publish::TopicPath;
-use crate::access::permit_reading;
+use crate::access::{permit_reading, shows_presence};
 use crate::problem::Refused;
 
 /// `GET /v1/topics?prefix=…&after=…&limit=…`: topics with their kinds and figures, sorted by name.
@@ -150,7 +150,10 @@ impl<'a> ShownTopics<'a> {
             let is_within = stem.starts_with(prefix) || prefix.starts_with(stem);
             is_within.then(|| if stem.len() > prefix.len() { stem } else { prefix }.to_owned())
         };
-        let mut prefixes: Vec<String> = stems.filter_map(longer).collect();
+        // Of what may be read it may be read who follows it.
+        let below = |stem: &str| longer(&format!("{}/{stem}", Topic::PRESENCE));
+        let stems = stems.flat_map(|stem| [longer(stem), below(stem)]);
+        let mut prefixes: Vec<String> = stems.flatten().collect();
         prefixes.sort_unstable();
         // What begins with one is found by it.
         prefixes.dedup_by(|later, earlier| later.starts_with(earlier.as_str()));
@@ -161,8 +164,12 @@ impl<'a> ShownTopics<'a> {
     /// whoever sees only some of those.
     fn has(&self, topic: &Topic) -> bool {
         let is_board = topic.as_str() == bellwire_alerting::ALERTS_ACTIVE;
-        (is_board || self.shows_all_of(topic))
-            && (self.shows_all || self.rights.subscribe.matches(topic))
+        (is_board || self.shows_all_of(topic)) && (self.shows_all || self.may_read(topic))
+    }
+
+    fn may_read(&self, topic: &Topic) -> bool {
+        let subscribe = &self.rights.subscribe;
+        shows_presence(subscribe, topic).unwrap_or_else(|| subscribe.matches(topic))
     }
 
     /// Whether everything on it is in sight, so that its figures tell of nothing else.

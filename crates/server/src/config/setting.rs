@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
-use bellwire_model::limits::MEMORY_BYTES_MIN;
+use bellwire_model::limits::{MEMORY_BYTES_MIN, PRESENCE_GRACE_MAX, PRESENCE_NAMED_MAX};
 use bellwire_model::{Labels, Networks, duration};
 use bellwire_rules::RuleMode;
 
@@ -360,6 +360,53 @@ pub const SETTINGS: &[Setting] = &[
                 filters.push(value.parse().map_err(|error| format!("`{value}`: {error}"))?);
             }
             config.forward = filters;
+            Ok(())
+        },
+    },
+    Setting {
+        key: "presence",
+        value_name: "FILTER",
+        default: "",
+        help: "Topics whose followers may show themselves, on `presence/<topic>`; none: an empty list.",
+        group: Group::Streams,
+        is_list: true,
+        set: |config, values| {
+            let mut filters = Vec::new();
+            for value in values.iter().filter(|value| !value.is_empty()) {
+                filters.push(value.parse().map_err(|error| format!("`{value}`: {error}"))?);
+            }
+            config.presence.topics = filters;
+            Ok(())
+        },
+    },
+    Setting {
+        key: "presence_grace",
+        value_name: "DURATION",
+        default: "10s",
+        help: "How long a follower that shows itself is there after its connection has ended.",
+        group: Group::Streams,
+        is_list: false,
+        set: |config, values| {
+            span_of_time(values, &mut config.presence.grace)?;
+            if config.presence.grace > PRESENCE_GRACE_MAX {
+                return Err("whoever is away for longer than 5m has gone".into());
+            }
+            Ok(())
+        },
+    },
+    Setting {
+        key: "presence_named_max",
+        value_name: "COUNT",
+        default: "100",
+        help: "Followers of a topic that show themselves beyond which `presence/<topic>` tells their \
+               number alone.",
+        group: Group::Streams,
+        is_list: false,
+        set: |config, values| {
+            positive(values, &mut config.presence.named_max)?;
+            if config.presence.named_max > PRESENCE_NAMED_MAX {
+                return Err(format!("at most {PRESENCE_NAMED_MAX} are named"));
+            }
             Ok(())
         },
     },

@@ -307,7 +307,7 @@ impl Shard {
     }
 
     /// The address of a client, where that is known.
-    fn source(&self, token: Token) -> Option<IpAddr> {
+    pub(super) fn source(&self, token: Token) -> Option<IpAddr> {
         let connection = &self.connections[token];
         let peer = || connection.outlet.socket.peer().map(|address| address.ip());
         connection.client().or_else(peer)

@@ -70,6 +70,8 @@ impl Shard {
         if let Some(tally) = self.connections[token].tally() {
             tally.follow(all)?;
         }
+        let shown = self.show_on(token, &topics, follows.filters());
+        shown.inspect_err(|_| self.count_followed(token))?;
         let is_narrowed = *follows.filters() != wanted;
         let resumes_state = self.connections[token].outlet.marks().is_on();
         if is_narrowed {
@@ -79,8 +81,14 @@ impl Shard {
         let has_marks = self.connections[token].outlet.marks().is_on();
         let start = if has_marks { start } else { without_state(start) };
         let followed = self.follow(token, &follows, start);
-        let Begun { subscription, gap, reset } =
-            followed.inspect_err(|_| self.count_followed(token))?;
+        let Begun { subscription, gap, reset } = match followed {
+            Ok(begun) => begun,
+            Err(problem) => {
+                self.count_followed(token);
+                self.note_followed(token);
+                return Err(problem);
+            }
+        };
         let ends = self.earlier_ends((start, &subscription.delivery));
         let cursor = self.hub.cursor(&subscription.delivery);
         let ends = self.connections[token].outlet.tell_ends(&ends, (cursor, id));
@@ -149,6 +157,7 @@ impl Shard {
         // Whoever waited for history may need another page now, or none.
         self.connections[token].awaits_history = false;
         self.count_followed(token);
+        self.note_followed(token);
         Ok(())
     }
 

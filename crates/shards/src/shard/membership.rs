@@ -20,9 +20,10 @@ use super::socket::Socket;
 use super::speech::Speech;
 use super::subscription::Subscription;
 use super::websocket::WebSocket;
-use super::{Handoff, Token, speech, standing};
+use super::{Handoff, Place, Token, speech, standing};
 use crate::ends;
 use crate::form::Form;
+use crate::presence::Present;
 use crate::stream_request::StreamRequest;
 
 /// A subscription that has begun, and what to tell of it before all else.
@@ -42,13 +43,9 @@ impl Shard {
         }
         let token = self.connections.vacant_key();
         let now = self.agenda.now();
-        let admitted =
-            standing::looked_after_at(&*self.surroundings.authority, principal.principal(), now);
-        let followed = admitted.and_then(|due| {
-            self.permit_anew(principal.principal(), &mut request)?;
-            Ok((self.follow(token, &request.follows, request.start())?, due))
-        });
-        let (begun, due) = match followed {
+        let whose = (principal.principal(), place.as_deref(), &socket);
+        let followed = self.let_in(token, &mut request, whose);
+        let (begun, due, present) = match followed {
             Ok(followed) => followed,
             Err(problem) => {
                 socket.refuse(&request, &problem);
@@ -84,6 +81,7 @@ impl Shard {
         let held = (principal.take(), place);
         let key = self.connections.insert(Connection::new(outlet, main, websocket, held));
         assert_eq!(key, token, "the slot that was vacant");
+        self.keep_present(token, present);
         // It may be less than what the front door has let in.
         self.count_followed(token);
         let connection = &mut self.connections[token];
@@ -136,6 +134,26 @@ impl Shard {
     fn ends_gone(&self, delivery: &Delivery) -> Vec<(Topic, Ended)> {
         let filters = self.hub.filters(delivery.lane());
         ends::gone(&*self.surroundings.journal, filters, delivery.offset())
+    }
+
+    /// Begins what somebody follows who comes, says when they are to be looked after, and shows them
+    /// where they have asked for that.
+    fn let_in(
+        &mut self,
+        token: Token,
+        request: &mut StreamRequest,
+        (principal, place, socket): (Principal, Option<&Place>, &Socket),
+    ) -> Result<(Begun, Tick, Option<Present>), Problem> {
+        let (authority, now) = (&*self.surroundings.authority, self.agenda.now());
+        let due = standing::looked_after_at(authority, principal, now)?;
+        self.permit_anew(principal, request)?;
+        let mut present = None;
+        if request.present.is_some() {
+            let client = place.and_then(|place| place.client);
+            let source = client.or_else(|| socket.peer().map(|address| address.ip()));
+            present = self.present(request, (principal, source))?;
+        }
+        Ok((self.follow(token, &request.follows, request.start())?, due, present))
     }
 
     /// Begins a subscription of this connection, and counts it; says what to tell it before all
@@ -313,6 +331,7 @@ impl Shard {
         while self.connections[token].has_added() {
             self.cancel(token, 0);
         }
+        self.presents.remove(&token);
         let mut connection = self.connections.remove(token);
         // Before its ticket is free: whoever comes with that next must not find the place taken.
         connection.give_back_place();

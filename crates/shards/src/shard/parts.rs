@@ -7,6 +7,7 @@ use std::sync::Arc;
 use bellwire_hub::{Hub, HubLimits, HubSize, LaneId};
 use bellwire_model::{Cursor, NameHasher, Offset, Progress};
 use mio::Poll;
+use rustc_hash::FxHashMap;
 use slab::Slab;
 
 use super::agenda::Agenda;
@@ -23,6 +24,7 @@ use super::work::Work;
 use super::{Surroundings, Token};
 use crate::feed::Batch;
 use crate::frames::Frames;
+use crate::presence::Present;
 
 /// The poll's token of the inbox; connections have their slab keys.
 pub(super) const INBOX: mio::Token = mio::Token(usize::MAX);
@@ -72,6 +74,8 @@ pub(super) struct Shard {
     pub(super) laggards: Laggards,
     /// Of whom something has changed.
     pub(super) reconsideration: Reconsideration,
+    /// Connections that are seen by others who follow the same.
+    pub(super) presents: FxHashMap<Token, Present>,
 }
 
 impl Shard {
@@ -91,6 +95,7 @@ impl Shard {
             ledger: Ledger::default(),
             laggards: Laggards::default(),
             reconsideration: Reconsideration::default(),
+            presents: FxHashMap::default(),
             index,
             surroundings,
         }

@@ -28,6 +28,7 @@ use crate::authority::HeldPrincipal;
 use crate::ends;
 use crate::form::{Coding, Encoding, Form, Framing, HttpForm};
 use crate::poll::Collected;
+use crate::presence;
 use crate::stream_request::{PollRequest, StreamRequest};
 
 /// A poll that a shard collects for. Whoever drops it gives it up.
@@ -45,7 +46,7 @@ impl Pending {
         request: PollRequest,
         principal: HeldPrincipal,
     ) -> Result<Self, Problem> {
-        let PollRequest { follows, start, wait, is_narrowed, resumes_state, .. } = request;
+        let PollRequest { follows, start, wait, is_narrowed, resumes_state, present, .. } = request;
         let (collector, asked) = Collector::new(wait);
         // Its JSON is what a line has.
         let (encoding, coding, framing) = (Encoding::Ndjson, Coding::Identity, Framing::Plain);
@@ -55,6 +56,7 @@ impl Pending {
             request: StreamRequest {
                 is_narrowed,
                 resumes_state,
+                present,
                 ..StreamRequest::new(follows, start, form)
             },
             principal,
@@ -107,11 +109,15 @@ impl Shard {
                 standing::ends_at(&*self.surroundings.authority, principal.principal(), now);
             let begun = admitted.and_then(|ends_at| {
                 self.permit_anew(principal.principal(), &mut request)?;
-                Ok((self.begin(token, &request.follows, request.start())?, ends_at))
+                let present = self.present(&request, (principal.principal(), None))?;
+                if present.as_ref().is_some_and(|present| !present.is_known()) {
+                    return Err(presence::unknown_poll());
+                }
+                Ok((self.begin(token, &request.follows, request.start())?, ends_at, present))
             });
             begun.map_err(|problem| collector.refuse(&problem)).ok()
         };
-        let Some((begun, ends_at)) = followed else { return self.handle.forget_poll() };
+        let Some((begun, ends_at, present)) = followed else { return self.handle.forget_poll() };
         let Begun { subscription: main, gap, reset } = begun;
         if let Some(gap) = gap {
             collector.tell_gap(gap, request.follows.filters());
@@ -140,6 +146,7 @@ impl Shard {
         let key =
             self.connections.insert(Connection::new(outlet, main, None, (principal.take(), None)));
         assert_eq!(key, token, "the slot that was vacant");
+        self.keep_present(token, present);
         self.connections[token].due_at = self.agenda.look_after(token, due);
         self.visit(token);
     }

@@ -66,6 +66,7 @@ impl Shard {
         if before != Principal::ANONYMOUS {
             self.surroundings.authority.leave(before);
         }
+        self.show_anew(token, self.source(token));
         self.reconsider(token);
     }
 
@@ -101,6 +102,7 @@ impl Shard {
         // Whoever waited for history may need another page now, or none.
         self.connections[token].awaits_history = false;
         self.count_followed(token);
+        self.note_followed(token);
         self.look_after(token, standing);
         self.queue(token);
     }

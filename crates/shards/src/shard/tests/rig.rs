@@ -31,13 +31,14 @@ use super::super::change;
 use super::super::parts::Shard;
 use super::super::work::Work;
 use super::super::{Handoff, Reconsidering, ShardParts, Socket, Surroundings, Timing};
-use crate::authority::{Authority, HeldPrincipal, HeldPrincipals, Standing};
+use crate::authority::{Authority, FollowerName, HeldPrincipal, HeldPrincipals, Standing};
 use crate::committer::{Committer, Onward};
 use crate::feed::{Batch, Destination, Feed};
 use crate::form::{Coding, Encoding, Form, Framing, HttpForm, WebSocketForm};
 use crate::frames::{self, Frames};
 use crate::history::HistoryReaders;
 use crate::pasts::PastRules;
+use crate::presence::{Presence, PresenceTerms};
 use crate::requests::{QueriesReply, RenewalReply, Reply, Requests, SamplesReply};
 use crate::state::{SharedTable, States, new_table};
 use crate::stream_request::{Handshake, StreamRequest};
@@ -111,6 +112,11 @@ impl Rig {
             figures: Arc::default(),
             lags: Arc::default(),
             timing: Timing { heartbeat_interval: an_hour, stall_timeout: an_hour },
+            presence: Presence::new(PresenceTerms {
+                topics: vec!["rooms/**".parse().expect("a filter")],
+                grace: Duration::from_secs(10),
+                named_max: 3,
+            }),
             held_bytes_max: 1024 * 1024,
         };
         let shard = Shard::new(0, parts, Arc::new(surroundings));
@@ -512,6 +518,10 @@ impl Authority for Guests {
 
     fn renews(&self, principal: Principal) -> Option<String> {
         Some(format!("principal-{}", principal.0))
+    }
+
+    fn follower(&self, _: Principal, _: Option<IpAddr>) -> FollowerName {
+        crate::nobody()
     }
 
     fn leave(&self, _: Principal) {

@@ -1,0 +1,276 @@
+//! Presence: who follows a topic, as a state topic of its own, of those who show themselves.
+//!
+//! ```text
+//! shard: a connection comes, subscribes, goes ─▶ Present ─▶ Roster
+//!                                                             │ again and again
+//! presence/<topic> ◀─ state table ◀─ events ◀─ Presence::tell ┘
+//! ```
+//!
+//! A shard notes in the roster who comes and goes, under a lock that is held for that alone. What
+//! there is to tell is gathered for a moment: who comes and goes within it is nothing to tell.
+
+mod roll;
+mod roster;
+
+use std::fmt;
+use std::net::IpAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use bellwire_model::limits::{PRESENCE_BYTES_MAX, PRESENCE_NEWS_MAX};
+use bellwire_model::{Body, Event, Filter, FilterSet, Holder, Shortage, Topic};
+use bellwire_process::clock::{self, Ticker};
+use bellwire_wire::presence as words;
+use bellwire_wire::problem::{Code, Problem};
+use bytes::Bytes;
+
+use self::roster::{Leaving, Moment, Roster, Terms, Told, What, Who};
+use crate::authority::FollowerName;
+use crate::state::States;
+
+/// What is configured.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PresenceTerms {
+    /// Topics whose followers may show themselves.
+    pub topics: Vec<Filter>,
+    /// How long somebody is there whose connection has ended.
+    pub grace: Duration,
+    /// Those of a topic beyond which there is their count alone.
+    pub named_max: usize,
+}
+
+/// What a client asks to show of itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AskedPresence {
+    /// JSON.
+    pub shown: Option<Bytes>,
+    /// What it names to follow.
+    pub named: Box<[Filter]>,
+    /// By what somebody who has no name is known when they come back.
+    pub id: Option<Box<str>>,
+    /// Whence it is asked, where the connection does not tell.
+    pub source: Option<IpAddr>,
+}
+
+/// Who shows themselves where.
+pub struct Presence {
+    topics: Vec<Filter>,
+    ticker: Ticker,
+    roster: Mutex<Roster>,
+    /// Numbers connections of those of whom nobody knows who they are.
+    next_connection: AtomicU64,
+}
+
+impl fmt::Debug for Presence {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Presence").field("topics", &self.topics).finish_non_exhaustive()
+    }
+}
+
+impl Presence {
+    /// `None` where no topic has any.
+    pub fn new(terms: PresenceTerms) -> Option<Arc<Self>> {
+        let PresenceTerms { topics, grace, named_max } = terms;
+        let grace_ms = grace.as_millis() as u64;
+        (!topics.is_empty()).then(|| {
+            Arc::new(Self {
+                topics,
+                ticker: Ticker::start(),
+                roster: Mutex::new(Roster::new(Terms { grace_ms, named_max })),
+                next_connection: AtomicU64::new(0),
+            })
+        })
+    }
+
+    /// The topics on which somebody is seen who has named these, and follows that of it: those that
+    /// are named without a wildcard, and have presence.
+    pub(crate) fn seen_on<'a>(
+        &self,
+        named: impl Iterator<Item = &'a Filter>,
+        followed: &FilterSet,
+    ) -> Vec<Topic> {
+        let exact = named.filter(|filter| filter.is_exact());
+        let topics = exact.filter_map(|filter| filter.as_str().parse::<Topic>().ok());
+        topics.filter(|topic| self.has(topic) && followed.matches(topic)).collect()
+    }
+
+    /// The names of most of the server's own topics tell what there is to those who see only some of
+    /// it, and some may be read by few.
+    fn has(&self, topic: &Topic) -> bool {
+        let is_open = !topic.is_reserved() || topic.as_str() == Topic::OF_BOARD;
+        is_open
+            && self.topics.iter().any(|filter| filter.matches(topic))
+            && presence_of(topic).is_some()
+    }
+
+    /// Somebody comes; they are nowhere yet.
+    pub(crate) fn begin(self: &Arc<Self>, asked: AskedPresence, name: FollowerName) -> Present {
+        let FollowerName { identity, subject, holder } = name;
+        let is_known = identity.is_some() || asked.id.is_some();
+        let identity: Arc<str> = match (identity, &asked.id) {
+            (Some(identity), _) => format!("subject {identity}").into(),
+            (None, Some(id)) => format!("id {id}").into(),
+            (None, None) => {
+                let number = self.next_connection.fetch_add(1, Ordering::Relaxed);
+                format!("connection {number}").into()
+            }
+        };
+        let subject = subject.map(Arc::from);
+        let who = Who { identity, subject, holder, shows: asked.shown.clone() };
+        let presence = Arc::clone(self);
+        Present { presence, asked, who, is_known, is_settled: false, topics: Vec::new() }
+    }
+
+    /// Tells what there is to tell, where the hubs have room for it: some of it at a time.
+    pub fn tell(&self, states: &States) {
+        if !states.has_room() {
+            return;
+        }
+        let mut roster = self.roster.lock().expect("not poisoned");
+        roster.advance(self.ticker.now_ms(), PRESENCE_NEWS_MAX);
+        let news = roster.take_news(PRESENCE_NEWS_MAX);
+        drop(roster);
+        if news.is_empty() {
+            return;
+        }
+        let events = news.iter().map(event).collect();
+        let results = states.apply_now(events);
+        let refused = news.iter().zip(&results).filter(|(_, result)| result.is_err());
+        let mut roster = None;
+        for (Told { topic, key, .. }, _) in refused {
+            let roster = roster.get_or_insert_with(|| self.roster.lock().expect("not poisoned"));
+            roster.note_refused(topic, key);
+        }
+    }
+
+    fn now(&self) -> Moment {
+        Moment { ms: self.ticker.now_ms(), time: clock::now() }
+    }
+}
+
+/// The topic on which those are told who are on this one.
+fn presence_of(topic: &Topic) -> Option<Topic> {
+    format!("{}/{topic}", Topic::PRESENCE).parse().ok()
+}
+
+fn event(told: &Told) -> Event {
+    let Told { topic, key, what } = told;
+    let topic = presence_of(topic).expect("whoever is there was asked");
+    let body = match what {
+        What::Shows { subject, since, shows } => {
+            Some(words::follower(subject.as_deref(), *since, shows.as_deref()))
+        }
+        What::Count(count) => Some(words::count((count.followers, count.is_named))),
+        What::Gone => None,
+    };
+    let (key, time) = (Some((&**key).into()), clock::now());
+    Event { topic, key, event_type: None, time, body: body.map(Body::Json) }
+}
+
+/// A connection that shows itself, until this is dropped.
+#[derive(Debug)]
+pub(crate) struct Present {
+    presence: Arc<Presence>,
+    asked: AskedPresence,
+    who: Who,
+    /// Whether it can be told that it is the same who comes back.
+    is_known: bool,
+    /// Whether it was let in.
+    is_settled: bool,
+    topics: Vec<Topic>,
+}
+
+impl Present {
+    /// Whether it can be told that it is the same who comes back.
+    pub(crate) fn is_known(&self) -> bool {
+        self.is_known
+    }
+
+    /// What it has asked to show.
+    pub(crate) fn asked(&self) -> &AskedPresence {
+        &self.asked
+    }
+
+    /// It was let in: when its connection ends it may come back.
+    pub(crate) fn settle(&mut self) {
+        self.is_settled = true;
+    }
+
+    /// It goes for good, whatever becomes of its connection.
+    pub(crate) fn retract(mut self) {
+        self.is_settled = false;
+    }
+
+    /// It follows these from now on. Those that it leaves it leaves at once.
+    pub(crate) fn follow(&mut self, topics: Vec<Topic>) -> Result<(), Problem> {
+        let now = self.presence.now();
+        let mut roster = self.presence.roster.lock().expect("not poisoned");
+        let identity = &self.who.identity;
+        self.topics.retain(|topic| {
+            let stays = topics.contains(topic);
+            if !stays {
+                roster.leave(topic, identity, Leaving::ForGood, now.ms);
+            }
+            stays
+        });
+        for topic in topics {
+            if !self.topics.contains(&topic) {
+                roster.enter(&topic, &self.who, now).map_err(no_room)?;
+                self.topics.push(topic);
+            }
+        }
+        Ok(())
+    }
+
+    /// The topics on which it is seen.
+    pub(crate) fn topics(&self) -> &[Topic] {
+        &self.topics
+    }
+}
+
+impl Drop for Present {
+    fn drop(&mut self) {
+        let is_back = self.is_known && self.is_settled;
+        let leaving = if is_back { Leaving::Perhaps } else { Leaving::ForGood };
+        let now_ms = self.presence.ticker.now_ms();
+        let mut roster = self.presence.roster.lock().expect("not poisoned");
+        for topic in &self.topics {
+            roster.leave(topic, &self.who.identity, leaving, now_ms);
+        }
+    }
+}
+
+fn no_room(shortage: Shortage) -> Problem {
+    let detail = match shortage {
+        Shortage::Full => format!(
+            "those who show themselves take {PRESENCE_BYTES_MAX} bytes, the most that they may: follow \
+             without `present`, or come again later"
+        ),
+        Shortage::OfHolder => {
+            "you show yourself on so many topics, or as so many, that the rest of \
+                               the room is for others: follow without `present`"
+                .to_owned()
+        }
+    };
+    Problem::new(Code::ConnectionsExhausted, detail).retry_after(30)
+}
+
+/// What those are answered who want to show themselves where nobody does.
+pub(crate) fn nowhere() -> Problem {
+    let detail = "`present` is for topics that are named without a wildcard and that have presence: \
+                  the setting `presence` of the server names them";
+    Problem::new(Code::ParameterInvalid, detail)
+}
+
+/// What a long poll is answered that nobody would know again.
+pub(crate) fn unknown_poll() -> Problem {
+    let detail = "a long poll shows itself by turns: it needs `present_id`, a text that nobody guesses \
+                  and that stays the same from poll to poll";
+    Problem::new(Code::ParameterInvalid, detail)
+}
+
+/// Whoever has no name, and comes from nowhere: for those who know nobody.
+pub fn nobody() -> FollowerName {
+    FollowerName { identity: None, subject: None, holder: Holder::named("") }
+}

@@ -1,0 +1,90 @@
+//! Presence as clients say and see it: what somebody shows of themselves, and who is there.
+
+use bellwire_model::Timestamp;
+use bellwire_model::limits::{PRESENCE_ID_BYTES_MAX, PRESENCE_SHOWN_BYTES_MAX};
+use bytes::Bytes;
+use serde_json::json;
+use serde_json::value::RawValue;
+
+use crate::problem::{Code, Problem};
+
+/// Reads the parameter `present`: JSON, or nothing at all.
+pub fn parse_shown(text: &str) -> Result<Option<Bytes>, Problem> {
+    if text.is_empty() {
+        return Ok(None);
+    }
+    if text.len() > PRESENCE_SHOWN_BYTES_MAX {
+        let detail = format!(
+            "`present` has {} bytes: what somebody shows of themselves has {PRESENCE_SHOWN_BYTES_MAX} at most",
+            text.len()
+        );
+        return Err(Problem::new(Code::ParameterInvalid, detail));
+    }
+    let json: &RawValue = serde_json::from_str(text).map_err(|error| {
+        let detail = format!("`present` is JSON such as `{{\"name\":\"Ada\"}}`, or empty: {error}");
+        Problem::new(Code::ParameterInvalid, detail)
+    })?;
+    Ok(Some(Bytes::copy_from_slice(json.get().as_bytes())))
+}
+
+/// Reads the parameter `present_id`.
+pub fn parse_id(text: &str) -> Result<Box<str>, Problem> {
+    let is_id = (1..=PRESENCE_ID_BYTES_MAX).contains(&text.len());
+    if is_id && !text.chars().any(char::is_control) {
+        return Ok(text.into());
+    }
+    let detail = format!(
+        "`present_id` is a text of 1 to {PRESENCE_ID_BYTES_MAX} bytes that nobody guesses, such as a UUID"
+    );
+    Err(Problem::new(Code::ParameterInvalid, detail))
+}
+
+/// What is told of somebody who is there.
+pub fn follower(subject: Option<&str>, since: Timestamp, shown: Option<&[u8]>) -> Bytes {
+    let mut object = json!({ "since": since.as_ms() });
+    if let Some(subject) = subject {
+        object["subject"] = subject.into();
+    }
+    let mut text = object.to_string().into_bytes();
+    if let Some(shown) = shown {
+        text.pop();
+        text.extend_from_slice(b",\"shown\":");
+        text.extend_from_slice(shown);
+        text.push(b'}');
+    }
+    text.into()
+}
+
+/// How many are there, and whether each of them is told.
+pub fn count((followers, is_named): (usize, bool)) -> Bytes {
+    json!({ "followers": followers, "named": is_named }).to_string().into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_shown_is_any_json_of_some_bytes_and_no_more() {
+        assert_eq!(parse_shown("").expect("nothing"), None);
+        let shown = parse_shown(r#" {"name":"Ada"} "#).expect("JSON").expect("something");
+        assert_eq!(shown, r#"{"name":"Ada"}"#);
+        let told = follower(Some("ada"), Timestamp::from_ms(5), Some(&shown));
+        assert_eq!(told, r#"{"since":5,"subject":"ada","shown":{"name":"Ada"}}"#);
+        assert_eq!(follower(None, Timestamp::from_ms(5), None), r#"{"since":5}"#);
+        assert_eq!(count((3, true)), r#"{"followers":3,"named":true}"#);
+        let long = format!("\"{}\"", "x".repeat(PRESENCE_SHOWN_BYTES_MAX - 1));
+        let deep = "[".repeat(400) + &"]".repeat(400);
+        for wrong in ["Ada", "{", "1 2", r#"{"a":1}}"#, &long, &deep] {
+            assert!(parse_shown(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn an_id_is_a_short_text() {
+        assert_eq!(&*parse_id("f81d4fae").expect("an id"), "f81d4fae");
+        for wrong in ["", "a\nb", &"x".repeat(PRESENCE_ID_BYTES_MAX + 1)] {
+            assert!(parse_id(wrong).is_err(), "{wrong:?}");
+        }
+    }
+}
