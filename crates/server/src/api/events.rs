@@ -65,17 +65,7 @@ pub(super) async fn events(
     };
     let (request, queries) = with_queries(EventsRequest::parse(asked)?, &identity).await?;
     match request {
-        EventsRequest::Stream(stream) if method == Method::HEAD => {
-            let stream = app.access.permit(&identity, stream)?;
-            let is_over = is_over(&app, &stream);
-            Ok(if is_over { nothing_more() } else { stream_headers(&stream).into_response() })
-        }
-        // What the answer would be is not waited for: nobody would see it.
-        EventsRequest::Poll(poll) if method == Method::HEAD => {
-            let (poll, _) = access::permit_poll((&identity.rights, app.access.wider), poll)?;
-            let is_over = is_at_end(&*app.publisher.journal, poll.follows.filters(), poll.start);
-            Ok(if is_over { nothing_more() } else { POLL_HEADERS.into_response() })
-        }
+        request if method == Method::HEAD => head(&app, &identity, request),
         EventsRequest::Stream(mut stream) => {
             stream.allow_origin = page.allowed_origin(&app.callers.origins).map(Box::new);
             let (foreign, address) = (page.foreign(), peer(&extensions));
@@ -109,6 +99,22 @@ pub(super) async fn events(
             Ok(if is_large { app.large_reads.run(encode).await? } else { encode() })
         }
     }
+}
+
+/// What the answer to a `GET` would begin with. It is not waited for: nobody would see it.
+fn head(app: &App, identity: &Identity, request: EventsRequest) -> Result<Response, Refused> {
+    let (is_over, headers) = match request {
+        EventsRequest::Stream(stream) => {
+            let stream = app.access.permit(identity, stream)?;
+            (is_over(app, &stream), stream_headers(&stream).into_response())
+        }
+        EventsRequest::Poll(poll) => {
+            let (poll, _) = access::permit_poll((&identity.rights, app.access.wider), poll)?;
+            let is_over = is_at_end(&*app.publisher.journal, poll.follows.filters(), poll.start);
+            (is_over, POLL_HEADERS.into_response())
+        }
+    };
+    Ok(if is_over { nothing_more() } else { headers })
 }
 
 /// Whether a stream would have nothing to bring, ever. A WebSocket has other things to talk of.
