@@ -248,3 +248,70 @@ fn charts_are_full_when_they_open_and_go_on_without_a_seam() {
     );
     check(&of_socket, 30, start);
 }
+
+/// Of a query the past begins when it does: whoever comes later has a full chart, too.
+#[test]
+fn the_answer_of_a_query_has_a_past() {
+    let server = Server::start();
+    let address = server.address();
+    let mut first = Stream::open(address, "query=sum(load)");
+    first.until_ready();
+    let start = clock::now().as_ms() - 60_000;
+    let mut values = Vec::new();
+    for round in 0..5 {
+        let sample = json!({ "name": "load", "value": round, "timestamp": start + round * 1_000 });
+        assert_eq!(post(address, "/v1/samples", sample.to_string()).status, 200);
+        let event = first.events(1)[0].json();
+        values.push((event["data"]["timestamp"].clone(), event["data"]["value"].clone()));
+    }
+    let mut later = Stream::open(address, "query=sum(load)&history=15m");
+    let before = later.until_ready();
+    let history = before.iter().find(|item| item.event_type == "history").expect("a past").json();
+    assert_eq!(history["key"], "{}");
+    let (times, values): (Vec<Value>, Vec<Value>) = values.into_iter().unzip();
+    assert_eq!(history["data"]["timestamps"], json!(times));
+    assert_eq!(history["data"]["values"], json!(values));
+    assert_eq!(before.iter().filter(|item| item.event_type == "history").count(), 1);
+}
+
+/// A reader that takes little of very much at a time: nothing of it is kept for the reader, and yet it
+/// has all in the end, each past once and whole.
+#[test]
+fn a_slow_reader_gets_all_of_a_long_past() {
+    const MANY: usize = 3_000;
+    let server = Server::start();
+    let address = server.address();
+    let start = clock::now().as_ms() - 60_000;
+    let rounds = |rounds: std::ops::Range<i64>| {
+        for round in rounds {
+            let samples: Vec<Value> = (0..MANY)
+                .map(|n| {
+                    let labels = json!({ "n": n.to_string(), "padding": "x".repeat(200) });
+                    let value = start + round;
+                    json!({ "name": "load", "labels": labels, "value": value, "timestamp": value })
+                })
+                .collect();
+            let answer = post(address, "/v1/samples", Value::from(samples).to_string());
+            assert_eq!(answer.status, 200, "{}", answer.text());
+        }
+    };
+    rounds(0..20);
+    server.wait_for_figure("bellwire_state_history_series", MANY as u64);
+    let mut stream = Stream::open(address, "topic=samples/load&history=15m");
+    // Its socket is full by now, in the middle of the values; these come meanwhile.
+    rounds(20..25);
+    let mut chart = Chart::default();
+    follow(&mut chart, || stream.next().expect("an event").json(), |chart| chart.is_ready);
+    assert_eq!(chart.histories, MANY);
+    let last = start + 24;
+    let has_all = |chart: &Chart| {
+        let newest = chart.points.values().filter_map(|points| points.last());
+        newest.filter(|point| point.0 == last).count() == MANY
+    };
+    follow(&mut chart, || stream.next().expect("an event").json(), has_all);
+    for (key, points) in &chart.points {
+        let times: Vec<i64> = points.iter().map(|point| point.0).collect();
+        assert!(times.is_sorted_by(|a, b| a < b), "{key}: {times:?}");
+        assert_eq!(times[0], start, "{key}");
+    }
+}
