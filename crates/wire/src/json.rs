@@ -15,7 +15,9 @@ use crate::control::write_filters;
 use crate::position::Position;
 use crate::write;
 
-pub use read::{AlertError, labels_of, read_alert, read_series_history, read_shown_alert};
+pub use read::{
+    AlertError, labels_of, labels_of_series, read_alert, read_series_history, read_shown_alert,
+};
 
 /// What the names, quotes and numbers of an event take beside its texts: so that one allocation
 /// is enough for all but texts full of characters to escape.

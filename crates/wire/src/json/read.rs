@@ -130,12 +130,16 @@ pub fn labels_of(event: &Event) -> Option<Labels> {
             let AlertLabels { labels: Pairs(pairs) } = serde_json::from_slice(json).ok()?;
             Labels::from_pairs(pairs.iter().map(|(name, value)| (&*name.0, &*value.0))).ok()
         }
-        LabelsOf::Series => {
-            let SeriesLabels { name, labels: Pairs(pairs) } = serde_json::from_slice(json).ok()?;
-            let labels = pairs.iter().map(|(name, value)| (&*name.0, &*value.0));
-            Labels::from_pairs(labels.chain([(METRIC_NAME, &*name)])).ok()
-        }
+        LabelsOf::Series => labels_of_series(json),
     }
+}
+
+/// The labels of a value that [`sample`](super::sample) has written, on whichever topic: with its
+/// name among them, if it has one.
+pub fn labels_of_series(json: &[u8]) -> Option<Labels> {
+    let SeriesLabels { name, labels: Pairs(pairs) } = serde_json::from_slice(json).ok()?;
+    let labels = pairs.iter().map(|(name, value)| (&*name.0, &*value.0));
+    Labels::from_pairs(labels.chain([(METRIC_NAME, &*name)])).ok()
 }
 
 /// Whether the body of an event is an alert.
