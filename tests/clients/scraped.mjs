@@ -5,8 +5,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { freePort } from '../port.mjs';
 
-/** Starts a Prometheus with this configuration, to end with the test; gives its address. */
-export async function startPrometheus(prometheus, config, atEnd) {
+/** Starts a Prometheus with this configuration and flags, to end with the test; gives its address. */
+export async function startPrometheus(prometheus, config, atEnd, flags = []) {
   const folder = await mkdtemp(join(tmpdir(), 'bellwire-prometheus-'));
   atEnd(() => rm(folder, { recursive: true, force: true }));
   const file = join(folder, 'prometheus.yml');
@@ -16,6 +16,7 @@ export async function startPrometheus(prometheus, config, atEnd) {
     `--config.file=${file}`,
     `--storage.tsdb.path=${join(folder, 'data')}`,
     `--web.listen-address=${listen}`,
+    ...flags,
   ], atEnd);
   return `http://${listen}`;
 }
