@@ -148,7 +148,7 @@ impl Engine {
         let QueryBeginning { query, stage, selects, refused } = beginning;
         if let Stage::New = stage {
             self.recount_joins();
-            if !self.rules.has_room_to_scan(&query.plan) {
+            if !self.rules.has_room_to_scan(&query.plan, &query.sight) {
                 return Some(Err(QueryRefusal::TooManyScanned));
             }
             self.add_query(query);

@@ -25,7 +25,7 @@ impl RuleTable {
         self.queries.insert(query.id, place);
         let shape = shape_of(&rule);
         for (index, selection) in rule.plan.selections.iter().enumerate() {
-            let selector = (&selection.selector, is_scanned(&selection.selector, &query));
+            let selector = (&selection.selector, is_scanned(&selection.selector, &query.sight));
             self.selectors.add_of_query((place, SelectorId(index as u32)), selector);
         }
         let entry = self.enlist(rule, shape);
@@ -59,19 +59,22 @@ impl RuleTable {
         let query = entry.query.as_ref().expect("only queries end");
         self.queries.remove(&query.id);
         for (index, selection) in entry.rule.plan.selections.iter().enumerate() {
-            let selector = (&selection.selector, is_scanned(&selection.selector, query));
+            let selector = (&selection.selector, is_scanned(&selection.selector, &query.sight));
             self.selectors.remove_of_query((rule, SelectorId(index as u32)), selector);
         }
     }
 
-    /// Whether a query may select as it does: those that say no value of a label are compared with
-    /// each series of their metric, and must be few.
-    pub(in crate::engine) fn has_room_to_scan(&self, plan: &Plan) -> bool {
-        let mut compared = plan.selections.iter().map(|it| &it.selector);
-        compared.all(|selector| {
-            !Selectors::is_compared(selector)
-                || selector.is_of_all()
-                || self.selectors.scanned(selector) < LIVE_SCANNED_MAX
+    /// Whether a query may select as it does: those that say no value of a label, or of a sight that
+    /// is not all there is, are compared with each series of their metric, and must be few.
+    pub(in crate::engine) fn has_room_to_scan(&self, plan: &Plan, sight: &Sight) -> bool {
+        let selectors = plan.selections.iter().map(|it| &it.selector);
+        let scanned: Vec<&Selector> = selectors
+            .filter(|selector| Selectors::is_compared(selector) && is_scanned(selector, sight))
+            .collect();
+        scanned.iter().all(|selector| {
+            let metric = selector.metric_name();
+            let own = scanned.iter().filter(|other| other.metric_name() == metric).count();
+            self.selectors.scanned(selector) + own <= LIVE_SCANNED_MAX
         })
     }
 
@@ -82,8 +85,8 @@ impl RuleTable {
 }
 
 /// Whether a selector may be compared with a series in vain.
-fn is_scanned(selector: &Selector, query: &QueryEntry) -> bool {
-    !selector.is_of_all() || query.sight != Sight::all()
+fn is_scanned(selector: &Selector, sight: &Sight) -> bool {
+    !selector.is_of_all() || *sight != Sight::all()
 }
 
 /// What differs by the metric's name alone, which most expressions drop, must not be in two parts: its

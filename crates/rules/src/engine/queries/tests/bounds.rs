@@ -141,6 +141,28 @@ fn what_is_compared_with_each_series_is_little() {
     begun(&mut engine, "y{n=~\".*1\"}").expect("the place of one that has ended");
 }
 
+/// Who sees some series alone has each of their metric compared with what they may see.
+#[test]
+fn what_a_narrow_sight_compares_with_each_series_is_little_too() {
+    let mut engine = engine(Settings::default());
+    let [_, narrow, _] = sights();
+    let mut begin = |text: &str| {
+        let (plan, canonical) = Plan::standing(text).expect(text);
+        let id = QueryId::of(&canonical, &narrow);
+        let query = StandingQuery { id, plan, sight: narrow.clone() };
+        let mut beginning = QueryBeginning::new(query);
+        let begun = (0..PIECES_MAX).find_map(|_| engine.begin_query(&mut beginning));
+        begun.expect("it comes to an end")
+    };
+    for number in 1..LIVE_SCANNED_MAX {
+        assert_eq!(begin(&format!("y + {number}")), Ok(()));
+    }
+    assert_eq!(begin("y + y"), Err(QueryRefusal::TooManyScanned), "each selector counts");
+    assert_eq!(begin("y"), Ok(()));
+    assert_eq!(begin("y + 0"), Err(QueryRefusal::TooManyScanned));
+    assert_eq!(begin("y{n=\"1\"}"), Ok(()), "found by a label");
+}
+
 #[test]
 fn queries_that_look_back_leave_rules_half_of_the_room_for_samples() {
     let text = "groups: [{name: g, rules: [{alert: A, expr: 'max_over_time(x[10m]) > 9'}]}]";
