@@ -402,6 +402,7 @@ mod tests {
         assert_eq!(reached("alerts/active"), [LabelsOf::Alert]);
         assert_eq!(reached("samples/**"), [LabelsOf::Series]);
         assert_eq!(reached("rules/*"), [LabelsOf::Series]);
+        assert_eq!(reached("$alerts/**"), [LabelsOf::Series]);
         for text in ["a/**", "$sys/**", "alertsx/active"] {
             assert_eq!(reached(text), [], "{text}");
         }

@@ -418,6 +418,9 @@ pub const ALERT_SERIES_BURST: u32 = 256;
 pub const ALERT_SERIES_INTERVAL: Duration = Duration::from_millis(250);
 /// Bytes of all of them, unless the configuration says so.
 pub const ALERT_SERIES_RETENTION_BYTES_MAX: u64 = 64 * 1024 * 1024;
+/// Bytes of what webhooks have taken that streams keep, unless the configuration says so: about half
+/// a million of one alert, or fourteen hundred of ten thousand.
+pub const NOTIFICATIONS_RETENTION_BYTES_MAX: u64 = 256 * 1024 * 1024;
 /// Transitions whose series an alert's history finds.
 pub const ALERT_SERIES_PLACES_MAX: usize = 64 * 1024;
 /// Of how many of them a page of it tells the points.

@@ -95,7 +95,8 @@ impl Topic {
 pub enum LabelsOf {
     /// Of an alert: `alerts/…`.
     Alert,
-    /// Of a series: `samples/…`, and `rules/…` for what rules record.
+    /// Of a series: `samples/…`, `rules/…` for what rules record, and `$alerts/…` for what was
+    /// measured when alerts turned.
     Series,
 }
 
@@ -107,7 +108,7 @@ impl LabelsOf {
     pub(crate) fn below(first_segment: &str) -> Option<Self> {
         match first_segment {
             "alerts" => Some(Self::Alert),
-            "samples" | "rules" => Some(Self::Series),
+            "samples" | "rules" | "$alerts" => Some(Self::Series),
             _ => None,
         }
     }

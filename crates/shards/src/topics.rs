@@ -6,6 +6,7 @@ use std::time::Duration;
 use bellwire_journal::RetentionRule;
 use bellwire_model::limits::{
     self, ALERT_SERIES_RETENTION_BYTES_MAX, AUDIT_RETENTION_AGE, AUDIT_RETENTION_BYTES_MAX,
+    NOTIFICATIONS_RETENTION_BYTES_MAX,
 };
 use bellwire_model::{Filter, FilterSet, NameMap, Topic};
 use bellwire_process::clock::Ticker;
@@ -87,7 +88,9 @@ impl TopicRules {
             | (Some("samples" | "rules" | Topic::QUERIES | Topic::PRESENCE), _) => {
                 return Kind::State;
             }
-            _ if topic.as_str() == Topic::OF_AUDIT => return Kind::Stream,
+            _ if matches!(topic.as_str(), Topic::OF_AUDIT | Topic::OF_SERIES_OF_ALERTS) => {
+                return Kind::Stream;
+            }
             (Some(first), _) if first.starts_with('$') => return Kind::State,
             (Some("alerts"), _) => return Kind::Stream,
             _ => {}
@@ -167,6 +170,13 @@ impl TopicRules {
             pattern: Topic::OF_SERIES_OF_ALERTS.parse().expect("a filter"),
             age: Some(self.retention_age),
             bytes_max: Some(ALERT_SERIES_RETENTION_BYTES_MAX),
+            events_max: None,
+        });
+        // One names all alerts of its group, and comes again with each repetition.
+        rules.push(RetentionRule {
+            pattern: "alerts/notifications/**".parse().expect("a filter"),
+            age: Some(self.retention_age),
+            bytes_max: Some(NOTIFICATIONS_RETENTION_BYTES_MAX),
             events_max: None,
         });
         rules.push(RetentionRule {
@@ -347,6 +357,38 @@ mod tests {
         let day = Duration::from_hours(24);
         assert_eq!(kept(&[("$sys/audit", Some(day))]), (day, None));
         assert_eq!(kept(&[("$sys/**", None)]), (AUDIT_RETENTION_AGE, None));
+    }
+
+    #[test]
+    fn the_streams_of_alerts_are_streams_and_two_of_them_are_bounded_in_bytes() {
+        let rules = |configured: &[&str]| {
+            let rule = |pattern: &&str| TopicRule {
+                pattern: pattern.parse().expect("a filter"),
+                kind: Kind::Stream,
+                durability: StateDurability::Memory,
+                retention_age: None,
+                retention_bytes_max: Some(7),
+                retention_events_max: None,
+            };
+            TopicRules::new(configured.iter().map(rule).collect(), Duration::from_hours(24))
+        };
+        let bytes_max = |configured: &[&str], topic: &str| {
+            let topic: Topic = topic.parse().expect("a topic");
+            let rules = rules(configured);
+            assert_eq!(rules.kind(&topic), Kind::Stream, "{topic}");
+            let found = rules.retention().into_iter().find(|rule| rule.pattern.matches(&topic));
+            let found = found.expect("it is not kept for ever");
+            assert_eq!(found.age, Some(Duration::from_hours(24)), "{topic}");
+            found.bytes_max
+        };
+        let (series, told) = (Topic::OF_SERIES_OF_ALERTS, "alerts/notifications/pager");
+        let notified = Some(NOTIFICATIONS_RETENTION_BYTES_MAX);
+        assert_eq!(bytes_max(&[], series), Some(ALERT_SERIES_RETENTION_BYTES_MAX));
+        assert_eq!(bytes_max(&[], told), notified);
+        assert_eq!(bytes_max(&[], Topic::OF_NOTIFICATIONS_WITHOUT), notified);
+        assert_eq!(bytes_max(&[], "alerts/events/none/Hot"), None);
+        assert_eq!(bytes_max(&["$alerts/series", "alerts/notifications/*"], series), Some(7));
+        assert_eq!(bytes_max(&["$alerts/series", "alerts/notifications/*"], told), Some(7));
     }
 
     #[test]

@@ -150,8 +150,8 @@ fn what_was_measured_around_a_crossing_is_told_over_a_kill_to_whoever_may_see_th
     let access = "[access]\nanonymous = \"all\"\n\
                   [[access.role]]\nname = \"all\"\nsubscribe = [\"**\"]\ningest = [\"{}\"]\nalerts = [\"{}\"]\n\
                   query = [\"{}\"]\nadmin = true\n\
-                  [[access.role]]\nname = \"looker\"\nalerts = [\"{}\"]\nquery = ['{site=\"oslo\"}']\n\
-                  [[access.role]]\nname = \"only-alerts\"\nalerts = [\"{}\"]\nquery = ['{site=\"rome\"}']\n";
+                  [[access.role]]\nname = \"looker\"\nsubscribe = [\"$alerts/**\"]\nalerts = [\"{}\"]\nquery = ['{site=\"oslo\"}']\n\
+                  [[access.role]]\nname = \"only-alerts\"\nsubscribe = [\"$alerts/**\"]\nalerts = [\"{}\"]\nquery = ['{site=\"rome\"}']\n";
     let (mut server, _folder) = house(&format!("{access}{looks}{only_alerts}"), &[]);
     for value in [0.125, 0.25, 0.375, 0.75] {
         sample(&server, ("fire", "oslo"), value);
@@ -176,12 +176,20 @@ fn what_was_measured_around_a_crossing_is_told_over_a_kill_to_whoever_may_see_th
     for (key, sees) in [(looker, true), (other, false)] {
         let authorization = format!("Bearer {key}");
         let headers = [("Authorization", &*authorization)];
-        let path = format!("/v1/alerts/{oslo}");
-        let asked = Request { method: "GET", path: &path, headers: &headers, body: b"" };
-        let answer = request(server.address(), asked);
-        assert_eq!(answer.status, 200, "{}", answer.text());
-        assert_eq!(answer.json()["series"].is_array(), sees);
-        assert_eq!(types(&answer.json()), ["alert.resolved", "alert.firing"]);
+        let ask = |path: &str| {
+            let asked = Request { method: "GET", path, headers: &headers, body: b"" };
+            let answer = request(server.address(), asked);
+            assert_eq!(answer.status, 200, "{}", answer.text());
+            answer.json()
+        };
+        let told = ask(&format!("/v1/alerts/{oslo}"));
+        assert_eq!(told["series"].is_array(), sees);
+        assert_eq!(types(&told), ["alert.resolved", "alert.firing"]);
+        // The stream that they are on is no other way to them.
+        let page = ask("/v1/topics/$alerts/series");
+        let events = page["events"].as_array().expect("events");
+        assert_eq!(events.len(), if sees { 2 } else { 0 }, "{page}");
+        assert!(events.iter().all(|event| event["data"]["labels"]["site"] == "oslo"), "{page}");
     }
 }
 

@@ -295,6 +295,9 @@ mod tests {
         for topic in ["samples/up", "rules/up"] {
             assert_eq!(labels_of(&event(topic, body())).as_ref(), Some(&series), "{topic}");
         }
+        let body = crate::json::series_history(&series, &[(Timestamp::from_ms(1), f64::NAN)]);
+        let measured = event(Topic::OF_SERIES_OF_ALERTS, Body::Json(body.into()));
+        assert_eq!(labels_of(&measured).as_ref(), Some(&series));
         let others = [
             "{}",
             "[]",
