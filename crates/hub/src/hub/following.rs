@@ -129,15 +129,21 @@ impl<P: Payload> Hub<P> {
         self.looks += snapshot.looks as u64;
         let lane = self.create_lane(follows.clone());
         self.life = Some(snapshot.life);
-        let (sight, horizon) = (follows.sight(), snapshot.horizon);
-        let changes = if sight.is_all() {
-            snapshot.into_changes()
-        } else {
-            let mut values = snapshot.into_values();
-            self.looks += values.len() as u64;
-            values.retain(|value| sight.shows(&value.topic, || value.payload.labels()));
-            values
-        };
+        let (sight, mut horizon) = (follows.sight(), snapshot.horizon);
+        let mut changes = snapshot.into_changes();
+        if !sight.is_all() {
+            self.looks += changes.len() as u64;
+            changes.retain(|change| {
+                if !change.is_deletion {
+                    return sight.shows(&change.topic, || change.payload.labels());
+                }
+                // Nobody resumes here, but a lane that is made of this one may have no screen.
+                if sight.on(&change.topic).is_none() {
+                    horizon = horizon.max(change.horizon());
+                }
+                false
+            });
+        }
         let arrivals = &mut self.arrivals;
         let arrive = |value| Arrived { arrival: arrivals.advance(), value };
         let changes = changes.into_iter().map(arrive);

@@ -2,11 +2,12 @@
 
 use bellwire_hub::{Begin, Delivery, Hub, HubLimits, Joined, Next, Start, StateLimits, StateTable};
 use bellwire_model::{
-    Cursor, EffectiveFilter, Filter, FilterSet, Life, NameHasher, Offset, StateMark, Topic, Version,
+    Cursor, EffectiveFilter, Filter, FilterSet, Life, NameHasher, Offset, Scope, Sight, StateMark,
+    Topic, Version,
 };
 
 use crate::thing::Thing;
-use crate::world::{EPOCH, LIFE};
+use crate::world::{EPOCH, JoinAt, LIFE, Step, World};
 
 const ROOM: StateLimits = StateLimits { keys_max: usize::MAX, bytes_max: usize::MAX };
 
@@ -39,10 +40,12 @@ impl Rig {
     }
 
     fn join(&mut self, filter: &str, start: Start) -> Joined {
-        let filters = FilterSet::from(filter.parse::<Filter>().expect("a filter"));
+        self.join_seeing(&follow(filter, &Sight::all()), start)
+    }
+
+    fn join_seeing(&mut self, follows: &EffectiveFilter, start: Start) -> Joined {
         let begin = Begin { start, tail: Offset::ZERO, trimmed: Offset::ZERO };
-        let follows = EffectiveFilter::from(filters.clone());
-        self.hub.join(&follows, begin, |_| self.table.snapshot(&filters)).expect("room")
+        self.hub.join(follows, begin, |_| self.table.snapshot(follows.filters())).expect("room")
     }
 
     /// The next value: its key, and whether that is gone.
@@ -59,6 +62,11 @@ impl Rig {
     fn take_all(&mut self, delivery: &mut Delivery) -> Vec<(String, bool)> {
         std::iter::from_fn(|| self.take(delivery)).collect()
     }
+}
+
+fn follow(filter: &str, sight: &Sight) -> EffectiveFilter {
+    let filters = FilterSet::from(filter.parse::<Filter>().expect("a filter"));
+    EffectiveFilter::from(filters.clone()).within(&filters, sight).expect("few filters")
 }
 
 fn named(changes: &[(&str, bool)]) -> Vec<(String, bool)> {
@@ -142,4 +150,76 @@ fn what_is_remembered_holds_nobody_up() {
     let first = StateMark::at(LIFE, Version::new(1));
     let mut resumed = rig.join("state/x", after(Some(first))).delivery;
     assert_eq!(rig.take_all(&mut resumed).len(), 100, "they are still there");
+}
+
+/// Somebody who may not see all alerts follows everything, and then what everybody sees alike.
+#[test]
+fn a_lane_made_of_one_with_a_screen_knows_which_ends_it_lacks() {
+    let (all, scoped) = (Sight::all(), Scope::of(vec!["team=a".parse().expect("matchers")]));
+    let sights = [
+        Sight { alerts: scoped.clone(), ..all.clone() },
+        Sight { alerts: scoped.clone(), series: scoped },
+    ];
+    for (sight, deleted, is_reset) in [
+        (&sights[0], "state/x", true),
+        (&sights[1], "state/x", true),
+        // Nobody comes back to a lane that follows this.
+        (&sights[0], "alerts/active", false),
+        (&sights[1], "alerts/active", false),
+    ] {
+        let mut rig = Rig::new();
+        for topic in [deleted, "state/x"] {
+            rig.topic = topic.parse().expect("a topic");
+            rig.put("a");
+            rig.put("b");
+        }
+        let mut first = rig.join("state/x", Start::Latest).delivery;
+        rig.take_all(&mut first);
+        let before = rig.hub.full_cursor(&first).state;
+        rig.hub.leave(&first);
+        rig.topic = deleted.parse().expect("a topic");
+        rig.delete("a");
+        let mut other = rig.join_seeing(&follow("**", sight), Start::Latest).delivery;
+        rig.take_all(&mut other);
+        rig.hub.narrow(&mut other, &follow("state/x", &all));
+        let after_it = rig.hub.full_cursor(&other).state;
+        assert!(rig.join("state/x", after(after_it)).reset.is_none(), "it lacks nothing");
+        let resumed = rig.join("state/x", after(before));
+        assert_eq!(resumed.reset.is_some(), is_reset, "{deleted}: {sight:?}");
+    }
+}
+
+/// What the laws have found.
+#[test]
+fn nobody_misses_the_end_of_a_key_because_of_who_was_there_before() {
+    let put = Step::Put { topic: 3, key: 0, team: 0, is_tight: false };
+    let delete = Step::Delete { topic: 3, key: 0 };
+    let join = |followed, sight| Step::Join { followed, start: JoinAt::Latest, sight };
+    let take = Step::Take { subscriber: 0, place: 0, count: 1 };
+    let narrow = |subscriber, followed| Step::Narrow { subscriber, followed };
+    let (note, leave) = (Step::Note { subscriber: 0 }, Step::Leave { subscriber: 0 });
+    let come_back = |followed: usize, make_lane: Step| {
+        let left = [put.clone(), join(followed, 0), take.clone(), note.clone(), leave.clone()];
+        let made = [delete.clone(), join(2, 1), make_lane, Step::Resume { note: 0 }];
+        left.into_iter().chain(made).collect::<Vec<_>>()
+    };
+    let cases = [
+        come_back(14, narrow(0, 14)),
+        come_back(5, Step::Lose { subscriber: 0, followed: 14 }),
+        // Somebody who is behind goes on in such a lane.
+        vec![
+            put.clone(),
+            join(8, 0),
+            take.clone(),
+            delete.clone(),
+            join(2, 1),
+            narrow(1, 5),
+            narrow(0, 5),
+        ],
+    ];
+    for steps in cases {
+        let mut world = World::new(0);
+        steps.iter().for_each(|step| world.run(step));
+        world.judge();
+    }
 }
