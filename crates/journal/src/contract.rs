@@ -31,8 +31,9 @@ use crate::{
 pub use appending::*;
 pub use clocks::*;
 pub use ending::{
-    an_end_is_the_last_event_of_its_topic, an_end_outlives_retention,
-    an_ended_topic_goes_on_once_it_is_reopened, what_comes_behind_an_end_is_refused_by_itself,
+    an_end_is_repeated_with_the_event_before_it, an_end_is_the_last_event_of_its_topic,
+    an_end_outlives_retention, an_ended_topic_goes_on_once_it_is_reopened,
+    what_comes_behind_an_end_is_refused_by_itself,
 };
 pub use idempotency::*;
 pub use reading::*;
@@ -95,6 +96,7 @@ pub const CLAUSES: &[Clause] = &[
     ages_count_on_after_the_clock_was_set,
     an_end_is_the_last_event_of_its_topic,
     what_comes_behind_an_end_is_refused_by_itself,
+    an_end_is_repeated_with_the_event_before_it,
     an_ended_topic_goes_on_once_it_is_reopened,
     an_end_outlives_retention,
     records_are_read_by_prefix_in_order,

@@ -55,13 +55,34 @@ pub(crate) struct Standing {
     pub(crate) ended: Offset,
 }
 
+/// An event of a batch whose key was known, until the next one comes.
+#[derive(Debug, Default)]
+pub(crate) struct Repeated(Option<(Topic, Offset)>);
+
+impl Repeated {
+    /// The event at this offset was asked for again.
+    pub(crate) fn note(&mut self, topic: &Topic, offset: Offset) {
+        self.0 = Some((topic.clone(), offset));
+    }
+
+    /// The event right before, if it was of this topic and was asked for again.
+    pub(crate) fn take(&mut self, topic: &Topic) -> Option<Offset> {
+        self.0.take().filter(|(before, _)| before == topic).map(|(_, offset)| offset)
+    }
+}
+
 /// What is answered to an event that says this of a topic as a whole, or nothing of it, where that
-/// adds nothing.
-pub(crate) fn answer(closure: Option<Closure>, topic: Standing) -> Option<Appended> {
+/// adds nothing. An end that comes right behind an event that was `repeated` is repeated with it:
+/// the topic may have been reopened since.
+pub(crate) fn answer(
+    closure: Option<Closure>,
+    topic: Standing,
+    repeated: Option<Offset>,
+) -> Option<Appended> {
     let has_ended = topic.ended > Offset::ZERO;
     match closure {
         None => has_ended.then(|| Appended::refused(topic.ended)),
-        Some(Closure::End) => has_ended.then(|| Appended::again(topic.ended)),
+        Some(Closure::End) => has_ended.then_some(topic.ended).or(repeated).map(Appended::again),
         Some(Closure::Reopened) => (!has_ended).then(|| Appended::again(topic.last)),
     }
 }

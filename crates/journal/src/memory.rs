@@ -17,7 +17,7 @@ use bellwire_model::{
     Closure, Entry, Epoch, Event, FilterSet, Keep, NameMap, Offset, Timestamp, Topic,
 };
 
-use crate::ends::{self, Ends};
+use crate::ends::{self, Ends, Repeated};
 use crate::newest::{Gone, Newest, StagedChanges};
 use crate::records::{RecordChanges, RecordMap};
 use crate::retention::Retention;
@@ -212,17 +212,20 @@ impl State {
         let checked = self.newest.check_conditions(&staged, (&batch, self.epoch), is_made);
         let Ok(checked): Result<_, Infallible> = checked;
         checked.map_err(Error::Condition)?;
+        let mut repeated = Repeated::default();
         let append_one = |append: Append| {
             let Append { event, idempotency_key, keep, .. } = append;
+            let before = repeated.take(&event.topic);
             if let Some(key) = &idempotency_key
                 && let Some(offset) = self.keys.find(&event.topic, key)
             {
+                repeated.note(&event.topic, offset);
                 return Appended::again(offset);
             }
             let closure = event.closure();
             if keep == Keep::Every
                 && (closure.is_some() || self.topics.ended_bytes() > 0)
-                && let Some(appended) = ends::answer(closure, self.topics.of(&event.topic))
+                && let Some(appended) = ends::answer(closure, self.topics.of(&event.topic), before)
             {
                 return appended;
             }

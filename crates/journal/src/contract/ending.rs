@@ -73,6 +73,29 @@ pub fn what_comes_behind_an_end_is_refused_by_itself(open: Open<'_>) {
     assert_eq!(rig.seen.entries().len(), 2);
 }
 
+/// Whoever repeats a topic's last event has not heard the answer, and may not end again what somebody
+/// has reopened since.
+pub fn an_end_is_repeated_with_the_event_before_it(open: Open<'_>) {
+    let rig = Rig::open(open, Vec::new());
+    let last = || vec![keyed("a", "last", 0), end("a")];
+    let first = rig.append_new(last());
+    rig.append_new(vec![reopened("a")]);
+    for _ in 0..2 {
+        let again = rig.append(last()).expect("the batch is appended");
+        assert!(again.iter().all(|it| it.duplicate && it.offset == first[0]), "{again:?}");
+        assert_eq!(rig.journal.ended("a"), None);
+        rig.append_texts("a", &["more"]);
+    }
+    assert_eq!(rig.texts("a"), ["last", "", "", "more", "more"]);
+    // An end that is not that event's is made.
+    let other = vec![keyed("b", "last", 0), keyed("a", "last", 0), plain("b", "x"), end("a")];
+    assert!(!rig.append(other).expect("the batch is appended")[3].duplicate);
+    rig.append_new(vec![reopened("a")]);
+    let other = vec![keyed("b", "last", 0), end("a")];
+    assert!(!rig.append(other).expect("the batch is appended")[1].duplicate);
+    assert!(rig.journal.ended("a").is_some());
+}
+
 /// Only what says so opens a topic again; it stands in its order, too.
 pub fn an_ended_topic_goes_on_once_it_is_reopened(open: Open<'_>) {
     let rig = Rig::open(open, Vec::new());

@@ -8,7 +8,7 @@ use super::index::Index;
 use super::keys::Keys;
 use super::rows::{EventRows, EventTable, end_topic, insert_topic};
 use super::state;
-use crate::ends::{self, Standing};
+use crate::ends::{self, Repeated, Standing};
 use crate::newest::{Gone, Newest, StagedChanges};
 use crate::topics::{self, TopicId, TopicState, Topics};
 use crate::{Append, Appended, Error, Unmet};
@@ -116,20 +116,27 @@ impl Stage<'_> {
     }
 
     fn append(&mut self, batch: Vec<Append>) -> rusqlite::Result<Vec<Appended>> {
-        batch.into_iter().map(|append| self.append_one(append)).collect()
+        let mut repeated = Repeated::default();
+        batch.into_iter().map(|append| self.append_one(append, &mut repeated)).collect()
     }
 
-    fn append_one(&mut self, append: Append) -> rusqlite::Result<Appended> {
+    fn append_one(
+        &mut self,
+        append: Append,
+        repeated: &mut Repeated,
+    ) -> rusqlite::Result<Appended> {
         let Append { event, idempotency_key, keep, .. } = append;
+        let before = repeated.take(&event.topic);
         if let Some(key) = &idempotency_key
             && let Some(offset) = self.keys.find(self.connection, &event, key)?
         {
+            repeated.note(&event.topic, offset);
             return Ok(Appended::again(offset));
         }
         let closure = event.closure();
         if keep == Keep::Every
             && (closure.is_some() || self.ended_bytes() > 0)
-            && let Some(appended) = ends::answer(closure, self.standing(&event.topic))
+            && let Some(appended) = ends::answer(closure, self.standing(&event.topic), before)
         {
             return Ok(appended);
         }
