@@ -322,7 +322,8 @@ impl DiskStore {
     /// Whether the file has this epoch, and no event beyond those that were given out.
     fn is_own(&self) -> rusqlite::Result<bool> {
         let epoch: Option<u32> = schema::meta(&self.connection, "epoch")?;
-        let select = "SELECT coalesce(max(offset), 0) FROM events";
+        let select = "SELECT max(coalesce((SELECT max(offset) FROM events), 0),
+                                 coalesce((SELECT max(offset) FROM state), 0))";
         let newest = self.connection.query_row(select, [], |row| row.get(0)).map(from_sql)?;
         Ok(epoch == Some(self.witness.epoch().get()) && newest.get() < self.next)
     }

@@ -8,7 +8,7 @@ use tempfile::TempDir;
 
 use super::{killed, open, options, try_open};
 use crate::Error;
-use crate::contract::{Rig, plain, records};
+use crate::contract::{Rig, change, plain, records};
 use crate::disk::{DiskOptions, Durability, schema};
 
 #[test]
@@ -109,4 +109,17 @@ fn events_of_another_program_stop_the_journal_and_its_checkpoints_do_not() {
     // The checksum is of the event's own offset: what was copied by hand is no event of ours.
     assert_eq!(again.texts("a"), ["1", "2", "4"]);
     assert!(again.journal.damaged() > 0);
+}
+
+#[test]
+fn changes_of_state_by_another_program_stop_the_journal() {
+    let folder = TempDir::new().unwrap();
+    let rig = open(options(folder.path()));
+    rig.append_new(vec![change("s", "k", Some("1"))]);
+    let other = Connection::open(folder.path().join(schema::FILE)).unwrap();
+    let insert = "INSERT INTO state SELECT offset + 1, topic, key, type, time, kind, content_type,
+                  data FROM state WHERE offset = 1";
+    other.execute_batch(insert).unwrap();
+    let refused = rig.append(vec![plain("a", "2")]);
+    assert!(matches!(refused, Err(Error::Meddled { .. })), "{refused:?}");
 }
