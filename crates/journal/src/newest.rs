@@ -13,7 +13,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use bellwire_model::limits::{DELETIONS_OF_TOPIC_MIN, DELETIONS_REMEMBERED_MAX};
+use bellwire_model::limits::{
+    DELETIONS_OF_TOPIC_MIN, DELETIONS_REMEMBERED_MAX, STATE_REPLACED_BYTES_MAX,
+};
 use bellwire_model::{
     Condition, Epoch, Event, Keep, KeyVersion, NameDigest, NameMap, NameSet, Offset, Topic,
 };
@@ -25,6 +27,9 @@ use crate::{Append, StateHorizon, StateHorizons};
 
 /// Rows that no longer count, of which as many stay however few keys there are.
 const SPARE_ROWS_MIN: usize = 1_024;
+
+/// Of these, as many go with each change: while there are any they become fewer.
+const SPARE_ROWS_PER_CHANGE: usize = 2;
 
 /// Where the newest change of a key is, and whether it deleted the key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,6 +83,8 @@ pub(crate) struct StagedChanges {
     pub(crate) changes: Vec<Change>,
     /// New topics.
     pub(crate) topics: Vec<(TopicId, Topic)>,
+    /// What the changes take.
+    bytes: usize,
     places: FxHashMap<NameDigest, Place>,
     ids: NameMap<Topic, TopicId>,
 }
@@ -136,8 +143,12 @@ pub(crate) struct Newest {
     deletions: BTreeMap<Offset, (TopicId, NameDigest)>,
     /// Rows that have ceased to count since those that go were chosen.
     spare: Vec<Spare>,
+    /// What the changes have taken since then.
+    bytes: usize,
     /// Rows that go, the first one last.
     going: Vec<Spare>,
+    /// How many those were when they were chosen.
+    chosen: usize,
     /// Topics that had no row left when they were looked at.
     emptied: BTreeSet<TopicId>,
     /// The newest horizon of topics that are forgotten.
@@ -241,6 +252,7 @@ impl Newest {
         };
         let change = Change::new(id, (topic, key), place);
         staged.places.insert(change.key, change.place);
+        staged.bytes += event.size_bytes();
         staged.changes.push(change);
     }
 
@@ -249,6 +261,7 @@ impl Newest {
         for (id, topic) in staged.topics {
             self.insert_topic(id, topic, Offset::ZERO);
         }
+        self.bytes += staged.bytes;
         for change in staged.changes {
             self.change(change);
         }
@@ -301,15 +314,33 @@ impl Newest {
 
     /// Whether there are rows to remove.
     pub(crate) fn wants_sweep(&self) -> bool {
-        // As many as count would make the table twice what it has to be.
-        !self.going.is_empty() || self.spare.len() >= (self.places.len() / 2).max(SPARE_ROWS_MIN)
+        // As many as count would make the table twice what it has to be; few may be large.
+        !self.going.is_empty()
+            || self.spare.len() >= (self.places.len() / 2).max(SPARE_ROWS_MIN)
+            || (self.bytes >= STATE_REPLACED_BYTES_MAX && !self.spare.is_empty())
+    }
+
+    /// Chooses all rows that no longer count, however few there are, unless some go already.
+    pub(crate) fn choose(&mut self) {
+        if self.going.is_empty() {
+            self.going = std::mem::take(&mut self.spare);
+            self.going.sort_unstable_by(|one, other| other.cmp(one));
+            (self.chosen, self.bytes) = (self.going.len(), 0);
+        }
+    }
+
+    /// What goes with a transaction, so that what was chosen is gone before there is too much again.
+    pub(crate) fn sweep_with(&mut self, staged: &StagedChanges) -> Sweep {
+        let by_count = staged.changes.len() * SPARE_ROWS_PER_CHANGE;
+        let by_bytes =
+            (self.chosen as u128 * staged.bytes as u128).div_ceil(STATE_REPLACED_BYTES_MAX as u128);
+        self.sweep(by_count.max(by_bytes as usize))
     }
 
     /// What of up to so many rows goes next, those that have waited for longest first.
     pub(crate) fn sweep(&mut self, rows_max: usize) -> Sweep {
-        if self.going.is_empty() && self.wants_sweep() {
-            self.going = std::mem::take(&mut self.spare);
-            self.going.sort_unstable_by(|one, other| other.cmp(one));
+        if self.wants_sweep() {
+            self.choose();
         }
         let mut sweep = Sweep { forgotten: self.forgotten, ..Sweep::default() };
         let mut horizons: FxHashMap<TopicId, Offset> = FxHashMap::default();
@@ -383,7 +414,7 @@ impl Newest {
 
 #[cfg(test)]
 mod tests {
-    use bellwire_model::limits::RETENTION_STEP_LOOKS_MAX;
+    use bellwire_model::limits::{RETENTION_STEP_LOOKS_MAX, STATE_VALUE_BYTES_MAX};
 
     use super::*;
     use crate::contract;
@@ -430,6 +461,38 @@ mod tests {
             newest.find(&StagedChanges::default(), &"jobs/1".parse().expect("a topic"), "a"),
             None
         );
+    }
+
+    #[test]
+    fn what_few_large_changes_have_replaced_goes_before_it_is_much() {
+        const KEYS: usize = 100_000;
+        let large = "x".repeat(STATE_VALUE_BYTES_MAX);
+        let mut newest = Newest::default();
+        let mut rows: BTreeMap<Offset, usize> = BTreeMap::new();
+        let (mut offset, mut bytes, mut most) = (0, 0, 0);
+        let mut put = |key: usize, text: &str| {
+            let event = contract::change("s", &key.to_string(), Some(text)).event;
+            offset += 1;
+            let mut staged = StagedChanges::default();
+            newest.stage(&mut staged, &event, Offset::new(offset));
+            // As a commit does.
+            let sweep = newest.sweep_with(&staged);
+            for row in &sweep.rows {
+                bytes -= rows.remove(row).expect("each row goes once");
+            }
+            newest.swept(&sweep);
+            newest.take(staged);
+            rows.insert(Offset::new(offset), event.size_bytes());
+            bytes += event.size_bytes();
+            most = most.max(bytes);
+        };
+        // Of one key, while many small ones count, and while many that were replaced go.
+        (0..KEYS).for_each(|key| put(key, "x"));
+        (0..3_000).for_each(|_| put(0, &large));
+        (0..KEYS * 2 / 3).for_each(|key| put(key, "y"));
+        (0..3_000).for_each(|_| put(0, &large));
+        let small = KEYS * 4 * "00000sx".len();
+        assert!(most < 2 * STATE_REPLACED_BYTES_MAX + small, "{most} bytes");
     }
 
     #[test]

@@ -655,6 +655,9 @@ pub const DELETIONS_REMEMBERED_BYTES_MAX: usize = 32 * 1024 * 1024;
 /// Deleted keys of one topic that are remembered, however few there are. Of a topic that has more keys
 /// as many are remembered as there are keys.
 pub const DELETIONS_OF_TOPIC_MIN: usize = 1_024;
+/// Bytes of changes of state topics that a journal takes before what they have replaced begins to go,
+/// however few that are.
+pub const STATE_REPLACED_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// How long the value of a sample is shown after the last one came.
 pub const SAMPLE_VALUE_AGE: Duration = Duration::from_hours(1);
 /// How far back series are remembered on `samples/…` and `query/…` where the configuration does not

@@ -31,10 +31,6 @@ use crate::steps::{Boot, Now, Steps};
 use crate::writer::{Committed, Store};
 use crate::{Append, ClockReading, ClockStep, Error};
 
-/// Rows of state topics that no longer count, of which as many go with each change: while there are
-/// any they become fewer.
-const SPARE_ROWS_PER_CHANGE: usize = 2;
-
 /// See the module.
 #[derive(Debug)]
 pub(super) struct DiskStore {
@@ -249,7 +245,7 @@ impl DiskStore {
         };
         let staged = stage.run(batches, (self.bounds.topics, self.bounds.ended_bytes))?;
         save_topics(&transaction, &index.topics, &staged)?;
-        let sweep = self.newest.sweep(staged.state.changes.len() * SPARE_ROWS_PER_CHANGE);
+        let sweep = self.newest.sweep_with(&staged.state);
         state::sweep(&transaction, &self.newest, &sweep)?;
         transaction.commit()?;
         Ok((staged, sweep))
@@ -339,7 +335,13 @@ impl DiskStore {
 impl Store for DiskStore {
     fn commit(&mut self, batches: Vec<Vec<Append>>) -> Result<Committed, Error> {
         self.check()?;
-        let written = self.write(batches).map_err(|error| self.failed(error));
+        let written = self.write(batches).map_err(|error| {
+            if error.sqlite_error_code() == Some(ErrorCode::DiskFull) {
+                // Then there is room in what no longer counts, however little of it.
+                self.newest.choose();
+            }
+            self.failed(error)
+        });
         // What was committed into a file that is gone by now must not be acknowledged.
         let written = written.and_then(|written| self.place.check_held().map(|()| written));
         let (mut staged, sweep) = written.inspect_err(|_| self.keys.roll_back())?;

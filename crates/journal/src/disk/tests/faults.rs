@@ -132,6 +132,21 @@ fn a_full_disk_fails_the_append_whole_and_spares_the_next() {
 }
 
 #[test]
+fn what_state_has_replaced_makes_room_on_a_full_disk_however_little_it_is() {
+    let folder = TempDir::new().unwrap();
+    let rig = small(&folder);
+    let large = "x".repeat(60_000);
+    let put = || rig.append(vec![change("s", "a", Some(&large))]);
+    for _ in 0..3 {
+        let failed = (0..20).find_map(|_| put().err()).expect("the disk becomes full");
+        assert!(matches!(failed, Error::Full { .. }), "{failed:?}");
+        rig.retain(1);
+        put().expect("there is room again");
+    }
+    assert_eq!(state::values_after(&rig, Offset::ZERO).len(), 1);
+}
+
+#[test]
 fn a_full_disk_in_the_middle_of_a_batch_of_state_leaves_all_as_it_was() {
     let folder = TempDir::new().unwrap();
     let rig = small(&folder);
