@@ -382,6 +382,7 @@ impl Evaluator {
             return !self.has_untold;
         }
         let mut pause = APPEND_PAUSE_MIN;
+        let mut has_shed = false;
         loop {
             let (reply, replied) = sync_channel(1);
             let reply = Box::new(move |result: Result<_, Error>| {
@@ -420,6 +421,12 @@ impl Evaluator {
                     self.figures.journal_failures.add(1);
                     tracing::error!(%error, "The journal does not take alert transitions; trying again.");
                     self.inbox.refuse_late();
+                    if let Some(wal) = &self.wal
+                        && matches!(error, Error::Full { .. })
+                        && !std::mem::replace(&mut has_shed, true)
+                    {
+                        wal.shed();
+                    }
                     clock::pause(pause);
                     pause = (pause * 2).min(APPEND_PAUSE_MAX);
                 }

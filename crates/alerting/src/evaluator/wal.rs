@@ -53,6 +53,8 @@ pub(super) struct RuleWal {
     keeper: Keeper,
     /// What is kept of logs that are over.
     kept: RecordKept,
+    /// Whether the log has said that a checkpoint is too large to be kept.
+    has_said_too_large: bool,
     /// The number of the newest log that was begun.
     number: u64,
     /// When it kept house last; times here are what has passed since some beginning.
@@ -116,6 +118,7 @@ impl RuleWal {
             checkpoint_bytes: 0,
             keeper,
             kept,
+            has_said_too_large: false,
             number,
             looked_at: None,
             failed: None,
@@ -178,9 +181,23 @@ impl RuleWal {
         }
         let Pending { file, number, bytes, .. } =
             self.checkpoint.take().expect("it was there a few lines ago");
-        self.checkpoint_bytes = bytes;
+        self.took_checkpoint(bytes);
         let _ = self.keeper.do_later(Chore::Finish { file, number });
         Ok(())
+    }
+
+    /// A checkpoint is complete.
+    fn took_checkpoint(&mut self, bytes: u64) {
+        self.checkpoint_bytes = bytes;
+        let has_room = !self.kept.is_some() || self.kept.has_room(bytes);
+        if !has_room && !std::mem::replace(&mut self.has_said_too_large, true) {
+            let record_bytes_max = self.kept.bytes;
+            tracing::warn!(
+                bytes,
+                record_bytes_max,
+                "A checkpoint of the rules' state alone is larger than `record_bytes_max`: nothing is kept of their log for replays."
+            );
+        }
     }
 
     /// Syncs, begins a checkpoint where the log is long, and tries again what has failed.
@@ -193,7 +210,7 @@ impl RuleWal {
                 }
                 let age = passed.saturating_sub(log.began_at);
                 let is_long = log.bytes >= log_bytes_max(self.checkpoint_bytes, self.kept)
-                    || age >= self.kept.log_age_max();
+                    || age >= self.kept.log_age_max(self.checkpoint_bytes + log.bytes);
                 // Once another has begun nobody syncs this one any more.
                 if is_long && !log.is_dirty && self.checkpoint.is_none() {
                     self.begin(passed)
@@ -239,7 +256,7 @@ impl RuleWal {
         while pending.write_on(engine)? {}
         files::create(&self.folder, Numbered::Start(pending.number))?;
         files::finish(&self.folder, (&pending.file, pending.number), self.kept)?;
-        self.checkpoint_bytes = pending.bytes;
+        self.took_checkpoint(pending.bytes);
         self.failed = None;
         self.figures.rule_state_unkept.set(0);
         Ok(())
@@ -253,12 +270,19 @@ impl RuleWal {
             self.discard(Numbered::Unfinished(number));
         }
         let unkept = if is_full(error) { Unkept::Full } else { Unkept::Failed };
-        if self.kept.is_some() && is_full(error) {
-            let _ = self.keeper.do_later(Chore::Shed);
+        if is_full(error) {
+            self.shed();
         }
         self.failed = Some(Failed { at: passed, unkept });
         self.figures.rule_state_unkept.set(1);
         self.figures.rule_state_failures.add(1);
+    }
+
+    /// The disk is full, whoever has met that: nothing is kept there but what a start needs.
+    pub(super) fn shed(&self) {
+        if self.kept.is_some() {
+            let _ = self.keeper.do_later(Chore::Shed);
+        }
     }
 
     /// Removes a file that nobody will read, so that a disk that is full has room for others.
@@ -272,7 +296,8 @@ impl RuleWal {
 /// Bytes of a log after which a checkpoint is taken, where the last one was so large. What is written
 /// beside the log is in proportion to it, and so is what is read at a start beside the checkpoint.
 fn log_bytes_max(checkpoint_bytes: u64, kept: RecordKept) -> u64 {
-    (checkpoint_bytes / RULE_WAL_SHARE).max(kept.log_bytes_max(RULE_WAL_BYTES_MIN))
+    (checkpoint_bytes / RULE_WAL_SHARE)
+        .max(kept.log_bytes_max((checkpoint_bytes, RULE_WAL_BYTES_MIN)))
 }
 
 /// Whether an error says that there is no room, which may change.
@@ -332,6 +357,31 @@ mod tests {
         assert_eq!(wal.kept(), Err(Unkept::Full));
         wal.turn(&mut engine, soon + SYNC_INTERVAL);
         assert_eq!(wal.kept(), Ok(()));
+    }
+
+    #[test]
+    fn what_is_too_large_to_be_kept_is_not_written_for_its_age() {
+        let data = tempfile::tempdir().expect("a folder");
+        let mut engine = Engine::new(RuleSet::default());
+        let figures = Arc::new(Figures::default());
+        let folder = data.path().join("rules");
+        let kept = RecordKept { age: Duration::from_hours(8), bytes: 1 << 20 };
+        let mut wal = RuleWal::start((folder, kept), &mut engine, &figures).expect("a folder");
+        let hour = Duration::from_hours(1);
+        for (checkpoint, log, begins) in
+            [(2 << 20, 0, false), (1 << 20, 1, false), ((1 << 20) - 1, 1, true)]
+        {
+            wal.took_checkpoint(checkpoint);
+            let writes = wal.log.as_mut().expect("a log");
+            (writes.bytes, writes.is_dirty) = (log, false);
+            let before = wal.number;
+            wal.keep_house(&engine, hour);
+            assert_eq!(wal.number > before, begins, "{checkpoint} {log}");
+        }
+        assert!(wal.has_said_too_large);
+        // Nor is it shorter than where nothing is to be kept.
+        assert_eq!(log_bytes_max(2 << 20, kept), log_bytes_max(2 << 20, NOTHING));
+        assert_eq!(log_bytes_max(1 << 18, kept), 1 << 17);
     }
 
     #[test]

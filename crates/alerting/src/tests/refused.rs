@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use bellwire_alerts::desk::Plan;
 use bellwire_journal::{
@@ -13,7 +14,7 @@ use bellwire_model::{Epoch, FilterSet, Labels, Offset, Sample};
 use bellwire_rules::RuleSet;
 
 use super::{Nobody, open_for_evaluator, rules};
-use crate::{Also, Reload, ReloadParts, Source, TakeEffect, spawn};
+use crate::{Also, RecordKept, Reload, ReloadParts, Source, TakeEffect, spawn};
 
 fn memory(observer: impl Observer + 'static) -> MemoryJournal {
     MemoryJournal::new(Epoch::new(1), Vec::new(), Box::new(observer))
@@ -73,7 +74,8 @@ impl Journal for Refusing {
 
     fn append(&self, batch: Vec<Append>, reply: Reply) -> Result<(), Error> {
         if self.refuses.load(Ordering::SeqCst) {
-            return Err(Error::Busy);
+            let source = Arc::new(std::io::Error::from(std::io::ErrorKind::StorageFull));
+            return Err(Error::Full { path: "journal".into(), source });
         }
         self.journal.append(batch, reply)
     }
@@ -178,4 +180,35 @@ async fn what_a_drain_has_not_told_the_next_start_tells_in_its_order() {
         tokio::task::yield_now().await;
     }
     assert_eq!(journal.told(), ["alert.firing", "alert.resolved"]);
+}
+
+#[tokio::test]
+async fn a_disk_that_the_journal_finds_full_has_none_of_the_logs_that_are_kept() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let folder = folder.path().join("rules");
+    let journal = Arc::new(Refusing { journal: memory(Nobody), refuses: AtomicBool::new(false) });
+    let begin = |alert: &str| {
+        let rule = format!("groups: [{{name: g, rules: [{{alert: {alert}, expr: absent(x)}}]}}]");
+        let journal: Arc<dyn Journal> = Arc::<Refusing>::clone(&journal);
+        let (mut parts, desk, drain) = open_for_evaluator(journal, rules(&rule));
+        parts.state_folder = Some(folder.clone());
+        parts.record = RecordKept { age: Duration::from_hours(1), bytes: 1 << 30 };
+        let desk = desk.spawn().expect("a thread");
+        (spawn(parts, Vec::new()).expect("started"), desk, drain)
+    };
+    let kept = folder.join("log-00000001");
+    for _ in 0..2 {
+        let ((intake, evaluator), _desk, _drain) = begin("Silent");
+        drop(intake);
+        evaluator.join().expect("it ends");
+        assert!(kept.exists());
+    }
+    journal.refuses.store(true, Ordering::SeqCst);
+    let ((intake, evaluator), _desk, drain) = begin("Other");
+    while kept.exists() {
+        tokio::task::yield_now().await;
+    }
+    drain.send(true).expect("the evaluator listens");
+    drop(intake);
+    evaluator.join().expect("it ends");
 }

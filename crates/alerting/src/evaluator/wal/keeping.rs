@@ -29,14 +29,21 @@ impl RecordKept {
         !self.age.is_zero() && self.bytes > 0
     }
 
-    /// How long a log goes on before another begins; for ever where nothing is kept.
-    pub(super) fn log_age_max(self) -> Duration {
-        if self.is_some() { self.age / PARTS } else { Duration::MAX }
+    /// Whether there is room for a log that is so large, with its checkpoint.
+    pub(super) fn has_room(self, bytes: u64) -> bool {
+        self.is_some() && bytes <= self.bytes
     }
 
-    /// Bytes of a log before another begins, where it may have so many.
-    pub(super) fn log_bytes_max(self, otherwise: u64) -> u64 {
-        if self.is_some() { otherwise.min(self.bytes / u64::from(PARTS)) } else { otherwise }
+    /// How long a log goes on before another begins that is so large by now, with its checkpoint; for
+    /// ever where it would not be kept.
+    pub(super) fn log_age_max(self, bytes: u64) -> Duration {
+        if self.has_room(bytes) { self.age / PARTS } else { Duration::MAX }
+    }
+
+    /// Bytes of a log before another begins, whose checkpoint is so large, where it may have so many.
+    pub(super) fn log_bytes_max(self, (checkpoint_bytes, otherwise): (u64, u64)) -> u64 {
+        let is_kept = self.has_room(checkpoint_bytes);
+        if is_kept { otherwise.min(self.bytes / u64::from(PARTS)) } else { otherwise }
     }
 }
 
