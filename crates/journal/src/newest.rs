@@ -267,8 +267,17 @@ impl Newest {
         }
     }
 
-    /// Takes in a change whose topic is known, newer than all before.
-    pub(crate) fn change(&mut self, change: Change) {
+    fn change(&mut self, change: Change) {
+        let id = change.topic;
+        self.load(change);
+        while let Some(oldest) = self.too_many_of(id).or_else(|| self.too_many()) {
+            self.forget(oldest);
+        }
+    }
+
+    /// Takes in a change whose topic is known, newer than all before, and forgets nothing for it:
+    /// [`loaded`](Self::loaded) does, once all are taken in.
+    pub(crate) fn load(&mut self, change: Change) {
         let Change { topic: id, key, place } = change;
         let before = self.places.insert(key, place);
         let topic = self.topics.get_mut(&id).expect("a topic is taken in before its changes");
@@ -288,17 +297,32 @@ impl Newest {
         } else {
             topic.keys += usize::from(!was_there);
         }
-        while let Some(oldest) = self.forgettable(id) {
-            self.forget(oldest);
-        }
     }
 
-    /// The oldest deletion that there are too many with.
-    fn forgettable(&self, id: TopicId) -> Option<Offset> {
-        let topic = &self.topics[&id];
-        if topic.deletions.len() > topic.keys.max(DELETIONS_OF_TOPIC_MIN) {
-            return topic.deletions.first().copied();
+    /// All rows are loaded: now it is known how many keys there are, and so how many deletions are
+    /// remembered.
+    pub(crate) fn loaded(&mut self) {
+        for id in self.topics.keys().copied().collect::<Vec<_>>() {
+            while let Some(oldest) = self.too_many_of(id) {
+                self.forget(oldest);
+            }
         }
+        while let Some(oldest) = self.too_many() {
+            self.forget(oldest);
+        }
+        // Nobody has counted what they take.
+        self.choose();
+    }
+
+    /// The oldest deletion of a topic that there are too many with.
+    fn too_many_of(&self, id: TopicId) -> Option<Offset> {
+        let topic = &self.topics[&id];
+        let are_many = topic.deletions.len() > topic.keys.max(DELETIONS_OF_TOPIC_MIN);
+        topic.deletions.first().copied().filter(|_| are_many)
+    }
+
+    /// The same of all topics.
+    fn too_many(&self) -> Option<Offset> {
         let are_many = self.deletions.len() > DELETIONS_REMEMBERED_MAX;
         self.deletions.first_key_value().filter(|_| are_many).map(|(offset, _)| *offset)
     }

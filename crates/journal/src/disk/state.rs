@@ -50,11 +50,10 @@ pub(super) fn load(connection: &Connection) -> rusqlite::Result<(Newest, Offset)
         let topic = newest.topic(id).ok_or_else(|| damaged("a value of an unknown topic"))?;
         let key = row.get_ref(3)?.as_str_or_null()?.unwrap_or_default();
         let change = Change::new(id, (topic, key), place);
-        newest.change(change);
+        newest.load(change);
         tail = tail.max(offset);
     }
-    // Nobody has counted what they take.
-    newest.choose();
+    newest.loaded();
     Ok((newest, tail))
 }
 

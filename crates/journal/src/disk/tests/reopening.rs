@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use bellwire_model::limits::{CHECKPOINT_BYTES, IDEMPOTENCY_AGE};
+use bellwire_model::limits::{CHECKPOINT_BYTES, DELETIONS_OF_TOPIC_MIN, IDEMPOTENCY_AGE};
 use bellwire_model::{Epoch, Offset, Timestamp};
 use rusqlite::Connection;
 use tempfile::TempDir;
@@ -247,6 +247,26 @@ fn a_killed_journal_has_the_newest_change_of_each_key_and_what_is_gone() {
         assert!(again.append_one(plain("x", "new")).offset > rig.journal.bounds().tail);
         assert!(again.append_one(change("t", "b", None)).duplicate, "it is gone");
     }
+}
+
+#[test]
+fn a_start_forgets_no_deletion_for_keys_that_it_has_not_come_to() {
+    let folder = TempDir::new().unwrap();
+    let rig = open(options(folder.path()));
+    let (gone, keys) = (2 * DELETIONS_OF_TOPIC_MIN, 5 * DELETIONS_OF_TOPIC_MIN);
+    let change = |key: usize, text| change("s", &key.to_string(), text);
+    rig.append_new((0..keys).map(|key| change(key, Some("1"))).collect());
+    rig.append_new((0..gone).map(|key| change(key, None)).collect());
+    // Now all that there is comes behind what is gone.
+    rig.append_new((gone..keys).map(|key| change(key, Some("2"))).collect());
+    rig.retain(1);
+    let values = state::values_after(&rig, Offset::ZERO);
+    assert_eq!(values.len(), keys);
+    drop(rig);
+    let again = open(options(folder.path()));
+    again.retain(1);
+    assert!(state::values_after(&again, Offset::ZERO) == values);
+    assert_eq!(again.journal.state_horizons().expect("the journal reads").topics, []);
 }
 
 #[test]
