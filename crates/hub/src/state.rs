@@ -133,6 +133,8 @@ pub struct StateTable<P> {
     deletions: Deletions,
     /// The newest deletion that is forgotten of topics of which nothing is known any more.
     horizon: Progress,
+    /// Whether it is being loaded, see [`load`](Self::load).
+    is_loading: bool,
     /// The place whose growth is counted next.
     counted: usize,
     /// What has been measured of series.
@@ -153,6 +155,7 @@ impl<P> StateTable<P> {
             names: BTreeMap::new(),
             deletions: Deletions::default(),
             horizon: Progress::ZERO,
+            is_loading: false,
             counted: 0,
             pasts: Pasts::default(),
         }
@@ -328,16 +331,40 @@ impl<P> StateTable<P> {
         changes.push((self.version, id), &self.slots);
         self.deletions.push((self.version, id), &self.slots);
         changes.deletions.push((self.version, id), &self.slots);
+        if !self.is_loading {
+            self.forget_beyond_those_of(topic_id);
+            self.forget_beyond_all();
+        }
+        value
+    }
+
+    /// Takes in what is on the disk, in its order: no deletion is forgotten before all keys are
+    /// known, of which as many are remembered.
+    pub fn load<R>(&mut self, fill: impl FnOnce(&mut Self) -> R) -> R {
+        self.is_loading = true;
+        let filled = fill(self);
+        self.is_loading = false;
+        // Some stay of each topic, so that none goes.
+        for id in self.names.values().copied().collect::<Vec<_>>() {
+            self.forget_beyond_those_of(id);
+        }
+        self.forget_beyond_all();
+        filled
+    }
+
+    fn forget_beyond_those_of(&mut self, topic_id: u32) {
         while self.topics[topic_id as usize].remembers_too_much() {
             let oldest = self.topics[topic_id as usize].deletions.oldest(&self.slots);
             self.forget(oldest.expect("as many are remembered as are counted"));
         }
+    }
+
+    fn forget_beyond_all(&mut self) {
         while self.slots.gone() > DELETIONS_REMEMBERED_MAX
             || self.slots.gone_bytes() > DELETIONS_REMEMBERED_BYTES_MAX
         {
             self.forget_oldest();
         }
-        value
     }
 
     /// Forgets deletions while everything together takes more than this. Where values alone do, which

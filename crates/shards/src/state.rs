@@ -52,16 +52,19 @@ pub fn fill_table(
 ) -> Result<Progress, Error> {
     let mut table = table.lock().expect("not poisoned");
     let (epoch, tail) = (journal.epoch(), journal.bounds().tail);
-    let mut after = Offset::ZERO;
-    while after < tail {
-        let page = journal.state(after, ReadLimit::PAGE)?;
-        after = page.end;
-        for entry in page.entries {
-            if topics.is_on_disk(&entry.event.topic) {
-                take_durable(&mut table, epoch, (entry, tail));
+    table.load(|table| {
+        let mut after = Offset::ZERO;
+        while after < tail {
+            let page = journal.state(after, ReadLimit::PAGE)?;
+            after = page.end;
+            for entry in page.entries {
+                if topics.is_on_disk(&entry.event.topic) {
+                    take_durable(table, epoch, (entry, tail));
+                }
             }
         }
-    }
+        Ok::<_, Error>(())
+    })?;
     let horizons = journal.state_horizons()?;
     for StateHorizon { topic, offset } in horizons.topics {
         table.forget_durable(Some(&topic), offset);

@@ -8,6 +8,7 @@ use bellwire_hub::{
     Begin, Delivery, Entries, Gone, HistoryPage, Hub, HubLimits, Next, Start, StateLimits,
     StateTable, Value,
 };
+use bellwire_model::limits::DELETIONS_OF_TOPIC_MIN;
 use bellwire_model::{Cursor, EffectiveFilter, Filter, FilterSet, Life, NameHasher, Offset, Topic};
 use proptest::prelude::*;
 
@@ -266,4 +267,25 @@ fn after_a_restart_only_what_has_changed_comes() {
     }
     world.check();
     assert_eq!((world.resets, world.board.len()), (1, 1));
+}
+
+#[test]
+fn a_start_forgets_no_deletion_for_keys_that_it_has_not_come_to() {
+    const GONE: usize = 2 * DELETIONS_OF_TOPIC_MIN;
+    let begins_anew = |there: usize| {
+        let mut table = StateTable::new(Life::new(2), NameHasher::new([1, 2]));
+        table.load(|table| {
+            for number in 0..GONE + there {
+                let fate = if number < GONE { Fate::Gone } else { Fate::There };
+                let name = (&topic("jobs/0"), &*number.to_string());
+                take_durable(table, name, Offset::new(number as u64 + 1), fate);
+            }
+        });
+        let tail = Offset::new((GONE + there) as u64);
+        let mut hub = hub(tail).with_state(table.progress());
+        let start = Start::After("e7-0.s1-1.d1".parse().expect("a cursor"));
+        join(&mut hub, &table, start, tail).1.is_some()
+    };
+    assert!(!begins_anew(GONE));
+    assert!(begins_anew(GONE - 2), "no more are remembered than there are keys");
 }
