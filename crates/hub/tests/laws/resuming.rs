@@ -219,7 +219,9 @@ fn nobody_misses_the_end_of_a_key_because_of_who_was_there_before() {
     ];
     for steps in cases {
         let mut world = World::new(0);
-        steps.iter().for_each(|step| world.run(step));
+        for step in &steps {
+            world.run(step);
+        }
         world.judge();
     }
 }
