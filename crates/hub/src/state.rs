@@ -12,6 +12,7 @@
 
 mod changes;
 mod conditions;
+mod deadlines;
 mod pasts;
 mod slots;
 

@@ -14,7 +14,8 @@ pub struct Event {
     pub topic: Topic,
     /// On a state topic: which value this replaces. On a stream: the publisher's own key.
     pub key: Option<Box<str>>,
-    /// The event's type, such as `alert.firing`; SSE's `event:` field.
+    /// The event's type, such as `alert.firing`; SSE's `event:` field. Of a deletion, which has none,
+    /// why the key is gone, where nobody has deleted it.
     pub event_type: Option<Box<str>>,
     /// When the server took it in.
     pub time: Timestamp,
@@ -30,6 +31,23 @@ impl Event {
         }
         let event_type = self.event_type.as_deref()?;
         [Closure::End, Closure::Reopened].into_iter().find(|it| it.as_str() == event_type)
+    }
+
+    /// Why the key of a deletion is gone whose time was over.
+    pub const EXPIRED: &str = "expired";
+
+    /// The type that subscribers are told. Not why a key is gone: that is no type.
+    pub fn shown_type(&self) -> Option<&str> {
+        self.event_type.as_deref().filter(|_| !self.is_deletion())
+    }
+
+    /// Why a key is gone, where nobody has deleted it.
+    pub fn reason(&self) -> Option<&str> {
+        self.event_type.as_deref().filter(|_| self.is_deletion())
+    }
+
+    fn is_deletion(&self) -> bool {
+        self.body.is_none() && self.key.is_some()
     }
 
     /// Bytes that this event is charged with against limits in bytes.

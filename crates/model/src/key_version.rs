@@ -3,6 +3,7 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::time::Duration;
 
 use thiserror::Error;
 
@@ -81,6 +82,8 @@ pub enum Condition {
 pub struct WriteTerms {
     /// What has to be so of the key.
     pub condition: Condition,
+    /// After which time the value goes by itself.
+    pub ttl: Option<Duration>,
 }
 
 #[cfg(test)]

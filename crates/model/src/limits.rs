@@ -642,6 +642,11 @@ pub const PRESENCE_INTERVAL: Duration = Duration::from_millis(100);
 pub const PRESENCE_NEWS_MAX: usize = 1_000;
 /// Bytes of one state value: it is kept in memory as long as its key lives.
 pub const STATE_VALUE_BYTES_MAX: usize = 64 * 1024;
+/// The shortest time after which a value of a state topic may go by itself: what is renewed must reach
+/// the server meanwhile.
+pub const STATE_TTL_MIN: Duration = Duration::from_secs(1);
+/// The longest. What stays for longer needs none.
+pub const STATE_TTL_MAX: Duration = Duration::from_hours(30 * 24);
 /// Of these, keys that only alerts may take: the board always has room.
 pub const STATE_KEYS_RESERVED: usize = ALERTS_ACTIVE_MAX + POSTED_ALERTS_MAX;
 /// Of the keys and bytes that state topics may have beside those for alerts, the part beyond which

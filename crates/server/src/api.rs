@@ -106,7 +106,7 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .route("/v1/topics", get(topics::list))
         .route(
             "/v1/topics/{*topic}",
-            get(topics::history).post(publish::one).delete(publish::delete),
+            get(topics::history).post(publish::one).delete(publish::delete).patch(publish::touch),
         )
         .route("/v1/webhooks/{name}", post(webhooks::post))
         .route("/v1/samples", samples::post(Json))

@@ -448,6 +448,8 @@ fn keep_house(
     runtime.spawn(journal_watch::watch(Arc::clone(journal), sys.figures()));
     runtime.spawn(apply_retention(Arc::clone(journal)));
     runtime.spawn(look_at_memory(admission));
+    let states = sys.states();
+    runtime.spawn(async move { states.expire_keys().await });
     runtime.spawn(sys.keep_current());
 }
 

@@ -11,7 +11,7 @@ use bellwire_authn::Shown;
 use bellwire_ingest::{Decoded, Rejection, json as samples};
 use bellwire_model::{
     Condition, EffectiveFilter, Event, Filter, Fingerprint, NewAcknowledgement, Principal,
-    Timestamp, Topic,
+    Timestamp, Topic, WriteTerms,
 };
 use bellwire_process::clock;
 use bellwire_shards::{
@@ -174,6 +174,20 @@ impl Requests for Errands {
         self.access.allowances.spend(&identity, Sent::Events(1))?;
         let deletion = self.publisher.deletion(topic, key, condition)?;
         self.publish_event(deletion, reply)
+    }
+
+    fn touch(
+        &self,
+        principal: Principal,
+        (topic, key): (Topic, &str),
+        terms: WriteTerms,
+        reply: Reply,
+    ) -> Result<(), Problem> {
+        let identity = self.access.identity(principal);
+        self.noting(&identity, access::permit_publishing(&identity.rights, &topic))?;
+        self.access.allowances.spend(&identity, Sent::Events(1))?;
+        reply(self.publisher.touch((topic, key), terms));
+        Ok(())
     }
 
     fn acknowledge(

@@ -34,6 +34,11 @@ impl SysTopics {
         Arc::clone(&self.figures)
     }
 
+    /// The state topics.
+    pub(crate) fn states(&self) -> Arc<States> {
+        Arc::clone(&self.states)
+    }
+
     pub(crate) fn new(figures: Arc<Figures>, states: Arc<States>) -> Self {
         Self { lags: Arc::default(), figures, states }
     }

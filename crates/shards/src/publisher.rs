@@ -157,9 +157,10 @@ impl Publisher {
             }
         } else if terms != WriteTerms::default() {
             let detail =
-                format!("`{topic}` is a stream: its events replace none, so there is no condition");
+                format!("`{topic}` is a stream: its events have no condition and no time to live");
             return Err(Problem::new(Code::KindMismatch, detail));
         }
+        self.check_ttl(&topic, terms)?;
         let event = Event { topic, key, event_type, time: clock::now(), body: Some(body) };
         Ok(Write { terms, ..event.into() })
     }
@@ -208,9 +209,32 @@ impl Publisher {
             let detail = format!("`{topic}` is a stream: its events go with its retention");
             return Err(Problem::new(Code::KindMismatch, detail));
         }
+        let terms = WriteTerms { condition, ttl: None };
         let (key, time) = (Some(key.into()), clock::now());
         let event = Event { topic, key, event_type: None, time, body: None };
-        Ok(Write { terms: WriteTerms { condition }, ..Write::from(event) })
+        Ok(Write { terms, ..Write::from(event) })
+    }
+
+    /// Has a key of a state topic go after a time, from now on, if it is as it has to be. Its value
+    /// and its version stay.
+    pub fn touch(
+        &self,
+        (topic, key): (Topic, &str),
+        terms: WriteTerms,
+    ) -> Result<Published, Problem> {
+        self.check_ttl(&topic, terms)?;
+        let touch = self.deletion(topic, key, Condition::Always)?;
+        let version = self.states.touch(&StateWrite { event: touch.event, terms })?;
+        Ok(Published::State { version })
+    }
+
+    /// The journal knows no times to live.
+    fn check_ttl(&self, topic: &Topic, terms: WriteTerms) -> Result<(), Problem> {
+        if terms.ttl.is_none() || !self.topics.is_on_disk(topic) {
+            return Ok(());
+        }
+        let detail = format!("`{topic}` is on the disk, where keys have no time to live");
+        Err(Problem::new(Code::KindMismatch, detail))
     }
 
     fn home(&self, Write { event, is_last, .. }: &Write) -> Home {
@@ -323,12 +347,12 @@ fn sorted(writes: Vec<Write>, homes: &[Home]) -> Sorted {
             }
             Home::Disk | Home::Deletion => {
                 if condition != Condition::Always {
-                    let write = StateWrite { event: event.clone(), condition };
+                    let write = StateWrite { event: event.clone(), terms };
                     asked.push(Asked { index, append: kept.len(), write });
                 }
                 kept.push(Append { condition, ..Append::of_state(event, idempotency_key) });
             }
-            Home::Memory => values.push(StateWrite { event, condition }),
+            Home::Memory => values.push(StateWrite { event, terms }),
         }
     }
     Sorted { kept, asked, values }

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 
 use bellwire_model::{
     Condition, EffectiveFilter, Filter, Fingerprint, NewAcknowledgement, Principal, Topic,
+    WriteTerms,
 };
 use bellwire_wire::problem::Problem;
 use bellwire_wire::publish::Post;
@@ -58,6 +59,15 @@ pub trait Requests: fmt::Debug + Send + Sync {
         principal: Principal,
         key: (Topic, &str),
         condition: Condition,
+        reply: Reply,
+    ) -> Result<(), Problem>;
+
+    /// Has a key of a state topic go after a time from now on, if it is as it has to be.
+    fn touch(
+        &self,
+        principal: Principal,
+        key: (Topic, &str),
+        terms: WriteTerms,
         reply: Reply,
     ) -> Result<(), Problem>;
 

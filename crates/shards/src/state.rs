@@ -1,6 +1,7 @@
 //! State topics of the process: the table, and the way of its changes to the hubs.
 
 use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
 
 use bellwire_hub::{
     Change, ChangeError, PastCopy, Point, Snapshot, StateError, StateLimits, StateTable, Value,
@@ -11,14 +12,17 @@ use bellwire_model::{
     Condition, Entry, Epoch, Event, FilterSet, KeyVersion, Life, NameHasher, Offset, Progress,
     Timestamp, Topic, limits,
 };
-use bellwire_process::clock;
+use bellwire_process::clock::{self, Ticker};
 use bellwire_wire::problem::{Code, Problem};
+use tokio::sync::Notify;
 
 use crate::feed::{Batch, Feed};
 use crate::frames::{Frames, Stamp};
 use crate::pasts::PastRules;
 use crate::state_write::StateWrite;
 use crate::topics::TopicRules;
+
+mod expiry;
 
 /// Values of which it is counted what they are encoded to, for each that is put: some of them every
 /// time, so that all are before the table has grown by a fourth.
@@ -34,6 +38,10 @@ pub struct States {
     bytes_max: usize,
     /// What is remembered of series.
     pasts: PastRules,
+    /// What keys go by that have a time to live.
+    ticker: Ticker,
+    /// The first of them goes sooner than before.
+    sooner: Notify,
 }
 
 /// The table alone, for hubs that start new lanes.
@@ -106,7 +114,8 @@ impl States {
         feed: Arc<Feed>,
         pasts: PastRules,
     ) -> Self {
-        Self { epoch, table, feed, bytes_max, pasts }
+        let (ticker, sooner) = (Ticker::start(), Notify::new());
+        Self { epoch, table, feed, bytes_max, pasts, ticker, sooner }
     }
 
     /// What there may be for a key of a topic to be put. Alerts always have room, and however many
@@ -194,16 +203,21 @@ impl States {
         let changes: Vec<Change<'_>> = writes.iter().map(change).collect();
         let checked = changing.table.check_all(&changes);
         checked.map_err(|(index, error)| (index, writes[index].refusal(error)))?;
-        let made = |write: StateWrite| changing.make(write.event).expect(CHECKED).expect(CHECKED);
+        let made = |StateWrite { event, terms }: StateWrite| {
+            let version = changing.make(event).expect(CHECKED).expect(CHECKED);
+            changing.limit(terms.ttl);
+            version
+        };
         let versions = writes.into_iter().map(made).collect();
         changing.tell();
         Ok(versions)
     }
 
     fn asked(write: &StateWrite, bytes_max: usize) -> Change<'_> {
-        let (StateWrite { event, condition }, (topic, key)) = (write, write.name());
+        let (StateWrite { event, terms }, (topic, key)) = (write, write.name());
         let size_bytes = event.body.as_ref().map(|_| event.size_bytes());
-        Change { topic, key, condition: *condition, size_bytes, room: Self::room(topic, bytes_max) }
+        let (condition, room) = (terms.condition, Self::room(topic, bytes_max));
+        Change { topic, key, condition, size_bytes, room }
     }
 
     fn change(&self) -> Changing<'_> {
@@ -349,11 +363,20 @@ impl Changing<'_> {
     fn write(&mut self, write: StateWrite) -> Result<KeyVersion, Problem> {
         let name = write.name();
         let is_missing = write.event.body.is_none() && self.table.get(name.0, name.1).is_none();
-        let checked = self.table.check(name, write.condition);
+        let checked = self.table.check(name, write.terms.condition);
         let checked = checked.and(if is_missing { Err(ChangeError::Missing) } else { Ok(()) });
         checked.map_err(|error| write.refusal(error))?;
         let made = self.make(write.event).map_err(|full| Problem::new(Code::StateFull, full))?;
+        self.limit(write.terms.ttl);
         Ok(made.expect(CHECKED))
+    }
+
+    /// Has the key that was changed last go by itself after a time.
+    fn limit(&mut self, ttl: Option<Duration>) {
+        if let Some(ttl) = ttl {
+            let value = Arc::clone(self.changes.last().expect("one was changed"));
+            self.states.limit(&mut self.table, (&value.topic, &value.key), ttl);
+        }
     }
 
     /// Puts a value, or deletes a key. `None`: it was not there.

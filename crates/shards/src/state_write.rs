@@ -1,7 +1,7 @@
 //! What clients write to state topics, and why it may not be written.
 
 use bellwire_hub::ChangeError;
-use bellwire_model::{Condition, Event, Topic};
+use bellwire_model::{Condition, Event, Topic, WriteTerms};
 use bellwire_wire::problem::{Code, Problem};
 
 /// A value of a state topic, or, where it has no body, that the key is to go.
@@ -9,8 +9,8 @@ use bellwire_wire::problem::{Code, Problem};
 pub(crate) struct StateWrite {
     /// Its topic, key and value.
     pub(crate) event: Event,
-    /// What has to be so of the key.
-    pub(crate) condition: Condition,
+    /// What has to be so of the key, and when it goes by itself.
+    pub(crate) terms: WriteTerms,
 }
 
 impl StateWrite {
@@ -35,7 +35,7 @@ impl StateWrite {
                 failed(format!("`{topic}` has no key `{key}`, so that it has no version"))
             }
             ChangeError::Condition { found: Some(version) } => {
-                let asked = match self.condition {
+                let asked = match self.terms.condition {
                     Condition::At(asked) => format!("and no longer `{asked}`"),
                     Condition::Absent | Condition::Always => "and is not absent".to_owned(),
                 };

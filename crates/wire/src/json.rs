@@ -26,7 +26,7 @@ const ENVELOPE_BYTES: usize = 80;
 /// An event on one line: `{"topic","key"?,"type"?,"time","cursor"?,"version"?,"data"}`, in this order.
 ///
 /// State events have a cursor for those alone who resume by it. A deleted state key has `"deleted":true` in place
-/// of `data`. JSON is embedded as it came, its line breaks made spaces; text is a string; binary
+/// of `data`, and `"reason":"expired"` behind it where its time was over. JSON is embedded as it came, its line breaks made spaces; text is a string; binary
 /// is base64, with `"encoding":"base64"` and its `"content_type"` behind it. What says what becomes of
 /// a topic is the control event that tells so.
 pub fn event(position: impl Into<Position>, event: &Event) -> Vec<u8> {
@@ -66,7 +66,7 @@ pub(crate) fn write_event(
         write::member(out, "key");
         write::string(out, key);
     }
-    if let Some(event_type) = &event.event_type {
+    if let Some(event_type) = event.shown_type() {
         write::member(out, "type");
         write::string(out, event_type);
     }
@@ -80,12 +80,15 @@ pub(crate) fn write_event(
     if let Some(version) = version {
         write::version_member(out, version);
     }
-    match &event.body {
-        Some(body) => {
-            write::member(out, "data");
-            write_body(out, body);
+    if let Some(body) = &event.body {
+        write::member(out, "data");
+        write_body(out, body);
+    } else {
+        out.extend_from_slice(b",\"deleted\":true");
+        if let Some(reason) = event.reason() {
+            write::member(out, "reason");
+            write::string(out, reason);
         }
-        None => out.extend_from_slice(b",\"deleted\":true"),
     }
     out.push(b'}');
 }

@@ -40,6 +40,7 @@ pub fn event(position: impl Into<Position>, event: &Event) -> Vec<u8> {
     let is_binary = matches!(event.body, Some(Body::Binary { .. }));
     let optional = [
         event.key.is_some(),
+        // A type, or why it is gone.
         event.event_type.is_some(),
         cursor.is_some(),
         version.is_some(),
@@ -53,7 +54,7 @@ pub fn event(position: impl Into<Position>, event: &Event) -> Vec<u8> {
         scalar::text(&mut out, "key");
         scalar::text(&mut out, key);
     }
-    if let Some(event_type) = &event.event_type {
+    if let Some(event_type) = event.shown_type() {
         scalar::text(&mut out, "type");
         scalar::text(&mut out, event_type);
     }
@@ -77,6 +78,10 @@ pub fn event(position: impl Into<Position>, event: &Event) -> Vec<u8> {
     } else {
         scalar::text(&mut out, "deleted");
         out.push(scalar::TRUE);
+        if let Some(reason) = event.reason() {
+            scalar::text(&mut out, "reason");
+            scalar::text(&mut out, reason);
+        }
     }
     out
 }

@@ -8,8 +8,8 @@ use bellwire_model::limits::{
     FILTERS_PER_CONNECTION_MAX, IDEMPOTENCY_KEY_BYTES_MAX, PAST_WINDOW_MAX, REQUEST_ID_BYTES_MAX,
 };
 use bellwire_model::{
-    Condition, Cursor, Filter, FilterError, Fingerprint, MaxRate, MaxRateError, Topic, duration,
-    without_byte_order_mark,
+    Condition, Cursor, Filter, FilterError, Fingerprint, MaxRate, MaxRateError, Topic, WriteTerms,
+    duration, without_byte_order_mark,
 };
 use bytes::Bytes;
 use serde::de::DeserializeSeed;
@@ -77,6 +77,15 @@ pub enum Request {
         /// What has to be so of it.
         condition: Condition,
     },
+    /// To have a key of a state topic go later than it would.
+    Touch {
+        /// The topic.
+        topic: Topic,
+        /// The key.
+        key: Box<str>,
+        /// After which time it goes from now on, and what has to be so of it.
+        terms: WriteTerms,
+    },
     /// To say who attends to an alert.
     Acknowledge {
         /// Which alert.
@@ -125,7 +134,7 @@ pub enum After {
 }
 
 /// The requests, and the members that each has beside `request` and `id`.
-const REQUESTS: [(&str, &[&str]); 8] = [
+const REQUESTS: [(&str, &[&str]); 9] = [
     ("subscribe", &["topics", "queries", "after", "max_rate", "history"]),
     ("unsubscribe", &["topics"]),
     (
@@ -141,9 +150,11 @@ const REQUESTS: [(&str, &[&str]); 8] = [
             "idempotency_key",
             "if_version",
             "if_absent",
+            "ttl",
         ],
     ),
     ("delete", &["topic", "key", "if_version"]),
+    ("touch", &["topic", "key", "ttl", "if_version"]),
     ("acknowledge", &["fingerprint", "by", "note"]),
     ("unacknowledge", &["fingerprint"]),
     ("renew", &["token"]),
@@ -151,7 +162,7 @@ const REQUESTS: [(&str, &[&str]); 8] = [
 ];
 
 /// All members there are.
-const MEMBERS: [&str; 22] = [
+const MEMBERS: [&str; 23] = [
     "request",
     "id",
     "topics",
@@ -169,6 +180,7 @@ const MEMBERS: [&str; 22] = [
     "idempotency_key",
     "if_version",
     "if_absent",
+    "ttl",
     "fingerprint",
     "by",
     "note",
@@ -297,6 +309,7 @@ impl<'a> Members<'a> {
             "unsubscribe" => Ok(Request::Unsubscribe { topics: self.topics()? }),
             "publish" => self.publish(),
             "delete" => self.delete(),
+            "touch" => self.touch(),
             "acknowledge" => self.acknowledge(),
             "unacknowledge" => Ok(Request::Unacknowledge { fingerprint: self.fingerprint()? }),
             "renew" => self.renew(),
@@ -406,17 +419,37 @@ impl<'a> Members<'a> {
     }
 
     fn terms(&self) -> item::TermMembers<'a> {
-        item::TermMembers { if_version: self.get("if_version"), if_absent: self.get("if_absent") }
+        item::TermMembers {
+            if_version: self.get("if_version"),
+            if_absent: self.get("if_absent"),
+            ttl: self.get("ttl"),
+        }
+    }
+
+    /// The key of a state topic that is asked for.
+    fn key(&self) -> Result<(Topic, Box<str>), Refusal> {
+        let topic = item::topic(self.get("topic"))?;
+        let Some(key) = text("key", self.get("key"))? else {
+            return Err(Refusal::new("key_missing", "say which `key` it is"));
+        };
+        check_key(&key)?;
+        Ok((topic, key.into()))
+    }
+
+    fn touch(&self) -> Result<Request, Refusal> {
+        let ((topic, key), terms) = (self.key()?, self.terms().terms()?);
+        if terms.ttl.is_none() {
+            return Err(Refusal::new(
+                "parameter_invalid",
+                "say how long it stays: `\"ttl\":\"30s\"`",
+            ));
+        }
+        Ok(Request::Touch { topic, key, terms })
     }
 
     fn delete(&self) -> Result<Request, Refusal> {
-        let topic = item::topic(self.get("topic"))?;
-        let Some(key) = text("key", self.get("key"))? else {
-            return Err(Refusal::new("key_missing", "say which `key` to delete"));
-        };
-        check_key(&key)?;
-        let condition = self.terms().terms()?.condition;
-        Ok(Request::Delete { topic, key: key.into(), condition })
+        let ((topic, key), terms) = (self.key()?, self.terms().terms()?);
+        Ok(Request::Delete { topic, key, condition: terms.condition })
     }
 
     fn acknowledge(&self) -> Result<Request, Refusal> {

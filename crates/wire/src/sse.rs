@@ -46,7 +46,7 @@ pub fn event_frame(cursor: Option<Cursor>, event_type: Option<&str>, json: &[u8]
 /// An event from its JSON to its chunk in one allocation: the fast path where no other transport
 /// needs the JSON.
 pub fn frame(position: impl Into<Position>, event: &Event) -> Frame {
-    let (position, event_type) = (position.into(), event.event_type.as_deref());
+    let (position, event_type) = (position.into(), event.shown_type());
     let json_bytes = json::event_bytes(position, event);
     Frame::build(event_bytes(position.cursor, event_type, json_bytes), |out| {
         write_head(out, position.cursor, event_type);

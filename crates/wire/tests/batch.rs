@@ -67,9 +67,12 @@ fn an_item_is_read_as_it_is_written() {
         ),
         (r#"{"topic":"a","data":"","encoding":"base64"}"#, binary("application/octet-stream", b"")),
         (
-            r#"{"topic":"a","data":1,"if_version":"e7-1042","if_absent":null}"#,
+            r#"{"topic":"a","data":1,"if_version":"e7-1042","if_absent":null,"ttl":"1m30s"}"#,
             Publish {
-                terms: WriteTerms { condition: Condition::At("e7-1042".parse().expect("it")) },
+                terms: WriteTerms {
+                    condition: Condition::At("e7-1042".parse().expect("it")),
+                    ttl: Some(std::time::Duration::from_secs(90)),
+                },
                 ..publish("a", None, None, "1")
             },
         ),

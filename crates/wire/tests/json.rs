@@ -99,15 +99,22 @@ fn a_value_that_clients_may_write_says_which_version_it_is() {
     let version = Some(KeyVersion::Table { life: Life::new(9), version: Version::new(77) });
     let value = Event { key: Some("k".into()), ..event(json_body("1")) };
     let deletion = Event { body: None, ..value.clone() };
+    let expired = Event { event_type: Some("expired".into()), ..deletion.clone() };
     let cases = [
         (value, None, r#""time":1700,"version":"s9-77","data":1}"#),
         (deletion, Some(CURSOR), r#""cursor":"e7-1042","version":"s9-77","deleted":true}"#),
+        (
+            expired,
+            None,
+            r#""key":"k","time":1700,"version":"s9-77","deleted":true,"reason":"expired"}"#,
+        ),
     ];
     for (event, cursor, end) in cases {
         let position = Position { cursor, version };
         let json = text(json::event(position, &event));
         assert!(json.ends_with(end), "{json}");
-        assert!(text(sse::frame(position, &event).payload().to_vec()).contains(&json));
+        let frame = text(sse::frame(position, &event).payload().to_vec());
+        assert!(frame.contains(&json) && !frame.contains("event:"), "{frame}");
         let msgpack = msgpack::to_json(&msgpack::event(position, &event)).expect("an event");
         assert_eq!(text(msgpack), json);
     }

@@ -43,7 +43,7 @@ fn a_request_is_read_as_it_is_written_in_both_encodings() {
     };
     let at_version = Publish {
         key: Some("k".into()),
-        terms: WriteTerms { condition: Condition::At(VERSION) },
+        terms: WriteTerms { condition: Condition::At(VERSION), ttl: None },
         ..publish(json("1"))
     };
     let png = Body::Binary { content_type: "image/png".into(), bytes: b"\x89PNG"[..].into() };
@@ -116,7 +116,7 @@ fn a_request_is_read_as_it_is_written_in_both_encodings() {
             None,
             Request::Publish {
                 post: Post::Event(Publish {
-                    terms: WriteTerms { condition: Condition::Absent },
+                    terms: WriteTerms { condition: Condition::Absent, ttl: None },
                     ..publish(json("1"))
                 }),
                 idempotency_key: None,
@@ -129,6 +129,15 @@ fn a_request_is_read_as_it_is_written_in_both_encodings() {
                 topic: "tickers/x".parse().expect("a topic"),
                 key: "EURUSD".into(),
                 condition: Condition::Always,
+            },
+        ),
+        (
+            r#"{"request":"touch","topic":"tickers/x","key":"EURUSD","ttl":"30s"}"#,
+            None,
+            Request::Touch {
+                topic: "tickers/x".parse().expect("a topic"),
+                key: "EURUSD".into(),
+                terms: WriteTerms { ttl: Some(Duration::from_secs(30)), ..WriteTerms::default() },
             },
         ),
         (

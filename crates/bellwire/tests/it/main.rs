@@ -63,6 +63,7 @@ mod streams;
 mod subscribe;
 mod tickets;
 mod tls;
+mod ttl;
 mod users;
 mod vanished;
 mod websocket;

@@ -7,11 +7,14 @@ use bellwire_model::{NameHasher, Topic, Version};
 use hashbrown::HashTable;
 use slab::Slab;
 
+use super::deadlines::Deadlines;
 use crate::entry::Value;
 
 /// What a key costs beside its value: the slot, its entry in the index, two in its topic's log, and
 /// the allocators' share.
 const SLOT_OVERHEAD_BYTES: usize = 128;
+/// What a key costs more that goes by itself: its place among those.
+const DEADLINE_BYTES: usize = 64;
 
 /// The newest change of a key.
 #[derive(Debug)]
@@ -63,12 +66,14 @@ pub(super) struct Slots<P> {
     live: usize,
     /// What keys are charged with that are gone, and that are there.
     bytes: [usize; 2],
+    deadlines: Deadlines,
 }
 
 impl<P> Slots<P> {
     pub(super) fn new(hasher: NameHasher) -> Self {
         let (slab, index) = (Slab::new(), HashTable::new());
-        Self { hasher, slab, index, live: 0, bytes: [0; 2] }
+        let deadlines = Deadlines::new(hasher);
+        Self { hasher, slab, index, live: 0, bytes: [0; 2], deadlines }
     }
 
     /// What a key with a payload of this size is charged with.
@@ -117,6 +122,7 @@ impl<P> Slots<P> {
 
     /// Puts the newest change of a key into its slot, or into the vacant one.
     pub(super) fn set(&mut self, id: u32, slot: Slot<P>) {
+        self.deadlines.forget(id);
         let is_live = slot.is_live();
         self.bytes[usize::from(is_live)] += slot.size_bytes;
         self.live += usize::from(is_live);
@@ -134,6 +140,18 @@ impl<P> Slots<P> {
             };
             index.insert_unique(hash(&id), id, hash);
         }
+    }
+
+    /// Says when the key of a slot goes by itself, which is there.
+    pub(super) fn set_deadline(&mut self, id: u32, at_ms: u64) {
+        if self.deadlines.set(id, at_ms) {
+            self.slab[id as usize].size_bytes += DEADLINE_BYTES;
+            self.bytes[usize::from(true)] += DEADLINE_BYTES;
+        }
+    }
+
+    pub(super) fn deadlines(&self) -> &Deadlines {
+        &self.deadlines
     }
 
     /// Frees the slot of a key that is gone.

@@ -7,6 +7,7 @@
 mod beginning;
 mod conditions;
 mod costs;
+mod deadlines;
 mod lasting;
 mod rates;
 mod resuming;

@@ -116,6 +116,7 @@ const ROUTES: &[(&str, Method, Asks)] = &[
     ("/v1/topics/{*topic}", Method::GET, Asks::Subscribe),
     ("/v1/topics/{*topic}", Method::POST, Asks::Publish),
     ("/v1/topics/{*topic}", Method::DELETE, Asks::Publish),
+    ("/v1/topics/{*topic}", Method::PATCH, Asks::Publish),
     ("/v1/webhooks/{name}", Method::POST, Asks::Publish),
     ("/v1/samples", Method::POST, Asks::Ingest),
     ("/v1/metrics", Method::POST, Asks::Ingest),

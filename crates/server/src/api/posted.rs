@@ -26,6 +26,7 @@ pub(super) const TYPE: HeaderName = HeaderName::from_static("bellwire-type");
 pub(super) const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 const IF_VERSION: HeaderName = HeaderName::from_static("bellwire-if-version");
 const IF_ABSENT: HeaderName = HeaderName::from_static("bellwire-if-absent");
+const TTL: HeaderName = HeaderName::from_static("bellwire-ttl");
 
 /// How a key is to be written, as headers say it.
 pub(super) fn terms(headers: &HeaderMap) -> Result<WriteTerms, Problem> {
@@ -37,14 +38,14 @@ pub(super) fn terms(headers: &HeaderMap) -> Result<WriteTerms, Problem> {
             return Err(Problem::new(Code::ParameterInvalid, detail));
         }
     };
-    TermTexts { if_version: text_of(headers, IF_VERSION)?, if_absent }
+    TermTexts { if_version: text_of(headers, IF_VERSION)?, if_absent, ttl: text_of(headers, TTL)? }
         .read()
         .map_err(|refusal| Problem::of_decoder(refusal.code, refusal.detail))
 }
 
 /// Refuses headers of ours that do not exist: a condition that is misspelt must not be none.
 pub(super) fn check_headers(headers: &HeaderMap) -> Result<(), Problem> {
-    let known = [KEY, TYPE, END, IF_VERSION, IF_ABSENT];
+    let known = [KEY, TYPE, END, IF_VERSION, IF_ABSENT, TTL];
     let is_strange =
         |name: &&HeaderName| name.as_str().starts_with("bellwire-") && !known.contains(*name);
     match headers.keys().find(is_strange) {

@@ -7,10 +7,10 @@ use axum::body::Body;
 use axum::extract::{FromRequestParts, Path, RawQuery, State};
 use axum::response::{IntoResponse, Response};
 use bellwire_model::limits::EVENT_BYTES_MAX;
-use bellwire_model::{Closure, Topic, TopicError, excerpt, without_byte_order_mark};
+use bellwire_model::{Closure, Topic, TopicError, WriteTerms, excerpt, without_byte_order_mark};
 use bellwire_shards::Published;
 use bellwire_wire::problem::{Code, Problem};
-use bellwire_wire::publish::{self, BatchFormat, Post, Publish, TermTexts};
+use bellwire_wire::publish::{self, BatchFormat, Post, Publish, Refusal, TermTexts};
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, StatusCode, header};
 
@@ -140,7 +140,7 @@ fn is_atomic(query: &str) -> Result<bool, Problem> {
 }
 
 fn unknown_parameter(name: &str, known: &str) -> Problem {
-    let detail = format!("`{name}` is no parameter here: there is {known}");
+    let detail = format!("`{name}` is no parameter here; known: {known}");
     Problem::new(Code::ParameterInvalid, detail)
 }
 
@@ -152,31 +152,67 @@ pub(super) async fn delete(
     RawQuery(query): RawQuery,
 ) -> Result<Response, Refused> {
     permit_publishing(caller.rights(), &topic)?;
-    let (mut key, mut if_version) = (None, None);
-    for (name, value) in
-        url::form_urlencoded::parse(query.as_deref().unwrap_or_default().as_bytes())
-    {
-        match &*name {
-            "key" => key = Some(value),
-            "if_version" => if_version = Some(value),
-            other => return Err(unknown_parameter(other, "key and if_version").into()),
-        }
-    }
-    let key = key.ok_or_else(|| Problem::new(Code::KeyMissing, "say which: `?key=K`"))?;
-    let terms = TermTexts { if_version: if_version.as_deref(), if_absent: false };
-    let terms =
-        terms.read().map_err(|refusal| Problem::of_decoder(refusal.code, refusal.detail))?;
+    let asked = KeyQuery::parse(query.as_deref(), &["key", "if_version"])?;
     app.access.allowances.spend(&caller.0, Sent::Events(1))?;
-    let deletion = app.publisher.deletion(topic, &key, terms.condition)?;
+    let deletion = app.publisher.deletion(topic, &asked.key, asked.terms.condition)?;
     let results = app.publisher.publish(deletion.into()).await?;
-    match results.into_iter().next().expect("one result each")? {
+    Ok(no_content(results.into_iter().next().expect("one result each")?))
+}
+
+/// `PATCH /v1/topics/{topic}?key=K&ttl=T&if_version=V`: a key of a state topic goes after a time from
+/// now on; its value stays as it is.
+pub(super) async fn touch(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    TopicPath(topic): TopicPath,
+    RawQuery(query): RawQuery,
+) -> Result<Response, Refused> {
+    permit_publishing(caller.rights(), &topic)?;
+    let KeyQuery { key, terms } = KeyQuery::parse(query.as_deref(), &["key", "ttl", "if_version"])?;
+    if terms.ttl.is_none() {
+        let detail = "say how long it stays from now on: `?key=K&ttl=30s`";
+        return Err(Problem::new(Code::ParameterInvalid, detail).into());
+    }
+    app.access.allowances.spend(&caller.0, Sent::Events(1))?;
+    Ok(no_content(app.publisher.touch((topic, &key), terms)?))
+}
+
+fn no_content(published: Published) -> Response {
+    match published {
         Published::State { version } => {
-            let version = [(VERSION, version.to_string())];
-            Ok((StatusCode::NO_CONTENT, version).into_response())
+            (StatusCode::NO_CONTENT, [(VERSION, version.to_string())]).into_response()
         }
         Published::Stream { .. } | Published::Closed { .. } | Published::Board => {
-            Ok(StatusCode::NO_CONTENT.into_response())
+            StatusCode::NO_CONTENT.into_response()
         }
+    }
+}
+
+/// A key of a state topic, and what has to be so of it.
+struct KeyQuery {
+    key: String,
+    terms: WriteTerms,
+}
+
+impl KeyQuery {
+    fn parse(query: Option<&str>, known: &[&str]) -> Result<Self, Problem> {
+        let (mut key, mut if_version, mut ttl) = (None, None, None);
+        let query = query.unwrap_or_default().as_bytes();
+        for (name, value) in url::form_urlencoded::parse(query) {
+            match &*name {
+                name if !known.contains(&name) => {
+                    return Err(unknown_parameter(name, &known.join(", ")));
+                }
+                "key" => key = Some(value.into_owned()),
+                "ttl" => ttl = Some(value),
+                _ => if_version = Some(value),
+            }
+        }
+        let key = key.ok_or_else(|| Problem::new(Code::KeyMissing, "say which: `?key=K`"))?;
+        let (if_version, ttl) = (if_version.as_deref(), ttl.as_deref());
+        let terms = TermTexts { if_version, if_absent: false, ttl }.read();
+        let invalid = |refusal: Refusal| Problem::of_decoder(refusal.code, refusal.detail);
+        Ok(Self { key, terms: terms.map_err(invalid)? })
     }
 }
 

@@ -196,6 +196,11 @@ impl Shard {
                     requests.delete(principal, (topic, &key), condition, reply)
                 });
             }
+            Request::Touch { topic, key, terms } => {
+                return self.ask(token, id, |requests, reply| {
+                    requests.touch(principal, (topic, &key), terms, reply)
+                });
+            }
             Request::Acknowledge { fingerprint, by, note } => {
                 return self.ask(token, id, |requests, reply| {
                     requests.acknowledge(

@@ -2,11 +2,14 @@
 //! into afterwards. So a wrong type is one refusal, and not the end of the array around it.
 
 use std::borrow::Cow;
+use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use bellwire_model::limits::EVENT_BYTES_MAX;
-use bellwire_model::{Body, Closure, Condition, KeyVersionError, Topic, WriteTerms, excerpt};
+use bellwire_model::limits::{EVENT_BYTES_MAX, STATE_TTL_MAX, STATE_TTL_MIN};
+use bellwire_model::{
+    Body, Closure, Condition, KeyVersionError, Topic, WriteTerms, duration, excerpt,
+};
 use bytes::Bytes;
 use serde::de::{DeserializeSeed, Deserializer};
 
@@ -19,8 +22,18 @@ use crate::object::Object;
 /// Bytes of a client's text that a refusal quotes.
 const QUOTED_BYTES_MAX: usize = 64;
 /// The members that an event may have.
-const MEMBERS: [&str; 9] =
-    ["topic", "key", "type", "data", "encoding", "content_type", "if_version", "if_absent", "end"];
+const MEMBERS: [&str; 10] = [
+    "topic",
+    "key",
+    "type",
+    "data",
+    "encoding",
+    "content_type",
+    "if_version",
+    "if_absent",
+    "end",
+    "ttl",
+];
 
 /// What is wrong with an item, without where it stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -107,13 +120,15 @@ pub(crate) struct Members<'a> {
 pub(crate) struct TermMembers<'a> {
     pub(crate) if_version: Option<&'a str>,
     pub(crate) if_absent: Option<&'a str>,
+    pub(crate) ttl: Option<&'a str>,
 }
 
 impl TermMembers<'_> {
     pub(crate) fn terms(self) -> Result<WriteTerms, Refusal> {
         let if_version = text("if_version", self.if_version)?;
         let if_absent = truth("if_absent", self.if_absent)?;
-        TermTexts { if_version: if_version.as_deref(), if_absent }.read()
+        let ttl = text("ttl", self.ttl)?;
+        TermTexts { if_version: if_version.as_deref(), if_absent, ttl: ttl.as_deref() }.read()
     }
 }
 
@@ -129,6 +144,7 @@ impl<'a> Members<'a> {
             "if_version" => &mut self.terms.if_version,
             "if_absent" => &mut self.terms.if_absent,
             "end" => &mut self.end,
+            "ttl" => &mut self.terms.ttl,
             _ => return Err(unknown_field(name, "an event", &MEMBERS)),
         };
         if member.replace(raw).is_some() {
@@ -253,6 +269,8 @@ pub struct TermTexts<'a> {
     pub if_version: Option<&'a str>,
     /// Whether it has to be absent.
     pub if_absent: bool,
+    /// After which time the value goes by itself.
+    pub ttl: Option<&'a str>,
 }
 
 impl TermTexts<'_> {
@@ -272,8 +290,18 @@ impl TermTexts<'_> {
                 return Err(invalid(detail.to_owned()));
             }
         };
-        Ok(WriteTerms { condition })
+        let ttl = self.ttl.map(read_ttl).transpose().map_err(invalid)?;
+        Ok(WriteTerms { condition, ttl })
     }
+}
+
+fn read_ttl(text: &str) -> Result<Duration, String> {
+    let ttl = duration::parse(text).filter(|ttl| (STATE_TTL_MIN..=STATE_TTL_MAX).contains(ttl));
+    ttl.ok_or_else(|| {
+        let (least, days) = (STATE_TTL_MIN.as_secs(), STATE_TTL_MAX.as_secs() / (24 * 3_600));
+        let text = quoted(text);
+        format!("`ttl` is a duration such as `30s` from {least}s to {days}d, not `{text}`; what is to stay has none")
+    })
 }
 
 /// Whether a member is true; one that is left out or null is not.

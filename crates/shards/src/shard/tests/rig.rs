@@ -18,7 +18,7 @@ use bellwire_model::limits::CATCH_UPS_PER_SHARD_MAX;
 use bellwire_model::{
     Body, Condition, EffectiveFilter, Epoch, Event, Filter, FilterError, FilterSet, Fingerprint,
     Life, NameHasher, NewAcknowledgement, Offset, Principal, Progress, Sight, Timestamp, Topic,
-    Version,
+    Version, WriteTerms,
 };
 use bellwire_wire::problem::{Code, Problem};
 use bellwire_wire::publish::Post;
@@ -558,6 +558,16 @@ impl Requests for Nobody {
 
     fn publish(&self, _: Principal, _: Post, _: Option<Box<str>>, _: Reply) -> Result<(), Problem> {
         refused()
+    }
+
+    fn touch(
+        &self,
+        _: Principal,
+        _: (Topic, &str),
+        _: WriteTerms,
+        _: Reply,
+    ) -> Result<(), Problem> {
+        Err(Problem::new(Code::Draining, "nobody is here"))
     }
 
     fn delete(

@@ -1,0 +1,70 @@
+//! When keys go by themselves.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+
+use bellwire_model::{NameHasher, Topic};
+
+use super::StateTable;
+use crate::entry::Value;
+
+/// Slots whose keys have a time at which they go, by that time. Of what has none nothing is kept.
+#[derive(Debug)]
+pub(super) struct Deadlines {
+    of_slot: HashMap<u32, u64, NameHasher>,
+    queue: BTreeSet<(u64, u32)>,
+}
+
+impl Deadlines {
+    pub(super) fn new(hasher: NameHasher) -> Self {
+        Self { of_slot: HashMap::with_hasher(hasher), queue: BTreeSet::new() }
+    }
+
+    /// Says when a slot's key goes. Returns whether it had no such time before.
+    pub(super) fn set(&mut self, id: u32, at_ms: u64) -> bool {
+        let before = self.of_slot.insert(id, at_ms);
+        if let Some(before) = before {
+            self.queue.remove(&(before, id));
+        }
+        self.queue.insert((at_ms, id));
+        before.is_none()
+    }
+
+    /// The slot's key stays, or is gone.
+    pub(super) fn forget(&mut self, id: u32) {
+        // Where nothing has such a time nothing is looked up.
+        if !self.of_slot.is_empty()
+            && let Some(at_ms) = self.of_slot.remove(&id)
+        {
+            self.queue.remove(&(at_ms, id));
+        }
+    }
+
+    /// The slot whose key goes first, and when.
+    pub(super) fn first(&self) -> Option<(u64, u32)> {
+        self.queue.first().copied()
+    }
+}
+
+impl<P> StateTable<P> {
+    /// Says when a key goes by itself, in milliseconds of a clock that never goes back; to put or
+    /// delete it takes that back. Returns whether there is such a key.
+    pub fn set_deadline(&mut self, topic: &Topic, key: &str, at_ms: u64) -> bool {
+        let id = self.slots.find(topic, key).filter(|id| self.slots.get(*id).is_live());
+        if let Some(id) = id {
+            self.slots.set_deadline(id, at_ms);
+        }
+        id.is_some()
+    }
+
+    /// When the first key goes by itself.
+    pub fn next_deadline(&self) -> Option<u64> {
+        self.slots.deadlines().first().map(|(at_ms, _)| at_ms)
+    }
+
+    /// A key that is to go by now, the one that is to go first. The owner deletes it.
+    pub fn due(&self, now_ms: u64) -> Option<&Arc<Value<P>>> {
+        let (_, id) = self.slots.deadlines().first().filter(|(at_ms, _)| *at_ms <= now_ms)?;
+        Some(&self.slots.get(id).value)
+    }
+}
