@@ -4,7 +4,7 @@
 //! is told of it before `ready`, and so is who cannot get the entry any more. Nothing is kept of
 //! that for a connection: the journal knows.
 
-use bellwire_hub::Start;
+use bellwire_hub::{Gap, Start};
 use bellwire_journal::{Ended, Journal};
 use bellwire_model::{Filter, FilterSet, Offset, Topic};
 
@@ -28,6 +28,12 @@ pub(crate) fn gone(
     upto: Offset,
 ) -> Vec<(Topic, Ended)> {
     ended(journal, filters, |end| !end.is_kept && end.at <= upto)
+}
+
+/// Those whose entries somebody who is there has not got, and will not get any more.
+pub(crate) fn missed(journal: &dyn Journal, filters: &FilterSet, gap: &Gap) -> Vec<(Topic, Ended)> {
+    let is_within = |end: Ended| gap.from.offset < end.at && end.at <= gap.to.offset;
+    ended(journal, filters, |end| !end.is_kept && is_within(end))
 }
 
 /// Whether whoever has everything up to an offset has all that these filters will ever pass. What

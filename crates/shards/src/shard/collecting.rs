@@ -6,6 +6,7 @@ use bellwire_model::limits::LOOKS_PER_VISIT_MAX;
 
 use super::collector::Collector;
 use super::pump::{Pumped, Tools};
+use crate::ends;
 
 /// How far a poll came.
 enum Came {
@@ -75,7 +76,9 @@ fn collect_within(
             Next::Gap(_) if !collector.takes_gap() => return Came::Full,
             Next::Gap(gap) => {
                 delivery.took_gap(&gap);
-                collector.tell_gap(gap, hub.filters(delivery.lane()));
+                let filters = hub.filters(delivery.lane());
+                collector.tell_ends(ends::missed(tools.journal, filters, &gap));
+                collector.tell_gap(gap, filters);
             }
             Next::Values(values) => collector.take_values(values, delivery, share),
             Next::Entries(entries) => collector.take_entries(entries, delivery, share),

@@ -118,9 +118,14 @@ impl Collector {
         self.parts.gap = Some((gap, filters.clone()));
     }
 
-    /// These topics have ended, and no entry will tell it.
+    /// These topics have ended, and no entry will tell it. Of some it may have been told already.
     pub(super) fn tell_ends(&mut self, ends: Vec<(Topic, Ended)>) {
-        self.parts.ends = ends.into_iter().map(|(topic, end)| (topic, end.at)).collect();
+        for (topic, end) in ends {
+            let told = &mut self.parts.ends;
+            if told.iter().all(|(other, _)| *other != topic) {
+                told.push((topic, end.at));
+            }
+        }
     }
 
     /// All that the client has of state topics comes anew.

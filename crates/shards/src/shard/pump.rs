@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::io;
 use std::time::Duration;
 
-use bellwire_hub::{Delivery, Entries, Hub, LaneId, Next, Values};
+use bellwire_hub::{Delivery, Entries, Gap, Hub, LaneId, Next, Values};
 use bellwire_journal::Journal;
 use bellwire_model::limits::{CURSOR_LAG_EVENTS_MAX, LOOKS_PER_VISIT_MAX, WRITE_BYTES_MAX};
 use bellwire_model::{Closure, Cursor, Offset};
@@ -221,13 +221,7 @@ impl Stretch<'_> {
                         [gone, ready].concat().into()
                     });
                 }
-                Next::Gap(gap) => {
-                    self.delivery.took_gap(&gap);
-                    let filters = tools.hub.filters(self.delivery.lane());
-                    let gap = crate::controls::gap(&gap, filters);
-                    let id = self.id.and_then(Option::as_ref);
-                    self.outlet.put(self.outlet.form.control(&gap, id));
-                }
+                Next::Gap(gap) => self.tell_gap(&gap, tools),
                 Next::Entries(entries) => {
                     self.write_entries((entries, claim), &mut tools.account)?;
                 }
@@ -295,6 +289,23 @@ impl Stretch<'_> {
             let cursor = self.outlet.tell(hub, self.delivery);
             self.outlet.put(self.outlet.form.heartbeat(Some(cursor)));
         }
+    }
+
+    /// Tells of what is missed, and of the ends among that: `ready` tells of those to whoever is yet
+    /// to have it.
+    fn tell_gap(&mut self, gap: &Gap, tools: &Tools<'_>) {
+        self.delivery.took_gap(gap);
+        let filters = tools.hub.filters(self.delivery.lane());
+        let control = crate::controls::gap(gap, filters);
+        let mut told = self.outlet.form.control(&control, self.id.and_then(Option::as_ref));
+        if self.delivery.is_live() {
+            let missed = ends::missed(tools.journal, filters, gap);
+            if !missed.is_empty() {
+                let cursor = self.outlet.tell(tools.hub, self.delivery);
+                told = [told, self.outlet.tell_ends(&missed, (cursor, None))].concat().into();
+            }
+        }
+        self.outlet.put(told);
     }
 
     /// Tells of the ends that no entry tells any more.

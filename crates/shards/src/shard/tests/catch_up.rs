@@ -1,6 +1,8 @@
 //! Pages of history that cannot be read: who waits for them is sent away, and nobody else. And those
 //! who are behind their lane, though not behind the ring.
 
+use std::pin::pin;
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use bellwire_hub::{HubLimits, Start};
@@ -123,4 +125,40 @@ fn all_that_a_connection_adds_looks_at_the_ring_within_one_budget() {
         }
         assert!(most <= LOOKS_MAX, "{most} in {turns} turns");
     }
+}
+
+/// Who is there and slow has not got the end of a topic when retention removes it.
+#[test]
+fn an_end_that_is_gone_is_told_with_the_gap_to_who_is_there() {
+    let limits = HubLimits { ring_events_max: 4, lane_entries_max: 0, ..HubLimits::default() };
+    let mut rig = Rig::with_journal(4).with_limits(limits);
+    let mut alone = rig.connect(&["jobs/1"], Start::Latest, SSE);
+    let mut both = rig.connect(&["jobs/1", "jobs/2"], Start::Latest, SSE);
+    let mut websocket = rig.connect(&["jobs/1"], Start::Latest, PLAIN_WEBSOCKET);
+    let filters = FilterSet::from("jobs/1".parse::<Filter>().expect("a filter"));
+    let request = PollRequest::new(filters.into(), Start::Latest, Duration::from_hours(1));
+    let poll = Pending::ask(&rig.shard.handle, request, crate::HeldPrincipal::anonymous());
+    let poll = poll.expect("room");
+    rig.settle();
+    assert_eq!(both.count("event: ready"), 1);
+    rig.end("jobs/1");
+    for _ in 0..20 {
+        rig.append("others", "1");
+    }
+    rig.trim();
+    rig.settle();
+    for client in [&mut alone, &mut both] {
+        let told = client.take();
+        assert_eq!(told.matches("event: end").count(), 1, "{told}");
+        assert!(told.find("event: gap") < told.find("event: end"), "{told}");
+    }
+    assert_eq!(websocket.count("\"control\":\"end\""), 1);
+    // The one has nothing more to come.
+    assert_eq!(rig.shard.connections.len(), 2);
+    let collected = pin!(poll.collected()).poll(&mut Context::from_waker(Waker::noop()));
+    let Poll::Ready(Ok(collected)) = collected else { panic!("{collected:?}") };
+    let answer = collected.encode();
+    assert!(answer.gap.is_some());
+    let ends = answer.ends.iter().map(|(_, topic, _)| topic.as_str());
+    assert_eq!(ends.collect::<Vec<_>>(), ["jobs/1"]);
 }

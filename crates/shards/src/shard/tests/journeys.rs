@@ -6,8 +6,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use bellwire_hub::{HubLimits, Start};
-use bellwire_journal::{ClockReading, ReadLimit};
-use bellwire_model::{Cursor, Filter, FilterSet, Offset, Timestamp};
+use bellwire_journal::ReadLimit;
+use bellwire_model::{Cursor, Filter, FilterSet, Offset};
 use bellwire_process::clock::ticks;
 
 use super::rig::{Client, EPOCH, NDJSON, PLAIN_WEBSOCKET, Rig, SSE, text};
@@ -132,9 +132,8 @@ impl World {
     }
 
     fn trim(&mut self) {
+        self.rig.trim();
         let journal = &self.rig.shard.surroundings.journal;
-        let now = ClockReading { wall: Timestamp::from_ms(1), uptime: Duration::ZERO };
-        journal.apply_retention(now).expect("a journal");
         let all = FilterSet::from("**".parse::<Filter>().expect("a filter"));
         let mut kept = BTreeSet::new();
         let mut after = Offset::ZERO;

@@ -16,9 +16,9 @@ use bellwire_journal::{
 };
 use bellwire_model::limits::CATCH_UPS_PER_SHARD_MAX;
 use bellwire_model::{
-    Body, Condition, EffectiveFilter, Epoch, Event, Filter, FilterError, FilterSet, Fingerprint,
-    Life, NameHasher, NewAcknowledgement, Offset, Principal, Progress, Sight, Timestamp, Topic,
-    Version, WriteTerms,
+    Body, Closure, Condition, EffectiveFilter, Epoch, Event, Filter, FilterError, FilterSet,
+    Fingerprint, Life, NameHasher, NewAcknowledgement, Offset, Principal, Progress, Sight,
+    Timestamp, Topic, Version, WriteTerms,
 };
 use bellwire_wire::problem::{Code, Problem};
 use bellwire_wire::publish::Post;
@@ -143,8 +143,24 @@ impl Rig {
 
     /// Appends an event to a journal that has what is appended to it.
     pub(super) fn append(&self, topic: &str, json: &str) -> Offset {
+        self.append_event(event(topic, None, json))
+    }
+
+    /// Ends a topic in such a journal.
+    pub(super) fn end(&self, topic: &str) -> Offset {
+        let topic = topic.parse().expect("a topic");
+        self.append_event(Closure::End.event(topic, Timestamp::from_ms(1)))
+    }
+
+    /// Has such a journal remove what is beyond its bound.
+    pub(super) fn trim(&self) {
+        let now = ClockReading { wall: Timestamp::from_ms(1), uptime: Duration::ZERO };
+        self.shard.surroundings.journal.apply_retention(now).expect("a journal");
+    }
+
+    fn append_event(&self, event: Event) -> Offset {
         let (reply, replied) = std::sync::mpsc::sync_channel(1);
-        let append = Append::new(event(topic, None, json), None);
+        let append = Append::new(event, None);
         let reply = Box::new(move |result| reply.send(result).expect("it is waited for"));
         self.shard.surroundings.journal.append(vec![append], reply).expect("room");
         replied.recv().expect("a reply").expect("an offset")[0].offset
