@@ -57,8 +57,8 @@ for (const version of ['mqttv311', 'mqttv5']) {
 mosquitto.proves('mosquitto_pub sends thousands, each acknowledged', async (server) => {
   const values = range(1, 5_000).join('\n');
   await mosquitto.run([...to, '-q', '1', '-t', 'sensors/oslo/boiler/count', '-l'], values);
-  const [[, value]] = await newest(server, 'count', 1);
-  assert.equal(value, 5_000);
+  // Values are shown a little after they are acknowledged.
+  await eventually('the last of them', async () => (await newest(server, 'count', 1))[0][1] === 5_000);
 }, withMqtt);
 
 withMqtt('mqtt.js publishes with both versions, and its will is a sample', async (server, atEnd) => {

@@ -51,7 +51,8 @@ promtool.proves(
     // Before it fires, while it does, and after; the other alert at least once.
     assert.ok(report.test.checks >= 4, JSON.stringify(report.test));
     const text = await readFile(join(folder, 'lower_test.yml'), 'utf8');
-    assert.match(text, /exp_annotations: \{"summary": "oslo is at 8\d"\}/);
+    // At which of them it fires is a matter of how far apart they came.
+    assert.match(text, /exp_annotations: \{"summary": "oslo is at [89]\d"\}/);
 
     bellwire('check', '--test', 'lower_test.yml');
     const passed = await promtool.run(['test', 'rules', join(folder, 'lower_test.yml')]);

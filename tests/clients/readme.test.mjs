@@ -27,6 +27,9 @@ const SHOWN = [
   /^{"fingerprint":.*"acknowledged":{"by":"ada"/,
   /^{"events":\[{"topic":"chat\/general",/,
   /^{"events":\[{"topic":"chat\/general",/,
+  /^data: {"topic":"query\/[^]*^event: ready$/m,
+  /^event: history\ndata: {"topic":"samples\/boiler_temperature_celsius",[^]*^event: ready$/m,
+  /^{"cursor":"e\d+-\d+","end":"e\d+-\d+"}/,
 ];
 
 /** The command behind which the alert has to fire before the tour goes on. */
