@@ -1,7 +1,7 @@
 //! Presence as clients say and see it: what somebody shows of themselves, and who is there.
 
-use bellwire_model::Timestamp;
-use bellwire_model::limits::{PRESENCE_ID_BYTES_MAX, PRESENCE_SHOWN_BYTES_MAX};
+use bellwire_model::limits::{NESTING_MAX, PRESENCE_ID_BYTES_MAX, PRESENCE_SHOWN_BYTES_MAX};
+use bellwire_model::{Timestamp, is_nested_deeper};
 use bytes::Bytes;
 use serde_json::json;
 use serde_json::value::RawValue;
@@ -24,7 +24,13 @@ pub fn parse_shown(text: &str) -> Result<Option<Bytes>, Problem> {
         let detail = format!("`present` is JSON such as `{{\"name\":\"Ada\"}}`, or empty: {error}");
         Problem::new(Code::ParameterInvalid, detail)
     })?;
-    Ok(Some(Bytes::copy_from_slice(json.get().as_bytes())))
+    let shown = json.get().as_bytes();
+    // It stands in an object of the event's.
+    if is_nested_deeper(shown, NESTING_MAX - 2) {
+        let detail = format!("`present` is nested more than {} times", NESTING_MAX - 2);
+        return Err(Problem::new(Code::NestingTooDeep, detail));
+    }
+    Ok(Some(Bytes::copy_from_slice(shown)))
 }
 
 /// Reads the parameter `present_id`.
@@ -74,7 +80,8 @@ mod tests {
         assert_eq!(follower(None, Timestamp::from_ms(5), None), r#"{"since":5}"#);
         assert_eq!(count((3, true)), r#"{"followers":3,"named":true}"#);
         let long = format!("\"{}\"", "x".repeat(PRESENCE_SHOWN_BYTES_MAX - 1));
-        let deep = "[".repeat(400) + &"]".repeat(400);
+        let deep = "[".repeat(NESTING_MAX - 1) + &"]".repeat(NESTING_MAX - 1);
+        assert!(parse_shown(&deep[1..deep.len() - 1]).is_ok(), "as deep as may be");
         for wrong in ["Ada", "{", "1 2", r#"{"a":1}}"#, &long, &deep] {
             assert!(parse_shown(wrong).is_err(), "{wrong}");
         }
