@@ -17,17 +17,12 @@ pub(crate) fn rehoused(mut announcements: Vec<Append>, roomy: &str) -> Vec<Vec<A
 mod tests {
     use std::sync::mpsc::sync_channel;
 
-    use bellwire_journal::{Error, Journal, MemoryJournal, Observer, ReadLimit};
+    use bellwire_journal::{Error, Journal, MemoryJournal, ReadLimit};
     use bellwire_model::limits::TOPICS_RESERVED;
-    use bellwire_model::{Entry, Epoch, Event, Filter, Offset, Timestamp, Topic};
+    use bellwire_model::{Epoch, Event, Filter, Offset, Timestamp, Topic};
 
     use super::*;
-
-    struct Nobody;
-
-    impl Observer for Nobody {
-        fn on_commit(&mut self, _entries: Vec<Entry>) {}
-    }
+    use crate::tests::fixture::Nobody;
 
     fn of(topic: &str) -> Append {
         let topic = topic.parse().expect("a topic");

@@ -1,5 +1,6 @@
 //! The evaluator and the desk together: what clients see first must be known to both.
 
+pub(crate) mod fixture;
 pub(crate) mod refused;
 
 use std::sync::mpsc::{SyncSender, sync_channel};
@@ -9,7 +10,7 @@ use std::time::Duration;
 use bellwire_alerts::Post;
 use bellwire_alerts::config::Config;
 use bellwire_alerts::desk::Plan;
-use bellwire_journal::{Append, Journal, MemoryJournal, Observer, ReadLimit};
+use bellwire_journal::{Journal, MemoryJournal, Observer, ReadLimit};
 use bellwire_model::limits::TOPICS_RESERVED;
 use bellwire_model::{
     Entry, Epoch, Event, Filter, Labels, NewAcknowledgement, Offset, Timestamp, Topic,
@@ -18,6 +19,7 @@ use bellwire_rules::{RuleFile, RuleSet, Settings};
 use tokio::sync::watch;
 
 use super::*;
+use fixture::{Nobody, take_topics};
 
 /// A board that nobody looks at.
 #[derive(Debug)]
@@ -140,35 +142,11 @@ async fn an_alert_is_known_to_whoever_asks_as_soon_as_its_event_is_seen() {
     assert_eq!(answers.recv_timeout(Duration::from_mins(1)), Ok(true));
 }
 
-/// Nobody looks at what is appended.
-struct Nobody;
-
-impl Observer for Nobody {
-    fn on_commit(&mut self, _: Vec<Entry>) {}
-}
-
 /// A desk whose journal takes no further topics.
 fn desk_without_topics() -> (Arc<Alerting>, Arc<dyn Journal>, Arc<Figures>) {
     let journal = MemoryJournal::with_topics_max((Epoch::new(1), 0), Vec::new(), Box::new(Nobody));
     let journal: Arc<dyn Journal> = Arc::new(journal);
-    let full = (0..TOPICS_RESERVED).map(|number| {
-        Append::new(
-            Event {
-                topic: format!("alerts/events/none/{number}").parse().expect("a topic"),
-                key: None,
-                event_type: None,
-                time: Timestamp::from_ms(0),
-                body: None,
-            },
-            None,
-        )
-    });
-    let (sender, answered) = sync_channel(1);
-    let reply = Box::new(move |result: Result<Vec<_>, bellwire_journal::Error>| {
-        let _ = sender.send(result.is_ok());
-    });
-    journal.append(full.collect(), reply).expect("queued");
-    assert_eq!(answered.recv(), Ok(true));
+    take_topics(&*journal, TOPICS_RESERVED);
     let states: Arc<dyn StateTopics> = Arc::new(Board);
     let (alerting, desk, figures) = open_desk(&journal, &states);
     let _ = desk.spawn().expect("a thread");

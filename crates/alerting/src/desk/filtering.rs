@@ -30,28 +30,16 @@ fn takes_too_long() -> Problem {
 
 #[cfg(test)]
 mod tests {
+    use bellwire_model::Timestamp;
     use bellwire_model::limits::MATCHING_STEPS_MAX;
-    use bellwire_model::{AlertSource, AlertState, Labels, Timestamp};
 
     use super::*;
+    use crate::tests::fixture::posted;
 
     fn alert(team: &str, number: usize) -> Arc<Alert> {
         let (path, number) = ("ab".repeat(2_000), number.to_string());
         let labels = [("team", team), ("path", &*path), ("number", &*number)];
-        let labels = Labels::from_pairs(labels).expect("labels");
-        let time = Timestamp::from_ms(0);
-        Arc::new(Alert {
-            fingerprint: Fingerprint::of(&labels),
-            source: AlertSource::Posted { generator_url: None },
-            state: AlertState::Firing,
-            labels,
-            annotations: Labels::empty(),
-            value: 0.0,
-            active_at: time,
-            fired_at: Some(time),
-            resolved_at: None,
-            sample_time: time,
-        })
+        Arc::new(posted(&labels, Timestamp::from_ms(0)))
     }
 
     #[test]

@@ -74,27 +74,14 @@ fn event(turned: &Transition, states: &dyn StateTopics) -> Option<Append> {
 mod tests {
     use std::sync::Arc;
 
-    use bellwire_model::{
-        Alert, AlertSource, AlertState, Fingerprint, Labels, Timestamp, TransitionKind,
-    };
+    use bellwire_model::{Timestamp, TransitionKind};
 
     use super::*;
+    use crate::tests::fixture::posted;
 
     fn turned() -> Transition {
-        let labels = Labels::from_pairs([("alertname", "Hot")]).expect("labels");
         let time = Timestamp::from_ms(1);
-        let alert = Alert {
-            fingerprint: Fingerprint::of(&labels),
-            source: AlertSource::Posted { generator_url: None },
-            state: AlertState::Firing,
-            labels,
-            annotations: Labels::empty(),
-            value: 1.0,
-            active_at: time,
-            fired_at: Some(time),
-            resolved_at: None,
-            sample_time: time,
-        };
+        let alert = posted(&[("alertname", "Hot")], time);
         let kind = TransitionKind::Firing;
         Transition { kind, time, alert: Arc::new(alert), expression: None, sample: None }
     }

@@ -2,23 +2,14 @@
 
 mod receiver;
 
-use bellwire_journal::{MemoryJournal, Observer, ReadLimit};
-use bellwire_model::{
-    Alert, AlertSource, AlertState, AlertStatus, Body, Entry, Epoch, Filter, Labels, Networks,
-    Offset,
-};
+use bellwire_journal::{MemoryJournal, ReadLimit};
+use bellwire_model::{AlertStatus, Body, Epoch, Filter, Networks, Offset};
 use http::HeaderValue;
 use tokio::net::{TcpListener, TcpSocket};
 
 use self::receiver::{receiver, status, tls_receiver, with_header};
 use super::*;
-
-/// Nobody looks at what is appended but the test.
-struct Nobody;
-
-impl Observer for Nobody {
-    fn on_commit(&mut self, _: Vec<Entry>) {}
-}
+use crate::tests::fixture::{Nobody, posted};
 
 fn journal() -> Arc<dyn Journal> {
     Arc::new(MemoryJournal::new(Epoch::new(1), Vec::new(), Box::new(Nobody)))
@@ -59,19 +50,7 @@ fn config(webhooks: &str) -> Config {
 }
 
 fn firing(name: &str) -> Update {
-    let labels = Labels::from_pairs([("alertname", name)]).expect("labels");
-    let alert = Alert {
-        fingerprint: Fingerprint::of(&labels),
-        source: AlertSource::Posted { generator_url: None },
-        state: AlertState::Firing,
-        labels,
-        annotations: Labels::empty(),
-        value: 1.0,
-        active_at: clock::now(),
-        fired_at: Some(clock::now()),
-        resolved_at: None,
-        sample_time: clock::now(),
-    };
+    let alert = posted(&[("alertname", name)], clock::now());
     Update { alert: Arc::new(alert), status: AlertStatus::default() }
 }
 

@@ -1,17 +1,12 @@
 //! What becomes of dead letters for which there is no room, in bytes or in topics.
 
 use bellwire_alerts::route::Variant;
-use bellwire_journal::{MemoryJournal, Observer, ReadLimit};
+use bellwire_journal::{MemoryJournal, ReadLimit};
 use bellwire_model::limits::{TOPIC_BYTES_MAX, TOPICS_RESERVED};
-use bellwire_model::{Entry, Epoch, Filter, Fingerprint, Offset};
+use bellwire_model::{Epoch, Filter, Fingerprint, Offset};
 
 use super::*;
-
-struct Nobody;
-
-impl Observer for Nobody {
-    fn on_commit(&mut self, _: Vec<Entry>) {}
-}
+use crate::tests::fixture::{Nobody, take_topics};
 
 fn forgone(receiver: &str, group: &str, alerts: std::ops::Range<u64>) -> Forgone {
     Forgone {
@@ -95,24 +90,7 @@ async fn a_letter_for_whose_topic_there_is_no_room_goes_where_there_always_is() 
         letters.push_forgone(forgone(receiver, group, 0..1), Timestamp::from_ms(9));
     };
     // The last topics that there is room for.
-    let full = (1..TOPICS_RESERVED).map(|number| {
-        Append::new(
-            Event {
-                topic: format!("alerts/events/w/{number}").parse().expect("a topic"),
-                key: None,
-                event_type: None,
-                time: Timestamp::from_ms(0),
-                body: None,
-            },
-            None,
-        )
-    });
-    let (sender, answered) = std::sync::mpsc::sync_channel(1);
-    let reply = Box::new(move |result: Result<Vec<_>, Error>| {
-        let _ = sender.send(result.is_ok());
-    });
-    journal.append(full.collect(), reply).expect("queued");
-    assert_eq!(answered.recv(), Ok(true));
+    take_topics(&journal, TOPICS_RESERVED - 1);
     push(&mut letters, "known", "first");
     append_all(&mut letters, &journal).await;
     for receiver in ["new", "known", "other", "newer"] {

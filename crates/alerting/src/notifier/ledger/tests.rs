@@ -1,16 +1,11 @@
 //! What the journal takes, and what it does not: with a journal that is as full as it may be.
 
-use bellwire_journal::{MemoryJournal, Observer};
+use bellwire_journal::MemoryJournal;
+use bellwire_model::Epoch;
 use bellwire_model::limits::RECORD_BYTES_MAX;
-use bellwire_model::{Entry, Epoch};
 
 use super::*;
-
-struct Nobody;
-
-impl Observer for Nobody {
-    fn on_commit(&mut self, _: Vec<Entry>) {}
-}
+use crate::tests::fixture::Nobody;
 
 fn change(key: &str, value: Option<usize>) -> NotificationRecordChange {
     NotificationRecordChange {

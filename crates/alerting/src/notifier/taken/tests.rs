@@ -4,35 +4,16 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use bellwire_alerts::notification::{Address, NotificationReason};
 use bellwire_alerts::route::Variant;
-use bellwire_journal::{MemoryJournal, Observer, ReadLimit};
-use bellwire_model::{
-    Alert, AlertSource, AlertState, AlertStatus, Entry, Epoch, Filter, Fingerprint, Labels, Offset,
-    Timestamp,
-};
+use bellwire_journal::{MemoryJournal, ReadLimit};
+use bellwire_model::{Alert, AlertStatus, Epoch, Filter, Labels, Offset, Timestamp};
 
 use super::*;
+use crate::tests::fixture::{Nobody, posted};
 use crate::tests::refused::Refusing;
 
-struct Nobody;
-
-impl Observer for Nobody {
-    fn on_commit(&mut self, _: Vec<Entry>) {}
-}
-
 fn update(name: &str, resolved_at: Option<Timestamp>) -> Update {
-    let labels = Labels::from_pairs([("alertname", name)]).expect("labels");
-    let alert = Alert {
-        fingerprint: Fingerprint::of(&labels),
-        source: AlertSource::Posted { generator_url: None },
-        state: AlertState::Firing,
-        labels,
-        annotations: Labels::empty(),
-        value: 1.0,
-        active_at: Timestamp::from_ms(1),
-        fired_at: Some(Timestamp::from_ms(1)),
-        resolved_at,
-        sample_time: Timestamp::from_ms(1),
-    };
+    let firing = posted(&[("alertname", name)], Timestamp::from_ms(1));
+    let alert = Alert { resolved_at, ..firing };
     Update { alert: Arc::new(alert), status: AlertStatus::default() }
 }
 
