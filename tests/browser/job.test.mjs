@@ -2,16 +2,9 @@
 // `204` behind the last end stops for good.
 
 import assert from 'node:assert/strict';
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
-import { createServer } from 'node:http';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { test } from 'node:test';
-import { chromium } from 'playwright-core';
-import { Server } from '../server.mjs';
-import { BINARY, CHROMIUM, CHROMIUM_FLAGS, PATIENCE_MS } from './setting.mjs';
-
-const EXAMPLE = new URL('../../examples/job.html', import.meta.url);
+import { openExample } from './example.mjs';
+import { PATIENCE_MS } from './setting.mjs';
 
 /** Publishes this to the topic; `end` ends it, where there is no `data` by itself. */
 async function publish(server, topic, data, end = false) {
@@ -21,27 +14,7 @@ async function publish(server, topic, data, end = false) {
 }
 
 test('a job is shown to its end, and not asked for again', { timeout: 5 * PATIENCE_MS }, async (t) => {
-  const data = await mkdtemp(join(tmpdir(), 'bellwire-browser-'));
-  const closings = [() => rm(data, { recursive: true, force: true })];
-  t.after(async () => {
-    for (const close of closings.reverse()) await close();
-  });
-  const html = await readFile(EXAMPLE);
-  const pages = createServer((_, answer) => answer.setHeader('content-type', 'text/html').end(html));
-  await new Promise((done) => pages.listen(0, '127.0.0.1', done));
-  closings.push(() => new Promise((done) => pages.close(done)));
-  const origin = `http://127.0.0.1:${pages.address().port}`;
-  const server = new Server(BINARY, 'serve', join(data, 'journal'), ['--allowed-origins', origin]);
-  process.on('exit', () => server.kill());
-  closings.push(() => server.end('SIGKILL'));
-  await server.start();
-
-  const browser = await chromium.launch({ executablePath: CHROMIUM, args: CHROMIUM_FLAGS });
-  closings.push(() => browser.close());
-  const page = await browser.newPage();
-  page.setDefaultTimeout(PATIENCE_MS);
-  const faults = [];
-  page.on('pageerror', (error) => faults.push(error.message));
+  const { server, page, origin, faults } = await openExample(t, 'job.html');
   const asked = [];
   page.on('request', (request) => {
     if (request.url().includes('topic=jobs')) asked.push(request);

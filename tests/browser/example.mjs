@@ -1,0 +1,35 @@
+// An example's page, served from an origin of its own beside a server that allows it.
+
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { createServer } from 'node:http';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { chromium } from 'playwright-core';
+import { Server } from '../server.mjs';
+import { BINARY, CHROMIUM, CHROMIUM_FLAGS, PATIENCE_MS } from './setting.mjs';
+
+/** A server, an empty page, where the example is, and what goes wrong on the page. */
+export async function openExample(t, name) {
+  const data = await mkdtemp(join(tmpdir(), 'bellwire-browser-'));
+  const closings = [() => rm(data, { recursive: true, force: true })];
+  t.after(async () => {
+    for (const close of closings.reverse()) await close();
+  });
+  const html = await readFile(new URL(`../../examples/${name}`, import.meta.url));
+  const pages = createServer((_, answer) => answer.setHeader('content-type', 'text/html').end(html));
+  await new Promise((done) => pages.listen(0, '127.0.0.1', done));
+  closings.push(() => new Promise((done) => pages.close(done)));
+  const origin = `http://127.0.0.1:${pages.address().port}`;
+  const server = new Server(BINARY, 'serve', join(data, 'journal'), ['--allowed-origins', origin]);
+  process.on('exit', () => server.kill());
+  closings.push(() => server.end('SIGKILL'));
+  await server.start();
+
+  const browser = await chromium.launch({ executablePath: CHROMIUM, args: CHROMIUM_FLAGS });
+  closings.push(() => browser.close());
+  const page = await browser.newPage();
+  page.setDefaultTimeout(PATIENCE_MS);
+  const faults = [];
+  page.on('pageerror', (error) => faults.push(error.message));
+  return { server, page, origin, faults };
+}
