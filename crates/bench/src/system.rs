@@ -121,7 +121,7 @@ pub(crate) enum Access {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Listener<'a> {
     pub(crate) address: SocketAddr,
-    /// The entries of the configuration for topics.
+    /// The entries of the configuration for what they send.
     pub(crate) topics: &'a str,
 }
 
@@ -133,6 +133,8 @@ pub(crate) struct Launch<'a> {
     pub(crate) rules: Option<&'a str>,
     /// Who may do what; for Bellwire alone.
     pub(crate) access: Access,
+    /// The entries of the configuration for topics that are no streams; for Bellwire alone.
+    pub(crate) topics: &'a str,
     /// Where sensors come with MQTT; for Bellwire alone.
     pub(crate) mqtt: Option<Listener<'a>>,
     /// With TLS, and this certificate.

@@ -39,14 +39,14 @@ pub(crate) fn get(path: &str) -> Vec<u8> {
 
 /// The same request from somebody who shows this key or token.
 pub(crate) fn authorized(request: Vec<u8>, token: &str) -> Vec<u8> {
-    with_authorization(request, &format!("Bearer {token}"))
+    with_header(request, "Authorization", &format!("Bearer {token}"))
 }
 
-/// The same request with this behind `Authorization`.
-pub(crate) fn with_authorization(request: Vec<u8>, value: &str) -> Vec<u8> {
+/// The same request with one more header.
+pub(crate) fn with_header(request: Vec<u8>, name: &str, value: &str) -> Vec<u8> {
     const HEAD_END: &[u8] = b"\r\n\r\n";
     let Some(end) = memchr::memmem::find(&request, HEAD_END) else { return request };
-    let header = format!("\r\nAuthorization: {value}");
+    let header = format!("\r\n{name}: {value}");
     [&request[..end], header.as_bytes(), &request[end..]].concat()
 }
 

@@ -87,7 +87,7 @@ pub(super) const HEADLINES: &[Headline] = &[
             ("latency_p99_ms", "publish to receive, 99th percentile, ms"),
             ("latency_max_ms", "publish to receive, longest, ms"),
         ],
-        parameters: &["subscribers", "rate", "body_bytes", "durability"],
+        parameters: &["subscribers", "rate", "body_bytes", "durability", "state"],
         compared: &["deliveries_per_s", "server_cpu_us_per_delivery", "latency_p99_ms"],
         not_shown: "networks; slow readers; the generator reads on the same cores, so \
                     latency and rate are those of both together. Without a rate, several events \

@@ -25,7 +25,7 @@ impl System for Bellwire {
             std::fs::write(&path, rules).context("cannot write the rule file")?;
             command.arg("--rules").arg(path);
         }
-        let mut configuration = String::new();
+        let mut configuration = launch.topics.to_owned();
         if launch.access == Access::Known {
             configuration.push_str(&access::configuration());
         }

@@ -41,21 +41,34 @@ struct Order<'a> {
     durability: Durability,
     rules: Option<&'a str>,
     access: Access,
+    topics: &'a str,
     mqtt: Option<Listener<'a>>,
 }
 
 impl Order<'_> {
     /// Everybody may come, and nothing is asked for beside the durability.
     const fn plain(durability: Durability) -> Self {
-        Self { tls: false, durability, rules: None, access: Access::Everybody, mqtt: None }
+        Self {
+            tls: false,
+            durability,
+            rules: None,
+            access: Access::Everybody,
+            topics: "",
+            mqtt: None,
+        }
     }
 }
 
 impl Server {
     /// The server that the flags name, or a new one.
     pub(crate) fn provide(flags: &SystemFlags) -> Result<Self> {
+        Self::provide_with_topics(flags, "")
+    }
+
+    /// The same, whose configuration says this of topics where it is a new one.
+    pub(crate) fn provide_with_topics(flags: &SystemFlags, topics: &str) -> Result<Self> {
         let SystemFlags { system, transport, tls, durability, ref server } = *flags;
-        let order = Order { tls, ..Order::plain(durability) };
+        let order = Order { tls, topics, ..Order::plain(durability) };
         let server = Self::of(system, server, &order)?;
         Ok(Self { transport, ..server })
     }
@@ -109,11 +122,12 @@ impl Server {
             .tempdir()
             .context("cannot make a data directory")?;
         let certificate = order.tls.then(|| Certificate::make(folder.path())).transpose()?;
-        let Order { durability, rules, access, mqtt, .. } = *order;
+        let Order { durability, rules, access, topics, mqtt, .. } = *order;
         let start = system.start(&Launch {
             durability,
             rules,
             access,
+            topics,
             mqtt,
             certificate: certificate.as_ref(),
             folder: folder.path(),
@@ -165,8 +179,18 @@ impl Server {
 
     /// A publisher of a topic.
     pub(crate) fn publisher(&self, topic: &str, body_bytes: usize) -> Result<Publisher> {
+        self.publisher_with(topic, body_bytes, |publication| publication)
+    }
+
+    /// The same, whose requests are changed before they are sent.
+    pub(crate) fn publisher_with(
+        &self,
+        topic: &str,
+        body_bytes: usize,
+        changed: impl Fn(Vec<u8>) -> Vec<u8>,
+    ) -> Result<Publisher> {
         let publication = |body: &str| {
-            let publication = self.system.publication(topic, body);
+            let publication = changed(self.system.publication(topic, body));
             match &self.token {
                 Some(token) => request::authorized(publication, token),
                 None => publication,

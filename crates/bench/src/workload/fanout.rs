@@ -6,9 +6,9 @@ use std::time::Duration;
 use anyhow::{Result, ensure};
 
 use crate::Print;
-use crate::load::{AT_ONCE, Delivered, Flow, Pace, provide_for};
+use crate::load::{AT_ONCE, Delivered, Flow, Pace, Publisher, provide_for, request};
 use crate::result::{OutputFlags, Record};
-use crate::system::{Server, SystemFlags};
+use crate::system::{Server, SystemFlags, SystemName};
 
 const TOPIC: &str = "bench/fanout";
 const EVENTS_MAX: u64 = 10_000_000;
@@ -29,29 +29,69 @@ pub(crate) struct Arguments {
     /// Size of an event's body.
     #[arg(long, value_name = "BYTES", visible_alias = "size", default_value_t = 128)]
     body_bytes: usize,
+    /// The topic keeps the newest value of its one key, in memory or on the disk; for Bellwire
+    /// alone. At a rate that every subscriber keeps up with: the slow ones miss values.
+    #[arg(long, value_enum, conflicts_with = "server")]
+    state: Option<Kept>,
     #[command(flatten)]
     system: SystemFlags,
     #[command(flatten)]
     output: OutputFlags,
 }
 
+/// Where values of a state topic are kept.
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum Kept {
+    Memory,
+    Disk,
+}
+
+impl Kept {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Memory => "memory",
+            Self::Disk => "disk",
+        }
+    }
+
+    /// The entry of the configuration.
+    fn topics(self) -> String {
+        let kept = self.as_str();
+        format!("[[topic]]\nname = \"{TOPIC}\"\nkind = \"state\"\ndurability = \"{kept}\"\n")
+    }
+}
+
 pub(crate) fn run(arguments: &Arguments, print: Print) -> Result<()> {
     let Arguments { subscribers, events, rate, body_bytes, ref system, .. } = *arguments;
     ensure!(subscribers > 0, "there is nobody to deliver to");
     ensure!(rate >= 0.0, "the rate is not below 0");
+    ensure!(
+        arguments.state.is_none() || system.system == SystemName::Bellwire,
+        "`--state` is for Bellwire alone"
+    );
     provide_for(subscribers)?;
-    Record::of_system("fanout", system)
+    let record = Record::of_system("fanout", system)
         .parameter("subscribers", subscribers)
         .parameter("events", events)
         .parameter("rate", rate)
-        .parameter("body_bytes", body_bytes)
-        .complete(&arguments.output, print, |record| measured(arguments, record))
+        .parameter("body_bytes", body_bytes);
+    match arguments.state {
+        Some(kept) => record.parameter("state", kept.as_str()),
+        None => record,
+    }
+    .complete(&arguments.output, print, |record| measured(arguments, record))
 }
 
 fn measured(arguments: &Arguments, record: Record) -> Result<Record> {
     let Arguments { subscribers, events, rate, body_bytes, .. } = *arguments;
-    let server = Server::provide(&arguments.system)?;
-    let (delivered, cpu) = measure(&server, (subscribers, body_bytes), Pace { events, rate })?;
+    let topics = arguments.state.map(Kept::topics).unwrap_or_default();
+    let server = Server::provide_with_topics(&arguments.system, &topics)?;
+    let publisher =
+        server.publisher_with(TOPIC, body_bytes, |publication| match arguments.state {
+            Some(_) => request::with_header(publication, "Bellwire-Key", "one"),
+            None => publication,
+        })?;
+    let (delivered, cpu) = deliver(&server, publisher, subscribers, Pace { events, rate })?;
 
     let (deliveries, seconds) =
         (delivered.latency.count() as f64, delivered.duration.as_secs_f64());
@@ -69,8 +109,17 @@ pub(super) fn measure(
     (subscribers, body_bytes): (usize, usize),
     pace: Pace,
 ) -> Result<(Delivered, Option<Duration>)> {
+    deliver(server, server.publisher(TOPIC, body_bytes)?, subscribers, pace)
+}
+
+fn deliver(
+    server: &Server,
+    publisher: Publisher,
+    subscribers: usize,
+    pace: Pace,
+) -> Result<(Delivered, Option<Duration>)> {
     let mut members = server.subscribers(TOPIC)?;
     members.open(subscribers, AT_ONCE)?;
-    let mut flow = Flow { publisher: server.publisher(TOPIC, body_bytes)?, subscribers: members };
+    let mut flow = Flow { publisher, subscribers: members };
     server.timed(|| flow.run(pace, &AtomicBool::new(false)))
 }

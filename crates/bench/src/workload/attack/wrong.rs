@@ -31,7 +31,9 @@ pub(super) fn requests(topic: &str, token: Option<&str>) -> impl Iterator<Item =
 /// Streams that are asked for with credentials that count for nothing.
 pub(super) fn tokens(topic: &str) -> impl Iterator<Item = Vec<u8>> + use<> {
     let stream = request::get(&format!("/v1/events?topic={topic}"));
-    (0..).map(move |number| request::with_authorization(stream.clone(), &bad_credential(number)))
+    (0..).map(move |number| {
+        request::with_header(stream.clone(), "Authorization", &bad_credential(number))
+    })
 }
 
 /// Bytes that follow from a number, and look as if nothing had followed from anything; then an end.
