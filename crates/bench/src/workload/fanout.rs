@@ -57,7 +57,7 @@ impl Kept {
     /// The entry of the configuration.
     fn topics(self) -> String {
         let kept = self.as_str();
-        format!("[[topic]]\nname = \"{TOPIC}\"\nkind = \"state\"\ndurability = \"{kept}\"\n")
+        format!("[[topic]]\nmatch = \"{TOPIC}\"\nkind = \"state\"\ndurability = \"{kept}\"\n")
     }
 }
 
