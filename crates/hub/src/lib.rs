@@ -43,5 +43,6 @@ pub use lane::LaneId;
 pub use next::{Entries, Next, Values};
 pub use past::{PastCopy, PastLimits, Point};
 pub use state::{
-    Change, ChangeError, PastPage, PastPlace, Snapshot, StateError, StateLimits, StateTable,
+    Change, ChangeError, KeysFound, PastPage, PastPlace, Snapshot, StateError, StateLimits,
+    StateTable,
 };

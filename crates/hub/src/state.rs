@@ -10,6 +10,7 @@
 //! put again, however often, is one change to whoever is slow. What is forgotten stands behind a
 //! *horizon*: who has seen less than that cannot resume.
 
+mod beginning;
 mod changes;
 mod conditions;
 mod deadlines;
@@ -33,6 +34,7 @@ use changes::{Changes, Deletions};
 use pasts::Pasts;
 use slots::{Charge, Slot, Slots};
 
+pub use beginning::KeysFound;
 pub use conditions::{Change, ChangeError};
 pub use pasts::{PastPage, PastPlace};
 

@@ -176,6 +176,25 @@ impl Requests for Errands {
         self.publish_event(deletion, reply)
     }
 
+    fn delete_all(
+        &self,
+        principal: Principal,
+        (topic, prefix): (Topic, &str),
+        reply: Reply,
+    ) -> Result<(), Problem> {
+        let identity = self.access.identity(principal);
+        self.noting(&identity, access::permit_publishing(&identity.rights, &topic))?;
+        self.access.allowances.spend(&identity, Sent::Events(1))?;
+        // What this connection writes from now on is none of them.
+        let deleting = self.publisher.deleting(topic, prefix)?;
+        let (publisher, access) = (Arc::clone(&self.publisher), Arc::clone(&self.access));
+        drop(self.runtime.spawn(async move {
+            let allow = |keys| access.allowances.spend(&identity, Sent::Events(keys));
+            reply(publisher.delete_all(deleting, allow).await);
+        }));
+        Ok(())
+    }
+
     fn touch(
         &self,
         principal: Principal,

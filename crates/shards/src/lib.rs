@@ -71,7 +71,9 @@ pub use pasts::{HISTORY, PastRule, PastRules, past_event};
 pub use percent::{check_query, wrong_escape};
 pub use poll::{Collected, PollAnswer};
 pub use presence::{AskedPresence, Presence, PresenceTerms, nobody};
-pub use publisher::{Published, Publisher, Results, Write, Writes, check_idempotency_key};
+pub use publisher::{
+    Deleting, Published, Publisher, Results, Write, Writes, check_idempotency_key,
+};
 pub use refusals::Refusals;
 pub use requests::{
     FollowedQueries, Held, QueriesReply, RenewalReply, Reply, Requests, SampleRejection,

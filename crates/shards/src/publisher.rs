@@ -18,6 +18,10 @@ use crate::state::States;
 use crate::state_write::StateWrite;
 use crate::topics::{Kind, TopicRules};
 
+mod deleting;
+
+pub use deleting::Deleting;
+
 /// Takes what clients publish.
 #[derive(Debug)]
 pub struct Publisher {
@@ -52,6 +56,8 @@ pub enum Published {
         /// Which version the key has now.
         version: KeyVersion,
     },
+    /// Keys of a state topic that begin alike are gone: how many these were.
+    Deleted { keys: usize },
     /// It is seen on the board of alerts.
     Board,
 }
@@ -204,15 +210,20 @@ impl Publisher {
         key: &str,
         condition: Condition,
     ) -> Result<Write, Problem> {
-        check_topic(&topic)?;
-        if self.topics.kind(&topic) != Kind::State {
-            let detail = format!("`{topic}` is a stream: its events go with its retention");
-            return Err(Problem::new(Code::KindMismatch, detail));
-        }
+        self.check_deletable(&topic)?;
         let terms = WriteTerms { condition, ttl: None };
         let (key, time) = (Some(key.into()), clock::now());
         let event = Event { topic, key, event_type: None, time, body: None };
         Ok(Write { terms, ..Write::from(event) })
+    }
+
+    fn check_deletable(&self, topic: &Topic) -> Result<(), Problem> {
+        check_topic(topic)?;
+        if self.topics.kind(topic) != Kind::State {
+            let detail = format!("`{topic}` is a stream: its events go with its retention");
+            return Err(Problem::new(Code::KindMismatch, detail));
+        }
+        Ok(())
     }
 
     /// Has a key of a state topic go after a time, from now on, if it is as it has to be. Its value

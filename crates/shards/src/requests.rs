@@ -62,6 +62,14 @@ pub trait Requests: fmt::Debug + Send + Sync {
         reply: Reply,
     ) -> Result<(), Problem>;
 
+    /// Deletes the keys of a state topic that begin with `prefix`, of those that are there now.
+    fn delete_all(
+        &self,
+        principal: Principal,
+        keys: (Topic, &str),
+        reply: Reply,
+    ) -> Result<(), Problem>;
+
     /// Has a key of a state topic go after a time from now on, if it is as it has to be.
     fn touch(
         &self,

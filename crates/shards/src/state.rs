@@ -22,7 +22,11 @@ use crate::pasts::PastRules;
 use crate::state_write::StateWrite;
 use crate::topics::TopicRules;
 
+mod beginning;
 mod expiry;
+
+pub(crate) use beginning::KeysBeginning;
+pub(crate) use expiry::ROOM_PAUSE;
 
 /// Values of which it is counted what they are encoded to, for each that is put: some of them every
 /// time, so that all are before the table has grown by a fourth.

@@ -181,6 +181,16 @@ impl Problem {
         self.with("errors", items.into())
     }
 
+    /// Refuses the rest of a request of which some was done: so many keys are deleted.
+    #[must_use]
+    pub fn after_deleting(mut self, keys: usize) -> Self {
+        if keys == 0 {
+            return self;
+        }
+        self.detail = format!("{}; {keys} keys are deleted: ask again for the others", self.detail);
+        self.with("deleted", keys.into())
+    }
+
     /// The text of a member beyond those of RFC 9457.
     pub fn text_of(&self, name: &str) -> Option<&str> {
         let (_, value) = self.extension.as_ref().filter(|(known, _)| *known == name)?;

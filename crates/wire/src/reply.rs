@@ -39,6 +39,11 @@ pub enum Reply<'a> {
         /// Which version it has now.
         version: KeyVersion,
     },
+    /// Keys of a state topic that begin alike were deleted.
+    Deleted {
+        /// How many.
+        keys: usize,
+    },
     /// Samples were taken in, all or some of them.
     Samples {
         /// How many were taken.
@@ -101,6 +106,10 @@ impl Reply<'_> {
                 }
             }
             Self::Written { version } => write::version_member(&mut out, version),
+            Self::Deleted { keys } => {
+                write::member(&mut out, "deleted");
+                write::integer(&mut out, keys);
+            }
             Self::Closed { closure, cursor, is_duplicate } => {
                 write_cursor(&mut out, closure.as_str(), cursor);
                 if is_duplicate {

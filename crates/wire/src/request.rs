@@ -77,6 +77,13 @@ pub enum Request {
         /// What has to be so of it.
         condition: Condition,
     },
+    /// To delete all keys of a state topic that begin alike.
+    DeleteAll {
+        /// The topic.
+        topic: Topic,
+        /// What the keys begin with; may be empty.
+        prefix: Box<str>,
+    },
     /// To have a key of a state topic go later than it would.
     Touch {
         /// The topic.
@@ -153,7 +160,7 @@ const REQUESTS: [(&str, &[&str]); 9] = [
             "ttl",
         ],
     ),
-    ("delete", &["topic", "key", "if_version"]),
+    ("delete", &["topic", "key", "prefix", "if_version"]),
     ("touch", &["topic", "key", "ttl", "if_version"]),
     ("acknowledge", &["fingerprint", "by", "note"]),
     ("unacknowledge", &["fingerprint"]),
@@ -162,7 +169,7 @@ const REQUESTS: [(&str, &[&str]); 9] = [
 ];
 
 /// All members there are.
-const MEMBERS: [&str; 23] = [
+const MEMBERS: [&str; 24] = [
     "request",
     "id",
     "topics",
@@ -172,6 +179,7 @@ const MEMBERS: [&str; 23] = [
     "history",
     "topic",
     "key",
+    "prefix",
     "type",
     "data",
     "encoding",
@@ -187,6 +195,9 @@ const MEMBERS: [&str; 23] = [
     "token",
     "samples",
 ];
+
+/// What is wrong with a deletion that says more than what keys begin with.
+pub const PREFIX_ALONE: &str = "`prefix` deletes all keys that begin so, whatever they are: it comes without `key` and `if_version`";
 
 /// How far back the past of series is wanted, or what is wrong with that.
 pub fn read_history(text: &str) -> Result<Duration, String> {
@@ -448,6 +459,15 @@ impl<'a> Members<'a> {
     }
 
     fn delete(&self) -> Result<Request, Refusal> {
+        if let Some(prefix) = text("prefix", self.get("prefix"))? {
+            if text("key", self.get("key"))?.is_some()
+                || text("if_version", self.get("if_version"))?.is_some()
+            {
+                return Err(Refusal::new("parameter_invalid", PREFIX_ALONE));
+            }
+            let topic = item::topic(self.get("topic"))?;
+            return Ok(Request::DeleteAll { topic, prefix: prefix.into() });
+        }
         let ((topic, key), terms) = (self.key()?, self.terms().terms()?);
         Ok(Request::Delete { topic, key, condition: terms.condition })
     }

@@ -150,6 +150,19 @@ fn a_request_is_read_as_it_is_written_in_both_encodings() {
             },
         ),
         (
+            r#"{"request":"delete","topic":"tickers/x","prefix":"EUR"}"#,
+            None,
+            Request::DeleteAll {
+                topic: "tickers/x".parse().expect("a topic"),
+                prefix: "EUR".into(),
+            },
+        ),
+        (
+            r#"{"request":"delete","topic":"tickers/x","prefix":"","key":null}"#,
+            None,
+            Request::DeleteAll { topic: "tickers/x".parse().expect("a topic"), prefix: "".into() },
+        ),
+        (
             r#"{"request":"samples","id":11,"samples":[{"name":"t","value":1}]}"#,
             Some(RequestId::Number(11)),
             Request::Samples { json: Bytes::from_static(br#"[{"name":"t","value":1}]"#) },
@@ -273,6 +286,16 @@ fn a_wrong_request_says_why_and_keeps_its_id() {
         ),
         ("{\"id\":7,\"request\":\"delete\",\"topic\":\"a\"}", "key_missing"),
         ("{\"id\":7,\"request\":\"delete\",\"key\":\"a\"}", "topic_missing"),
+        ("{\"id\":7,\"request\":\"delete\",\"prefix\":\"a\"}", "topic_missing"),
+        ("{\"id\":7,\"request\":\"delete\",\"topic\":\"a\",\"prefix\":1}", "type_invalid"),
+        (
+            "{\"id\":7,\"request\":\"delete\",\"topic\":\"a\",\"prefix\":\"a\",\"key\":\"a\"}",
+            "parameter_invalid",
+        ),
+        (
+            "{\"id\":7,\"request\":\"delete\",\"topic\":\"a\",\"prefix\":\"a\",\"if_version\":\"s9-77\"}",
+            "parameter_invalid",
+        ),
         ("{\"id\":7,\"request\":\"delete\",\"topic\":\"a\",\"key\":\"\"}", "key_invalid"),
         ("{\"id\":7,\"request\":\"samples\"}", "body_empty"),
         ("{\"id\":7,\"request\":\"samples\",\"samples\":5}", "type_invalid"),
@@ -373,6 +396,7 @@ fn a_reply_names_its_request() {
             r#"{"reply":null,"cursor":"e7-1042","duplicate":true}"#,
         ),
         (Reply::Written { version: VERSION }, SEVEN, r#"{"reply":7,"version":"s9-77"}"#),
+        (Reply::Deleted { keys: 1_000_000 }, SEVEN, r#"{"reply":7,"deleted":1000000}"#),
         (
             Reply::Samples { accepted: 3, rejected: 0, errors: &[] },
             Some(RequestId::Number(11)),

@@ -13,6 +13,7 @@ mod collisions;
 mod compression;
 mod conditions;
 mod crash;
+mod deleting;
 mod demo;
 mod disk;
 mod ends;

@@ -51,6 +51,11 @@ impl Changes {
         }
     }
 
+    /// The changes behind a version, in order, and some that are none any more.
+    pub(super) fn behind(&self, version: Version) -> &[(Version, u32)] {
+        &self.log[self.log.partition_point(|(before, _)| *before <= version)..]
+    }
+
     /// How many changes [`newest`](Self::newest) looks at.
     pub(super) fn looks(&self) -> usize {
         self.log.len()

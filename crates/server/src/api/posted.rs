@@ -287,7 +287,7 @@ fn results_response(results: Value) -> Response {
     (StatusCode::OK, Json(json!({ "results": results }))).into_response()
 }
 
-fn published_json(published: Published) -> Value {
+pub(super) fn published_json(published: Published) -> Value {
     match published {
         Published::Stream { cursor, duplicate, end } => {
             let mut json = told("cursor", (cursor, duplicate));
@@ -301,6 +301,7 @@ fn published_json(published: Published) -> Value {
         }
         // State events have no cursor: whoever follows gets the newest values first.
         Published::State { version } => json!({ "version": version.to_string() }),
+        Published::Deleted { keys } => json!({ "deleted": keys }),
         Published::Board => json!({}),
     }
 }

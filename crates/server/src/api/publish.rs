@@ -3,6 +3,7 @@
 use std::fmt::Display;
 use std::sync::Arc;
 
+use axum::Json;
 use axum::body::Body;
 use axum::extract::{FromRequestParts, Path, RawQuery, State};
 use axum::response::{IntoResponse, Response};
@@ -11,6 +12,7 @@ use bellwire_model::{Closure, Topic, TopicError, WriteTerms, excerpt, without_by
 use bellwire_shards::Published;
 use bellwire_wire::problem::{Code, Problem};
 use bellwire_wire::publish::{self, BatchFormat, Post, Publish, Refusal, TermTexts};
+use bellwire_wire::request::PREFIX_ALONE;
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, StatusCode, header};
 
@@ -18,7 +20,7 @@ use super::body::{header as text_of, read, read_batch, work_through};
 use super::permission::Caller;
 use super::posted::{
     END, IDEMPOTENCY_KEY, KEY, Posted, TYPE, check_headers, checked, publish_batch, publish_one,
-    terms,
+    published_json, terms,
 };
 use super::{App, cloud_events};
 use crate::access::permit_publishing;
@@ -144,7 +146,8 @@ fn unknown_parameter(name: &str, known: &str) -> Problem {
     Problem::new(Code::ParameterInvalid, detail)
 }
 
-/// `DELETE /v1/topics/{topic}?key=K&if_version=V`: deletes a key of a state topic.
+/// `DELETE /v1/topics/{topic}?key=K&if_version=V`: deletes a key of a state topic; with `?prefix=P` all
+/// that begin so.
 pub(super) async fn delete(
     State(app): State<Arc<App>>,
     caller: Caller,
@@ -152,11 +155,30 @@ pub(super) async fn delete(
     RawQuery(query): RawQuery,
 ) -> Result<Response, Refused> {
     permit_publishing(caller.rights(), &topic)?;
-    let asked = KeyQuery::parse(query.as_deref(), &["key", "if_version"])?;
+    let query = query.as_deref();
+    if let Some(prefix) = prefix(query)? {
+        app.access.allowances.spend(&caller.0, Sent::Events(1))?;
+        let deleting = app.publisher.deleting(topic, &prefix)?;
+        let allow = |keys| app.access.allowances.spend(&caller.0, Sent::Events(keys));
+        let published = app.publisher.delete_all(deleting, allow).await?;
+        return Ok(Json(published_json(published)).into_response());
+    }
+    let asked = KeyQuery::parse(query, &["key", "if_version", "prefix"])?;
     app.access.allowances.spend(&caller.0, Sent::Events(1))?;
     let deletion = app.publisher.deletion(topic, &asked.key, asked.terms.condition)?;
     let results = app.publisher.publish(deletion.into()).await?;
     Ok(no_content(results.into_iter().next().expect("one result each")?))
+}
+
+/// What the keys begin with that are to go, where that is asked for and nothing else.
+fn prefix(query: Option<&str>) -> Result<Option<String>, Problem> {
+    let parameters = url::form_urlencoded::parse(query.unwrap_or_default().as_bytes());
+    let (prefixes, others): (Vec<_>, Vec<_>) = parameters.partition(|(name, _)| name == "prefix");
+    match (&prefixes[..], &others[..]) {
+        ([], _) => Ok(None),
+        ([(_, prefix)], []) => Ok(Some(prefix.clone().into_owned())),
+        _ => Err(Problem::new(Code::ParameterInvalid, PREFIX_ALONE)),
+    }
 }
 
 /// `PATCH /v1/topics/{topic}?key=K&ttl=T&if_version=V`: a key of a state topic goes after a time from
@@ -182,9 +204,10 @@ fn no_content(published: Published) -> Response {
         Published::State { version } => {
             (StatusCode::NO_CONTENT, [(VERSION, version.to_string())]).into_response()
         }
-        Published::Stream { .. } | Published::Closed { .. } | Published::Board => {
-            StatusCode::NO_CONTENT.into_response()
-        }
+        Published::Stream { .. }
+        | Published::Closed { .. }
+        | Published::Deleted { .. }
+        | Published::Board => StatusCode::NO_CONTENT.into_response(),
     }
 }
 

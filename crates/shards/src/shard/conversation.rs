@@ -196,6 +196,11 @@ impl Shard {
                     requests.delete(principal, (topic, &key), condition, reply)
                 });
             }
+            Request::DeleteAll { topic, prefix } => {
+                return self.ask(token, id, |requests, reply| {
+                    requests.delete_all(principal, (topic, &prefix), reply)
+                });
+            }
             Request::Touch { topic, key, terms } => {
                 return self.ask(token, id, |requests, reply| {
                     requests.touch(principal, (topic, &key), terms, reply)
@@ -357,6 +362,9 @@ impl Shard {
             }
             Ok(Done::Published(Published::State { version })) => {
                 self.reply(token, id, &Reply::Written { version });
+            }
+            Ok(Done::Published(Published::Deleted { keys })) => {
+                self.reply(token, id, &Reply::Deleted { keys });
             }
             Ok(Done::Published(Published::Board)) => self.reply(token, id, &Reply::Done),
             Ok(Done::Sampled(samples)) => self.reply_of_samples(token, id, &samples),

@@ -14,7 +14,7 @@ use crate::frames::Frames;
 use crate::state_write::StateWrite;
 
 /// How long to wait where the hubs have no room for the end of a key.
-const ROOM_PAUSE: Duration = Duration::from_millis(10);
+pub(crate) const ROOM_PAUSE: Duration = Duration::from_millis(10);
 
 impl States {
     /// Has a key go after a time, from now on.

@@ -596,6 +596,10 @@ impl Requests for Nobody {
         refused()
     }
 
+    fn delete_all(&self, _: Principal, _: (Topic, &str), _: Reply) -> Result<(), Problem> {
+        refused()
+    }
+
     fn acknowledge(
         &self,
         _: Principal,

@@ -1,0 +1,72 @@
+//! Keys of a state topic that begin alike, and their end, some at a time: others get their turn at the
+//! table in between.
+
+use std::sync::Arc;
+
+use bellwire_hub::{StateTable, Value};
+use bellwire_model::limits::STATE_LOOKS_MAX;
+use bellwire_model::{Event, Offset, Topic, Version};
+use bellwire_process::clock;
+
+use super::States;
+use crate::frames::Frames;
+
+/// The keys of a state topic that begin alike, as they are when it is made: what is written afterwards
+/// is none of them.
+#[derive(Debug)]
+pub(crate) struct KeysBeginning {
+    pub(crate) topic: Topic,
+    prefix: Box<str>,
+    after: Version,
+    until: Version,
+    is_over: bool,
+}
+
+impl KeysBeginning {
+    /// The next few of them.
+    fn advance(&mut self, table: &StateTable<Frames>) -> Vec<Arc<Value<Frames>>> {
+        let named = (&self.topic, &*self.prefix);
+        let found = table.keys_beginning(named, (self.after, self.until), STATE_LOOKS_MAX);
+        match found.next {
+            Some(next) => self.after = next,
+            None => self.is_over = true,
+        }
+        found.values
+    }
+}
+
+impl States {
+    /// The keys that are there now.
+    pub(crate) fn keys_beginning(&self, topic: Topic, prefix: &str) -> KeysBeginning {
+        let until = self.table.lock().expect("not poisoned").version();
+        KeysBeginning { topic, prefix: prefix.into(), after: Version::ZERO, until, is_over: false }
+    }
+
+    /// Some more of them, each with the place of its value in the journal. `None`: those were all.
+    pub(crate) fn find_some(&self, keys: &mut KeysBeginning) -> Option<Vec<(Box<str>, Offset)>> {
+        if keys.is_over {
+            return None;
+        }
+        let table = self.table.lock().expect("not poisoned");
+        let values = keys.advance(&table);
+        Some(values.iter().map(|value| ((&*value.key).into(), value.durable)).collect())
+    }
+
+    /// Deletes some more of them, and says how many these were. `None`: those were all.
+    pub(crate) fn delete_some(&self, keys: &mut KeysBeginning) -> Option<usize> {
+        if keys.is_over {
+            return None;
+        }
+        let mut changing = self.change();
+        let values = keys.advance(&changing.table);
+        let time = clock::now();
+        for value in &values {
+            let (topic, key) = (keys.topic.clone(), Some((&*value.key).into()));
+            let end = Event { topic, key, event_type: None, time, body: None };
+            // It was found under the same lock.
+            let _ = changing.make(end);
+        }
+        changing.tell();
+        Some(values.len())
+    }
+}
