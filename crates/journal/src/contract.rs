@@ -11,6 +11,7 @@
 mod appending;
 mod clocks;
 pub(crate) mod ending;
+pub(crate) mod expiring;
 mod idempotency;
 mod reading;
 pub(crate) mod records;
@@ -34,6 +35,11 @@ pub use ending::{
     an_end_is_repeated_with_the_event_before_it, an_end_is_the_last_event_of_its_topic,
     an_end_outlives_retention, an_ended_topic_goes_on_once_it_is_reopened,
     what_comes_behind_an_end_is_refused_by_itself,
+};
+pub use expiring::{
+    a_change_takes_the_time_of_what_it_replaces, a_key_goes_by_the_time_that_passes,
+    a_renewal_is_no_change, keys_go_when_their_time_is_over_in_its_order,
+    very_many_keys_go_some_at_a_time,
 };
 pub use idempotency::*;
 pub use reading::*;
@@ -113,6 +119,11 @@ pub const CLAUSES: &[Clause] = &[
     pages_of_state_join_without_holes,
     what_was_replaced_goes_and_what_counts_stays,
     deletions_are_forgotten_beyond_a_horizon,
+    keys_go_when_their_time_is_over_in_its_order,
+    a_renewal_is_no_change,
+    a_change_takes_the_time_of_what_it_replaces,
+    very_many_keys_go_some_at_a_time,
+    a_key_goes_by_the_time_that_passes,
 ];
 
 /// A journal and what its observer saw.

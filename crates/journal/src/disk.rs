@@ -41,6 +41,7 @@ mod witness;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bellwire_model::{Epoch, FilterSet, Offset};
 
@@ -200,6 +201,10 @@ impl Journal for DiskJournal {
 
     fn apply_retention(&self, now: ClockReading) -> Result<Option<ClockStep>, Error> {
         self.writer.trim(now)
+    }
+
+    fn expire(&self, now: ClockReading) -> Result<Option<Duration>, Error> {
+        self.writer.expire(now)
     }
 
     fn close(&self) -> Result<(), Error> {

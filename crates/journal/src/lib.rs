@@ -29,6 +29,9 @@
 //! - a change of a state topic is an event of the same order, batch and commit: the newest of each key
 //!   is kept whatever retention says, and that a key is gone is remembered within bounds; `state`
 //!   returns both, and `state_horizons` tells what was forgotten;
+//! - a key that has a time to live is deleted by the writer once that has passed, whatever the wall
+//!   clock is set to, in the order of these times and as an event of the one order; another process
+//!   goes on with it. To renew a key changes nothing but that time;
 //! - an event that says that its topic ends is the last one of it: what comes behind it, in the same
 //!   batch or ever, is refused by itself and says where the topic has ended, until an event says that
 //!   it is reopened. To end it twice adds nothing, and neither does to reopen what has not ended. It
@@ -37,6 +40,7 @@
 //!   whatever the machine survives.
 
 pub mod contract;
+mod deadlines;
 mod disk;
 mod ends;
 mod error;
@@ -44,6 +48,7 @@ mod health;
 mod lane;
 mod memory;
 mod newest;
+mod passed;
 mod records;
 mod retention;
 mod steps;
@@ -80,17 +85,32 @@ pub struct Append {
     /// Of a change of a state topic, what has to be so of the key when the order is made; else nothing
     /// of its batch is appended. An append that is known by its idempotency key has been made.
     pub condition: Condition,
+    /// Of a change of a state topic, the system's [uptime](ClockReading::uptime) at which its key is to
+    /// go by itself. After a change without one the key stays.
+    pub expires_at: Option<Duration>,
 }
 
 impl Append {
     /// An event of a stream.
     pub fn new(event: Event, idempotency_key: Option<Box<str>>) -> Self {
-        Self { event, idempotency_key, keep: Keep::Every, condition: Condition::Always }
+        let (keep, condition) = (Keep::Every, Condition::Always);
+        Self { event, idempotency_key, keep, condition, expires_at: None }
     }
 
     /// A change of a state topic.
     pub fn of_state(event: Event, idempotency_key: Option<Box<str>>) -> Self {
         Self { keep: Keep::Newest, ..Self::new(event, idempotency_key) }
+    }
+
+    /// Has a key of a state topic go at another time: `event` is what would delete it. Its value stays
+    /// as it is, nothing is added, and the answer is where the value is.
+    pub fn renewal(event: Event, expires_at: Duration) -> Self {
+        Self { expires_at: Some(expires_at), ..Self::of_state(event, None) }
+    }
+
+    /// Whether it is that: what deletes a key has no time otherwise.
+    pub(crate) fn is_renewal(&self) -> bool {
+        self.expires_at.is_some() && self.event.body.is_none()
     }
 }
 
@@ -100,7 +120,7 @@ pub struct Appended {
     /// Where the event is.
     pub offset: Offset,
     /// Whether an earlier append with the same idempotency key put it there, or there was nothing to
-    /// be done: a key is deleted that is not there. Then it is where the key went, if that is
+    /// be done: a key is deleted or renewed that is not there. Then it is where the key went, if that is
     /// remembered, and the tail if not. Of an event that says what
     /// becomes of its topic: whether that was so before.
     pub duplicate: bool,
@@ -288,6 +308,10 @@ pub trait Journal: Send + Sync + fmt::Debug {
     /// where the wall clock was set, events keep their times and nothing is older for it. Returns
     /// by how much it was set since the last call.
     fn apply_retention(&self, now: ClockReading) -> Result<Option<ClockStep>, Error>;
+
+    /// Deletes keys whose time is over, the first of them first and so many that others wait no longer
+    /// than for any commit. Returns at which uptime the next one goes, which may be over, too. Blocks.
+    fn expire(&self, now: ClockReading) -> Result<Option<Duration>, Error>;
 
     /// Commits what is queued, syncs, and stops. Later appends fail with [`Error::Closed`].
     fn close(&self) -> Result<(), Error>;

@@ -8,6 +8,7 @@ use std::convert::Infallible;
 use std::fmt;
 use std::ops::Bound::{Excluded, Unbounded};
 use std::sync::{Arc, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::time::Duration;
 
 use bellwire_model::limits::{
     ENDED_TOPICS_BYTES_MAX, IDEMPOTENCY_AGE, IDEMPOTENCY_KEYS_MAX, MEMORY_JOURNAL_BYTES_MAX,
@@ -17,8 +18,10 @@ use bellwire_model::{
     Closure, Entry, Epoch, Event, FilterSet, Keep, NameMap, Offset, Timestamp, Topic,
 };
 
+use crate::deadlines::DueKeys;
 use crate::ends::{self, Ends, Repeated};
 use crate::newest::{Gone, Newest, StagedChanges};
+use crate::passed::Passed;
 use crate::records::{RecordChanges, RecordMap};
 use crate::retention::Retention;
 use crate::steps::{Now, Steps};
@@ -124,6 +127,10 @@ impl Journal for MemoryJournal {
         self.writer.trim(now)
     }
 
+    fn expire(&self, now: ClockReading) -> Result<Option<Duration>, Error> {
+        self.writer.expire(now)
+    }
+
     fn close(&self) -> Result<(), Error> {
         self.writer.close()
     }
@@ -170,6 +177,8 @@ struct State {
     keys: Keys,
     records: RecordMap,
     steps: Steps,
+    /// Since the system is up.
+    passed: Passed,
 }
 
 impl State {
@@ -188,6 +197,7 @@ impl State {
             keys: Keys::default(),
             records: RecordMap::default(),
             steps: Steps::default(),
+            passed: Passed::default(),
         }
     }
 
@@ -214,7 +224,10 @@ impl State {
         checked.map_err(Error::Condition)?;
         let mut repeated = Repeated::default();
         let append_one = |append: Append| {
-            let Append { event, idempotency_key, keep, .. } = append;
+            if append.is_renewal() {
+                return self.renew(&append);
+            }
+            let Append { event, idempotency_key, keep, expires_at, .. } = append;
             let before = repeated.take(&event.topic);
             if let Some(key) = &idempotency_key
                 && let Some(offset) = self.keys.find(&event.topic, key)
@@ -231,7 +244,7 @@ impl State {
             }
             let offset = match keep {
                 Keep::Every => self.push(event.clone()),
-                Keep::Newest => match self.change(event.clone()) {
+                Keep::Newest => match self.change(event.clone(), expires_at) {
                     Ok(offset) => offset,
                     Err(Gone(offset)) => return Appended::again(offset),
                 },
@@ -245,14 +258,23 @@ impl State {
         Ok(batch.into_iter().map(append_one).collect())
     }
 
+    /// Takes note of when a key goes, if that is there.
+    fn renew(&mut self, append: &Append) -> Appended {
+        let mut staged = StagedChanges::default();
+        let appended = self.newest.renew(&mut staged, append, (&self.passed, self.tail));
+        self.newest.take(staged);
+        appended
+    }
+
     /// Takes in a change of a state topic, unless it deletes what is not there.
-    fn change(&mut self, event: Event) -> Result<Offset, Gone> {
+    fn change(&mut self, event: Event, expires_at: Option<Duration>) -> Result<Offset, Gone> {
         let mut staged = StagedChanges::default();
         if event.body.is_none() {
             self.newest.check_there(&staged, &event, self.tail)?;
         }
         let offset = Offset::new(self.tail.get() + 1);
         self.newest.stage(&mut staged, &event, offset);
+        staged.deadlines.extend(expires_at.map(|uptime| (offset, self.passed.at(uptime))));
         self.newest.take(staged);
         self.values.insert(offset, event);
         self.tail = offset;
@@ -433,6 +455,21 @@ impl Store for MemoryStore {
 
     fn trim(&mut self, from: Offset, now: Timestamp) -> Result<Option<Offset>, Error> {
         Ok(self.state.write().trim(from, now))
+    }
+
+    fn due(&mut self, now: Duration, count_max: usize) -> Result<DueKeys, Error> {
+        let state = self.state.read();
+        let due = state.newest.deadlines().due(state.passed.at(now), count_max);
+        let key = |value: Offset| {
+            let event = &state.values[&value];
+            (event.topic.clone(), event.key.clone().unwrap_or_default())
+        };
+        Ok(due.into_iter().map(key).collect())
+    }
+
+    fn next_due(&self) -> Option<Duration> {
+        let state = self.state.read();
+        state.newest.deadlines().first().map(|at| state.passed.uptime_at(at))
     }
 
     fn look(&mut self) -> Result<(), Error> {

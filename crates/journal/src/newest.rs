@@ -21,9 +21,11 @@ use bellwire_model::{
 };
 use rustc_hash::FxHashMap;
 
+use crate::deadlines::Deadlines;
 use crate::error::{Found, Unmet};
+use crate::passed::{Moment, Passed};
 use crate::topic_id::TopicId;
-use crate::{Append, StateHorizon, StateHorizons};
+use crate::{Append, Appended, StateHorizon, StateHorizons};
 
 /// Rows that no longer count, of which as many stay however few keys there are.
 const SPARE_ROWS_MIN: usize = 1_024;
@@ -83,6 +85,8 @@ pub(crate) struct StagedChanges {
     pub(crate) changes: Vec<Change>,
     /// New topics.
     pub(crate) topics: Vec<(TopicId, Topic)>,
+    /// When values go, in the order in which that was said: of values that are there, and of new ones.
+    pub(crate) deadlines: Vec<(Offset, Moment)>,
     /// What the changes take.
     bytes: usize,
     places: FxHashMap<NameDigest, Place>,
@@ -96,6 +100,8 @@ struct Spare {
     topic: TopicId,
     /// Whether it is a deletion that is forgotten.
     is_forgotten: bool,
+    /// Whether it is a value that had a time.
+    had_deadline: bool,
 }
 
 #[derive(Debug)]
@@ -116,6 +122,8 @@ struct StateTopic {
 pub(crate) struct Sweep {
     /// The rows.
     pub(crate) rows: Vec<Offset>,
+    /// Those of them that had a time.
+    pub(crate) deadlines: Vec<Offset>,
     /// Horizons that move.
     pub(crate) horizons: Vec<(TopicId, Offset)>,
     /// Topics of which nothing is left.
@@ -153,6 +161,8 @@ pub(crate) struct Newest {
     emptied: BTreeSet<TopicId>,
     /// The newest horizon of topics that are forgotten.
     forgotten: Offset,
+    /// When values go.
+    deadlines: Deadlines,
 }
 
 impl Newest {
@@ -196,6 +206,21 @@ impl Newest {
         }
     }
 
+    /// Whether this is the newest change of the key.
+    pub(crate) fn is_value(&self, (topic, key): (&Topic, &str), offset: Offset) -> bool {
+        self.places.get(&digest(topic, key)) == Some(&Place::of_value(offset))
+    }
+
+    /// When values go.
+    pub(crate) fn deadlines(&self) -> &Deadlines {
+        &self.deadlines
+    }
+
+    /// The same to change it.
+    pub(crate) fn deadlines_mut(&mut self) -> &mut Deadlines {
+        &mut self.deadlines
+    }
+
     /// Looks at the conditions of a batch, behind what the transaction has changed already.
     /// `is_made` says whether an append was made before.
     pub(crate) fn check_conditions<E>(
@@ -213,7 +238,12 @@ impl Newest {
             if append.keep == Keep::Every || is_made(append)? {
                 continue;
             }
-            let is_again = !changed.insert((topic.as_str(), key));
+            // What is renewed keeps its version.
+            let is_again = if append.is_renewal() {
+                changed.contains(&(topic.as_str(), key))
+            } else {
+                !changed.insert((topic.as_str(), key))
+            };
             if append.condition == Condition::Always {
                 continue;
             }
@@ -234,6 +264,22 @@ impl Newest {
             }
         }
         Ok(Ok(()))
+    }
+
+    /// Notes when a key goes from now on, if that is there.
+    pub(crate) fn renew(
+        &self,
+        staged: &mut StagedChanges,
+        Append { event, expires_at, .. }: &Append,
+        (passed, tail): (&Passed, Offset),
+    ) -> Appended {
+        if let Err(Gone(offset)) = self.check_there(staged, event, tail) {
+            return Appended::again(offset);
+        }
+        let key = event.key.as_deref().unwrap_or_default();
+        let place = self.find(staged, &event.topic, key).expect("it is there");
+        staged.deadlines.extend(expires_at.map(|uptime| (place.offset(), passed.at(uptime))));
+        Appended::new(place.offset())
     }
 
     /// Notes what a transaction changes.
@@ -262,6 +308,10 @@ impl Newest {
             self.insert_topic(id, topic, Offset::ZERO);
         }
         self.bytes += staged.bytes;
+        for (value, at) in staged.deadlines {
+            // Some may be replaced by what follows.
+            self.deadlines.set(value, at);
+        }
         for change in staged.changes {
             self.change(change);
         }
@@ -287,7 +337,8 @@ impl Newest {
                 topic.deletions.remove(&before.offset());
                 self.deletions.remove(&before.offset());
             }
-            self.spare.push(Spare { offset: before.offset(), topic: id, is_forgotten: false });
+            let (offset, had_deadline) = (before.offset(), self.deadlines.forget(before.offset()));
+            self.spare.push(Spare { offset, topic: id, is_forgotten: false, had_deadline });
         }
         let was_there = before.is_some_and(|before| !before.is_deletion());
         if place.is_deletion() {
@@ -333,7 +384,7 @@ impl Newest {
         if let Some(topic) = self.topics.get_mut(&id) {
             topic.deletions.remove(&offset);
         }
-        self.spare.push(Spare { offset, topic: id, is_forgotten: true });
+        self.spare.push(Spare { offset, topic: id, is_forgotten: true, had_deadline: false });
     }
 
     /// Whether there are rows to remove.
@@ -370,6 +421,9 @@ impl Newest {
         let mut horizons: FxHashMap<TopicId, Offset> = FxHashMap::default();
         for spare in self.going.iter().rev().take(rows_max) {
             sweep.rows.push(spare.offset);
+            if spare.had_deadline {
+                sweep.deadlines.push(spare.offset);
+            }
             if spare.is_forgotten {
                 // Later ones are newer.
                 horizons.insert(spare.topic, spare.offset);

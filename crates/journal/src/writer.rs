@@ -14,13 +14,15 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 use bellwire_model::limits::{
     APPENDS_QUEUED_BYTES_MAX, APPENDS_QUEUED_MAX, BYTES_PER_COMMIT_MAX, EVENTS_PER_COMMIT_MAX,
-    JOURNAL_LOOK_INTERVAL,
+    JOURNAL_LOOK_INTERVAL, STATE_LOOKS_MAX,
 };
-use bellwire_model::{Entry, Offset, Timestamp};
+use bellwire_model::{Entry, Event, Offset, Timestamp};
 
+use crate::deadlines::DueKeys;
 use crate::health::Health;
 use crate::lane::Lane;
 use crate::records::{self, RecordChanges};
@@ -42,6 +44,12 @@ pub(crate) trait Store: Send + 'static {
     /// Removes a little of what retention does not keep, looking from `from` on. Returns where
     /// to look next, or nothing at the end.
     fn trim(&mut self, from: Offset, now: Timestamp) -> Result<Option<Offset>, Error>;
+
+    /// Keys whose time is over, up to so many, those first that are to go first.
+    fn due(&mut self, now: Duration, count_max: usize) -> Result<DueKeys, Error>;
+
+    /// At which uptime the first of all goes.
+    fn next_due(&self) -> Option<Duration>;
 
     /// Looks whether it could be written now, without writing.
     fn look(&mut self) -> Result<(), Error>;
@@ -84,6 +92,10 @@ enum Command {
         from: Offset,
         now: Timestamp,
         reply: SyncSender<Result<Option<Offset>, Error>>,
+    },
+    Expire {
+        now: ClockReading,
+        reply: SyncSender<Result<Option<Duration>, Error>>,
     },
 }
 
@@ -190,6 +202,11 @@ impl Writer {
         Ok(step)
     }
 
+    /// Deletes some of the keys whose time is over. Returns when the next one's is.
+    pub(crate) fn expire(&self, now: ClockReading) -> Result<Option<Duration>, Error> {
+        self.ask(|reply| Command::Expire { now, reply })?
+    }
+
     /// Queues a command and waits for its answer.
     fn ask<T>(&self, command: impl FnOnce(SyncSender<T>) -> Command) -> Result<T, Error> {
         // Cloned for one command only: `close` waits for the last sender to go.
@@ -263,6 +280,10 @@ impl<S: Store> Turns<S> {
                     let _ = reply.send(self.store.trim(from, now));
                     None
                 }
+                Command::Expire { now, reply } => {
+                    let _ = reply.send(self.expire(now));
+                    None
+                }
             };
             next = ahead.or_else(|| self.wait());
         }
@@ -301,6 +322,25 @@ impl<S: Store> Turns<S> {
         if !is_refusal {
             self.health.note(error.cloned().map_or(Ok(()), Err));
         }
+    }
+
+    /// Deletes some keys whose time is over: that is decided here, behind what has renewed them.
+    fn expire(&mut self, now: ClockReading) -> Result<Option<Duration>, Error> {
+        let due = self.store.due(now.uptime, STATE_LOOKS_MAX)?;
+        if !due.is_empty() {
+            let end = |(topic, key)| {
+                let event_type = Some(Event::EXPIRED.into());
+                let event = Event { topic, key: Some(key), event_type, time: now.wall, body: None };
+                Append::of_state(event, None)
+            };
+            let committed = self.store.commit(vec![due.into_iter().map(end).collect()]);
+            self.note(committed.as_ref().err());
+            let entries = committed?.entries;
+            if !entries.is_empty() {
+                self.observer.on_commit(entries);
+            }
+        }
+        Ok(self.store.next_due())
     }
 
     /// One commit: `first` and what else waits and fits. Returns what was taken but did not fit.

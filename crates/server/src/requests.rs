@@ -205,8 +205,7 @@ impl Requests for Errands {
         let identity = self.access.identity(principal);
         self.noting(&identity, access::permit_publishing(&identity.rights, &topic))?;
         self.access.allowances.spend(&identity, Sent::Events(1))?;
-        reply(self.publisher.touch((topic, key), terms));
-        Ok(())
+        self.publisher.touch_then((topic, key), terms, reply)
     }
 
     fn acknowledge(

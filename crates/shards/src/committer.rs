@@ -9,7 +9,7 @@ use bellwire_process::crash;
 use crate::feed::{Batch, Feed};
 use crate::frames;
 use crate::state::States;
-use crate::topics::TopicRates;
+use crate::topics::{TopicRates, TopicRules};
 
 /// Passes what the journal has made durable on: events of streams to the feed, changes of state
 /// topics to the table. The journal is opened with it before the hubs exist (they start from the
@@ -18,6 +18,7 @@ use crate::topics::TopicRates;
 pub struct Committer {
     pub onward: Arc<OnceLock<Onward>>,
     pub rates: Arc<TopicRates>,
+    pub topics: TopicRules,
 }
 
 /// Where what is durable goes.
@@ -39,8 +40,12 @@ impl Committer {
     fn pass_on(&self, entries: Vec<Entry>) {
         let onward = self.onward.get().expect("it stands before the first append");
         let Onward { epoch, feed, states } = onward;
-        let (streams, values): (Vec<_>, Vec<_>) =
+        let (streams, mut values): (Vec<_>, Vec<_>) =
             entries.into_iter().partition(|entry| entry.keep == Keep::Every);
+        // What goes by itself may be of a topic that is not to be on the disk any more.
+        values.retain(|entry| {
+            entry.event.reason().is_none() || self.topics.is_on_disk(&entry.event.topic)
+        });
         feed.wait_for_room();
         if !streams.is_empty() {
             self.rates.count(streams.iter().map(|entry| &entry.event.topic));

@@ -1,9 +1,10 @@
 //! Publishing: streams and state topics on the disk into the journal, others into the table.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bellwire_hub::ChangeError;
-use bellwire_journal::{Append, Appended, Error, Found, Journal, Unmet};
+use bellwire_journal::{Append, Appended, Error, Found, Journal, Reply, Unmet};
 use bellwire_model::limits::{IDEMPOTENCY_KEY_BYTES_MAX, STATE_VALUE_BYTES_MAX};
 use bellwire_model::{
     Closure, Condition, Cursor, Epoch, Event, Keep, KeyVersion, Topic, WriteTerms,
@@ -166,7 +167,6 @@ impl Publisher {
                 format!("`{topic}` is a stream: its events have no condition and no time to live");
             return Err(Problem::new(Code::KindMismatch, detail));
         }
-        self.check_ttl(&topic, terms)?;
         let event = Event { topic, key, event_type, time: clock::now(), body: Some(body) };
         Ok(Write { terms, ..event.into() })
     }
@@ -228,24 +228,61 @@ impl Publisher {
 
     /// Has a key of a state topic go after a time, from now on, if it is as it has to be. Its value
     /// and its version stay.
-    pub fn touch(
+    pub async fn touch(
+        &self,
+        named: (Topic, &str),
+        terms: WriteTerms,
+    ) -> Result<Published, Problem> {
+        let (reply, replied) = oneshot::channel();
+        self.touch_then(named, terms, move |result| {
+            // A publisher that has left does not need its answer.
+            let _ = reply.send(result);
+        })?;
+        replied.await.unwrap_or_else(|_| Err(Error::Closed.into()))
+    }
+
+    /// The same without blocking: `done` is called now, or on the journal's writer once it is durable.
+    /// An error says that it is not.
+    pub fn touch_then(
         &self,
         (topic, key): (Topic, &str),
         terms: WriteTerms,
-    ) -> Result<Published, Problem> {
-        self.check_ttl(&topic, terms)?;
-        let touch = self.deletion(topic, key, Condition::Always)?;
-        let version = self.states.touch(&StateWrite { event: touch.event, terms })?;
-        Ok(Published::State { version })
+        done: impl FnOnce(Result<Published, Problem>) + Send + 'static,
+    ) -> Result<(), Problem> {
+        let Write { event, .. } = self.deletion(topic, key, Condition::Always)?;
+        let touch = StateWrite { event, terms };
+        let Some(expires_at) = expires_at(terms).filter(|_| self.topics.is_on_disk(touch.name().0))
+        else {
+            done(self.states.touch(&touch).map(|version| Published::State { version }));
+            return Ok(());
+        };
+        let renewal = Append::renewal(touch.event.clone(), expires_at);
+        let append = Append { condition: terms.condition, ..renewal };
+        let (epoch, states) = (self.journal.epoch(), Arc::clone(&self.states));
+        let figures = Arc::clone(&self.figures);
+        let reply = move |result: Result<Vec<Appended>, Error>| {
+            done(match result {
+                Ok(appended) if appended[0].duplicate => Err(touch.refusal(ChangeError::Missing)),
+                Ok(appended) => {
+                    states.note_expiry(expires_at);
+                    let offset = appended[0].offset;
+                    Ok(Published::State { version: KeyVersion::Journal { epoch, offset } })
+                }
+                Err(Error::Condition(unmet)) => Err(touch.refusal(change_error(unmet, epoch))),
+                Err(error) => {
+                    figures.journal_failures.add(1);
+                    Err(error.into())
+                }
+            });
+        };
+        self.append(vec![append], Box::new(reply))
     }
 
-    /// The journal knows no times to live.
-    fn check_ttl(&self, topic: &Topic, terms: WriteTerms) -> Result<(), Problem> {
-        if terms.ttl.is_none() || !self.topics.is_on_disk(topic) {
-            return Ok(());
-        }
-        let detail = format!("`{topic}` is on the disk, where keys have no time to live");
-        Err(Problem::new(Code::KindMismatch, detail))
+    fn append(&self, batch: Vec<Append>, reply: Reply) -> Result<(), Problem> {
+        self.journal.append(batch, reply).map_err(|error| {
+            self.figures.journal_failures.add(1);
+            error.into()
+        })
     }
 
     fn home(&self, Write { event, is_last, .. }: &Write) -> Home {
@@ -311,9 +348,13 @@ impl Publisher {
             };
             homes.into_iter().map(result).collect()
         };
-        let figures = Arc::clone(&self.figures);
+        let (figures, states) = (Arc::clone(&self.figures), Arc::clone(&self.states));
+        let first_over = kept.iter().filter_map(|append| append.expires_at).min();
         let reply = move |result: Result<Vec<Appended>, Error>| match result {
             Ok(appended) => {
+                if let Some(uptime) = first_over {
+                    states.note_expiry(uptime);
+                }
                 let taken = appended.iter().filter(|appended| !appended.has_ended);
                 figures.events_published.add(taken.count() as u64);
                 done(Ok(finish(appended)));
@@ -324,10 +365,7 @@ impl Publisher {
                 done(Err(error.into()));
             }
         };
-        self.journal.append(kept, Box::new(reply)).map_err(|error| {
-            self.figures.journal_failures.add(1);
-            error.into()
-        })
+        self.append(kept, Box::new(reply))
     }
 }
 
@@ -361,7 +399,9 @@ fn sorted(writes: Vec<Write>, homes: &[Home]) -> Sorted {
                     let write = StateWrite { event: event.clone(), terms };
                     asked.push(Asked { index, append: kept.len(), write });
                 }
-                kept.push(Append { condition, ..Append::of_state(event, idempotency_key) });
+                let expires_at = expires_at(terms);
+                let append = Append::of_state(event, idempotency_key);
+                kept.push(Append { condition, expires_at, ..append });
             }
             Home::Memory => values.push(StateWrite { event, terms }),
         }
@@ -380,13 +420,7 @@ struct Asked {
 
 /// Why the journal has taken nothing of a request.
 fn refusal(asked: &[Asked], (unmet, epoch): (Unmet, Epoch), writes: usize) -> Problem {
-    let error = match unmet.found {
-        Found::At(offset) => {
-            ChangeError::Condition { found: Some(KeyVersion::Journal { epoch, offset }) }
-        }
-        Found::Nothing => ChangeError::Condition { found: None },
-        Found::Again => ChangeError::Again,
-    };
+    let error = change_error(unmet, epoch);
     let Some(asked) = asked.iter().find(|asked| asked.append == unmet.index) else {
         return Error::Condition(unmet).into();
     };
@@ -396,6 +430,22 @@ fn refusal(asked: &[Asked], (unmet, epoch): (Unmet, Epoch), writes: usize) -> Pr
     }
     let wrong = problem.as_item(Some(asked.index));
     problem.of_whole(vec![wrong])
+}
+
+/// The same of one change.
+fn change_error(unmet: Unmet, epoch: Epoch) -> ChangeError {
+    match unmet.found {
+        Found::At(offset) => {
+            ChangeError::Condition { found: Some(KeyVersion::Journal { epoch, offset }) }
+        }
+        Found::Nothing => ChangeError::Condition { found: None },
+        Found::Again => ChangeError::Again,
+    }
+}
+
+/// At which uptime of the system a key goes that is written or renewed now.
+fn expires_at(terms: WriteTerms) -> Option<Duration> {
+    terms.ttl.map(|ttl| clock::uptime().saturating_add(ttl))
 }
 
 /// What became of something that the journal was to keep; `next` is what it says of the next append.

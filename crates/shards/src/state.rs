@@ -23,10 +23,13 @@ use crate::state_write::StateWrite;
 use crate::topics::TopicRules;
 
 mod beginning;
+mod durable_expiry;
 mod expiry;
 
 pub(crate) use beginning::KeysBeginning;
 pub(crate) use expiry::ROOM_PAUSE;
+
+use durable_expiry::DurableExpiry;
 
 /// Values of which it is counted what they are encoded to, for each that is put: some of them every
 /// time, so that all are before the table has grown by a fourth.
@@ -46,6 +49,8 @@ pub struct States {
     ticker: Ticker,
     /// The first of them goes sooner than before.
     sooner: Notify,
+    /// The same of those that are on the disk.
+    durable_expiry: DurableExpiry,
 }
 
 /// The table alone, for hubs that start new lanes.
@@ -119,7 +124,8 @@ impl States {
         pasts: PastRules,
     ) -> Self {
         let (ticker, sooner) = (Ticker::start(), Notify::new());
-        Self { epoch, table, feed, bytes_max, pasts, ticker, sooner }
+        let durable_expiry = DurableExpiry::default();
+        Self { epoch, table, feed, bytes_max, pasts, ticker, sooner, durable_expiry }
     }
 
     /// What there may be for a key of a topic to be put. Alerts always have room, and however many

@@ -132,6 +132,10 @@ impl Journal for Refusing {
         self.journal.apply_retention(now)
     }
 
+    fn expire(&self, now: ClockReading) -> Result<Option<Duration>, Error> {
+        self.journal.expire(now)
+    }
+
     fn close(&self) -> Result<(), Error> {
         self.journal.close()
     }

@@ -12,6 +12,7 @@ use super::present::Bits;
 use super::schema::{self, damaged, from_sql, to_sql};
 use super::{rows, sums};
 use crate::ClockReading;
+use crate::passed::Passed;
 use crate::retention::Retention;
 use crate::steps::{Boot, Steps};
 use crate::topics::{TopicId, TopicState, Topics};
@@ -89,6 +90,23 @@ pub(super) fn steps(
     steps.resume(now, tail, boot);
     schema::set_meta(connection, "clock", steps.to_text())?;
     Ok(steps)
+}
+
+/// What has passed in the journal's life, up to now.
+pub(super) fn passed(
+    connection: &Connection,
+    (now, boot): (ClockReading, Boot),
+) -> rusqlite::Result<Passed> {
+    let passed = if let Some(text) = schema::meta::<String>(connection, schema::PASSED)? {
+        let mut passed =
+            Passed::from_text(&text).ok_or_else(|| damaged("how long it has lived"))?;
+        passed.resume(now, boot);
+        passed
+    } else {
+        Passed::since(now)
+    };
+    schema::set_meta(connection, schema::PASSED, passed.to_text())?;
+    Ok(passed)
 }
 
 /// Loads the table of blocks. Returns the offset that follows them.

@@ -23,11 +23,13 @@ pub(super) const FILE: &str = "journal.sqlite";
 /// `Bell` in ASCII: tells the file from other databases.
 const APPLICATION_ID: i64 = 0x4265_6c6c;
 /// The format that this build writes.
-const FORMAT: i64 = 5;
+const FORMAT: i64 = 6;
 /// What SQLite says of a table in which it finds nothing wrong.
 const SOUND: &str = "ok";
 /// Where the table `meta` has how many transactions have changed records.
 const RECORD_CHANGES: &str = "record_changes";
+/// Where the table `meta` has how much time has passed in the journal's life.
+pub(super) const PASSED: &str = "passed";
 /// How long to wait for an operator's tool that holds the file, such as a backup.
 pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -138,6 +140,17 @@ const ENDS: &str = "
     ALTER TABLE topics ADD COLUMN ended INTEGER NOT NULL DEFAULT 0;
 ";
 
+/// What format 6 has beyond format 5.
+const DEADLINES: &str = "
+    -- When values of state topics go by themselves, by their offsets, in the milliseconds that have
+    -- passed in the journal's life; a row of a value that was replaced goes with that.
+    CREATE TABLE deadlines (
+        offset INTEGER PRIMARY KEY,
+        due INTEGER NOT NULL,
+        checksum INTEGER NOT NULL
+    ) STRICT;
+";
+
 /// Opens or creates the file to write it. Commits are synced.
 pub(super) fn open_to_write(file: &Path) -> Result<Connection, Error> {
     let (connection, format) = connect_to_write(file)?;
@@ -216,7 +229,7 @@ fn connect(file: &Path, flags: OpenFlags) -> rusqlite::Result<Connection> {
 pub(super) enum Format {
     New,
     /// Format 1 has no records, format 2 no checksums, format 3 no state topics, format 4
-    /// no topics that have ended.
+    /// no topics that have ended, format 5 no keys that go by themselves.
     Old(i64),
     Known,
     Unknown(i64),
@@ -255,10 +268,13 @@ fn create(connection: &Connection, format: &Format) -> rusqlite::Result<()> {
     if matches!(format, Format::New | Format::Old(1 | 2)) {
         transaction.execute_batch(SUMS)?;
     }
-    if !matches!(format, Format::Old(4)) {
+    if !matches!(format, Format::Old(4 | 5)) {
         transaction.execute_batch(STATE)?;
     }
-    transaction.execute_batch(ENDS)?;
+    if !matches!(format, Format::Old(5)) {
+        transaction.execute_batch(ENDS)?;
+    }
+    transaction.execute_batch(DEADLINES)?;
     transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
     transaction.pragma_update(None, "user_version", FORMAT)?;
     transaction.commit()
@@ -344,9 +360,17 @@ pub(super) fn last_run(
 
 /// Looks whether the small tables hang together; whoever reads events looks at those.
 pub(super) fn check_tables(connection: &Connection) -> rusqlite::Result<()> {
-    for table in
-        ["meta", "topics", "blocks", "holes", "idempotency", "records", "state", "state_topics"]
-    {
+    for table in [
+        "meta",
+        "topics",
+        "blocks",
+        "holes",
+        "idempotency",
+        "records",
+        "state",
+        "state_topics",
+        "deadlines",
+    ] {
         let found = quick_check(connection, table)?;
         if found != SOUND {
             return Err(damaged(format!("table {table}: {found}")));

@@ -10,6 +10,7 @@ use super::rows::{EventRows, EventTable, end_topic, insert_topic};
 use super::state;
 use crate::ends::{self, Repeated, Standing};
 use crate::newest::{Gone, Newest, StagedChanges};
+use crate::passed::Passed;
 use crate::topics::{self, TopicId, TopicState, Topics};
 use crate::{Append, Appended, Error, Unmet};
 
@@ -50,6 +51,7 @@ pub(super) struct Stage<'a> {
     pub(super) connection: &'a Connection,
     pub(super) index: &'a Index,
     pub(super) newest: &'a Newest,
+    pub(super) passed: &'a Passed,
     pub(super) keys: &'a mut Keys,
     pub(super) epoch: Epoch,
     /// The next event's offset.
@@ -96,6 +98,7 @@ impl Stage<'_> {
         if !events.is_empty() {
             EventRows::new(self.connection, EventTable::Events)?.insert_all(&events)?;
         }
+        state::save_deadlines(self.connection, &state.deadlines)?;
         if state.changes.is_empty() {
             return Ok(());
         }
@@ -125,7 +128,11 @@ impl Stage<'_> {
         append: Append,
         repeated: &mut Repeated,
     ) -> rusqlite::Result<Appended> {
-        let Append { event, idempotency_key, keep, .. } = append;
+        if append.is_renewal() {
+            let (tail, passed) = (self.tail(), self.passed);
+            return Ok(self.newest.renew(&mut self.staged.state, &append, (passed, tail)));
+        }
+        let Append { event, idempotency_key, keep, expires_at, .. } = append;
         let before = repeated.take(&event.topic);
         if let Some(key) = &idempotency_key
             && let Some(offset) = self.keys.find(self.connection, &event, key)?
@@ -141,7 +148,7 @@ impl Stage<'_> {
             return Ok(appended);
         }
         if keep == Keep::Newest && event.body.is_none() {
-            let tail = self.staged.entries.last().map_or(self.index.tail, |entry| entry.offset);
+            let tail = self.tail();
             if let Err(Gone(offset)) = self.newest.check_there(&self.staged.state, &event, tail) {
                 return Ok(Appended::again(offset));
             }
@@ -157,7 +164,11 @@ impl Stage<'_> {
                     self.staged.note((topic, &event.topic), (closure, offset));
                 }
             }
-            Keep::Newest => self.newest.stage(&mut self.staged.state, &event, offset),
+            Keep::Newest => {
+                let state = &mut self.staged.state;
+                self.newest.stage(state, &event, offset);
+                state.deadlines.extend(expires_at.map(|at| (offset, self.passed.at(at))));
+            }
         }
         let entry = Entry { offset, event, keep };
         if let Some(key) = idempotency_key {
@@ -165,6 +176,11 @@ impl Stage<'_> {
         }
         self.staged.entries.push(entry);
         Ok(Appended::new(offset))
+    }
+
+    /// The newest event, that of this transaction included.
+    fn tail(&self) -> Offset {
+        self.staged.entries.last().map_or(self.index.tail, |entry| entry.offset)
     }
 
     /// Where a topic stands, with what this transaction has made of it.

@@ -7,8 +7,10 @@ use rusqlite::{Connection, Row};
 use super::reader::{self, event, is_whole};
 use super::schema::{begin, damaged, from_sql, meta, set_meta, to_sql};
 use super::sums::{self, EventSums, body_kind};
+use crate::deadlines::DueKeys;
 use crate::disk::schema::NO_BODY;
 use crate::newest::{Change, Newest, Place, Sweep};
+use crate::passed::Moment;
 use crate::topics::TopicId;
 use crate::{ReadLimit, StateHorizon, StateHorizons, StatePage};
 
@@ -36,6 +38,13 @@ pub(super) fn load(connection: &Connection) -> rusqlite::Result<(Newest, Offset)
     while let Some(row) = rows.next()? {
         let (id, topic, horizon) = self::topic(row)?;
         newest.insert_topic(id, topic, horizon);
+    }
+    let mut select = connection.prepare(SELECT_DEADLINES)?;
+    let mut rows = select.query([])?;
+    while let Some(row) = rows.next()? {
+        // Of those of values that are replaced further on it is known so which have a row.
+        let (value, at) = deadline(row)?;
+        newest.deadlines_mut().set(value, at);
     }
     let mut tail = newest.newest_horizon();
     let mut select =
@@ -90,6 +99,61 @@ pub(super) fn save_topics(
         .try_for_each(|(id, topic)| save_topic(connection, *id, (topic.as_str(), Offset::ZERO)))
 }
 
+/// All rows of times at which keys go.
+pub(super) const SELECT_DEADLINES: &str =
+    "SELECT offset, due, checksum FROM deadlines ORDER BY offset";
+
+/// Reads such a row.
+pub(super) fn deadline(row: &Row<'_>) -> rusqlite::Result<(Offset, Moment)> {
+    let numbers = [row.get(0)?, row.get(1)?];
+    if row.get::<_, i64>(2)? != sums::of_row(&numbers, &[]) {
+        return Err(damaged("when a key goes is not what was written"));
+    }
+    Ok((from_sql(numbers[0]), Moment(numbers[1])))
+}
+
+/// Writes when values go.
+pub(super) fn save_deadlines(
+    connection: &Connection,
+    deadlines: &[(Offset, Moment)],
+) -> rusqlite::Result<()> {
+    if deadlines.is_empty() {
+        return Ok(());
+    }
+    let sql = "INSERT INTO deadlines (offset, due, checksum) VALUES (?1, ?2, ?3)
+               ON CONFLICT (offset) DO UPDATE SET due = excluded.due, checksum = excluded.checksum";
+    let mut upsert = connection.prepare_cached(sql)?;
+    for (value, at) in deadlines {
+        let numbers = [to_sql(*value), at.0];
+        upsert.execute((numbers[0], numbers[1], sums::of_row(&numbers, &[])))?;
+    }
+    Ok(())
+}
+
+/// Up to so many keys whose time is over, those first that are to go first.
+pub(super) fn due(
+    connection: &Connection,
+    newest: &mut Newest,
+    (now, count_max): (Moment, usize),
+) -> rusqlite::Result<DueKeys> {
+    let mut select = connection.prepare_cached("SELECT topic, key FROM state WHERE offset = ?1")?;
+    let mut keys = DueKeys::new();
+    for value in newest.deadlines().due(now, count_max) {
+        let mut rows = select.query([to_sql(value)])?;
+        let found = rows.next()?.and_then(|row| {
+            let topic = newest.topic(TopicId(row.get(0).ok()?))?.clone();
+            let key: Box<str> = row.get_ref(1).ok()?.as_str().ok()?.into();
+            newest.is_value((&topic, &key), value).then_some((topic, key))
+        });
+        match found {
+            Some(key) => keys.push(key),
+            // Its row is damaged: it must not keep others from going.
+            None => drop(newest.deadlines_mut().forget(value)),
+        }
+    }
+    Ok(keys)
+}
+
 /// Removes what a step says, in a transaction that is under way.
 pub(super) fn sweep(
     connection: &Connection,
@@ -98,6 +162,10 @@ pub(super) fn sweep(
 ) -> rusqlite::Result<()> {
     let mut delete = connection.prepare_cached("DELETE FROM state WHERE offset = ?1")?;
     for offset in &sweep.rows {
+        delete.execute([to_sql(*offset)])?;
+    }
+    let mut delete = connection.prepare_cached("DELETE FROM deadlines WHERE offset = ?1")?;
+    for offset in &sweep.deadlines {
         delete.execute([to_sql(*offset)])?;
     }
     for (id, horizon) in &sweep.horizons {

@@ -3,6 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use bellwire_model::limits::RETENTION_STEP_LOOKS_MAX;
 use bellwire_model::{Epoch, Offset, Timestamp};
@@ -23,8 +24,10 @@ use super::stage::{Stage, Staged, save_topics};
 use super::sweep::Swept;
 use super::witness::{State, Testimony, Witness};
 use super::{DiskOptions, Durability, load, records, state, sweep, witness};
+use crate::deadlines::DueKeys;
 use crate::error::Cause;
 use crate::newest::{Newest, Sweep};
+use crate::passed::Passed;
 use crate::records::{RecordChanges, RecordTally};
 use crate::retention::Retention;
 use crate::steps::{Boot, Now, Steps};
@@ -45,6 +48,8 @@ pub(super) struct DiskStore {
     unsaved: Vec<(BlockNumber, Summary)>,
     bounds: StoreBounds,
     steps: Steps,
+    /// What keys go by that have a time to live.
+    passed: Passed,
     log: FileState,
     records: RecordTally,
     /// Must outlive the connections, see there.
@@ -176,6 +181,7 @@ impl DiskStore {
         let bounds = StoreBounds::of(options);
         let mut keys = Keys::load(&connection)?;
         let steps = load::steps(&connection, (options.now, boot), index.tail)?;
+        let passed = load::passed(&connection, (options.now, boot))?;
         let now = steps.now(options.now.wall);
         while keys.forget(&connection, bounds.keys, &now)? {}
         if options.durability == Durability::Interval {
@@ -202,6 +208,7 @@ impl DiskStore {
             unsaved,
             bounds,
             steps,
+            passed,
             records,
             checkpointer,
             log: FileState { path: file.to_owned(), durability: options.durability },
@@ -238,17 +245,34 @@ impl DiskStore {
             connection: &transaction,
             index: &index,
             newest: &self.newest,
+            passed: &self.passed,
             keys: &mut self.keys,
             epoch: self.witness.epoch(),
             next: &mut self.next,
             staged: Staged::default(),
         };
         let staged = stage.run(batches, (self.bounds.topics, self.bounds.ended_bytes))?;
+        if !staged.state.deadlines.is_empty() && self.newest.deadlines().is_empty() {
+            // While no key had a time nobody wrote it down.
+            schema::set_meta(&transaction, schema::PASSED, self.passed.to_text())?;
+        }
         save_topics(&transaction, &index.topics, &staged)?;
         let sweep = self.newest.sweep_with(&staged.state);
         state::sweep(&transaction, &self.newest, &sweep)?;
         transaction.commit()?;
         Ok((staged, sweep))
+    }
+
+    /// Writes down what is known of the wall clock, where that is new, and how much time has passed,
+    /// where keys go by that.
+    fn save_clocks(&self, steps: Option<&Steps>) -> rusqlite::Result<()> {
+        if let Some(steps) = steps {
+            schema::set_meta(&self.connection, "clock", steps.to_text())?;
+        }
+        if !self.newest.deadlines().is_empty() {
+            schema::set_meta(&self.connection, schema::PASSED, self.passed.to_text())?;
+        }
+        Ok(())
     }
 
     /// Writes down what full blocks have, so that the next start misses what is gone by then.
@@ -381,10 +405,11 @@ impl Store for DiskStore {
     fn look_at_clocks(&mut self, reading: ClockReading) -> Option<ClockStep> {
         let (seen_tail, tail) = (self.steps.seen_tail(), self.index.read().tail);
         let step = self.steps.look(reading, tail);
-        if self.check().is_ok() && (step.is_some() || seen_tail != tail) {
-            // What is not stored makes events younger at the next start, and none older.
-            let stored = schema::set_meta(&self.connection, "clock", self.steps.to_text());
-            let _ = stored.map_err(|error| self.failed(error));
+        self.passed.look(reading, step);
+        if self.check().is_ok() {
+            // What is not stored makes events and keys younger at the next start, and none older.
+            let steps = (step.is_some() || seen_tail != tail).then_some(&self.steps);
+            let _ = self.save_clocks(steps).map_err(|error| self.failed(error));
         }
         step
     }
@@ -409,6 +434,16 @@ impl Store for DiskStore {
         };
         self.after_commit();
         Ok(next)
+    }
+
+    fn due(&mut self, now: Duration, count_max: usize) -> Result<DueKeys, Error> {
+        let now = self.passed.at(now);
+        let due = state::due(&self.connection, &mut self.newest, (now, count_max));
+        due.map_err(|error| self.failed(error))
+    }
+
+    fn next_due(&self) -> Option<Duration> {
+        self.newest.deadlines().first().map(|at| self.passed.uptime_at(at))
     }
 
     fn look(&mut self) -> Result<(), Error> {

@@ -2,6 +2,7 @@
 
 mod damage;
 mod ending;
+mod expiring;
 mod faults;
 mod mending;
 mod oracle;

@@ -196,7 +196,7 @@ pub(super) async fn touch(
         return Err(Problem::new(Code::ParameterInvalid, detail).into());
     }
     app.access.allowances.spend(&caller.0, Sent::Events(1))?;
-    Ok(no_content(app.publisher.touch((topic, &key), terms)?))
+    Ok(no_content(app.publisher.touch((topic, &key), terms).await?))
 }
 
 fn no_content(published: Published) -> Response {

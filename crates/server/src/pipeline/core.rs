@@ -51,7 +51,8 @@ impl Core {
         let topics = TopicRules::new(config.topics.clone(), config.retention_age);
         let rates = Arc::new(TopicRates::default());
         let onward = Arc::new(OnceLock::new());
-        let committer = Committer { onward: Arc::clone(&onward), rates: Arc::clone(&rates) };
+        let (to, rating, rules) = (Arc::clone(&onward), Arc::clone(&rates), topics.clone());
+        let committer = Committer { onward: to, rates: rating, topics: rules };
         let journal = open_journal(config, &topics, committer)?;
         loaded::tell(config, journal.as_ref());
         let name_hasher = NameHasher::default();

@@ -15,6 +15,7 @@ use crate::disk::sums::EventSums;
 use crate::disk::walk::{Found, Walk};
 use crate::disk::witness::Testimony;
 use crate::disk::{keys, load, records, state};
+use crate::passed::Passed;
 use crate::retention::Retention;
 use crate::steps::Steps;
 use crate::topics::{TopicId, TopicState};
@@ -217,6 +218,9 @@ impl Salvage<'_> {
         if let Some(clock) = text("clock").filter(|clock| Steps::from_text(clock).is_some()) {
             schema::set_meta(self.target, "clock", clock)?;
             schema::set_meta(self.target, "boot_id", text("boot_id").unwrap_or_default())?;
+        }
+        if let Some(passed) = text(schema::PASSED).filter(|it| Passed::from_text(it).is_some()) {
+            schema::set_meta(self.target, schema::PASSED, passed)?;
         }
         Ok(())
     }

@@ -72,6 +72,29 @@ pub(super) fn salvage(source: &Connection, target: &Connection) -> rusqlite::Res
         }
     }
     drop(values);
+    salvage_deadlines(source, &transaction)?;
     transaction.commit()?;
     Ok(salvaged)
+}
+
+/// From both ends, those whose values are kept. A key whose time is lost stays.
+fn salvage_deadlines(source: &Connection, target: &Connection) -> rusqlite::Result<()> {
+    let mut is_kept = target.prepare("SELECT 1 FROM state WHERE offset = ?1")?;
+    for order in ["ASC", "DESC"] {
+        let select = format!("{} {order}", state::SELECT_DEADLINES);
+        let Ok(mut select) = source.prepare(&select) else { continue };
+        let mut rows = select.query([])?;
+        loop {
+            match rows.next().map(|row| row.map(state::deadline)) {
+                Ok(Some(Ok((value, at)))) if is_kept.exists([schema::to_sql(value)])? => {
+                    state::save_deadlines(target, &[(value, at)])?;
+                }
+                Ok(Some(_)) => {}
+                // All were there, from the first to the last.
+                Ok(None) => return Ok(()),
+                Err(_) => break,
+            }
+        }
+    }
+    Ok(())
 }

@@ -21,7 +21,9 @@ fn topics_of_format_4_have_not_ended_and_can() {
     rig.append_texts("a", &["x"]);
     rig.journal.close().unwrap();
     drop(rig);
-    make_older(&folder, "ALTER TABLE topics DROP COLUMN ended; PRAGMA user_version = 4;");
+    let format_4 = "ALTER TABLE topics DROP COLUMN ended; DROP TABLE deadlines;
+                    PRAGMA user_version = 4;";
+    make_older(&folder, format_4);
     let rig = open(options(folder.path()));
     assert_eq!(rig.journal.ended("a"), None);
     let at = rig.append_new(vec![plain("a", "y"), end("a")])[1];

@@ -9,6 +9,7 @@ use tempfile::TempDir;
 
 use super::{killed, open, options};
 use crate::contract::ending::closing;
+use crate::contract::expiring::expire;
 use crate::contract::state::{Values, values_after};
 use crate::contract::{Rig, change, filters, rule, text, timed};
 use crate::disk::{DiskOptions, Durability};
@@ -29,8 +30,12 @@ enum Step {
     Turn(usize, Closure),
     /// Many events, to fill blocks.
     Fill(usize),
-    /// Changes of state topics, each of a key that is put or deleted, behind an event of a stream.
-    Change(Vec<(usize, usize, bool)>),
+    /// Changes of state topics, each of a key, behind an event of a stream.
+    Change(Vec<(usize, usize, Write)>),
+    /// A key is to go after so many milliseconds.
+    Renew(usize, usize, u64),
+    /// So many pass, and keys go.
+    Pass(u64),
     /// Many changes of a few keys.
     Churn(usize),
     Retain,
@@ -38,10 +43,28 @@ enum Step {
     Kill,
 }
 
+/// What becomes of a key.
+#[derive(Clone, Copy, Debug)]
+enum Write {
+    Delete,
+    Put,
+    /// It is to go after so many milliseconds.
+    PutFor(u64),
+}
+
+const TTL_MS: std::ops::Range<u64> = 1..100;
+
+fn any_write() -> impl Strategy<Value = Write> {
+    prop_oneof![Just(Write::Delete), Just(Write::Put), TTL_MS.prop_map(Write::PutFor)]
+}
+
 fn any_step() -> impl Strategy<Value = Step> {
     let event = (0..TOPICS.len(), -5_i64..20);
-    let change = (0..STATES.len(), 0..KEYS, any::<bool>());
+    let change = (0..STATES.len(), 0..KEYS, any_write());
     prop_oneof![
+        2 => (0..STATES.len(), 0..KEYS, TTL_MS)
+            .prop_map(|(topic, key, ttl_ms)| Step::Renew(topic, key, ttl_ms)),
+        3 => (0_u64..60).prop_map(Step::Pass),
         4 => prop::collection::vec(change, 0..8).prop_map(Step::Change),
         2 => (1_usize..3000).prop_map(Step::Churn),
         6 => prop::collection::vec(event, 0..8).prop_map(Step::Append),
@@ -70,6 +93,9 @@ struct Model {
     removed: Vec<Entry>,
     /// The newest change of each key.
     values: Values,
+    /// When keys go.
+    due: BTreeMap<(String, String), u64>,
+    uptime_ms: u64,
     /// Where topics have ended.
     ended: BTreeMap<&'static str, Offset>,
     tail: Offset,
@@ -188,10 +214,12 @@ proptest! {
                 Step::Change(changes) => change_values(&rig, &mut model, &changes),
                 Step::Churn(changes) => {
                     let changes: Vec<_> = (0..changes)
-                        .map(|n| (n % STATES.len(), n * n % KEYS, n % 7 > 0))
+                        .map(|n| (n % STATES.len(), n * n % KEYS, WRITES[n % WRITES.len()]))
                         .collect();
                     change_values(&rig, &mut model, &changes);
                 }
+                Step::Renew(topic, key, ttl_ms) => renew(&rig, &mut model, (topic, key), ttl_ms),
+                Step::Pass(passed_ms) => pass(&rig, &mut model, passed_ms),
                 Step::Retain => {
                     rig.retain(model.time_ms);
                     model.retain(&rules);
@@ -213,26 +241,77 @@ proptest! {
     }
 }
 
-fn change_values(rig: &Rig, model: &mut Model, changes: &[(usize, usize, bool)]) {
+const WRITES: [Write; 5] =
+    [Write::Put, Write::PutFor(70), Write::Put, Write::Delete, Write::PutFor(30)];
+
+fn named(topic: usize, key: usize) -> (String, String) {
+    (STATES[topic].into(), key.to_string())
+}
+
+fn change_values(rig: &Rig, model: &mut Model, changes: &[(usize, usize, Write)]) {
     let event = model.batch(&[(0, 1)]).remove(0);
-    let named = |(topic, key, _): &(usize, usize, bool)| (STATES[*topic].into(), key.to_string());
-    let appends = changes.iter().enumerate().map(|(number, is)| {
-        let ((topic, key), text): ((String, String), _) = (named(is), format!("change {number}"));
-        change(&topic, &key, is.2.then_some(&text))
-    });
+    let until = |write| match write {
+        Write::PutFor(ttl_ms) => Some(model.uptime_ms + ttl_ms),
+        Write::Put | Write::Delete => None,
+    };
+    let append = |(number, (topic, key, write)): (usize, &(usize, usize, Write))| {
+        let ((topic, key), text) = (named(*topic, *key), format!("change {number}"));
+        let is_put = !matches!(write, Write::Delete);
+        let expires_at = until(*write).map(Duration::from_millis);
+        Append { expires_at, ..change(&topic, &key, is_put.then_some(&text)) }
+    };
+    let appends = changes.iter().enumerate().map(append);
     let batch: Vec<_> = std::iter::once(event.clone()).chain(appends).collect();
+    let due: Vec<_> = changes.iter().map(|(_, _, write)| until(*write)).collect();
     let appended = rig.append(batch.clone()).expect("the batch is appended");
     note(model, appended[0], event.event);
-    for ((is, append), appended) in changes.iter().zip(&batch[1..]).zip(&appended[1..]) {
-        let before = model.values.get(&named(is)).cloned();
-        if !is.2 && before.as_ref().is_none_or(|(_, text)| text.is_none()) {
+    let results = batch[1..].iter().zip(&appended[1..]).zip(due);
+    for ((topic, key, write), ((append, appended), due)) in changes.iter().zip(results) {
+        let (name, is_put) = (named(*topic, *key), !matches!(write, Write::Delete));
+        let before = model.values.get(&name).cloned();
+        if !is_put && before.as_ref().is_none_or(|(_, text)| text.is_none()) {
             let gone = before.map_or(model.tail, |(offset, _)| offset);
             assert_eq!(*appended, Appended::again(gone));
             continue;
         }
         assert!(appended.offset > model.tail && !appended.duplicate);
         model.tail = appended.offset;
-        model.values.insert(named(is), (appended.offset, is.2.then(|| text(&append.event))));
+        model.due.remove(&name);
+        model.due.extend(due.map(|due| (name.clone(), due)));
+        model.values.insert(name, (appended.offset, is_put.then(|| text(&append.event))));
+    }
+}
+
+fn renew(rig: &Rig, model: &mut Model, (topic, key): (usize, usize), ttl_ms: u64) {
+    let (name, due) = (named(topic, key), model.uptime_ms + ttl_ms);
+    let deletion = change(&name.0, &name.1, None).event;
+    let appended = rig.append_one(Append::renewal(deletion, Duration::from_millis(due)));
+    match model.values.get(&name) {
+        Some((offset, Some(_))) => {
+            assert_eq!(appended, Appended::new(*offset));
+            model.due.insert(name, due);
+        }
+        Some((gone, None)) => assert_eq!(appended, Appended::again(*gone)),
+        None => assert_eq!(appended, Appended::again(model.tail)),
+    }
+}
+
+fn pass(rig: &Rig, model: &mut Model, passed_ms: u64) {
+    model.uptime_ms += passed_ms;
+    let over = model.due.iter().filter(|(_, due)| **due <= model.uptime_ms);
+    let over = over.map(|(name, due)| (*due, model.values[name].0, name.clone()));
+    let mut expected: Vec<(u64, Offset, _)> = over.collect();
+    expected.sort();
+    model.due.retain(|_, due| *due > model.uptime_ms);
+    assert_eq!(expire(rig, model.uptime_ms), model.due.values().min().copied());
+    let mut gone: Vec<_> = values_after(rig, model.tail).into_iter().collect();
+    gone.sort_by_key(|(_, (offset, _))| *offset);
+    let names = expected.iter().map(|(_, _, name)| name);
+    assert!(names.eq(gone.iter().map(|(name, _)| name)), "{expected:?} {gone:?}");
+    for (name, value) in gone {
+        assert_eq!(value.1, None);
+        model.tail = value.0;
+        model.values.insert(name, value);
     }
 }
 

@@ -123,6 +123,7 @@ fn a_killed_journal_has_its_records() {
 const FORMAT_1: &str = "
     DROP TABLE state;
     DROP TABLE state_topics;
+    DROP TABLE deadlines;
     DROP TABLE records;
     DROP TABLE holes;
     UPDATE events SET kind = kind & 3;
@@ -161,6 +162,7 @@ pub(super) fn make_older(folder: &TempDir, format: &str) {
 const FORMAT_2: &str = "
     DROP TABLE state;
     DROP TABLE state_topics;
+    DROP TABLE deadlines;
     DROP TABLE holes;
     UPDATE events SET kind = kind & 3;
     ALTER TABLE topics DROP COLUMN checksum;
@@ -200,6 +202,7 @@ fn a_file_of_format_2_is_as_it_was_and_goes_on() {
 const FORMAT_3: &str = "
     DROP TABLE state;
     DROP TABLE state_topics;
+    DROP TABLE deadlines;
     ALTER TABLE topics DROP COLUMN ended;
     PRAGMA user_version = 3;
 ";

@@ -86,7 +86,8 @@ impl Rig {
         let states = States::new(EPOCH, room, Arc::clone(&feed), PastRules::default());
         let onward = Onward { epoch: EPOCH, feed, states: Arc::new(states) };
         let onward = Arc::new(OnceLock::from(onward));
-        let committer = Committer { onward, rates: Arc::default() };
+        let topics = TopicRules::new(Vec::new(), std::time::Duration::from_hours(1));
+        let committer = Committer { onward, rates: Arc::default(), topics };
         let pattern = "**".parse().expect("a filter");
         let (age, bytes_max, events_max) = (None, None, Some(events_max));
         let rule = RetentionRule { pattern, age, bytes_max, events_max };
@@ -693,6 +694,10 @@ impl Journal for Bystander {
 
     fn apply_retention(&self, now: ClockReading) -> Result<Option<ClockStep>, Error> {
         self.memory.apply_retention(now)
+    }
+
+    fn expire(&self, now: ClockReading) -> Result<Option<Duration>, Error> {
+        self.memory.expire(now)
     }
 
     fn close(&self) -> Result<(), Error> {
