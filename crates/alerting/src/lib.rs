@@ -49,7 +49,7 @@ pub use notifier::{
     AlertmanagerConfigError, Notifier, NotifierParts, Reach, Run as NotifierRun,
     load as load_alertmanager_config,
 };
-pub use record::{RecordEnd, RecordError, RecordHeader, RecordReader, write_record};
+pub use record::{RecordEnd, RecordError, RecordHeader, RecordReader, RecordWriter, write_record};
 pub use reload::{Also, Hangups, Reload, ReloadParts, TakeEffect};
 pub use rule_files::{
     RuleFileText, RuleFiles, RuleFilesError, load as load_rules, read as read_rule_files,

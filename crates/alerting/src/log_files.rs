@@ -1,7 +1,7 @@
 //! The files of the rules' log: their names and their frames.
 
 use std::fs;
-use std::io::{self, Read};
+use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
 /// Bytes of a file that are read at once.
@@ -62,10 +62,20 @@ impl Numbered {
 /// Bytes as a frame.
 pub(crate) fn frame(content: &[u8]) -> Vec<u8> {
     let mut frame = Vec::with_capacity(HEAD_BYTES + content.len());
-    frame.extend_from_slice(&(content.len() as u32).to_le_bytes());
-    frame.extend_from_slice(&crc32fast::hash(content).to_le_bytes());
-    frame.extend_from_slice(content);
+    write_frame(&mut frame, &[content]).expect("a vector takes all");
     frame
+}
+
+/// Writes a frame whose content comes in pieces.
+pub(crate) fn write_frame(sink: &mut dyn Write, pieces: &[&[u8]]) -> io::Result<()> {
+    let length: usize = pieces.iter().map(|piece| piece.len()).sum();
+    let mut crc = crc32fast::Hasher::new();
+    for piece in pieces {
+        crc.update(piece);
+    }
+    sink.write_all(&(length as u32).to_le_bytes())?;
+    sink.write_all(&crc.finalize().to_le_bytes())?;
+    pieces.iter().try_for_each(|piece| sink.write_all(piece))
 }
 
 /// The frames of a file, one at a time: it may be larger than what it comes to.

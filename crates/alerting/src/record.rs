@@ -24,7 +24,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 pub use self::reader::RecordReader;
-pub use self::writer::write_record;
+pub use self::writer::{RecordWriter, write_record};
 
 /// With which every record begins.
 const MAGIC: &[u8; 16] = b"bellwire-record\n";

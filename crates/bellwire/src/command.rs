@@ -62,7 +62,7 @@ pub(crate) fn run() -> Result<()> {
         Command::Publish(arguments) => publish::run(arguments),
         Command::Subscribe(arguments) => subscribe::run(arguments),
         Command::Check(arguments) => check::run(&arguments),
-        Command::Record(arguments) => record::run(&arguments),
+        Command::Record(arguments) => record::run(arguments),
         Command::Replay(arguments) => replay::run(&arguments),
         Command::Key(arguments) => key::run(arguments),
         Command::Token(arguments) => token::run(&arguments),

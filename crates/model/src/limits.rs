@@ -353,6 +353,15 @@ pub const RULE_WAL_BYTES_MIN: u64 = 64 * 1024 * 1024;
 pub const RULE_WAL_SHARE: u64 = 4;
 /// Bytes of a frame of a record: what is held of one at once.
 pub const RECORD_FRAME_BYTES_MAX: u64 = 256 * 1024 * 1024;
+/// Records that are read over HTTP at a time; others wait for their turn.
+pub const RECORDS_SENT_MAX: usize = 2;
+/// Bytes of a record that its reader is given at once.
+pub const RECORD_PIECE_BYTES: usize = 64 * 1024;
+/// Bytes of a record that its reader takes in a second at least, after a while ([`RECORD_PATIENCE`]):
+/// its files take room on the disk though the server has removed them.
+pub const RECORD_BYTES_PER_SECOND_MIN: u64 = 32 * 1024;
+/// How long a reader of a record may be slower than that.
+pub const RECORD_PATIENCE: Duration = Duration::from_mins(1);
 /// Times that alerts fired, or would have, which a replay compares.
 pub const REPLAY_EPISODES_MAX: usize = 200_000;
 /// Values of all series of a test that a replay writes.

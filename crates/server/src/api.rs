@@ -19,12 +19,14 @@ mod permission;
 mod posted;
 mod prometheus;
 mod publish;
+mod record;
 mod revocations;
 mod samples;
 mod session;
 mod silences;
 mod system;
 mod tickets;
+mod time;
 mod topics;
 mod visitors;
 mod watched;
@@ -51,6 +53,7 @@ use http::{HeaderValue, Uri, header};
 pub(crate) use self::large::LargeReads;
 pub(crate) use self::permission::Asks;
 pub(crate) use self::prometheus::Queries;
+pub(crate) use self::record::Records;
 use crate::access::Access;
 use crate::admission::Admission;
 use crate::config::{IngestConfig, Webhook};
@@ -82,6 +85,8 @@ pub(crate) struct App {
     pub(crate) reload: Arc<Reload>,
     /// What Prometheus' queries may take.
     pub(crate) queries: Queries,
+    /// The rules' log, to be read.
+    pub(crate) records: Records,
     /// Places for reads whose work grows with the data.
     pub(crate) large_reads: LargeReads,
     pub(crate) subscriptions: Arc<Subscriptions>,
@@ -122,6 +127,7 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         )
         .route("/v1/silences", get(silences::list))
         .route("/v1/silences/preview", post(silences::preview))
+        .route("/v1/record", get(record::record))
         .route("/v1/whoami", get(whoami::whoami))
         .route("/v1/tickets", post(tickets::make))
         .route("/v1/session/token", post(session::renew))

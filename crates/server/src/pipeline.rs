@@ -27,13 +27,13 @@ use thiserror::Error;
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
 
-use self::core::{Core, Evaluators};
+use self::core::{Core, Evaluators, kept_state_folder};
 pub use self::core::{rule_settings, rule_state_folder};
 use self::journal::apply_retention;
 use self::listening::{listen, open, url};
 use crate::access::{Access, AccessRules};
 use crate::admission::{self, Admission, AdmissionLimits};
-use crate::api::{self, App, LargeReads, Queries};
+use crate::api::{self, App, LargeReads, Queries, Records};
 use crate::audit::Deed;
 use crate::config::{Config, Engine, Exposed, MqttConfig};
 use crate::front_door::Door;
@@ -183,6 +183,7 @@ impl Server {
             scraper: Arc::clone(&scraper),
             reload: Arc::clone(&reload),
             queries: Queries::new(&config, memory_bytes(&config)),
+            records: Records::new(kept_state_folder(&config)),
             large_reads: LargeReads::default(),
             subscriptions,
             rates,

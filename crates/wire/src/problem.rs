@@ -81,6 +81,7 @@ codes! {
     HeadTimeout 408 "head_timeout" "The request's head did not arrive in time.";
     BodyTimeout 408 "body_timeout" "The request's body did not arrive in time.";
     HalfClosed 408 "half_closed" "The client closed its half before there was an answer.";
+    NothingRecorded 404 "nothing_recorded" "Nothing is recorded of the time that is asked for.";
     AlertNotFound 404 "alert_not_found" "There is no such alert.";
     AlertNotFiring 409 "alert_not_firing" "The alert does not fire.";
     SessionUnavailable 409 "session_unavailable" "No session can be made of this, or ended.";

@@ -1,5 +1,7 @@
 //! From the files of the rules' log to a record.
 
+use std::collections::VecDeque;
+use std::fmt;
 use std::fs::File;
 use std::io::{self, BufReader, Seek as _, Write};
 use std::path::Path;
@@ -10,7 +12,7 @@ use bellwire_model::limits::RECORD_FRAME_BYTES_MAX;
 use bellwire_rules::replay::{Stretch, steps};
 
 use super::{Kind, MAGIC, RecordEnd, RecordError, RecordHeader, VERSION};
-use crate::log_files::{Frames, Next, Numbered, READ_BYTES, frame, list};
+use crate::log_files::{Frames, Next, Numbered, READ_BYTES, list, write_frame};
 
 /// How much of what came before is in a record, where it is there: windows and `for` of other rules
 /// may reach back further than those that were.
@@ -18,6 +20,8 @@ const WARM_UP: Duration = Duration::from_hours(1);
 
 /// How often the files are looked for again that were removed while they were opened.
 const ATTEMPTS: usize = 5;
+
+type FileFrames = Frames<BufReader<File>>;
 
 /// A log with what stands beside it, opened: the server may remove its files meanwhile.
 struct Part {
@@ -46,7 +50,7 @@ impl Opened {
         }
     }
 
-    fn frames(&self) -> io::Result<Frames<BufReader<File>>> {
+    fn frames(&self) -> io::Result<FileFrames> {
         let mut file = self.file.try_clone()?;
         // Both have one position.
         file.rewind()?;
@@ -62,31 +66,139 @@ pub fn write_record(
     stretch: Stretch,
     sink: &mut dyn Write,
 ) -> Result<RecordEnd, RecordError> {
-    let parts = chosen(opened(folder)?, stretch)?;
-    let first = parts.first().ok_or(RecordError::Nothing)?;
-    let header = RecordHeader {
-        version: VERSION,
-        bellwire: env!("CARGO_PKG_VERSION").to_owned(),
-        begins_ms: first.begins.as_ms(),
-    };
-    sink.write_all(MAGIC)?;
-    let mut writer = Writer { sink, end: RecordEnd::default(), to: stretch.to };
-    writer.json(Kind::Header, &header)?;
-    for (index, part) in parts.iter().enumerate() {
-        if let Some(checkpoint) = part.checkpoint.as_ref().filter(|_| index == 0 || part.is_start) {
-            writer.checkpoint(checkpoint)?;
-        }
-        if !writer.log(&part.log)? {
-            break;
-        }
-    }
-    if writer.end.ends_ms < stretch.from.as_ms() {
-        return Err(RecordError::EndsEarlier(Timestamp::from_ms(writer.end.ends_ms)));
-    }
-    let end = writer.end;
-    writer.json(Kind::End, &end)?;
+    let mut record = RecordWriter::open(folder, stretch)?;
+    while record.write_next(sink)? {}
     sink.flush()?;
-    Ok(end)
+    Ok(record.end)
+}
+
+/// A record on its way from the files, a frame at a time: nothing is held but what is under way.
+pub struct RecordWriter {
+    /// What is yet to be written, the first part being under way.
+    parts: VecDeque<Part>,
+    stage: Stage,
+    begins: Timestamp,
+    to: Timestamp,
+    end: RecordEnd,
+}
+
+/// What is written next.
+enum Stage {
+    Header,
+    Checkpoint(Kind, FileFrames),
+    Log(FileFrames),
+    /// The part behind the one that is done.
+    Behind,
+    End,
+    Nothing,
+}
+
+impl RecordWriter {
+    /// Opens all files that it takes, so that the server may remove them meanwhile. Fails where nothing
+    /// is recorded of the stretch.
+    pub fn open(folder: &Path, stretch: Stretch) -> Result<Self, RecordError> {
+        let parts = chosen(opened(folder)?, stretch)?;
+        let begins = parts.first().ok_or(RecordError::Nothing)?.begins;
+        if let Some(end) = ends_before(&parts, stretch)? {
+            return Err(RecordError::EndsEarlier(end));
+        }
+        let (stage, end) = (Stage::Header, RecordEnd::default());
+        Ok(Self { parts: parts.into(), stage, begins, to: stretch.to, end })
+    }
+
+    /// Writes what comes next, a frame; false where all is written.
+    pub fn write_next(&mut self, sink: &mut dyn Write) -> Result<bool, RecordError> {
+        loop {
+            match &mut self.stage {
+                Stage::Header => {
+                    self.write_header(sink)?;
+                    self.stage = self.first()?;
+                    return Ok(true);
+                }
+                Stage::Checkpoint(kind, frames) => {
+                    if let Next::Frame(content) = frames.next()? {
+                        self.end.note(steps(content));
+                        self.end.frames += 1;
+                        write_frame(sink, &[&[kind.letter()], content])?;
+                        *kind = Kind::Checkpoint;
+                        return Ok(true);
+                    }
+                    self.stage = self.log()?;
+                }
+                Stage::Log(frames) => {
+                    let next = frames.next()?;
+                    // Where it is cut the server is writing it, or was killed while it did.
+                    let Next::Frame(content) = next else {
+                        self.end.broken += u64::from(next == Next::Damaged);
+                        self.stage = Stage::Behind;
+                        continue;
+                    };
+                    let steps = steps(content);
+                    // What comes behind it is later still.
+                    if steps.is_some_and(|(first, _)| first > self.to) {
+                        self.stage = Stage::End;
+                        continue;
+                    }
+                    self.end.note(steps);
+                    self.end.frames += 1;
+                    write_frame(sink, &[&[Kind::Log.letter()], content])?;
+                    return Ok(true);
+                }
+                Stage::Behind => {
+                    self.parts.pop_front();
+                    self.stage = match self.parts.front() {
+                        None => Stage::End,
+                        Some(part) if part.is_start => self.first()?,
+                        Some(_) => self.log()?,
+                    };
+                }
+                Stage::End => {
+                    write_json(sink, Kind::End, &self.end)?;
+                    self.stage = Stage::Nothing;
+                    return Ok(true);
+                }
+                Stage::Nothing => return Ok(false),
+            }
+        }
+    }
+
+    fn write_header(&self, sink: &mut dyn Write) -> Result<(), RecordError> {
+        let header = RecordHeader {
+            version: VERSION,
+            bellwire: env!("CARGO_PKG_VERSION").to_owned(),
+            begins_ms: self.begins.as_ms(),
+        };
+        sink.write_all(MAGIC)?;
+        write_json(sink, Kind::Header, &header)
+    }
+
+    /// The checkpoint of the part under way, with which a process began.
+    fn first(&self) -> Result<Stage, RecordError> {
+        match self.parts.front().and_then(|part| part.checkpoint.as_ref()) {
+            Some(checkpoint) => Ok(Stage::Checkpoint(Kind::Start, checkpoint.frames()?)),
+            None => self.log(),
+        }
+    }
+
+    fn log(&self) -> Result<Stage, RecordError> {
+        let part = self.parts.front();
+        part.map_or(Ok(Stage::End), |part| Ok(Stage::Log(part.log.frames()?)))
+    }
+}
+
+impl fmt::Debug for RecordWriter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RecordWriter").field("begins", &self.begins).finish_non_exhaustive()
+    }
+}
+
+fn write_json(
+    sink: &mut dyn Write,
+    kind: Kind,
+    value: &impl serde::Serialize,
+) -> Result<(), RecordError> {
+    let json = serde_json::to_vec(value).map_err(io::Error::from)?;
+    Ok(write_frame(sink, &[&[kind.letter()], &json])?)
 }
 
 /// All logs there are, in their order.
@@ -164,61 +276,32 @@ fn chosen(mut parts: Vec<Part>, stretch: Stretch) -> Result<Vec<Part>, RecordErr
     Ok(parts)
 }
 
-struct Writer<'a> {
-    sink: &'a mut dyn Write,
-    end: RecordEnd,
-    to: Timestamp,
-}
-
-impl Writer<'_> {
-    fn json(&mut self, kind: Kind, value: &impl serde::Serialize) -> Result<(), RecordError> {
-        let json = serde_json::to_vec(value).map_err(io::Error::from)?;
-        self.sink.write_all(&frame(&[&[kind.letter()], &*json].concat()))?;
-        Ok(())
-    }
-
-    fn piece(&mut self, kind: Kind, content: &[u8]) -> io::Result<()> {
-        self.end.frames += 1;
-        self.sink.write_all(&frame(&[&[kind.letter()], content].concat()))
-    }
-
-    fn checkpoint(&mut self, checkpoint: &Opened) -> Result<(), RecordError> {
-        let mut frames = checkpoint.frames()?;
-        let mut kind = Kind::Start;
-        while let Next::Frame(content) = frames.next()? {
-            self.note(steps(content));
-            self.piece(kind, content)?;
-            kind = Kind::Checkpoint;
-        }
-        Ok(())
-    }
-
-    /// Says whether what comes behind it may still be of the stretch.
-    fn log(&mut self, log: &Opened) -> Result<bool, RecordError> {
-        let mut frames = log.frames()?;
-        loop {
-            match frames.next()? {
-                Next::Frame(content) => {
-                    let steps = steps(content);
-                    if steps.is_some_and(|(first, _)| first > self.to) {
-                        return Ok(false);
-                    }
-                    self.note(steps);
-                    self.piece(Kind::Log, content)?;
-                }
-                // Where it is cut the server is writing it, or was killed while it did.
-                Next::End | Next::Cut => return Ok(true),
-                Next::Damaged => {
-                    self.end.broken += 1;
-                    return Ok(true);
-                }
+/// When the last step was that is looked at, where that is before the stretch.
+fn ends_before(parts: &[Part], stretch: Stretch) -> Result<Option<Timestamp>, RecordError> {
+    let mut end = Timestamp::MIN;
+    for part in parts.iter().rev() {
+        end = end.max(part.begins);
+        let mut frames = part.log.frames()?;
+        while end < stretch.from
+            && let Next::Frame(content) = frames.next()?
+        {
+            match steps(content) {
+                Some((first, _)) if first > stretch.to => break,
+                Some((_, last)) => end = end.max(last),
+                None => {}
             }
         }
+        if end >= stretch.from {
+            return Ok(None);
+        }
     }
+    Ok(Some(end))
+}
 
+impl RecordEnd {
     fn note(&mut self, steps: Option<(Timestamp, Timestamp)>) {
         if let Some((_, last)) = steps {
-            self.end.ends_ms = self.end.ends_ms.max(last.as_ms());
+            self.ends_ms = self.ends_ms.max(last.as_ms());
         }
     }
 }

@@ -45,6 +45,7 @@ mod presence;
 mod prometheus;
 mod proxied;
 mod publish;
+mod records;
 mod remote_write;
 mod replay;
 mod resume;

@@ -19,6 +19,7 @@ use bellwire_wire::problem::{Code, Problem};
 use super::App;
 use super::alerts::{answer, array};
 use super::permission::Caller;
+use super::time::parse_time;
 use super::topics::parse_limit;
 use crate::access::Onlooker;
 use crate::problem::Refused;
@@ -72,8 +73,7 @@ fn alert_of(text: &str) -> Result<Fingerprint, Problem> {
 }
 
 fn time_of(text: &str) -> Result<Timestamp, Problem> {
-    let ms = text.parse().ok().map(Timestamp::from_ms);
-    let time = ms.or_else(|| Timestamp::from_rfc3339(text)).filter(|time| *time <= clock::now());
+    let time = parse_time(text).filter(|time| *time <= clock::now());
     time.ok_or_else(|| {
         let detail = format!(
             "`at` is a time that has been, in milliseconds since 1970 or as RFC 3339, not `{text}`"

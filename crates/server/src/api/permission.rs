@@ -128,6 +128,7 @@ const ROUTES: &[(&str, Method, Asks)] = &[
     ("/v1/alerts/{fingerprint}/ack", Method::DELETE, Asks::Attend),
     ("/v1/silences", Method::GET, Asks::Alerts),
     ("/v1/silences/preview", Method::POST, Asks::Alerts),
+    ("/v1/record", Method::GET, Asks::Admin),
     ("/v1/whoami", Method::GET, Asks::Caller),
     ("/v1/tickets", Method::POST, Asks::Subscribe),
     ("/v1/session/token", Method::POST, Asks::Caller),

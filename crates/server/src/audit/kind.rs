@@ -27,10 +27,11 @@ pub(crate) enum Kind {
     Unacknowledged,
     Reloaded,
     ReloadFailed,
+    Recorded,
 }
 
 impl Kind {
-    pub(super) const ALL: [Self; 17] = [
+    pub(super) const ALL: [Self; 18] = [
         Self::Login,
         Self::Logout,
         Self::Renewed,
@@ -48,6 +49,7 @@ impl Kind {
         Self::Unacknowledged,
         Self::Reloaded,
         Self::ReloadFailed,
+        Self::Recorded,
     ];
 
     /// As the event's type has it.
@@ -70,6 +72,7 @@ impl Kind {
             Self::Unacknowledged => "unacknowledged",
             Self::Reloaded => "reloaded",
             Self::ReloadFailed => "reload_failed",
+            Self::Recorded => "recorded",
         }
     }
 
@@ -98,6 +101,7 @@ impl Kind {
                 | Self::SilenceEnded
                 | Self::Reloaded
                 | Self::ReloadFailed
+                | Self::Recorded
         )
     }
 }

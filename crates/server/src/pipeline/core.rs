@@ -122,10 +122,7 @@ impl Core {
         let parts = EvaluatorParts {
             rules,
             settings: rule_settings(config),
-            state_folder: match config.journal {
-                Engine::Disk => Some(rule_state_folder(&config.data)),
-                Engine::Memory => None,
-            },
+            state_folder: kept_state_folder(config),
             record: RecordKept { age: config.record_age, bytes: config.record_bytes_max },
             forward: config.forward.clone(),
             journal: Arc::clone(&self.journal),
@@ -154,6 +151,11 @@ fn past_rules(config: &Config) -> PastRules {
 /// The folder of the rules' state, in a data directory.
 pub fn rule_state_folder(data: &Path) -> PathBuf {
     data.join("rules")
+}
+
+/// The same of a server that keeps something.
+pub(super) fn kept_state_folder(config: &Config) -> Option<PathBuf> {
+    (config.journal == Engine::Disk).then(|| rule_state_folder(&config.data))
 }
 
 /// What an engine of a server works by.
