@@ -139,7 +139,7 @@ pub(crate) struct Launch<'a> {
     pub(crate) mqtt: Option<Listener<'a>>,
     /// With TLS, and this certificate.
     pub(crate) certificate: Option<&'a Certificate>,
-    /// An empty folder for whatever it keeps.
+    /// A folder for whatever it keeps: an empty one, or that of its last run.
     pub(crate) folder: &'a Path,
 }
 

@@ -6,6 +6,7 @@ mod connect;
 mod fairness;
 mod fanout;
 mod idle;
+mod keys;
 mod latency;
 mod mqtt;
 mod publish;
@@ -52,6 +53,8 @@ enum Workload {
     /// Sensors over MQTT in a closed loop: messages a second that are acknowledged once 1,000 rules
     /// have seen them.
     Mqtt(mqtt::Arguments),
+    /// Very many keys of state: memory of the server for each, and how long a start with them takes.
+    Keys(keys::Arguments),
     /// The journal read from its beginning, inside this process.
     Replay(replay::Arguments),
     /// From the bytes of requests to what 1,000 rules make of them, inside this process.
@@ -77,6 +80,7 @@ pub(crate) fn run(arguments: Arguments, print: Print) -> Result<()> {
         Workload::Publish(arguments) => publish::run(&arguments, print),
         Workload::Alert(arguments) => alert::run(&arguments, print),
         Workload::Mqtt(arguments) => mqtt::run(&arguments, print),
+        Workload::Keys(arguments) => keys::run(&arguments, print),
         Workload::Replay(arguments) => replay::run(&arguments, print),
         Workload::Rules(arguments) => rules::run(&arguments, print),
         Workload::Report(arguments) => report::run(&arguments, print),

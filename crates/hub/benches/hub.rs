@@ -30,7 +30,7 @@ fn hub() -> Hub<()> {
 
 fn join(hub: &mut Hub<()>, follows: &EffectiveFilter) -> Delivery {
     let begin = Begin { start: Start::Latest, tail: Offset::ZERO, trimmed: Offset::ZERO };
-    let nothing = StateTable::new(Life::new(5), NameHasher::new([1, 2]));
+    let mut nothing = StateTable::new(Life::new(5), NameHasher::new([1, 2]));
     hub.join(follows, begin, |_| nothing.snapshot(follows.filters())).expect("room").delivery
 }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use bellwire_model::{Labels, Offset, Progress, Topic, Version};
+use bellwire_model::{Labels, Life, Offset, Progress, Topic, Version};
 
 /// What the owner of a hub sends.
 pub trait Payload: Sized {
@@ -14,6 +14,13 @@ pub trait Payload: Sized {
     /// What tells that the key of this value is gone.
     #[must_use]
     fn gone(&self) -> Self;
+
+    /// Writes what a state table keeps of it while nobody else has the value: what
+    /// [`unpack`](Self::unpack) needs beside the change.
+    fn pack(&self, into: &mut Vec<u8>);
+
+    /// The payload that was packed, of this change in a table of this life.
+    fn unpack(packed: &[u8], of: &Value<()>, life: Life) -> Self;
 }
 
 /// Where there is nothing to send there is nothing to hide.
@@ -23,6 +30,10 @@ impl Payload for () {
     }
 
     fn gone(&self) -> Self {}
+
+    fn pack(&self, _: &mut Vec<u8>) {}
+
+    fn unpack(_: &[u8], _: &Value<()>, _: Life) -> Self {}
 }
 
 /// A stream event, as the hub sees it.
@@ -104,6 +115,14 @@ impl<P> Value<P> {
     /// The key has changed once more.
     pub(crate) fn supersede(&self, successor: Version) {
         self.successor.store(successor.get(), Ordering::Relaxed);
+    }
+}
+
+impl Value<()> {
+    /// The same with a payload.
+    pub(crate) fn with<P>(self, payload: P) -> Value<P> {
+        let Self { topic, key, version, durable, is_durable, is_deletion, successor, .. } = self;
+        Value { topic, key, version, durable, is_durable, is_deletion, payload, successor }
     }
 }
 

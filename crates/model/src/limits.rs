@@ -633,6 +633,11 @@ pub const STATE_SHARE_PERCENT: u64 = 25;
 pub const STATE_BYTES_RESERVED: usize = 256 * 1024 * 1024;
 /// Keys of the table that are looked at before others get their turn at it.
 pub const STATE_LOOKS_MAX: usize = 1_024;
+/// How often it is looked for values that nobody has any more, which are packed, where nothing changes.
+pub const STATE_SETTLE_INTERVAL: Duration = Duration::from_millis(250);
+/// Values that are looked at for that each time: a million that are in use are all looked at within
+/// four seconds.
+pub const STATE_SETTLED_MAX: usize = 65_536;
 /// Bytes of what a follower shows of itself.
 pub const PRESENCE_SHOWN_BYTES_MAX: usize = 1_024;
 /// Bytes of what somebody without a name is known by.

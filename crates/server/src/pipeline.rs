@@ -450,9 +450,11 @@ fn keep_house(
     runtime.spawn(apply_retention(Arc::clone(journal)));
     runtime.spawn(look_at_memory(admission));
     let states = sys.states();
+    let settling = Arc::clone(&states);
     let (of_disk, journal) = (Arc::clone(&states), Arc::clone(journal));
     runtime.spawn(async move { states.expire_keys().await });
     runtime.spawn(async move { of_disk.expire_durable_keys(journal).await });
+    runtime.spawn(async move { settling.settle_values().await });
     runtime.spawn(sys.keep_current());
 }
 

@@ -3,11 +3,11 @@
 use std::cell::{Cell, RefCell};
 use std::sync::{Arc, OnceLock};
 
-use bellwire_hub::{Entry, Gone, HistoryPage, LaneId, Payload};
+use bellwire_hub::{Entry, Gone, HistoryPage, Kept, LaneId, Payload, Value};
 use bellwire_journal::Page;
 use bellwire_model::limits::GZIP_BYTES_MIN;
 use bellwire_model::{
-    Cursor, Epoch, Event, KeyVersion, Labels, Life, Offset, Progress, StateMark, Version,
+    Cursor, Epoch, Event, KeyVersion, Labels, Life, Offset, Progress, StateMark, Timestamp, Version,
 };
 use bellwire_wire::http1::Frame;
 use bellwire_wire::ws::{self, Compression, Opcode, Subprotocol};
@@ -15,6 +15,7 @@ use bellwire_wire::{Deflater, Position, json, msgpack, ndjson, sse};
 use bytes::Bytes;
 
 use crate::form::{Coding, Encoding, Form, Framing, HttpForm, WebSocketForm, stored};
+use crate::packed::{self, Standing};
 
 thread_local! {
     /// A compressor has some hundred KiB of state: each thread that encodes has one.
@@ -159,6 +160,21 @@ impl Payload for Frames {
         let event = Event { topic, key, event_type: None, time, body: None };
         Self::new(self.origin.epoch, None, event)
     }
+
+    fn pack(&self, into: &mut Vec<u8>) {
+        let Origin { epoch, life, offset, own, .. } = self.origin;
+        debug_assert!(!own.is(Own::STREAM), "an event of a stream is in no table");
+        let (is_stamped, is_on_disk) = (life.is_some(), own.is(Own::CHANGE));
+        packed::write(Standing { epoch, offset, is_stamped, is_on_disk }, &self.event, into);
+    }
+
+    fn unpack(packed: &[u8], of: &Value<()>, life: Life) -> Self {
+        let (standing, event) = packed::read(packed, of);
+        let Standing { epoch, offset, is_stamped, is_on_disk } = standing;
+        let stamp = Stamp { life, offset, version: of.version, durable: of.durable };
+        let frames = Self::new(epoch, None, event).stamped(is_stamped.then_some(stamp));
+        if is_on_disk { frames.on_disk() } else { frames }
+    }
 }
 
 impl Frames {
@@ -190,6 +206,14 @@ impl Frames {
 
     pub fn event(&self) -> &Event {
         &self.event
+    }
+
+    /// When an event in a state table was measured or published.
+    pub(crate) fn time_of(kept: &Kept<'_, Self>) -> Timestamp {
+        match kept {
+            Kept::Packed(packed) => packed::time(packed),
+            Kept::Shared(frames) => frames.event.time,
+        }
     }
 
     /// What there was before it.

@@ -20,6 +20,7 @@
 //! | `form` | the bytes that a connection is sent, around the same events |
 //! | `frames` | an event and its encodings |
 //! | `history` | the threads that read pages for shards |
+//! | `packed` | an event as the state table keeps it while nobody reads it |
 //! | `pasts` | what is remembered of series, and how it is told |
 //! | `poll` | what a long poll is answered with |
 //! | `presence` | who follows what, of those who show themselves |
@@ -44,6 +45,7 @@ mod figures;
 mod form;
 mod frames;
 mod history;
+mod packed;
 mod pasts;
 mod percent;
 mod poll;

@@ -1,10 +1,11 @@
 //! State topics of the process: the table, and the way of its changes to the hubs.
 
+use std::ops::ControlFlow;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use bellwire_hub::{
-    Change, ChangeError, PastCopy, Point, Snapshot, StateError, StateLimits, StateTable, Value,
+    Change, ChangeError, Look, PastCopy, Point, StateError, StateLimits, StateTable, Value,
 };
 use bellwire_journal::{Error, Journal, ReadLimit, StateHorizon};
 use bellwire_model::limits::STATE_LOOKS_MAX;
@@ -25,15 +26,19 @@ use crate::topics::TopicRules;
 mod beginning;
 mod durable_expiry;
 mod expiry;
+mod settling;
 
 pub(crate) use beginning::KeysBeginning;
 pub(crate) use expiry::ROOM_PAUSE;
 
 use durable_expiry::DurableExpiry;
 
-/// Values of which it is counted what they are encoded to, for each that is put: some of them every
-/// time, so that all are before the table has grown by a fourth.
-const COUNTED_PER_CHANGE: usize = 4;
+/// Values that are shared of which it is looked, for each that is put, whether anybody has them still,
+/// and what they are encoded to: some of them every time, so that all are before there are a fourth
+/// more.
+const SETTLED_PER_CHANGE: usize = 4;
+/// Values that are read before others get their turn at the table.
+const READ_AT_ONCE: usize = 16 * STATE_LOOKS_MAX;
 
 /// The state table and whom to tell of its changes.
 #[derive(Debug)]
@@ -74,11 +79,14 @@ pub fn fill_table(
         while after < tail {
             let page = journal.state(after, ReadLimit::PAGE)?;
             after = page.end;
+            let read = page.entries.len();
             for entry in page.entries {
                 if topics.is_on_disk(&entry.event.topic) {
                     take_durable(table, epoch, (entry, tail));
                 }
             }
+            // Nobody has them but the table.
+            table.settle(read, Frames::encoded_bytes);
         }
         Ok::<_, Error>(())
     })?;
@@ -99,7 +107,7 @@ fn take_durable(
 ) -> Arc<Value<Frames>> {
     let Entry { offset: own, event, .. } = entry;
     let (topic, key) = (event.topic.clone(), event.key.clone().unwrap_or_default());
-    let (is_deletion, size_bytes) = (event.body.is_none(), event.size_bytes());
+    let (is_deletion, size_bytes) = (event.body.is_none(), payload_bytes(&event));
     let (life, version) = (table.life(), table.version().next());
     let stamp = Stamp { life, offset, version, durable: own };
     let frames = Frames::new(epoch, None, event).stamped(Some(stamp)).on_disk();
@@ -108,6 +116,12 @@ fn take_durable(
     } else {
         table.put_durable((&topic, &key), (frames, size_bytes), own)
     }
+}
+
+/// What an event is charged with beside its topic and key.
+fn payload_bytes(event: &Event) -> usize {
+    let key = event.key.as_ref().map_or(0, |key| key.len());
+    event.size_bytes() - event.topic.as_str().len() - key
 }
 
 /// Bytes that state topics may hold in a process with this budget of memory.
@@ -225,7 +239,7 @@ impl States {
 
     fn asked(write: &StateWrite, bytes_max: usize) -> Change<'_> {
         let (StateWrite { event, terms }, (topic, key)) = (write, write.name());
-        let size_bytes = event.body.as_ref().map(|_| event.size_bytes());
+        let size_bytes = event.body.as_ref().map(|_| payload_bytes(event));
         let (condition, room) = (terms.condition, Self::room(topic, bytes_max));
         Change { topic, key, condition, size_bytes, room }
     }
@@ -238,13 +252,13 @@ impl States {
     /// Deletes the values of samples that are older than `before`: their series are gone. Others
     /// get their turn at the table in between.
     pub fn expire_samples(&self, before: Timestamp) {
-        let is_old = |value: &&Arc<Value<Frames>>| {
-            let event = value.payload.event();
-            event.time < before && event.topic.segments().next() == Some("samples")
+        let is_old = |look: &Look<'_, Frames>| {
+            look.topic.segments().next() == Some("samples")
+                && Frames::time_of(&look.payload) < before
         };
-        let deletion = |value: &Arc<Value<Frames>>| Event {
-            topic: value.topic.clone(),
-            key: Some((&*value.key).into()),
+        let deletion = |look: Look<'_, Frames>| Event {
+            topic: look.topic.clone(),
+            key: Some(look.key.into()),
             event_type: None,
             time: before,
             body: None,
@@ -252,8 +266,8 @@ impl States {
         let mut place = Some(0);
         while let Some(from) = place {
             let table = self.table.lock().expect("not poisoned");
-            let (values, next) = table.look_at(from, STATE_LOOKS_MAX);
-            let deletions: Vec<Event> = values.filter(is_old).map(deletion).collect();
+            let (looks, next) = table.look_at(from, STATE_LOOKS_MAX);
+            let deletions: Vec<Event> = looks.filter(is_old).map(deletion).collect();
             drop(table);
             place = next;
             // Waits until the hubs have room, piece by piece: very many may expire at once.
@@ -269,7 +283,7 @@ impl States {
         let take = |entry| take_durable(&mut table, self.epoch, (entry, newest));
         let changes: Vec<Arc<Value<Frames>>> = entries.into_iter().map(take).collect();
         table.make_room(self.bytes_max);
-        table.count_growth(changes.len() * COUNTED_PER_CHANGE, Frames::encoded_bytes);
+        table.settle(changes.len() * SETTLED_PER_CHANGE, Frames::encoded_bytes);
         // Still under the lock, as for all changes.
         self.feed.push(&Batch::Values(changes.into()));
     }
@@ -283,7 +297,7 @@ impl States {
             topic: &event.topic,
             key: event.key.as_deref().unwrap_or_default(),
             condition: Condition::Always,
-            size_bytes: Some(event.size_bytes()),
+            size_bytes: Some(payload_bytes(event)),
             room: Self::room(&event.topic, self.bytes_max),
         };
         // What is deleted besides makes room, and is not counted on.
@@ -301,9 +315,27 @@ impl States {
         self.feed.has_room()
     }
 
-    /// The current values that match, oldest change first.
-    pub fn snapshot(&self, filters: &FilterSet) -> Snapshot<Frames> {
-        self.table.lock().expect("not poisoned").snapshot(filters)
+    /// Hands on the current values that match, oldest change first, until it is told to stop. Returns
+    /// how many there are. Of very many some are read at a time, so that others get their turn at the
+    /// table; a key that changes meanwhile comes as it is then, one that goes not at all.
+    pub fn read(
+        &self,
+        filters: &FilterSet,
+        mut take: impl FnMut(Arc<Value<Frames>>) -> ControlFlow<()>,
+    ) -> usize {
+        let table = self.table.lock().expect("not poisoned");
+        let places = table.places(filters);
+        let mut free = Some(table);
+        for some in places.chunks(READ_AT_ONCE) {
+            let table = free.take();
+            let table = table.unwrap_or_else(|| self.table.lock().expect("not poisoned"));
+            let values = table.values_at(some, filters);
+            drop(table);
+            if values.into_iter().try_for_each(&mut take).is_break() {
+                break;
+            }
+        }
+        places.len()
     }
 
     /// The pasts of values.
@@ -324,13 +356,13 @@ impl States {
 
     /// Whether `key` exists.
     pub fn contains(&self, topic: &Topic, key: &str) -> bool {
-        self.table.lock().expect("not poisoned").get(topic, key).is_some()
+        self.table.lock().expect("not poisoned").look(topic, key).is_some()
     }
 
     /// When the current value of `key` was measured or published.
     pub fn time(&self, topic: &Topic, key: &str) -> Option<Timestamp> {
         let table = self.table.lock().expect("not poisoned");
-        table.get(topic, key).map(|value| value.payload.event().time)
+        table.look(topic, key).map(|kept| Frames::time_of(&kept))
     }
 
     /// Up to `limit` state topics with their numbers of keys, sorted by name: those that begin
@@ -372,7 +404,7 @@ impl Changing<'_> {
     /// Writes what a client asks for, and says which version the key has then.
     fn write(&mut self, write: StateWrite) -> Result<KeyVersion, Problem> {
         let name = write.name();
-        let is_missing = write.event.body.is_none() && self.table.get(name.0, name.1).is_none();
+        let is_missing = write.event.body.is_none() && self.table.look(name.0, name.1).is_none();
         let checked = self.table.check(name, write.terms.condition);
         let checked = checked.and(if is_missing { Err(ChangeError::Missing) } else { Ok(()) });
         checked.map_err(|error| write.refusal(error))?;
@@ -392,7 +424,7 @@ impl Changing<'_> {
     /// Puts a value, or deletes a key. `None`: it was not there.
     fn make(&mut self, event: Event) -> Result<Option<KeyVersion>, StateError> {
         let (topic, key) = (event.topic.clone(), event.key.clone().unwrap_or_default());
-        let (is_deletion, size_bytes) = (event.body.is_none(), event.size_bytes());
+        let (is_deletion, size_bytes) = (event.body.is_none(), payload_bytes(&event));
         // If it changes anything, it is the next change.
         let (life, version) = (self.table.life(), self.table.version().next());
         let durable = self.table.durable();
@@ -413,8 +445,8 @@ impl Changing<'_> {
     /// Tells all hubs.
     fn tell(mut self) {
         if !self.changes.is_empty() {
-            let growth = self.changes.len() * COUNTED_PER_CHANGE;
-            self.table.count_growth(growth, Frames::encoded_bytes);
+            let looks = self.changes.len() * SETTLED_PER_CHANGE;
+            self.table.settle(looks, Frames::encoded_bytes);
             // Still under the lock: hubs must get changes in the order of their versions.
             self.states.feed.push(&Batch::Values(self.changes.into()));
         }

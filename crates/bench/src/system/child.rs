@@ -52,8 +52,14 @@ impl Started {
     }
 }
 
-impl Drop for Started {
-    fn drop(&mut self) {
+impl Started {
+    /// Ends the process and leaves its folder, for the next one.
+    pub(super) fn leave(mut self) -> Option<TempDir> {
+        self.end();
+        self.folder.take()
+    }
+
+    fn end(&mut self) {
         // 1. Ask; the number of one that has ended may be another's by now.
         if matches!(self.child.try_wait(), Ok(None)) {
             tell(self.child.id(), Signal::TERM);
@@ -65,9 +71,18 @@ impl Drop for Started {
         // 2. Insist.
         let _ = self.child.kill();
         let _ = self.child.wait();
-        // 3. Leave nothing behind.
-        drop(self.folder.take());
         *RUNNING.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+}
+
+impl Drop for Started {
+    fn drop(&mut self) {
+        // It may have been left already.
+        if self.folder.is_some() {
+            self.end();
+        }
+        // Leave nothing behind.
+        drop(self.folder.take());
     }
 }
 

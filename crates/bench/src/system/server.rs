@@ -8,6 +8,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
+use tempfile::TempDir;
 use url::Url;
 
 use super::child::Started;
@@ -19,7 +20,7 @@ use crate::load::{Opening, Peer, Publisher, Subscribers, request};
 use crate::process::{self, Memory};
 
 /// How long a server may take to listen.
-const START_MAX: Duration = Duration::from_mins(1);
+const START_MAX: Duration = Duration::from_mins(5);
 const START_LOOK_INTERVAL: Duration = Duration::from_millis(20);
 
 /// A server to measure. One that was started ends with this value.
@@ -32,7 +33,7 @@ pub(crate) struct Server {
     pids: Vec<u32>,
     /// What publishers and subscribers show.
     token: Option<String>,
-    _started: Option<Started>,
+    started: Option<Started>,
 }
 
 /// How a server is to be started.
@@ -43,6 +44,8 @@ struct Order<'a> {
     access: Access,
     topics: &'a str,
     mqtt: Option<Listener<'a>>,
+    /// Where the last run has left what it keeps.
+    folder: Option<TempDir>,
 }
 
 impl Order<'_> {
@@ -55,6 +58,7 @@ impl Order<'_> {
             access: Access::Everybody,
             topics: "",
             mqtt: None,
+            folder: None,
         }
     }
 }
@@ -69,7 +73,7 @@ impl Server {
     pub(crate) fn provide_with_topics(flags: &SystemFlags, topics: &str) -> Result<Self> {
         let SystemFlags { system, transport, tls, durability, ref server } = *flags;
         let order = Order { tls, topics, ..Order::plain(durability) };
-        let server = Self::of(system, server, &order)?;
+        let server = Self::of(system, server, order)?;
         Ok(Self { transport, ..server })
     }
 
@@ -80,7 +84,7 @@ impl Server {
         rules: Option<&str>,
     ) -> Result<Self> {
         let order = Order { rules, ..Order::plain(durability) };
-        Self::of(SystemName::Bellwire, flags, &order)
+        Self::of(SystemName::Bellwire, flags, order)
     }
 
     /// A Bellwire that lets nobody in but those whom it knows. One that runs already knows who has
@@ -91,7 +95,7 @@ impl Server {
         token: Option<&str>,
     ) -> Result<Self> {
         let order = Order { access: Access::Known, ..Order::plain(durability) };
-        let server = Self::of(SystemName::Bellwire, flags, &order)?;
+        let server = Self::of(SystemName::Bellwire, flags, order)?;
         let own = || (!flags.is_given()).then(access::key);
         Ok(Self { token: token.map(ToOwned::to_owned).or_else(own), ..server })
     }
@@ -103,26 +107,41 @@ impl Server {
         mqtt: Listener<'_>,
     ) -> Result<Self> {
         let order = Order { rules: Some(rules), mqtt: Some(mqtt), ..Order::plain(durability) };
-        Self::start(SystemName::Bellwire.system(), &order)
+        Self::start(SystemName::Bellwire.system(), order)
     }
 
-    fn of(name: SystemName, flags: &ServerFlags, order: &Order<'_>) -> Result<Self> {
+    /// A Bellwire with a configuration of its topics, which goes on where the last run has
+    /// [left](Self::leave) its folder.
+    pub(crate) fn bellwire_with_topics(topics: &str, folder: Option<TempDir>) -> Result<Self> {
+        let order = Order { topics, folder, ..Order::plain(Durability::Interval) };
+        Self::start(SystemName::Bellwire.system(), order)
+    }
+
+    /// Ends a server that was started, and leaves its folder for the next one.
+    pub(crate) fn leave(self) -> Option<TempDir> {
+        self.started.and_then(Started::leave)
+    }
+
+    fn of(name: SystemName, flags: &ServerFlags, order: Order<'_>) -> Result<Self> {
         let (system, transport) = (name.system(), Transport::Sse);
         let Some(url) = &flags.server else { return Self::start(system, order) };
         let address = resolve(url)?;
         let is_here = address.ip().is_loopback();
         ensure!(is_here, "{url} is not on this machine's loopback interface");
         let (peer, pids) = (Peer { address, trust: None }, flags.pid.clone());
-        Ok(Self { system, transport, peer, pids, token: None, _started: None })
+        Ok(Self { system, transport, peer, pids, token: None, started: None })
     }
 
-    fn start(system: &'static dyn System, order: &Order<'_>) -> Result<Self> {
-        let folder = tempfile::Builder::new()
-            .prefix("bellwire-bench-")
-            .tempdir()
-            .context("cannot make a data directory")?;
+    fn start(system: &'static dyn System, order: Order<'_>) -> Result<Self> {
+        let Order { durability, rules, access, mqtt, topics, .. } = order;
+        let folder = match order.folder {
+            Some(folder) => folder,
+            None => tempfile::Builder::new()
+                .prefix("bellwire-bench-")
+                .tempdir()
+                .context("cannot make a data directory")?,
+        };
         let certificate = order.tls.then(|| Certificate::make(folder.path())).transpose()?;
-        let Order { durability, rules, access, topics, mqtt, .. } = *order;
         let start = system.start(&Launch {
             durability,
             rules,
@@ -143,7 +162,7 @@ impl Server {
         };
         let peer = Peer { address, trust: certificate.map(|certificate| certificate.trust) };
         let (transport, pids) = (Transport::Sse, vec![started.pid()]);
-        Ok(Self { system, transport, peer, pids, token: None, _started: Some(started) })
+        Ok(Self { system, transport, peer, pids, token: None, started: Some(started) })
     }
 
     /// How clients reach it.
@@ -212,7 +231,7 @@ impl Server {
     }
 
     /// CPU time of the server so far.
-    fn cpu_time(&self) -> Result<Option<Duration>> {
+    pub(crate) fn cpu_time(&self) -> Result<Option<Duration>> {
         if self.pids.is_empty() {
             return Ok(None);
         }

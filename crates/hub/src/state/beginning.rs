@@ -4,40 +4,71 @@ use std::sync::Arc;
 
 use bellwire_model::{Topic, Version};
 
-use super::StateTable;
-use crate::entry::Value;
+use super::{KeyPlace, StateTable};
+use crate::entry::{Payload, Value};
 
-/// Some of the keys of a topic that begin alike.
-#[derive(Debug)]
-pub struct KeysFound<P> {
-    /// Their values, oldest change first.
-    pub values: Vec<Arc<Value<P>>>,
-    /// Look on behind this change; `None`: there are no others.
-    pub next: Option<Version>,
+/// How far a walk over the keys of a topic has come, in the order of their changes. It meets those
+/// that were there when it began and have stayed as they were.
+#[derive(Clone, Debug)]
+pub struct KeysWalk {
+    /// It has met what was changed up to here.
+    after: Version,
+    /// What is changed behind this is none of its business.
+    until: Version,
+    /// Keys that it has passed, some of each stretch: the newest that is still in its place is where
+    /// it goes on, since those behind may have moved.
+    passed: Vec<KeyPlace>,
+    is_over: bool,
 }
 
-impl<P> StateTable<P> {
-    /// Keys of a topic that are there and begin with `prefix`, of those that were changed last behind
-    /// `after` and not behind `until`. Looks at up to so many changes of the topic.
+impl KeysWalk {
+    /// A walk over what was changed up to a version.
+    pub fn until(until: Version) -> Self {
+        Self { after: Version::ZERO, until, passed: Vec::new(), is_over: false }
+    }
+
+    /// Whether it has met all.
+    pub fn is_over(&self) -> bool {
+        self.is_over
+    }
+}
+
+impl<P: Payload> StateTable<P> {
+    /// The next keys of a topic that are there and begin with `prefix`, oldest change first. Looks at
+    /// up to so many changes of the topic.
     pub fn keys_beginning(
         &self,
         (topic, prefix): (&Topic, &str),
-        (after, until): (Version, Version),
+        walk: &mut KeysWalk,
         looks_max: usize,
-    ) -> KeysFound<P> {
-        let Some(id) = self.names.get(topic) else {
-            return KeysFound { values: Vec::new(), next: None };
-        };
-        let log = self.topics[*id as usize].behind(after);
-        let looked_at = &log[..log.len().min(looks_max)];
-        let until = looked_at.partition_point(|(version, _)| *version <= until);
-        let newest = |(version, id): &(Version, u32)| self.slots.newest(*id, *version);
-        let is_wanted =
-            |value: &&Arc<Value<P>>| !value.is_deletion && value.key.starts_with(prefix);
-        let values = looked_at[..until].iter().filter_map(newest).filter(is_wanted);
-        let is_over = until < looked_at.len() || looked_at.len() == log.len();
-        let last = looked_at.last().map(|(version, _)| *version);
-        KeysFound { values: values.cloned().collect(), next: last.filter(|_| !is_over) }
+    ) -> Vec<Arc<Value<P>>> {
+        walk.is_over = true;
+        let Some(id) = self.names.get(topic) else { return Vec::new() };
+        while walk.passed.pop_if(|it| !self.slots.is_newest(it.slot, it.version)).is_some() {}
+        let behind = walk.passed.last().map(|place| place.slot);
+        let changes = &self.topics[*id as usize];
+        let (mut found, mut passed) = (Vec::new(), None);
+        for (looks, id) in changes.in_order_behind(behind, &self.slots).enumerate() {
+            let slot = self.slots.get(id);
+            let version = slot.version;
+            if version > walk.until {
+                break;
+            }
+            if looks == looks_max {
+                walk.is_over = false;
+                break;
+            }
+            let is_wanted = slot.is_live() && slot.key().starts_with(prefix.as_bytes());
+            if is_wanted && version > walk.after {
+                // Whoever asks is about to delete it: no place to go on from.
+                found.push(self.value(id));
+            } else {
+                passed = Some(KeyPlace { version, slot: id });
+            }
+            walk.after = walk.after.max(version);
+        }
+        walk.passed.extend(passed);
+        found
     }
 }
 
@@ -107,6 +138,29 @@ mod tests {
         }
     }
 
+    #[test]
+    fn a_walk_that_deletes_what_it_meets_does_not_begin_again() {
+        const KEYS: usize = 4_000;
+        const LOOKS: usize = 100;
+        let mut table = StateTable::new(Life::new(1), NameHasher::new([1, 2]));
+        let name: Topic = "a".parse().expect("a topic");
+        for number in 0..KEYS {
+            let key = format!("{}{number}", ["x", "y"][number % 2]);
+            table.put((&name, &key), ((), 0), ROOM).expect("room");
+        }
+        let mut walk = KeysWalk::until(table.version());
+        let (mut pages, mut met) = (0, 0);
+        while !walk.is_over() {
+            pages += 1;
+            for value in table.keys_beginning((&name, "x"), &mut walk, LOOKS) {
+                met += 1;
+                table.delete((&name, &value.key), ((), 0)).expect("it is there");
+            }
+        }
+        assert_eq!(met, KEYS / 2);
+        assert!(pages <= KEYS / LOOKS + 1, "{pages} pages");
+    }
+
     proptest! {
         /// Whatever happens in between, each key comes that was there at the beginning and stayed as
         /// it was, and none that was written since.
@@ -128,26 +182,22 @@ mod tests {
             let named: BTreeMap<_, _> =
                 rig.keys.iter().filter(|(key, _)| begins(key)).map(|(k, v)| (*k, *v)).collect();
             let name: Topic = TOPICS[topic].parse().expect("a topic");
-            let (mut after, mut is_over) = (Version::ZERO, false);
+            let mut walk = KeysWalk::until(until);
             let mut met = Vec::new();
             for step in during.into_iter().chain(std::iter::repeat(Step::Look(1))) {
                 let Step::Look(looks) = step else {
                     rig.change(step);
                     continue;
                 };
-                if is_over {
+                if walk.is_over() {
                     break;
                 }
-                let found = rig.table.keys_beginning((&name, KEYS[prefix]), (after, until), looks);
-                for value in &found.values {
+                let found = rig.table.keys_beginning((&name, KEYS[prefix]), &mut walk, looks);
+                for value in &found {
                     let known = rig.keys.iter().find(|(_, version)| **version == value.version);
                     let (key, _) = known.expect("it is there");
                     prop_assert!(named.contains_key(key) && value.version <= until);
                     met.push(value.version);
-                }
-                match found.next {
-                    Some(next) => after = next,
-                    None => is_over = true,
                 }
             }
             prop_assert!(met.is_sorted());

@@ -1,31 +1,35 @@
 //! The changes of one topic, in order, and the deletions of all.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
 
 use bellwire_model::limits::DELETIONS_OF_TOPIC_MIN;
-use bellwire_model::{Progress, Version};
+use bellwire_model::{Progress, Topic, Version};
 
-use super::slots::Slots;
-use crate::entry::Value;
+use super::slots::{NONE, Neighbours, Slots};
+use crate::entry::Payload;
 
-/// The keys of one topic, in the order of their changes.
-#[derive(Debug, Default)]
+/// The keys of one topic, in the order of their changes: each slot knows its neighbours.
+#[derive(Debug)]
 pub(super) struct Changes {
-    /// Each key's newest change, those included that are gone and remembered, and some that are none
-    /// any more.
-    log: Vec<(Version, u32)>,
+    pub(super) topic: Topic,
+    /// The slots of the oldest and the newest.
+    ends: Neighbours,
     pub(super) live: usize,
     pub(super) deletions: Deletions,
     /// The newest deletion that is forgotten.
     pub(super) horizon: Progress,
 }
 
-/// Changes beyond twice the keys that a topic remembers before it forgets those that no longer
-/// count.
-const STALE_CHANGES_SLACK: usize = 8;
+/// Deletions beyond twice those that count before the others are forgotten.
+const STALE_DELETIONS_SLACK: usize = 8;
 
 impl Changes {
+    pub(super) fn new(topic: Topic) -> Self {
+        let ends = Neighbours { older: NONE, newer: NONE };
+        let (deletions, horizon) = (Deletions::default(), Progress::ZERO);
+        Self { topic, ends, live: 0, deletions, horizon }
+    }
+
     /// Whether there is nothing to be known of the topic.
     pub(super) fn is_over(&self) -> bool {
         self.live == 0 && self.deletions.count == 0
@@ -36,37 +40,53 @@ impl Changes {
         self.deletions.count > self.live.max(DELETIONS_OF_TOPIC_MIN)
     }
 
-    /// Takes in the newest change of a key.
-    pub(super) fn push<P>(&mut self, change: (Version, u32), slots: &Slots<P>) {
-        self.tidy(slots);
-        self.log.push(change);
+    /// Puts the newest change of a key last, which is not here.
+    pub(super) fn push<P: Payload>(&mut self, id: u32, slots: &mut Slots<P>) {
+        let newest = self.ends.newer;
+        slots.get_mut(id).neighbours = Neighbours { older: newest, newer: NONE };
+        if newest == NONE {
+            self.ends.older = id;
+        } else {
+            slots.get_mut(newest).neighbours.newer = id;
+        }
+        self.ends.newer = id;
     }
 
-    /// Forgets changes that no longer count where there are many.
-    pub(super) fn tidy<P>(&mut self, slots: &Slots<P>) {
-        let keys = self.live + self.deletions.count;
-        if self.log.len() >= keys * 2 + STALE_CHANGES_SLACK {
-            self.log.retain(|(version, id)| slots.newest(*id, *version).is_some());
-            self.log.shrink_to(self.log.len() * 2 + STALE_CHANGES_SLACK);
+    /// Takes out a change that is here.
+    pub(super) fn remove<P: Payload>(&mut self, id: u32, slots: &mut Slots<P>) {
+        let Neighbours { older, newer } = slots.get(id).neighbours;
+        if older == NONE {
+            self.ends.older = newer;
+        } else {
+            slots.get_mut(older).neighbours.newer = newer;
+        }
+        if newer == NONE {
+            self.ends.newer = older;
+        } else {
+            slots.get_mut(newer).neighbours.older = older;
         }
     }
 
-    /// The changes behind a version, in order, and some that are none any more.
-    pub(super) fn behind(&self, version: Version) -> &[(Version, u32)] {
-        &self.log[self.log.partition_point(|(before, _)| *before <= version)..]
+    /// The number of keys, those included that are gone and remembered.
+    pub(super) fn len(&self) -> usize {
+        self.live + self.deletions.count
     }
 
-    /// How many changes [`newest`](Self::newest) looks at.
-    pub(super) fn looks(&self) -> usize {
-        self.log.len()
+    /// The slots of the newest change of each key, in order.
+    pub(super) fn in_order<P: Payload>(&self, slots: &Slots<P>) -> impl Iterator<Item = u32> {
+        self.in_order_behind(None, slots)
     }
 
-    /// The newest change of each key, in order.
-    pub(super) fn newest<'a, P>(
-        &'a self,
-        slots: &'a Slots<P>,
-    ) -> impl Iterator<Item = &'a Arc<Value<P>>> {
-        self.log.iter().filter_map(|(version, id)| slots.newest(*id, *version))
+    /// The same behind that of one of these slots.
+    pub(super) fn in_order_behind<P: Payload>(
+        &self,
+        slot: Option<u32>,
+        slots: &Slots<P>,
+    ) -> impl Iterator<Item = u32> {
+        let is_slot = |id: &u32| *id != NONE;
+        let newer = move |id: &u32| Some(slots.get(*id).neighbours.newer).filter(is_slot);
+        let first = slot.map_or(Some(self.ends.older).filter(is_slot), |id| newer(&id));
+        std::iter::successors(first, newer)
     }
 }
 
@@ -80,19 +100,19 @@ pub(super) struct Deletions {
 }
 
 impl Deletions {
-    pub(super) fn push<P>(&mut self, deletion: (Version, u32), slots: &Slots<P>) {
-        if self.queue.len() >= self.count * 2 + STALE_CHANGES_SLACK {
-            self.queue.retain(|(version, id)| slots.newest(*id, *version).is_some());
-            self.queue.shrink_to(self.queue.len() * 2 + STALE_CHANGES_SLACK);
+    pub(super) fn push<P: Payload>(&mut self, deletion: (Version, u32), slots: &Slots<P>) {
+        if self.queue.len() >= self.count * 2 + STALE_DELETIONS_SLACK {
+            self.queue.retain(|(version, id)| slots.is_newest(*id, *version));
+            self.queue.shrink_to(self.queue.len() * 2 + STALE_DELETIONS_SLACK);
         }
         self.queue.push_back(deletion);
         self.count += 1;
     }
 
     /// The slot of the oldest that counts.
-    pub(super) fn oldest<P>(&mut self, slots: &Slots<P>) -> Option<u32> {
+    pub(super) fn oldest<P: Payload>(&mut self, slots: &Slots<P>) -> Option<u32> {
         while let Some((version, id)) = self.queue.front().copied() {
-            if slots.newest(id, version).is_some() {
+            if slots.is_newest(id, version) {
                 return Some(id);
             }
             self.queue.pop_front();

@@ -5,8 +5,9 @@ use std::collections::HashMap;
 use bellwire_model::{Condition, KeyVersion, NameHasher, Topic};
 use thiserror::Error;
 
-use super::slots::Slots;
+use super::slots::charge_bytes;
 use super::{Charge, StateError, StateLimits, StateTable};
+use crate::entry::Payload;
 
 /// A change that somebody asks for.
 #[derive(Clone, Copy, Debug)]
@@ -43,10 +44,10 @@ pub enum ChangeError {
     Missing,
 }
 
-impl<P> StateTable<P> {
+impl<P: Payload> StateTable<P> {
     /// The version of a key that is there.
     pub fn key_version(&self, topic: &Topic, key: &str) -> Option<KeyVersion> {
-        let version = self.get(topic, key)?.version;
+        let version = self.slots.get(self.find_live(topic, key)?).version;
         Some(KeyVersion::Table { life: self.life, version })
     }
 
@@ -90,19 +91,23 @@ struct Planned<'a> {
 }
 
 impl<'a> Planned<'a> {
-    fn add<P>(&mut self, table: &StateTable<P>, change: &Change<'a>) -> Result<(), ChangeError> {
+    fn add<P: Payload>(
+        &mut self,
+        table: &StateTable<P>,
+        change: &Change<'a>,
+    ) -> Result<(), ChangeError> {
         let Change { topic, key, condition, size_bytes, room } = *change;
         let name = (topic.as_str(), key);
         let held = match (self.keys.get(&name), condition) {
             (None, _) => {
                 table.check((topic, key), condition)?;
-                table.charge_of(table.slots.find(topic, key))
+                table.charge_of(table.find(topic, key))
             }
             (Some(held), Condition::Always) => *held,
             (Some(None), Condition::Absent) => None,
             (Some(_), _) => return Err(ChangeError::Again),
         };
-        let new = size_bytes.map(|size_bytes| Slots::<P>::charge_bytes(key, size_bytes));
+        let new = size_bytes.map(|size_bytes| charge_bytes(key, size_bytes));
         match new {
             Some(bytes) => room.check((self.live, self.live_bytes), (held, bytes))?,
             None if held.is_none() => return Err(ChangeError::Missing),

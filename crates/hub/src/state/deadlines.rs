@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bellwire_model::{NameHasher, Topic};
 
 use super::StateTable;
-use crate::entry::Value;
+use crate::entry::{Payload, Value};
 
 /// Slots whose keys have a time at which they go, by that time. Of what has none nothing is kept.
 #[derive(Debug)]
@@ -46,11 +46,11 @@ impl Deadlines {
     }
 }
 
-impl<P> StateTable<P> {
+impl<P: Payload> StateTable<P> {
     /// Says when a key goes by itself, in milliseconds of a clock that never goes back; to put or
     /// delete it takes that back. Returns whether there is such a key.
     pub fn set_deadline(&mut self, topic: &Topic, key: &str, at_ms: u64) -> bool {
-        let id = self.slots.find(topic, key).filter(|id| self.slots.get(*id).is_live());
+        let id = self.find_live(topic, key);
         if let Some(id) = id {
             self.slots.set_deadline(id, at_ms);
         }
@@ -63,8 +63,8 @@ impl<P> StateTable<P> {
     }
 
     /// A key that is to go by now, the one that is to go first. The owner deletes it.
-    pub fn due(&self, now_ms: u64) -> Option<&Arc<Value<P>>> {
+    pub fn due(&self, now_ms: u64) -> Option<Arc<Value<P>>> {
         let (_, id) = self.slots.deadlines().first().filter(|(at_ms, _)| *at_ms <= now_ms)?;
-        Some(&self.slots.get(id).value)
+        Some(self.value(id))
     }
 }

@@ -13,7 +13,7 @@ use bellwire_model::limits::PAST_BYTES_OF_SERIES_MIN;
 use bellwire_model::{Filter, FilterSet, Topic};
 
 use super::StateTable;
-use crate::entry::Value;
+use crate::entry::{Payload, Value};
 use crate::past::{Past, PastCopy, PastLimits, Point};
 
 /// The numbers of a topic and of a slot.
@@ -101,7 +101,7 @@ pub struct PastPage<P> {
     pub looks: usize,
 }
 
-impl<P> StateTable<P> {
+impl<P: Payload> StateTable<P> {
     /// Remembers a point of a key that is there, with the time of now in milliseconds. Says whether
     /// there was room for it: beyond so many bytes for all keys no further one is remembered, and those
     /// that get points lose some of what they have.
@@ -111,14 +111,14 @@ impl<P> StateTable<P> {
         point: (Point, i64),
         limits: (PastLimits, usize),
     ) -> bool {
-        let latest = Some(self.pasts.latest).filter(|id| self.slots.is(*id, topic, key));
-        let Some(id) = latest.or_else(|| self.slots.find(topic, key)) else { return true };
+        let latest = Some(self.pasts.latest).filter(|id| self.known().is(*id, (topic, key)));
+        let Some(id) = latest.or_else(|| self.find(topic, key)) else { return true };
         self.pasts.push((self.slots.get(id).topic, id), point, limits)
     }
 
     /// The past of a key.
     pub fn past(&self, topic: &Topic, key: &str) -> Option<PastCopy> {
-        let id = self.slots.find(topic, key)?;
+        let id = self.find(topic, key)?;
         self.pasts.all.get(&(self.slots.get(id).topic, id)).map(|past| past.copy())
     }
 
@@ -157,12 +157,11 @@ impl<P> StateTable<P> {
                     return page;
                 }
                 (page.looks, has_looked) = (page.looks + 1, true);
-                let held = self.slots.get(number);
-                if held.is_live() {
+                if self.slots.get(number).is_live() {
                     let copy = past.copy();
                     bytes += copy.size_bytes();
                     let behind = PastPlace { topic: Some(topic.clone()), slot: number + 1 };
-                    page.series.push((Arc::clone(&held.value), copy, behind));
+                    page.series.push((self.value(number), copy, behind));
                 }
             }
             (name, slot) = (Bound::Excluded(topic.clone()), 0);

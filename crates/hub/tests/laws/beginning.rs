@@ -20,7 +20,7 @@ fn first(start: Start, (gone_to, gone): (Offset, Gone)) -> (Option<Gap>, Option<
     let mut hub: Hub<()> = Hub::new(cursor(TAIL), HubLimits::default(), NameHasher::new([1, 2]));
     let filters = FilterSet::from("a/**".parse::<Filter>().expect("a filter"));
     let follows = EffectiveFilter::from(filters.clone());
-    let nothing = StateTable::new(Life::new(5), NameHasher::new([1, 2]));
+    let mut nothing = StateTable::new(Life::new(5), NameHasher::new([1, 2]));
     let begin = Begin { start, tail: TAIL, trimmed: TRIMMED };
     let joined = hub.join(&follows, begin, |_| nothing.snapshot(&filters)).expect("room");
     let Joined { mut delivery, gap: told, reset } = joined;

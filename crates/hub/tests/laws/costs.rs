@@ -39,7 +39,7 @@ impl Rig {
 
     fn join(&mut self, follows: &EffectiveFilter, start: Start) -> Delivery {
         let begin = Begin { start, tail: Offset::ZERO, trimmed: Offset::ZERO };
-        let table = &self.table;
+        let table = &mut self.table;
         let snapshot = |_: &mut Hub<Thing>| table.snapshot(follows.filters());
         self.hub.join(follows, begin, snapshot).expect("room").delivery
     }

@@ -32,7 +32,11 @@ fn follow(filters: &[(&str, Option<f64>)]) -> EffectiveFilter {
     EffectiveFilter::new(filters.iter().map(paced)).expect("a filter")
 }
 
-fn join(hub: &mut Hub<Thing>, follows: &EffectiveFilter, table: &StateTable<Thing>) -> Delivery {
+fn join(
+    hub: &mut Hub<Thing>,
+    follows: &EffectiveFilter,
+    table: &mut StateTable<Thing>,
+) -> Delivery {
     let begin = Begin { start: Start::Latest, tail: Offset::ZERO, trimmed: Offset::ZERO };
     hub.join(follows, begin, |_| table.snapshot(follows.filters())).expect("room").delivery
 }
@@ -75,7 +79,7 @@ proptest! {
         let (mut hub, mut table, mut now_ms) = (hub(), empty_table(), 1_000);
         let topics: [Topic; 2] = ["slow/x", "fast/x"].map(|topic| topic.parse().expect("a topic"));
         let follows = follow(&[("slow/*", Some(10.0)), ("fast/*", Some(50.0))]);
-        let mut delivery = join(&mut hub, &follows, &table);
+        let mut delivery = join(&mut hub, &follows, &mut table);
         let mut updated_ms: BTreeMap<(Topic, Arc<str>), u64> = BTreeMap::new();
         let mut board: BTreeMap<(Topic, Arc<str>), u64> = BTreeMap::new();
         for (number, change) in changes.iter().enumerate() {
@@ -92,6 +96,8 @@ proptest! {
             }
             hub.release(now_ms, &mut Vec::new());
             hub.push_values(&values, now_ms, &mut Vec::new());
+            drop(values);
+            table.settle(3, |_| 0);
             for value in take_values(&mut hub, &mut delivery) {
                 let key = (value.topic.clone(), Arc::clone(&value.key));
                 let rate = follows.max_rate(&value.topic).expect("both have one");
@@ -118,7 +124,7 @@ fn what_is_held_back_is_the_newest_and_comes_when_it_is_due() {
     let (mut hub, mut table) = (hub(), empty_table());
     let topic: Topic = "tickers/x".parse().expect("a topic");
     let follows = follow(&[("tickers/*", Some(5.0))]);
-    let mut first = join(&mut hub, &follows, &table);
+    let mut first = join(&mut hub, &follows, &mut table);
     let mut put = |hub: &mut Hub<Thing>, now_ms, number| {
         let value = table.put((&topic, "k"), (Thing::from(number), 8), ROOM).expect("room");
         let mut touched = Vec::new();
@@ -137,7 +143,7 @@ fn what_is_held_back_is_the_newest_and_comes_when_it_is_due() {
     assert_eq!(put(&mut hub, 1_001, 2), 0, "and touches nobody while it is held back");
     assert_eq!(put(&mut hub, 1_150, 3), 0);
     assert_eq!(payloads(take_values(&mut hub, &mut first)), [1]);
-    let mut second = join(&mut hub, &follows, &empty_table());
+    let mut second = join(&mut hub, &follows, &mut empty_table());
     assert_eq!(payloads(take_values(&mut hub, &mut second)), [1], "what the lane shows");
     assert_eq!(hub.next_release(), Some(1_200));
     assert_eq!(release(&mut hub, 1_199), []);
@@ -154,7 +160,7 @@ fn what_is_held_back_is_the_newest_and_comes_when_it_is_due() {
 fn what_rates_remember_of_keys_counts_as_the_lanes() {
     let (mut hub, mut table) = (hub(), empty_table());
     let topic: Topic = "tickers/x".parse().expect("a topic");
-    join(&mut hub, &follow(&[("tickers/*", Some(5.0))]), &table);
+    join(&mut hub, &follow(&[("tickers/*", Some(5.0))]), &mut table);
     let put = |key: usize| {
         table.put((&topic, &key.to_string()), (Thing::from(0), 8), ROOM).expect("room")
     };
@@ -168,12 +174,12 @@ fn what_rates_remember_of_keys_counts_as_the_lanes() {
 
 #[test]
 fn what_is_followed_counts_as_the_lanes() {
-    let (mut hub, table) = (hub(), empty_table());
+    let (mut hub, mut table) = (hub(), empty_table());
     let deep: Vec<String> =
         (0..64).map(|first| format!("{first}/{}*", "deep/".repeat(14))).collect();
     let deep: Vec<_> = deep.iter().map(|filter| (filter.as_str(), None)).collect();
     let deliveries: Vec<_> =
-        [follow(&deep), follow(&[("a", None)])].map(|it| join(&mut hub, &it, &table)).into();
+        [follow(&deep), follow(&[("a", None)])].map(|it| join(&mut hub, &it, &mut table)).into();
     let busy_bytes = hub.size().lane_bytes;
     assert!(busy_bytes > 64 * 15 * 64, "{busy_bytes} bytes");
     for delivery in &deliveries {
@@ -186,7 +192,7 @@ fn what_is_followed_counts_as_the_lanes() {
 fn a_stream_never_caught_up_with_does_not_starve_values_nor_they_it() {
     let (mut hub, mut table) = (hub(), empty_table());
     let (stream, state): (Topic, Topic) = ("a/1".parse().expect("a"), "s".parse().expect("s"));
-    let mut delivery = join(&mut hub, &follow(&[("**", None)]), &table);
+    let mut delivery = join(&mut hub, &follow(&[("**", None)]), &mut table);
     let (mut entries_taken, mut values_taken) = (0, 0);
     for round in 1..=100 {
         for offset in [round * 2, round * 2 + 1] {

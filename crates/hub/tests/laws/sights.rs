@@ -19,7 +19,7 @@ fn set(filters: &[&str]) -> FilterSet {
 
 fn join(hub: &mut Hub<Thing>, follows: &EffectiveFilter) -> Delivery {
     let begin = Begin { start: Start::Latest, tail: Offset::ZERO, trimmed: Offset::ZERO };
-    let nothing = StateTable::new(Life::new(5), NameHasher::new([1, 2]));
+    let mut nothing = StateTable::new(Life::new(5), NameHasher::new([1, 2]));
     hub.join(follows, begin, |_| nothing.snapshot(follows.filters())).expect("room").delivery
 }
 

@@ -140,7 +140,7 @@ impl Subscriber {
         self.places().for_each(|place| place.judge(journal));
         let followed = table.values().filter(|value| self.follows(value));
         let keyed = |value: &Arc<Value<Thing>>| (value.topic.clone(), value.key.clone());
-        let expected: Board = followed.map(|value| (keyed(value), value.payload.number)).collect();
+        let expected: Board = followed.map(|value| (keyed(&value), value.payload.number)).collect();
         assert_eq!(self.board, expected, "the newest value of each key, and no other");
     }
 }

@@ -3,9 +3,11 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use bellwire_hub::{StateError, StateLimits, StateTable, Value};
-use bellwire_model::{Filter, FilterSet, Life, NameHasher, Topic};
+use bellwire_hub::{Kept, StateError, StateLimits, StateTable, Value};
+use bellwire_model::{Filter, FilterSet, Labels, Life, NameHasher, Topic};
 use proptest::prelude::*;
+
+use crate::thing::Thing;
 
 const TOPICS: [&str; 7] = ["a", "a/b", "a/b/c", "a-b/c", "b", "b/b", "$s/b"];
 const FILTERS: [&str; 14] = [
@@ -19,6 +21,7 @@ enum Step {
     Put { topic: usize, key: u8, size_bytes: usize },
     Delete { topic: usize, key: u8 },
     Snapshot { filters: Vec<usize> },
+    Settle { looks: usize },
 }
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
@@ -29,6 +32,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         3 => (topic(), 0..4u8).prop_map(|(topic, key)| Step::Delete { topic, key }),
         2 => prop::collection::vec(0..FILTERS.len(), 1..6)
             .prop_map(|filters| Step::Snapshot { filters }),
+        4 => (0..8usize).prop_map(|looks| Step::Settle { looks }),
     ];
     prop::collection::vec(step, 1..120)
 }
@@ -38,18 +42,25 @@ fn topic(index: usize) -> Topic {
 }
 
 /// Everything, a few places at a time.
-fn walk(table: &StateTable<usize>) -> Vec<Arc<Value<usize>>> {
-    let (mut values, mut place) = (Vec::new(), Some(0));
+fn walk(table: &StateTable<Thing>) -> BTreeMap<(Topic, Arc<str>), u64> {
+    let (mut found, mut place) = (BTreeMap::new(), Some(0));
     while let Some(from) = place {
         let (some, next) = table.look_at(from, 3);
-        values.extend(some.cloned());
+        for look in some {
+            let number = match look.payload {
+                Kept::Packed(packed) => packed.first_chunk().map(|it| u64::from_le_bytes(*it)),
+                Kept::Shared(thing) => Some(thing.number),
+            };
+            let name = (look.topic.clone(), look.key.into());
+            assert_eq!(found.insert(name, number.expect("a number")), None, "each once");
+        }
         place = next;
     }
-    values
+    found
 }
 
-fn named(value: &Value<usize>) -> ((Topic, Arc<str>), usize) {
-    ((value.topic.clone(), Arc::clone(&value.key)), value.payload)
+fn named(value: &Value<Thing>) -> ((Topic, Arc<str>), u64) {
+    ((value.topic.clone(), Arc::clone(&value.key)), value.payload.number)
 }
 
 proptest! {
@@ -57,17 +68,18 @@ proptest! {
     #[test]
     fn a_table_holds_what_was_put_last_within_its_bounds(steps in steps()) {
         let mut table = StateTable::new(Life::new(5), NameHasher::new([1, 2]));
-        let mut model: BTreeMap<(Topic, Arc<str>), usize> = BTreeMap::new();
+        let mut model: BTreeMap<(Topic, Arc<str>), u64> = BTreeMap::new();
         let empty_bytes = table.size_bytes();
         for step in steps {
             match step {
                 Step::Put { topic: index, key, size_bytes } => {
                     let (topic, key) = (topic(index), key.to_string());
                     let before = (table.keys(), table.size_bytes());
-                    match table.put((&topic, &key), (size_bytes, size_bytes), ROOM) {
+                    let number = size_bytes as u64;
+                    match table.put((&topic, &key), (Thing::from(number), size_bytes), ROOM) {
                         Ok(value) => {
                             prop_assert!(table.size_bytes() <= ROOM.bytes_max.max(before.1));
-                            model.insert(named(&value).0, size_bytes);
+                            model.insert(named(&value).0, number);
                         }
                         Err(error) => {
                             prop_assert_eq!((table.keys(), table.size_bytes()), before);
@@ -80,7 +92,7 @@ proptest! {
                 }
                 Step::Delete { topic: index, key } => {
                     let (topic, key) = (topic(index), key.to_string());
-                    let deleted = table.delete((&topic, &key), (0, 0));
+                    let deleted = table.delete((&topic, &key), (Thing::from(0), 0));
                     prop_assert_eq!(
                         deleted.is_some(),
                         model.remove(&(topic, key.as_str().into())).is_some()
@@ -90,7 +102,9 @@ proptest! {
                     let filters = filters.iter().map(|index| FILTERS[*index].parse::<Filter>());
                     let filters = filters.collect::<Result<Vec<_>, _>>().expect("filters");
                     let filters = FilterSet::new(filters).expect("a set");
-                    let values = table.snapshot(&filters).into_values();
+                    let version = table.snapshot(&filters).version;
+                    prop_assert_eq!(version, table.version());
+                    let values = table.values_at(&table.places(&filters), &filters);
                     prop_assert!(values.is_sorted_by(|one, other| one.version < other.version));
                     let found: BTreeMap<_, _> = values.iter().map(|value| named(value)).collect();
                     prop_assert_eq!(found.len(), values.len());
@@ -98,55 +112,91 @@ proptest! {
                     let matching = matching.map(|(name, payload)| (name.clone(), *payload));
                     prop_assert_eq!(found, matching.collect());
                 }
+                // Whatever is packed is there all the same.
+                Step::Settle { looks } => {
+                    table.settle(looks, |_| 0);
+                }
             }
             prop_assert_eq!(table.keys(), model.len());
-            let walked: BTreeMap<_, _> = walk(&table).iter().map(|value| named(value)).collect();
-            prop_assert_eq!(&walked, &model);
+            prop_assert_eq!(&walk(&table), &model);
             let counted = table.topics("", "").map(|(_, keys)| keys).sum::<usize>();
             prop_assert_eq!(counted, model.len());
         }
         for (topic, key) in model.into_keys() {
-            table.delete((&topic, &key), (0, 0));
+            table.delete((&topic, &key), (Thing::from(0), 0));
         }
         // Deletions are remembered as long as nothing else needs the room.
-        let mut other = StateTable::<usize>::new(Life::new(5), NameHasher::new([1, 2]));
-        other.put((&topic(0), "last"), (0, 0), ROOM).expect("room");
+        let mut other = StateTable::<Thing>::new(Life::new(5), NameHasher::new([1, 2]));
+        other.put((&topic(0), "last"), (Thing::from(0), 0), ROOM).expect("room");
         let room = StateLimits { bytes_max: other.size_bytes() - empty_bytes, ..ROOM };
-        let last = table.put((&topic(0), "last"), (0, 0), room).expect("room");
+        let last = table.put((&topic(0), "last"), (Thing::from(0), 0), room).expect("room");
         prop_assert_eq!(table.size_bytes(), other.size_bytes(), "one slot, and nothing else");
-        table.delete((&last.topic, &last.key), (0, 0)).expect("it is there");
+        table.delete((&last.topic, &last.key), (Thing::from(0), 0)).expect("it is there");
         let kept_bytes = table.size_bytes();
-        let again = table.put((&topic(0), "last"), (0, 0), room).expect("room");
+        let again = table.put((&topic(0), "last"), (Thing::from(0), 0), room).expect("room");
         prop_assert_eq!(table.size_bytes(), kept_bytes, "the slot is the same");
-        prop_assert_eq!(table.delete((&again.topic, "last"), (0, 0)).map(|it| it.is_deletion), Some(true));
+        prop_assert_eq!(table.delete((&again.topic, "last"), (Thing::from(0), 0)).map(|it| it.is_deletion), Some(true));
     }
 }
 
+/// What a value takes that others have, beside what its key is charged with and what it grows by.
+fn shared_bytes(key: &str) -> usize {
+    size_of::<Value<Thing>>() + key.len()
+}
+
 #[test]
-fn what_values_have_grown_by_counts_against_the_bound() {
+fn what_values_take_that_others_have_counts_against_the_bound() {
     let mut table = StateTable::new(Life::new(5), NameHasher::new([1, 2]));
-    let put = |table: &mut StateTable<usize>, key: &str, bytes_max: usize| {
+    let put = |table: &mut StateTable<Thing>, key: &str, bytes_max: usize| {
         let room = StateLimits { bytes_max, ..ROOM };
-        table.put((&topic(0), key), (500, 0), room).map(|_| ())
+        table.put((&topic(0), key), (Thing::from(500), 0), room)
     };
-    for key in ["a", "b", "c"] {
-        put(&mut table, key, usize::MAX).expect("room");
-    }
-    let before = table.size_bytes();
-    table.count_growth(2, |grown| *grown);
-    assert_eq!(table.size_bytes(), before + 1_000);
+    let settle =
+        |table: &mut StateTable<Thing>, looks| table.settle(looks, |thing| thing.number as usize);
+    let mut had: Vec<_> =
+        ["a", "b", "c"].iter().map(|key| put(&mut table, key, usize::MAX).expect("room")).collect();
+    let (before, grown) = (table.size_bytes(), 500 + shared_bytes("a"));
+    assert_eq!(settle(&mut table, 2), 3);
+    assert_eq!(table.size_bytes(), before + 2 * grown);
     // Round and round: each counts once.
     for _ in 0..10 {
-        table.count_growth(3, |grown| *grown);
+        settle(&mut table, 3);
     }
-    assert_eq!(table.size_bytes(), before + 1_500);
-    let full = put(&mut table, "d", before + 1_500);
-    assert_eq!(full, Err(StateError::Bytes { bytes_max: before + 1_500 }));
-    put(&mut table, "a", before).expect("it does not get larger");
-    assert_eq!(table.size_bytes(), before + 1_000, "a new value has not grown yet");
+    let most = before + 3 * grown;
+    assert_eq!(table.size_bytes(), most);
+    let full = put(&mut table, "d", most).map(|_| ());
+    assert_eq!(full, Err(StateError::Bytes { bytes_max: most }));
+    had[0] = put(&mut table, "a", before).expect("it does not get larger");
+    assert_eq!(table.size_bytes(), before + 2 * grown, "a new value has not grown yet");
     for key in ["a", "b", "c"] {
-        table.delete((&topic(0), key), (0, 0)).expect("it is there");
+        table.delete((&topic(0), key), (Thing::from(0), 0)).expect("it is there");
     }
     put(&mut table, "a", usize::MAX).expect("room");
     assert_eq!(table.size_bytes(), before, "what grew has gone");
+}
+
+#[test]
+fn a_value_takes_little_once_nobody_has_it_and_lanes_share_one() {
+    let mut table = StateTable::new(Life::new(5), NameHasher::new([1, 2]));
+    let name = (&topic(0), "a");
+    let labels = Labels::from_pairs([("team", "höhe"), ("zone", "1")]).expect("labels");
+    let thing = Thing { number: 7, labels: Some(labels) };
+    let put = table.put(name, (thing.clone(), 0), ROOM).expect("room");
+    let (bytes, filters) = (table.size_bytes(), Filter::from(&topic(0)).into());
+    assert_eq!(table.settle(8, |_| 0), 1, "somebody has it");
+    assert_eq!(table.size_bytes(), bytes + shared_bytes("a"));
+    let before = (put.version, put.durable);
+    drop(put);
+    assert_eq!(table.settle(8, |_| 0), 0);
+    assert_eq!(table.size_bytes(), bytes);
+    let read = table.get(name.0, name.1).expect("it is there");
+    assert_eq!((read.version, read.durable), before);
+    assert_eq!(read.payload, thing);
+    assert_eq!(table.size_bytes(), bytes, "who only looks at it has one of their own");
+    // What a lane has is what the next change makes old.
+    let _lanes = [table.snapshot(&filters), table.snapshot(&filters)];
+    assert_eq!(table.size_bytes(), bytes + shared_bytes("a"));
+    let shared = [0, 1].map(|_| table.get(name.0, name.1).expect("it is there"));
+    assert!(Arc::ptr_eq(&shared[0], &shared[1]));
+    assert_eq!(table.settle(8, |_| 0), 1, "as long as lanes have it, it is theirs");
 }

@@ -1,7 +1,7 @@
 //! What is published: a number, and the labels of what it tells of.
 
-use bellwire_hub::Payload;
-use bellwire_model::{EffectiveFilter, Labels, Topic};
+use bellwire_hub::{Payload, Value};
+use bellwire_model::{EffectiveFilter, Labels, Life, Topic};
 
 /// An event's payload.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,6 +24,30 @@ impl Payload for Thing {
 
     fn gone(&self) -> Self {
         Self::from(0)
+    }
+
+    /// The number, and each label with its length in front.
+    fn pack(&self, into: &mut Vec<u8>) {
+        into.extend(self.number.to_le_bytes());
+        for (name, value) in self.labels.iter().flat_map(Labels::iter) {
+            for text in [name, value] {
+                into.push(u8::try_from(text.len()).expect("a short one"));
+                into.extend(text.as_bytes());
+            }
+        }
+    }
+
+    fn unpack(packed: &[u8], _: &Value<()>, _: Life) -> Self {
+        let (number, mut rest) = packed.split_first_chunk().expect("a number");
+        let mut texts = Vec::new();
+        while let Some((length, behind)) = rest.split_first() {
+            let (text, behind) = behind.split_at(usize::from(*length));
+            texts.push(std::str::from_utf8(text).expect("a text"));
+            rest = behind;
+        }
+        let labels = || Labels::from_pairs(texts.chunks(2).map(|pair| (pair[0], pair[1])));
+        let labels = (!texts.is_empty()).then(|| labels().expect("labels"));
+        Self { number: u64::from_le_bytes(*number), labels }
     }
 }
 

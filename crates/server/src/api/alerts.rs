@@ -1,5 +1,6 @@
 //! Alerts as they are now, and who attends to them.
 
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use axum::body::Body;
@@ -42,13 +43,12 @@ pub(super) fn shown(seen: &SeenCase) -> Vec<u8> {
 
 fn all(app: &App) -> Response {
     let filter = ALERTS_ACTIVE.parse::<bellwire_model::Filter>().expect("a filter");
-    let snapshot = app.publisher.states.snapshot(&FilterSet::from(filter));
-    let body = |value: &Arc<bellwire_hub::Value<_>>| {
-        let frames: &bellwire_shards::Frames = &value.payload;
-        let body = frames.event().body.as_ref();
-        body.expect("a value that is there has a body").bytes().clone()
-    };
-    let alerts: Vec<_> = snapshot.into_values().iter().map(body).collect();
+    let mut alerts = Vec::new();
+    app.publisher.states.read(&FilterSet::from(filter), |value| {
+        let body = value.payload.event().body.as_ref();
+        alerts.push(body.expect("a value that is there has a body").bytes().clone());
+        ControlFlow::Continue(())
+    });
     list_of(&alerts)
 }
 

@@ -1,6 +1,7 @@
 //! What topics there are, and what they hold.
 
 use std::collections::BTreeMap;
+use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -281,33 +282,63 @@ async fn stream(
 /// The values of a state topic; where the past is asked for, that of each series that has one takes the
 /// place of its value.
 fn values(app: &App, follows: &EffectiveFilter, query: &HistoryQuery) -> PollAnswer {
-    let snapshot = app.publisher.states.snapshot(follows.filters());
-    let mut bytes = 0;
-    let fits = |json: &Bytes| {
-        bytes += json.len();
-        bytes <= STATE_ANSWER_BYTES_MAX
-    };
-    let mut values = snapshot.into_values();
-    values.retain(|value| follows.sight().shows(&value.topic, || value.payload.labels()));
-    values.truncate(query.limit.unwrap_or(usize::MAX));
-    let wanted = values.len();
+    let (states, sight) = (&app.publisher.states, follows.sight());
+    let limit = query.limit.unwrap_or(usize::MAX);
     let since = query.history.map(|history| clock::now().saturating_sub(history));
-    let events: Vec<Bytes> = values
-        .chunks(PASTS_AT_A_TIME)
-        .flat_map(|values| match since {
-            Some(since) => pasts(&app.publisher.states, values, since),
-            None => values.iter().map(|value| value.payload.json()).collect(),
-        })
-        .take_while(fits)
-        .collect();
+    let encode = |values: &[Arc<StateValue<Frames>>]| match since {
+        Some(since) => pasts(states, values, since),
+        None => values.iter().map(|value| value.payload.json()).collect(),
+    };
+    let (mut answer, mut waiting, mut shown) = (Encoded::default(), Vec::new(), 0);
+    let there = states.read(follows.filters(), |value| {
+        // Of what somebody sees a part of, each has to be looked at to be counted.
+        if shown == limit || answer.is_full && sight.is_all() {
+            return ControlFlow::Break(());
+        }
+        if sight.shows(&value.topic, || value.payload.labels()) {
+            shown += 1;
+            if !answer.is_full {
+                waiting.push(value);
+            }
+            if waiting.len() == ENCODED_AT_A_TIME {
+                answer.add(encode(&waiting));
+                waiting.clear();
+            }
+        }
+        ControlFlow::Continue(())
+    });
+    answer.add(encode(&waiting));
+    let wanted = if answer.is_full && sight.is_all() { there.min(limit) } else { shown };
+    let events = answer.events;
     let values_left_out = wanted - events.len();
     let journal = &app.publisher.journal;
     let cursor = Cursor::new(journal.epoch(), journal.bounds().tail);
     PollAnswer { events, cursor, gap: None, ends: Vec::new(), reset: None, values_left_out }
 }
 
-/// Pasts that are copied before others get their turn at the table.
-const PASTS_AT_A_TIME: usize = 128;
+/// Values that are encoded at a time; their pasts are copied before others get their turn at the table.
+const ENCODED_AT_A_TIME: usize = 128;
+
+/// Values of a state topic, as many as one answer may have.
+#[derive(Default)]
+struct Encoded {
+    events: Vec<Bytes>,
+    bytes: usize,
+    is_full: bool,
+}
+
+impl Encoded {
+    fn add(&mut self, events: Vec<Bytes>) {
+        for event in events {
+            self.bytes += event.len();
+            self.is_full |= self.bytes > STATE_ANSWER_BYTES_MAX;
+            if self.is_full {
+                return;
+            }
+            self.events.push(event);
+        }
+    }
+}
 
 fn pasts(states: &States, values: &[Arc<StateValue<Frames>>], since: Timestamp) -> Vec<Bytes> {
     let pasts = states.pasts(values).into_iter().zip(values);

@@ -136,11 +136,11 @@ mod tests {
     /// and encodes none.
     #[test]
     fn a_turn_takes_a_bounded_number_of_pointers_for_all_polls_and_encodes_nothing() {
-        let table = table();
+        let mut table = table();
         let tail = Cursor::new(Epoch::new(7), Offset::ZERO);
         let mut hub = Hub::new(tail, HubLimits::default(), NameHasher::new([1, 2]));
         let filters = FilterSet::from("board/**".parse::<Filter>().expect("a filter"));
-        let mut changes: Vec<_> = table.values().cloned().collect();
+        let mut changes: Vec<_> = table.values().collect();
         changes.sort_unstable_by_key(|value| value.version);
         hub.push_values(&changes, 0, &mut Vec::new());
         let begin = Begin { start: Start::Latest, tail: Offset::ZERO, trimmed: Offset::ZERO };

@@ -193,7 +193,7 @@ impl Shard {
         }
         let joined = self.hub.join(follows, begin, |hub| {
             // Changes come into the inbox under the table's lock: the two agree while it is held.
-            let table = table.lock().expect("not poisoned");
+            let mut table = table.lock().expect("not poisoned");
             let batches = inbox.take_batches();
             let snapshot = table.snapshot(follows.filters());
             drop(table);

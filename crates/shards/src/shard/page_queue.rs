@@ -129,7 +129,7 @@ mod tests {
         let filters = FilterSet::from("a".parse::<Filter>().expect("a filter"));
         let follows = EffectiveFilter::from(filters.clone());
         let begin = Begin { start: Start::Latest, tail: Offset::ZERO, trimmed: Offset::ZERO };
-        let nothing = StateTable::new(Life::new(5), NameHasher::new([1, 2]));
+        let mut nothing = StateTable::new(Life::new(5), NameHasher::new([1, 2]));
         hub.join(&follows, begin, |_| nothing.snapshot(&filters)).expect("room").delivery.lane()
     }
 

@@ -3,9 +3,9 @@
 
 use std::sync::Arc;
 
-use bellwire_hub::{StateTable, Value};
+use bellwire_hub::{KeysWalk, StateTable, Value};
 use bellwire_model::limits::STATE_LOOKS_MAX;
-use bellwire_model::{Event, Offset, Topic, Version};
+use bellwire_model::{Event, Offset, Topic};
 use bellwire_process::clock;
 
 use super::States;
@@ -17,21 +17,14 @@ use crate::frames::Frames;
 pub(crate) struct KeysBeginning {
     pub(crate) topic: Topic,
     prefix: Box<str>,
-    after: Version,
-    until: Version,
-    is_over: bool,
+    walk: KeysWalk,
 }
 
 impl KeysBeginning {
     /// The next few of them.
     fn advance(&mut self, table: &StateTable<Frames>) -> Vec<Arc<Value<Frames>>> {
         let named = (&self.topic, &*self.prefix);
-        let found = table.keys_beginning(named, (self.after, self.until), STATE_LOOKS_MAX);
-        match found.next {
-            Some(next) => self.after = next,
-            None => self.is_over = true,
-        }
-        found.values
+        table.keys_beginning(named, &mut self.walk, STATE_LOOKS_MAX)
     }
 }
 
@@ -39,12 +32,12 @@ impl States {
     /// The keys that are there now.
     pub(crate) fn keys_beginning(&self, topic: Topic, prefix: &str) -> KeysBeginning {
         let until = self.table.lock().expect("not poisoned").version();
-        KeysBeginning { topic, prefix: prefix.into(), after: Version::ZERO, until, is_over: false }
+        KeysBeginning { topic, prefix: prefix.into(), walk: KeysWalk::until(until) }
     }
 
     /// Some more of them, each with the place of its value in the journal. `None`: those were all.
     pub(crate) fn find_some(&self, keys: &mut KeysBeginning) -> Option<Vec<(Box<str>, Offset)>> {
-        if keys.is_over {
+        if keys.walk.is_over() {
             return None;
         }
         let table = self.table.lock().expect("not poisoned");
@@ -54,7 +47,7 @@ impl States {
 
     /// Deletes some more of them, and says how many these were. `None`: those were all.
     pub(crate) fn delete_some(&self, keys: &mut KeysBeginning) -> Option<usize> {
-        if keys.is_over {
+        if keys.walk.is_over() {
             return None;
         }
         let mut changing = self.change();
