@@ -1,18 +1,27 @@
 //! Following queries: who does is in the register, and the evaluator has them stand.
 
-use std::sync::Arc;
+mod naming;
 
-use bellwire_model::QueryId;
+use std::sync::{Arc, Mutex};
+
+use bellwire_journal::{Error, Journal};
+use bellwire_model::{AskedQuery, QueryId, Sight};
 use bellwire_wire::problem::{Code, Problem};
 
+use self::naming::aside;
+pub use self::naming::{Editor, Recorded, Recording};
 use crate::evaluator::SampleIntake;
-use crate::live::{Entering, Follower, LiveQuery, Register, Standing};
+use crate::live::{Entering, Follower, LiveQuery, NAMED_PREFIX, NamedQueries, Register, Standing};
 
-/// The queries that stand.
+/// The queries that stand, and those that are recorded under names.
 #[derive(Debug)]
 pub struct LiveQueries {
     register: Arc<Register>,
     intake: Arc<SampleIntake>,
+    journal: Arc<dyn Journal>,
+    names: Mutex<NamedQueries>,
+    /// Held by who changes names until the journal has answered: changes are made one after the other.
+    turn: tokio::sync::Mutex<()>,
 }
 
 /// Somebody follows a query, until this is dropped.
@@ -32,15 +41,42 @@ impl Drop for Followed {
 }
 
 impl LiveQueries {
-    /// Those that are in this register, which is the evaluator's, too.
-    pub fn new(register: Arc<Register>, intake: Arc<SampleIntake>) -> Self {
-        Self { register, intake }
+    /// Those that are in this register, which is the evaluator's, too, and those that this journal has
+    /// under names. Blocks on the disk.
+    pub fn open(
+        register: Arc<Register>,
+        intake: Arc<SampleIntake>,
+        journal: Arc<dyn Journal>,
+    ) -> Result<Self, Error> {
+        let names = NamedQueries::of_records(journal.records(NAMED_PREFIX)?);
+        let (names, turn) = (Mutex::new(names), tokio::sync::Mutex::default());
+        Ok(Self { register, intake, journal, names, turn })
+    }
+
+    /// Reads what somebody wants to follow who sees this. To read an expression that is full of patterns
+    /// takes long.
+    pub fn read(&self, asked: &AskedQuery, sight: &Sight) -> Result<LiveQuery, Problem> {
+        match asked {
+            AskedQuery::Expression(text) => LiveQuery::read(text, sight),
+            AskedQuery::Named(name) => self.read_named(name, sight),
+        }
     }
 
     /// Follows a query: returns once its answer is complete on its topic.
-    pub async fn follow(&self, query: LiveQuery, follower: Follower) -> Result<Followed, Problem> {
+    pub async fn follow(
+        self: &Arc<Self>,
+        mut query: LiveQuery,
+        follower: Follower,
+    ) -> Result<Followed, Problem> {
+        let Entering { number, is_new, mut standing } = loop {
+            if let Some(entering) = self.enter(&query, &follower)? {
+                break entering;
+            }
+            // The name has come to stand for something else meanwhile.
+            let live = Arc::clone(self);
+            query = aside(move || live.read_again(&query)).await?;
+        };
         let id = query.id();
-        let Entering { number, is_new, mut standing } = self.register.enter(&query, &follower)?;
         let held = Followed { register: Arc::clone(&self.register), id, number, follower };
         if is_new {
             let begun = self.intake.begin_query(query.into_standing());
@@ -54,5 +90,18 @@ impl LiveQueries {
                 Err(Problem::new(Code::Draining, "the evaluator has ended"))
             }
         }
+    }
+
+    /// One more follows a query; nothing where its name stands for something else than what was read.
+    /// The names are held meanwhile: who changes one finds all who follow it.
+    fn enter(&self, query: &LiveQuery, follower: &str) -> Result<Option<Entering>, Problem> {
+        let Some(number) = query.number() else {
+            return self.register.enter(query, follower).map(Some);
+        };
+        let names = self.names();
+        if names.number(query.id()) != Some(number) {
+            return Ok(None);
+        }
+        self.register.enter(query, follower).map(Some)
     }
 }

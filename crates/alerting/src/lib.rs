@@ -13,7 +13,7 @@
 //! | module | what it is |
 //! |---|---|
 //! | `evaluator` | the rules' thread: samples in, transitions to journal and board; the rules' state on the disk (`wal`) |
-//! | `live`, `following` | standing queries: who follows them, and their answers on their way to `query/…` |
+//! | `live`, `following` | standing queries: who follows them, what is recorded under names, and their answers on their way to `query/…` |
 //! | `desk` | the alerts' desk: from the rules and the API to records, board and notifier |
 //! | `notifier` | runs the dispatcher on the clock, and brings notifications to webhooks |
 //! | `record` | what the rules' log has of a stretch of time, in one file |
@@ -42,9 +42,9 @@ pub use desk::{Alerting, AlertingParts, Run as DeskRun, new_silence_id};
 pub use evaluator::{EvaluatorParts, RecordKept, SampleIntake, Source, restore, spawn};
 pub use events::{ALERTS_ACTIVE, place_of_series};
 pub use figures::Figures;
-pub use following::{Followed, LiveQueries};
+pub use following::{Editor, Followed, LiveQueries, Recorded, Recording};
 pub use history::{AlertThen, AskedThen, BoardThen, History, HistoryPage, Horizon, Measured};
-pub use live::{Follower, LiveQuery, Register};
+pub use live::{CostReport, Follower, LiveQuery, NamedQuery, NewNamedQuery, PartsReport, Register};
 pub use notifier::{
     AlertmanagerConfigError, Notifier, NotifierParts, Reach, Run as NotifierRun,
     load as load_alertmanager_config,

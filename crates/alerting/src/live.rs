@@ -6,9 +6,12 @@
 //!                       │ nobody for a minute ─▶ end
 //! ```
 //!
-//! Equal expressions of those who see the same are one query, however many follow it.
+//! Equal expressions of those who see the same are one query, however many follow it. So is what is
+//! recorded under a name, whatever it comes to say.
 
 mod answers;
+mod cost;
+mod named;
 mod register;
 
 use std::sync::Arc;
@@ -19,8 +22,11 @@ use bellwire_rules::{Plan, QueryRefusal, StandingQuery};
 use bellwire_wire::problem::{Code, Problem};
 
 pub(crate) use self::answers::Answers;
+pub use self::cost::{CostReport, PartsReport};
+pub(crate) use self::named::{NamedQueries, NamedRecord, PREFIX as NAMED_PREFIX, forgotten};
+pub use self::named::{NamedQuery, NewNamedQuery};
 pub use self::register::Register;
-pub(crate) use self::register::{Entering, Standing};
+pub(crate) use self::register::{Change, Entering, Standing};
 
 /// When somebody may find room whom there is none for now.
 const FULL_RETRY_SECONDS: u32 = 30;
@@ -38,6 +44,8 @@ pub struct LiveQuery {
     canonical: Arc<str>,
     plan: Plan,
     sight: Sight,
+    /// What it is recorded under, and which of the expressions that have been.
+    named: Option<(Arc<str>, u64)>,
 }
 
 impl LiveQuery {
@@ -57,7 +65,18 @@ impl LiveQuery {
         let check = plan.check_followed();
         check.map_err(|detail| Problem::new(Code::QueryTooCostly, detail))?;
         let id = QueryId::of(&canonical, sight);
-        Ok(Self { id, text: text.into(), canonical: canonical.into(), plan, sight: sight.clone() })
+        let (text, canonical, sight) = (text.into(), canonical.into(), sight.clone());
+        Ok(Self { id, text, canonical, plan, sight, named: None })
+    }
+
+    /// The same of an expression that is recorded under a name, as the `number`th of all.
+    pub(crate) fn read_named(
+        name: &str,
+        (text, number): (&str, u64),
+        sight: &Sight,
+    ) -> Result<Self, Problem> {
+        let id = QueryId::named(name, sight);
+        Ok(Self { id, named: Some((name.into(), number)), ..Self::read(text, sight)? })
     }
 
     /// Bytes of its texts and of what they are compiled to.
@@ -65,6 +84,16 @@ impl LiveQuery {
         let regex_bytes = self.plan.regex_bytes();
         let table_bytes = if regex_bytes > 0 { LIVE_TABLES_BYTES_MAX } else { 0 };
         self.text.len() + self.canonical.len() + regex_bytes + table_bytes
+    }
+
+    /// The name that it was read by, and as somebody sees it who sees this.
+    pub(crate) fn name(&self) -> Option<(&Arc<str>, &Sight)> {
+        self.named.as_ref().map(|(name, _)| (name, &self.sight))
+    }
+
+    /// Of a query that was read by its name, which of all expressions it is.
+    pub(crate) fn number(&self) -> Option<u64> {
+        self.named.as_ref().map(|(_, number)| *number)
     }
 
     /// What tells it from others, and where its answer is.

@@ -21,6 +21,9 @@ pub trait StateTopics: fmt::Debug + Send + Sync {
     /// The newest points that are remembered of a series, up to so many, the oldest first.
     fn past(&self, topic: &Topic, key: &str, points_max: usize) -> Vec<(Timestamp, f64)>;
 
+    /// What is remembered of the series on a topic is of others than those that come.
+    fn forget_pasts(&self, topic: &Topic);
+
     /// When the current value of `key` was measured.
     fn time(&self, topic: &Topic, key: &str) -> Option<Timestamp>;
 

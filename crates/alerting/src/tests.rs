@@ -40,6 +40,8 @@ impl StateTopics for Board {
         Vec::new()
     }
 
+    fn forget_pasts(&self, _: &Topic) {}
+
     fn time(&self, _: &Topic, _: &str) -> Option<Timestamp> {
         None
     }

@@ -54,7 +54,7 @@ pub use network::{NetworkError, Networks, network_of};
 pub use offset::{Cursor, CursorError, Epoch, Life, Offset, Progress, StateMark, Version};
 pub use principal::Principal;
 pub use protected::protected;
-pub use query_id::QueryId;
+pub use query_id::{AskedQuery, QueryId, QueryIdError};
 pub use sample::{Sample, SampleError};
 pub use scope::{Scope, Sight};
 pub use shares::{Holder, Shares, Shortage};

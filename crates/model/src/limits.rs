@@ -253,6 +253,14 @@ pub const FORWARDED_PER_TURN: usize = 256;
 pub const FORWARDS_BEHIND_MAX: usize = 16_384;
 /// Bytes of the expression of a query that is followed.
 pub const LIVE_EXPRESSION_BYTES_MAX: usize = 16 * 1024;
+/// Queries that are recorded under names, whoever sees them.
+pub const NAMED_QUERIES_MAX: usize = 10_000;
+/// Bytes of their records: of all durable records, so much that the others have room besides.
+pub const NAMED_QUERIES_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// Bytes of such a name.
+pub const QUERY_NAME_BYTES_MAX: usize = 128;
+/// Bytes of what is noted with such a query.
+pub const QUERY_NOTE_BYTES_MAX: usize = 1024;
 /// Standing queries that live at a time.
 pub const LIVE_QUERIES_MAX: usize = 4_096;
 /// Of these, how many one subject follows, or one address where nobody is asked who they are.
@@ -549,13 +557,13 @@ pub const ENDED_TOPICS_BYTES_MAX: usize = 128 * 1024 * 1024;
 pub const ENDED_TOPIC_BYTES: usize = 320;
 /// Events in one commit: enough to make the sync cheap, few enough to keep its latency flat.
 pub const EVENTS_PER_COMMIT_MAX: usize = 16_384;
-/// Durable records: room for what webhooks were told, silences, posted alerts and acknowledgements,
-/// each as many as there may be.
+/// Durable records: room for what webhooks were told, silences, posted alerts, acknowledgements and
+/// recorded queries, each as many as there may be.
 pub const RECORDS_MAX: usize = 500_000;
 /// Bytes of one durable record, its key included.
 pub const RECORD_BYTES_MAX: usize = 1024 * 1024;
 /// Bytes of all durable records.
-pub const RECORDS_BYTES_MAX: u64 = 272 * 1024 * 1024;
+pub const RECORDS_BYTES_MAX: u64 = 288 * 1024 * 1024;
 /// Bytes in one commit.
 pub const BYTES_PER_COMMIT_MAX: usize = 8 * 1024 * 1024;
 /// Events that the memory engine keeps.

@@ -19,6 +19,7 @@ mod permission;
 mod posted;
 mod prometheus;
 mod publish;
+mod queries;
 mod record;
 mod revocations;
 mod samples;
@@ -138,6 +139,11 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .route("/v1/keys/{id}", delete(keys::revoke))
         .route("/v1/revocations", get(revocations::list).post(revocations::revoke))
         .route("/v1/revocations/{id}", delete(revocations::forget))
+        .route("/v1/queries", get(queries::list).post(queries::record))
+        .route(
+            "/v1/queries/{name}",
+            get(queries::get).put(queries::replace).delete(queries::forget),
+        )
         // Alertmanager's API.
         .route("/api/v2/status", get(alertmanager::status))
         .route("/api/v2/receivers", get(alertmanager::receivers))
@@ -155,24 +161,14 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .route("/health", get(influxdb::health))
         .route("/ready", get(influxdb::ready))
         .route("/query", get(influxdb::query).post(influxdb::query))
-        // What Prometheus sends, and its own API over what rules remember.
+        // What Prometheus sends.
         .route("/api/v1/write", samples::post(remote_write))
-        .route("/api/v1/query", get(prometheus::instant).post(prometheus::instant))
-        .route("/api/v1/query_range", get(prometheus::range).post(prometheus::range))
-        .route("/api/v1/series", get(prometheus::series).post(prometheus::series))
-        .route("/api/v1/labels", get(prometheus::labels).post(prometheus::labels))
-        .route("/api/v1/label/{name}/values", get(prometheus::values))
-        .route("/api/v1/metadata", get(prometheus::metadata))
-        .route("/api/v1/parse_query", get(prometheus::parse_query).post(prometheus::parse_query))
-        .route("/api/v1/rules", get(prometheus::rules))
-        .route("/api/v1/alerts", get(prometheus::alerts))
-        .route("/api/v1/targets", get(prometheus::targets))
-        .route("/api/v1/status/buildinfo", get(prometheus::build_information))
         .route("/-/reload", post(prometheus::reload))
         .route("/metrics", get(system::metrics))
         .route("/healthz", get(system::healthz))
         .route("/readyz", get(system::readyz))
         .route("/openapi.json", get(web::openapi))
+        .merge(prometheus_api())
         .merge(page())
         .route_layer(axum::middleware::from_fn_with_state(Arc::clone(&app), permission::guard))
         .fallback(nothing_there);
@@ -193,6 +189,22 @@ fn guarded(routes: Router<Arc<App>>, app: Arc<App>) -> Router {
         .layer(axum::middleware::from_fn_with_state(Arc::clone(&app), hosts::guard))
         .layer(axum::middleware::map_response(keep_and_show_nowhere))
         .with_state(app)
+}
+
+/// Prometheus' own API over what rules remember.
+fn prometheus_api() -> Router<Arc<App>> {
+    Router::new()
+        .route("/api/v1/query", get(prometheus::instant).post(prometheus::instant))
+        .route("/api/v1/query_range", get(prometheus::range).post(prometheus::range))
+        .route("/api/v1/series", get(prometheus::series).post(prometheus::series))
+        .route("/api/v1/labels", get(prometheus::labels).post(prometheus::labels))
+        .route("/api/v1/label/{name}/values", get(prometheus::values))
+        .route("/api/v1/metadata", get(prometheus::metadata))
+        .route("/api/v1/parse_query", get(prometheus::parse_query).post(prometheus::parse_query))
+        .route("/api/v1/rules", get(prometheus::rules))
+        .route("/api/v1/alerts", get(prometheus::alerts))
+        .route("/api/v1/targets", get(prometheus::targets))
+        .route("/api/v1/status/buildinfo", get(prometheus::build_information))
 }
 
 /// The page, and what it loads.

@@ -60,8 +60,9 @@ mod tls;
 mod turns;
 
 pub use bellwire_alerting::{
-    AlertmanagerConfigError, Reach, RecordEnd, RecordError, RecordReader, RuleFileText, RuleFiles,
-    RuleFilesError, load_alertmanager_config, read_rule_files, write_record,
+    AlertmanagerConfigError, CostReport, PartsReport, Reach, RecordEnd, RecordError, RecordReader,
+    RuleFileText, RuleFiles, RuleFilesError, load_alertmanager_config, read_rule_files,
+    write_record,
 };
 pub use bellwire_alerts::config::Config as AlertmanagerConfig;
 pub use bellwire_authn::{AccessError, NOBODY_COMES_IN, check_access, explain_token};

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use bellwire_access::Identity;
 use bellwire_alerting::{Followed, Follower, LiveQueries, LiveQuery};
+use bellwire_model::AskedQuery;
 use bellwire_wire::problem::{Code, Problem};
 
 use crate::access;
@@ -11,12 +12,13 @@ use crate::access;
 /// Reads queries that somebody wants to follow who may query; equal ones are one. To read an expression that is
 /// full of patterns takes long.
 pub(crate) async fn read(
+    live: &Arc<LiveQueries>,
     identity: &Identity,
-    expressions: Vec<Box<str>>,
+    asked: Vec<AskedQuery>,
 ) -> Result<Vec<LiveQuery>, Problem> {
-    let sight = access::sight(&identity.rights);
+    let (live, sight) = (Arc::clone(live), access::sight(&identity.rights));
     let read = move || -> Result<Vec<LiveQuery>, Problem> {
-        expressions.iter().map(|text| LiveQuery::read(text, &sight)).collect()
+        asked.iter().map(|asked| live.read(asked, &sight)).collect()
     };
     let read = tokio::task::spawn_blocking(read).await;
     let mut read = read.map_err(|error| Problem::new(Code::Draining, error))??;

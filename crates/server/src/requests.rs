@@ -10,8 +10,8 @@ use bellwire_alerts::desk::{AcknowledgeError, Desk, Plan};
 use bellwire_authn::Shown;
 use bellwire_ingest::{Decoded, Rejection, json as samples};
 use bellwire_model::{
-    Condition, EffectiveFilter, Event, Filter, Fingerprint, NewAcknowledgement, Principal,
-    Timestamp, Topic, WriteTerms,
+    AskedQuery, Condition, EffectiveFilter, Event, Filter, Fingerprint, NewAcknowledgement,
+    Principal, Timestamp, Topic, WriteTerms,
 };
 use bellwire_process::clock;
 use bellwire_shards::{
@@ -121,7 +121,7 @@ impl Requests for Errands {
         &self,
         principal: Principal,
         source: Option<IpAddr>,
-        queries: Vec<Box<str>>,
+        queries: Vec<AskedQuery>,
         reply: QueriesReply,
     ) -> Result<(), Problem> {
         let identity = self.access.identity(principal);
@@ -130,7 +130,7 @@ impl Requests for Errands {
         let following = async move {
             let asker = Asker::of(&identity, source).name();
             let followed = async {
-                let queries = live::read(&identity, queries).await?;
+                let queries = live::read(&live, &identity, queries).await?;
                 let topics: Vec<Filter> =
                     queries.iter().map(|query| (&query.id().topic()).into()).collect();
                 let followed = live::follow(&live, queries, &asker).await?;
@@ -351,6 +351,10 @@ impl StateTopics for Board {
         let mut points: Vec<_> = points.collect();
         points.drain(..points.len().saturating_sub(points_max));
         points
+    }
+
+    fn forget_pasts(&self, topic: &Topic) {
+        self.0.forget_pasts(topic);
     }
 
     fn time(&self, topic: &Topic, key: &str) -> Option<Timestamp> {

@@ -4,8 +4,8 @@ use std::fmt;
 use std::net::IpAddr;
 
 use bellwire_model::{
-    Condition, EffectiveFilter, Filter, Fingerprint, NewAcknowledgement, Principal, Topic,
-    WriteTerms,
+    AskedQuery, Condition, EffectiveFilter, Filter, Fingerprint, NewAcknowledgement, Principal,
+    Topic, WriteTerms,
 };
 use bellwire_wire::problem::Problem;
 use bellwire_wire::publish::Post;
@@ -40,7 +40,7 @@ pub trait Requests: fmt::Debug + Send + Sync {
         &self,
         principal: Principal,
         source: Option<IpAddr>,
-        queries: Vec<Box<str>>,
+        queries: Vec<AskedQuery>,
         reply: QueriesReply,
     ) -> Result<(), Problem>;
 

@@ -349,6 +349,11 @@ impl States {
         self.table.lock().expect("not poisoned").past(topic, key)
     }
 
+    /// Forgets the past of all on a topic.
+    pub fn forget_pasts(&self, topic: &Topic) {
+        self.table.lock().expect("not poisoned").forget_pasts(topic);
+    }
+
     /// The number of series whose past is remembered, and the bytes that these take.
     pub fn remembered(&self) -> (usize, usize) {
         self.table.lock().expect("not poisoned").pasts()

@@ -7,7 +7,8 @@ use std::time::Duration;
 use bellwire_hub::Start;
 use bellwire_model::limits::{FILTERS_PER_CONNECTION_MAX, WAIT_MAX};
 use bellwire_model::{
-    Cursor, EffectiveFilter, Filter, FilterError, FilterSet, MaxRate, PacedFilter, Sight,
+    AskedQuery, Cursor, EffectiveFilter, Filter, FilterError, FilterSet, MaxRate, PacedFilter,
+    Sight,
 };
 use bellwire_wire::presence::{parse_id, parse_shown};
 use bellwire_wire::problem::{Code, Problem};
@@ -52,11 +53,11 @@ pub struct StreamRequest {
     pub present: Option<Box<AskedPresence>>,
 }
 
-/// Expressions whose answers are to be followed.
+/// Queries whose answers are to be followed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AskedQueries {
-    /// As they were written.
-    pub expressions: Vec<Box<str>>,
+    /// Which.
+    pub asked: Vec<AskedQuery>,
     /// How many updates of an element are wanted in a second.
     pub max_rate: Option<MaxRate>,
 }
@@ -210,9 +211,9 @@ impl EventsRequest {
         }
         let present = query.present()?;
         let Query { max_rate, .. } = query;
-        let queries = AskedQueries { expressions: query.expressions, max_rate };
+        let queries = AskedQueries { asked: query.queries, max_rate };
         // A WebSocket may begin with nothing: it can subscribe later.
-        let may_be_none = asked.handshake.is_some() || !queries.expressions.is_empty();
+        let may_be_none = asked.handshake.is_some() || !queries.asked.is_empty();
         let filters = if may_be_none && query.filters.is_empty() {
             FilterSet::none()
         } else {
@@ -303,7 +304,7 @@ fn history_is_for_streams() -> Problem {
 #[derive(Default)]
 struct Query {
     filters: Vec<Filter>,
-    expressions: Vec<Box<str>>,
+    queries: Vec<AskedQuery>,
     start: Option<Start>,
     /// The header of that name, from those who cannot set one.
     last_event_id: Option<String>,
@@ -347,11 +348,12 @@ impl Query {
                 })?;
                 self.filters.push(filter);
             }
-            "query" if self.expressions.len() == FILTERS_PER_CONNECTION_MAX => {
-                let filters = self.expressions.len() + 1;
+            "query" | "query_name" if self.queries.len() == FILTERS_PER_CONNECTION_MAX => {
+                let filters = self.queries.len() + 1;
                 return Err(too_many(FilterError::TooMany { filters }));
             }
-            "query" => self.expressions.push(value.into()),
+            "query" => self.queries.push(AskedQuery::Expression(value.into())),
+            "query_name" => self.queries.push(AskedQuery::Named(value.into())),
             "after" => {
                 self.start = Some(match &*value {
                     "earliest" => Start::Earliest,
@@ -403,7 +405,7 @@ impl Query {
             other if is_last_event_id(other) => self.last_event_id = Some(value.into_owned()),
             other => {
                 let detail = format!(
-                    "`{other}` is no parameter: there are topic, query, after, max_rate, state, history, wait, format, present, present_id, refusals, credential"
+                    "`{other}` is no parameter: there are topic, query, query_name, after, max_rate, state, history, wait, format, present, present_id, refusals, credential"
                 );
                 return Err(Problem::new(Code::ParameterInvalid, detail));
             }

@@ -76,6 +76,8 @@ codes! {
     NotFound 404 "not_found" "There is nothing at this path.";
     SignalUnsupported 404 "signal_unsupported" "Logs and traces are not taken; metrics are.";
     KeyNotFound 404 "key_not_found" "The state topic has no such key.";
+    QueryNotFound 404 "query_not_found" "No query is recorded under this name.";
+    QueryExists 409 "query_exists" "Another query is recorded under this name.";
     MethodNotAllowed 405 "method_not_allowed" "The path does not take this method.";
     NotAcceptable 406 "not_acceptable" "The answer does not come in any form that `Accept` takes.";
     HeadTimeout 408 "head_timeout" "The request's head did not arrive in time.";
@@ -108,7 +110,7 @@ codes! {
     JournalUnavailable 503 "journal_unavailable" "The journal cannot be written or read now.";
     IssuerUnavailable 503 "issuer_unavailable" "The keys of the issuer of the token that was shown cannot be had now.";
     StateFull 507 "state_full" "State topics hold as many keys or bytes as they may.";
-    RecordsExhausted 507 "records_exhausted" "There are as many silences, acknowledgements, posted alerts, keys or revocations as there may be.";
+    RecordsExhausted 507 "records_exhausted" "There are as many silences, acknowledgements, posted alerts, recorded queries, keys or revocations as there may be.";
     TopicsExhausted 507 "topics_exhausted" "There are as many topics as there may be.";
     EndedTopicsExhausted 507 "ended_topics_exhausted" "As many topics have ended as are remembered.";
     HostUnknown 421 "host_unknown" "The request is for a host that this server does not know as its own.";

@@ -8,8 +8,8 @@ use bellwire_model::limits::{
     FILTERS_PER_CONNECTION_MAX, IDEMPOTENCY_KEY_BYTES_MAX, PAST_WINDOW_MAX, REQUEST_ID_BYTES_MAX,
 };
 use bellwire_model::{
-    Condition, Cursor, Filter, FilterError, Fingerprint, MaxRate, MaxRateError, Topic, WriteTerms,
-    duration, without_byte_order_mark,
+    AskedQuery, Condition, Cursor, Filter, FilterError, Fingerprint, MaxRate, MaxRateError, Topic,
+    WriteTerms, duration, without_byte_order_mark,
 };
 use bytes::Bytes;
 use serde::de::DeserializeSeed;
@@ -47,8 +47,8 @@ pub enum Request {
     Subscribe {
         /// As many as a connection may have at most; at least one where there are no queries.
         topics: Vec<Filter>,
-        /// Expressions whose answers are followed, too.
-        queries: Vec<Box<str>>,
+        /// Queries whose answers are followed, too.
+        queries: Vec<AskedQuery>,
         /// Where to begin.
         after: Option<After>,
         /// How often it wants a key of them at most.
@@ -142,7 +142,7 @@ pub enum After {
 
 /// The requests, and the members that each has beside `request` and `id`.
 const REQUESTS: [(&str, &[&str]); 9] = [
-    ("subscribe", &["topics", "queries", "after", "max_rate", "history"]),
+    ("subscribe", &["topics", "queries", "query_names", "after", "max_rate", "history"]),
     ("unsubscribe", &["topics"]),
     (
         "publish",
@@ -169,11 +169,12 @@ const REQUESTS: [(&str, &[&str]); 9] = [
 ];
 
 /// All members there are.
-const MEMBERS: [&str; 24] = [
+const MEMBERS: [&str; 25] = [
     "request",
     "id",
     "topics",
     "queries",
+    "query_names",
     "after",
     "max_rate",
     "history",
@@ -342,10 +343,16 @@ impl<'a> Members<'a> {
         read_history(&given).map(Some).map_err(refusal)
     }
 
-    fn queries(&self) -> Result<Vec<Box<str>>, Refusal> {
-        let Some(raw) = self.get("queries") else { return Ok(Vec::new()) };
-        let queries: Vec<Box<str>> = serde_json::from_str(raw)
-            .map_err(|_| Refusal::new("type_invalid", "`queries` is an array of strings"))?;
+    fn queries(&self) -> Result<Vec<AskedQuery>, Refusal> {
+        let texts = |member: &str| -> Result<Vec<Box<str>>, Refusal> {
+            let Some(raw) = self.get(member) else { return Ok(Vec::new()) };
+            serde_json::from_str(raw).map_err(|_| {
+                Refusal::new("type_invalid", format!("`{member}` is an array of strings"))
+            })
+        };
+        let expressions = texts("queries")?.into_iter().map(AskedQuery::Expression);
+        let names = texts("query_names")?.into_iter().map(AskedQuery::Named);
+        let queries: Vec<AskedQuery> = expressions.chain(names).collect();
         match queries.len() {
             filters if filters > FILTERS_PER_CONNECTION_MAX => {
                 let error = FilterError::TooMany { filters };

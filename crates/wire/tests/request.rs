@@ -6,8 +6,8 @@ use bellwire_model::limits::{
     EVENT_BYTES_MAX, FILTERS_PER_CONNECTION_MAX, IDEMPOTENCY_KEY_BYTES_MAX, REQUEST_ID_BYTES_MAX,
 };
 use bellwire_model::{
-    Body, Condition, Cursor, Epoch, Filter, FilterSet, KeyVersion, Life, MaxRate, Offset, Version,
-    WriteTerms,
+    AskedQuery, Body, Condition, Cursor, Epoch, Filter, FilterSet, KeyVersion, Life, MaxRate,
+    Offset, Version, WriteTerms,
 };
 use bellwire_wire::publish::{Post, Publish};
 use bellwire_wire::reply::{Reply, SampleError};
@@ -76,11 +76,14 @@ fn a_request_is_read_as_it_is_written_in_both_encodings() {
             subscribe(&["a"], Some(After::Latest), None),
         ),
         (
-            r#"{"request":"subscribe","queries":["sum(x) > 1"],"history":"15m"}"#,
+            r#"{"request":"subscribe","queries":["sum(x) > 1"],"query_names":["hot"],"history":"15m"}"#,
             None,
             Request::Subscribe {
                 topics: Vec::new(),
-                queries: vec!["sum(x) > 1".into()],
+                queries: vec![
+                    AskedQuery::Expression("sum(x) > 1".into()),
+                    AskedQuery::Named("hot".into()),
+                ],
                 after: None,
                 max_rate: None,
                 history: Some(Duration::from_mins(15)),

@@ -2,7 +2,8 @@
 //! of the engine. The evaluator does a piece of it whenever nothing waits for the rules, and where
 //! something does in a part of the time.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::sync::Arc;
 use std::time::Duration;
 
 use bellwire_model::limits::{
@@ -11,10 +12,11 @@ use bellwire_model::limits::{
 };
 use bellwire_model::{Body, Event, Labels, NameMap, QueryId, Sample, Timestamp, Topic};
 use bellwire_process::clock;
-use bellwire_rules::{Engine, QueryBeginning, QueryEnding, QueryRefusal};
+use bellwire_rules::{Engine, QueryBeginning, QueryEnding, StandingQuery};
 use bellwire_wire::json;
+use bellwire_wire::problem::Problem;
 
-use super::Register;
+use super::{Change, LiveQuery, Register};
 use crate::states::{NotShown, StateTopics};
 
 /// Of the time for which samples wait, queries get one part, and the samples this many.
@@ -35,6 +37,8 @@ const UNTOLD: &str = "the answer is not whole: state topics hold as many keys or
 #[derive(Debug)]
 enum Errand {
     Begin(Box<QueryBeginning>),
+    /// One that nobody is told of, for the sake of its series.
+    Hold(Box<QueryBeginning>),
     End(QueryEnding),
 }
 
@@ -76,6 +80,10 @@ pub(crate) struct Answers {
     /// Queries whose first answers are put once so many have been.
     complete: VecDeque<(u64, QueryId)>,
     shown: HashMap<QueryId, Shown>,
+    /// Those that were shown, and begin with another expression.
+    replaced: HashSet<QueryId>,
+    /// What keeps the series of these meanwhile.
+    held: HashSet<QueryId>,
     /// Those of which it was said that they have ended, which is said for a second.
     ended: Vec<QueryId>,
     /// When the last turn ended, and how long it took.
@@ -87,6 +95,23 @@ impl Answers {
     /// A query is to stand.
     pub(crate) fn begin(&mut self, beginning: Box<QueryBeginning>) {
         self.errands.push_back(Errand::Begin(beginning));
+    }
+
+    /// A query that is shown is to stand for another expression. What is shown of the old one goes,
+    /// and what is said of it stays until that of the new one is said. Series that both select would be
+    /// forgotten with the old one, so that something else holds them until the new one stands.
+    fn replace(&mut self, query: LiveQuery) {
+        let id = query.id();
+        let query = query.into_standing();
+        let stand_in = StandingQuery { id: id.stand_in(), ..query.clone() };
+        self.errands.push_back(Errand::Hold(Box::new(QueryBeginning::new(stand_in))));
+        self.errands.push_back(Errand::End(QueryEnding::new(id)));
+        self.begin(Box::new(QueryBeginning::new(query)));
+        self.errands.push_back(Errand::End(QueryEnding::new(id.stand_in())));
+        self.newest.remove(&(id, None));
+        self.shown.remove(&id);
+        self.replaced.insert(id);
+        self.held.insert(id.stand_in());
     }
 
     /// Whether there is nothing to do.
@@ -103,6 +128,9 @@ impl Answers {
     /// Takes what queries have come to in a step.
     pub(crate) fn take(&mut self, engine: &mut Engine) {
         for answered in engine.take_answered() {
+            if self.held.contains(&answered.query) {
+                continue;
+            }
             let place = (answered.query, Some(answered.labels));
             self.put(place, (answered.value, answered.time));
         }
@@ -135,7 +163,7 @@ impl Answers {
     ) {
         let began_at = passed();
         if !self.is_full() {
-            self.go_on(engine, register);
+            self.go_on(engine, (register, states));
         }
         self.show(register, states);
         self.hold(engine);
@@ -145,14 +173,20 @@ impl Answers {
     }
 
     /// One errand after the other, so that a query that comes again finds its end behind it.
-    fn go_on(&mut self, engine: &mut Engine, register: &Register) {
+    fn go_on(&mut self, engine: &mut Engine, (register, states): (&Register, &dyn StateTopics)) {
         let Some(errand) = self.errands.front_mut() else { return };
         let mut selects = None;
         let (is_done, begun) = match errand {
             Errand::End(ending) => (engine.end_query(ending), None),
+            // Where it is refused, so is what it is for.
+            Errand::Hold(beginning) => (engine.begin_query(beginning).is_some(), None),
             // Who asks and goes, again and again, must not make others wait.
             Errand::Begin(beginning) if register.take_abandoned(beginning.id()) => {
-                *errand = Errand::End(QueryEnding::new(beginning.id()));
+                let id = beginning.id();
+                *errand = Errand::End(QueryEnding::new(id));
+                if self.replaced.remove(&id) {
+                    self.put((id, None), (None, Timestamp::MIN));
+                }
                 return;
             }
             Errand::Begin(beginning) => {
@@ -163,20 +197,30 @@ impl Answers {
                 (begun.is_some(), begun)
             }
         };
-        if is_done {
-            self.errands.pop_front();
-        }
+        let done = if is_done { self.errands.pop_front() } else { None };
         self.take(engine);
+        if let Some(Errand::End(ending)) = done {
+            self.held.remove(&ending.id());
+            if self.replaced.contains(&ending.id()) {
+                // Under the same keys the new expression comes to something else.
+                states.forget_pasts(&ending.id().topic());
+            }
+        }
         match begun {
             None => {}
             Some((id, Ok(mode))) => {
+                self.replaced.remove(&id);
                 self.shown.insert(id, Shown::of(id, mode));
                 self.put((id, None), (Some(0.0), Timestamp::MIN));
                 self.complete.push_back((self.counts.1, id));
             }
             Some((id, Err(refusal))) => {
+                let problem = super::refusal(refusal, selects);
+                if self.replaced.remove(&id) {
+                    return self.end_told(id, (problem.detail(), &problem), (register, states));
+                }
                 self.errands.push_back(Errand::End(QueryEnding::new(id)));
-                register.refuse(id, &super::refusal(refusal, selects));
+                register.refuse(id, &problem);
             }
         }
     }
@@ -196,7 +240,7 @@ impl Answers {
                 element(topic, labels, value).map(|event| (event, value.0))
             } else {
                 let text = register.text(place.0);
-                let body = shown.zip(text).map(|(shown, text)| shown.describe(&text));
+                let body = shown.zip(text).map(|(shown, text)| shown.describe(text));
                 Some((description(topic, body), None))
             };
             match event {
@@ -279,7 +323,16 @@ impl Answers {
             self.end(id);
         }
         for (id, refusal) in engine.take_overgrown(|id| self.shown.contains_key(id)) {
-            self.end_grown(id, refusal, (register, states));
+            let problem = super::refusal(refusal, None);
+            self.end_told(id, (&refusal.to_string(), &problem), (register, states));
+        }
+        for (id, change) in register.take_changed() {
+            match change {
+                Change::Replaced(query) => self.replace(*query),
+                Change::Ended(problem) => {
+                    self.end_told(id, (problem.detail(), &problem), (register, states));
+                }
+            }
         }
         let ids = self.shown.keys();
         register.set_series(ids.filter_map(|id| Some((*id, engine.query_series(*id)?))));
@@ -298,23 +351,24 @@ impl Answers {
         }
     }
 
-    /// Ends a query that selects more than it may; the last that is said of it is why.
-    fn end_grown(
+    /// Ends a query that is shown; the last that is said of it is why.
+    fn end_told(
         &mut self,
         id: QueryId,
-        refusal: QueryRefusal,
+        (why, problem): (&str, &Problem),
         (register, states): (&Register, &dyn StateTopics),
     ) {
-        if let Some((shown, text)) = self.shown.get_mut(&id).zip(register.text(id)) {
-            shown.description = Some(error_member(&format!("it has ended: {refusal}")));
-            let body = shown.describe(&text);
+        if let Some(text) = register.text(id) {
+            let shown = self.shown.remove(&id);
+            let mut shown = shown.unwrap_or_else(|| Shown::of(id, Mode::Stream));
+            shown.description = Some(error_member(&format!("it has ended: {why}")));
+            let body = shown.describe(text);
             // Where there is no room to say it, that its elements have gone says enough.
             let _ = states.apply(vec![description(shown.topic.clone(), Some(body))]);
         }
         self.newest.remove(&(id, None));
-        register.refuse(id, &super::refusal(refusal, None));
+        register.refuse(id, problem);
         self.errands.push_back(Errand::End(QueryEnding::new(id)));
-        self.shown.remove(&id);
         self.ended.push(id);
     }
 
@@ -379,14 +433,15 @@ impl Shown {
         Self { topic: id.topic(), mode, description: Some(description), untold }
     }
 
-    /// `{"query":…,"mode":"stream",…}`.
-    fn describe(&self, text: &str) -> String {
+    /// `{"query":…,"mode":"stream",…}`, with `"name":…` where it is recorded.
+    fn describe(&self, (text, name): (Arc<str>, Option<Arc<str>>)) -> String {
         let about = self.description.as_deref().unwrap_or_default();
         let mode = match self.mode {
             Mode::Stream => "stream",
             Mode::Tick => "tick",
         };
-        format!("{{\"query\":{},\"mode\":\"{mode}\"{about}}}", json::text(text))
+        let name = name.map_or_else(String::new, |name| format!(",\"name\":{}", json::text(&name)));
+        format!("{{\"query\":{},\"mode\":\"{mode}\"{about}{name}}}", json::text(&text))
     }
 }
 

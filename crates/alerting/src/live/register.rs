@@ -50,6 +50,17 @@ struct Entry {
     /// Since when nobody follows it.
     left: Option<Ticker>,
     standing: watch::Sender<Standing>,
+    /// What has become of the name that it is followed by, and is yet to be seen to.
+    change: Option<Change>,
+}
+
+/// What has become of what is recorded under a name.
+#[derive(Debug)]
+pub(crate) enum Change {
+    /// It is another expression now.
+    Replaced(Box<LiveQuery>),
+    /// It ends, for this reason.
+    Ended(Problem),
 }
 
 /// What tells a query from any other, whatever their ids.
@@ -58,6 +69,25 @@ struct LiveQueryText {
     text: Arc<str>,
     canonical: Arc<str>,
     sight: bellwire_model::Sight,
+    name: Option<Arc<str>>,
+}
+
+impl LiveQueryText {
+    fn of(query: &LiveQuery) -> Self {
+        let LiveQuery { text, canonical, sight, named, .. } = query;
+        let name = named.as_ref().map(|(name, _)| Arc::clone(name));
+        Self { text: text.clone(), canonical: canonical.clone(), sight: sight.clone(), name }
+    }
+
+    /// Whether somebody wants to follow this one. A name is followed whatever it stands for.
+    fn is(&self, query: &LiveQuery) -> bool {
+        let is_same = match (&self.name, &query.named) {
+            (None, None) => self.canonical == query.canonical,
+            (Some(name), Some((other, _))) => name == other,
+            _ => false,
+        };
+        is_same && self.sight == query.sight
+    }
 }
 
 /// Somebody has come to follow a query.
@@ -77,9 +107,7 @@ impl Entries {
         }
         let free = LIVE_EXPRESSIONS_BYTES_MAX.saturating_sub(self.bytes);
         if bytes > free {
-            let detail = "the expressions of all queries that are followed take as many bytes as \
-                          they may";
-            return Err(exhausted(detail.into()));
+            return Err(no_room_for_expressions());
         }
         let series: usize = self.by_id.values().map(|entry| entry.series).sum();
         let is_crowded = [
@@ -129,7 +157,7 @@ impl Register {
             return Err(exhausted(detail));
         }
         if let Some(entry) = entries.by_id.get_mut(&query.id) {
-            if (&entry.query.canonical, &entry.query.sight) != (&query.canonical, &query.sight) {
+            if !entry.query.is(query) {
                 let detail = "another query has the same id: write it in another way";
                 return Err(Problem::new(Code::QueryInvalid, detail));
             }
@@ -145,8 +173,7 @@ impl Register {
         let number = entries.begun;
         let (standing, receiver) = watch::channel(Standing::Begins);
         let bytes = query.bytes();
-        let LiveQuery { text, canonical, sight, .. } = query.clone();
-        let query_text = LiveQueryText { text, canonical, sight };
+        let query_text = LiveQueryText::of(query);
         let owner = follower.into();
         let entry = Entry {
             number,
@@ -157,6 +184,7 @@ impl Register {
             followers: 1,
             left: None,
             standing,
+            change: None,
         };
         entries.by_id.insert(query.id, entry);
         *entries.of_followers.entry(follower.into()).or_default() += 1;
@@ -217,9 +245,60 @@ impl Register {
         }
     }
 
-    /// The expression of a query, as whoever asked first wrote it.
-    pub(crate) fn text(&self, id: QueryId) -> Option<Arc<str>> {
-        self.entries().by_id.get(&id).map(|entry| Arc::clone(&entry.query.text))
+    /// The expression of a query, as whoever asked first wrote it, and the name that it is recorded
+    /// under.
+    pub(crate) fn text(&self, id: QueryId) -> Option<(Arc<str>, Option<Arc<str>>)> {
+        let entries = self.entries();
+        let query = &entries.by_id.get(&id)?.query;
+        Some((Arc::clone(&query.text), query.name.clone()))
+    }
+
+    /// Whether a query stands, and how many follow it.
+    pub(crate) fn standing(&self, id: QueryId) -> (bool, usize) {
+        let entries = self.entries();
+        entries.by_id.get(&id).map_or((false, 0), |entry| {
+            (matches!(*entry.standing.borrow(), Standing::Stands), entry.followers)
+        })
+    }
+
+    /// What is recorded under a name is not what it was. Nothing where nobody follows it.
+    pub(crate) fn change(&self, id: QueryId, change: Change) {
+        if let Some(entry) = self.entries().by_id.get_mut(&id) {
+            entry.change = Some(change);
+        }
+    }
+
+    /// Takes what is to be seen to: of queries that stand, so that nothing is begun twice. One that has
+    /// another expression stands no longer, until that does.
+    pub(crate) fn take_changed(&self) -> Vec<(QueryId, Change)> {
+        let mut entries = self.entries();
+        let entries = &mut *entries;
+        let mut changed = Vec::new();
+        for (id, entry) in &mut entries.by_id {
+            if !matches!(*entry.standing.borrow(), Standing::Stands) {
+                continue;
+            }
+            match entry.change.take() {
+                None => {}
+                Some(Change::Replaced(query)) if entry.query.canonical == query.canonical => {
+                    entry.query.text = query.text;
+                }
+                Some(Change::Replaced(query)) => {
+                    let bytes = query.bytes();
+                    let all = entries.bytes - entry.bytes + bytes;
+                    if all > LIVE_EXPRESSIONS_BYTES_MAX {
+                        changed.push((*id, Change::Ended(no_room_for_expressions())));
+                        continue;
+                    }
+                    (entries.bytes, entry.bytes) = (all, bytes);
+                    entry.query = LiveQueryText::of(&query);
+                    entry.standing.send_replace(Standing::Begins);
+                    changed.push((*id, Change::Replaced(query)));
+                }
+                Some(ended) => changed.push((*id, ended)),
+            }
+        }
+        changed
     }
 
     /// Takes out the queries that nobody has followed for long.
@@ -240,6 +319,11 @@ impl Register {
         let entries = self.entries();
         (entries.by_id.len(), entries.by_id.values().map(|entry| entry.followers).sum())
     }
+}
+
+fn no_room_for_expressions() -> Problem {
+    let detail = "the expressions of all queries that are followed take as many bytes as they may";
+    exhausted(detail.into())
 }
 
 #[cfg(test)]
@@ -282,6 +366,33 @@ mod tests {
         assert_eq!(refused.code, Code::QueriesExhausted);
         assert!(begun < LIVE_QUERIES_MAX / 10 * 9, "{begun}");
         register.enter(&query("y"), "bob").expect("the rest is for others");
+    }
+
+    #[test]
+    fn a_name_that_stands_for_something_else_begins_anew_once_it_stands() {
+        let register = Register::default();
+        let named = |text: &str, number| {
+            LiveQuery::read_named("hot", (text, number), &Sight::all()).expect(text)
+        };
+        let query = named("x", 1);
+        let id = query.id;
+        register.enter(&query, "ada").expect("there is nothing yet");
+        register.change(id, Change::Replaced(Box::new(named("sum(x)", 2))));
+        assert!(register.take_changed().is_empty(), "it does not stand yet");
+        register.stand(id);
+        assert_eq!(register.standing(id), (true, 1));
+        assert!(matches!(&register.take_changed()[..], [(_, Change::Replaced(_))]));
+        assert_eq!(register.standing(id), (false, 1));
+        assert_eq!(register.text(id), Some(("sum(x)".into(), Some("hot".into()))));
+        assert_eq!(register.entries().bytes, named("sum(x)", 2).bytes());
+        register.stand(id);
+        // In other words it is the same.
+        register.change(id, Change::Replaced(Box::new(named("sum( x )", 3))));
+        assert!(register.take_changed().is_empty());
+        assert!(!register.enter(&named("sum(x)", 2), "bob").expect("it stands").is_new);
+        let gone = Problem::new(Code::QueryNotFound, "gone");
+        register.change(id, Change::Ended(gone));
+        assert!(matches!(&register.take_changed()[..], [(_, Change::Ended(_))]));
     }
 
     #[test]

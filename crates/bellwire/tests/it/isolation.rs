@@ -161,6 +161,11 @@ impl World {
         }
         done(("POST", "/v1/samples"), json!(samples).to_string());
 
+        let marker = party.marker(Thing::Series);
+        let query = format!("load{{marker=\"{marker}\"}}");
+        let query = json!({ "name": "plain", "query": query, "note": marker });
+        done(("POST", "/v1/queries"), query.to_string());
+
         let kinds = ["source", "target"].into_iter().map(ToOwned::to_owned);
         let others = (0..random.below(4)).map(|number| format!("other{number}"));
         let alert = |kind: String| {
@@ -271,7 +276,10 @@ impl World {
             })
             .into_iter()
             .chain([follow(&format!("{route}?query=load&wait=5s"), &[Series])])
+            .chain([follow(&format!("{route}?query_name=plain&wait=5s"), &[])])
             .collect(),
+            // Names are of those who see the same: whoever sees everything has others.
+            "/v1/queries/{name}" => vec![get("/v1/queries/plain", &[])],
             "/v1/topics/{topic}" => [
                 ("alerts/active", &[Own, Posted, Shared][..]),
                 ("alerts/events/none/Posted", &[Posted]),

@@ -1,5 +1,7 @@
 //! Queries that are followed: an expression's answer as a state topic, from its first value on.
 
+mod names;
+
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 

@@ -122,6 +122,15 @@ impl<P: Payload> StateTable<P> {
         self.pasts.all.get(&(self.slots.get(id).topic, id)).map(|past| past.copy())
     }
 
+    /// Forgets the past of all keys of a topic.
+    pub fn forget_pasts(&mut self, topic: &Topic) {
+        let Some(id) = self.names.get(topic).copied() else { return };
+        let places = self.pasts.all.range((id, 0)..=(id, u32::MAX)).map(|(place, _)| *place);
+        for place in places.collect::<Vec<_>>() {
+            self.pasts.forget(place);
+        }
+    }
+
     /// The number of keys whose past is remembered, and the bytes that these take.
     pub fn pasts(&self) -> (usize, usize) {
         (self.pasts.all.len(), self.pasts.size_bytes)

@@ -15,7 +15,7 @@ use crate::problem::Refused;
 use crate::proxies::FORWARDED_PROTO;
 
 /// Methods and headers that the API knows.
-const METHODS: HeaderValue = HeaderValue::from_static("GET, POST, DELETE, PATCH");
+const METHODS: HeaderValue = HeaderValue::from_static("GET, POST, PUT, DELETE, PATCH");
 const HEADERS: HeaderValue = HeaderValue::from_static(
     "authorization, content-type, content-encoding, last-event-id, bellwire-end, bellwire-key, \
      bellwire-type, bellwire-if-version, bellwire-if-absent, bellwire-ttl, idempotency-key",

@@ -63,7 +63,7 @@ pub(super) async fn events(
         framing,
         handshake,
     };
-    let (request, queries) = with_queries(EventsRequest::parse(asked)?, &identity).await?;
+    let (request, queries) = with_queries(&app, EventsRequest::parse(asked)?, &identity).await?;
     match request {
         request if method == Method::HEAD => head(&app, &identity, request),
         EventsRequest::Stream(mut stream) => {
@@ -158,6 +158,7 @@ async fn open(
 
 /// The queries that a request names are read, and their topics are followed with the others.
 async fn with_queries(
+    app: &App,
     mut request: EventsRequest,
     identity: &Identity,
 ) -> Result<(EventsRequest, Vec<LiveQuery>), Problem> {
@@ -165,11 +166,11 @@ async fn with_queries(
         EventsRequest::Stream(stream) => (&mut stream.follows, &mut stream.queries),
         EventsRequest::Poll(poll) => (&mut poll.follows, &mut poll.queries),
     };
-    if queries.expressions.is_empty() {
+    if queries.asked.is_empty() {
         return Ok((request, Vec::new()));
     }
     Asks::Query.check(&identity.rights)?;
-    let read = live::read(identity, std::mem::take(&mut queries.expressions)).await?;
+    let read = live::read(&app.live, identity, std::mem::take(&mut queries.asked)).await?;
     let topics: Vec<Filter> = read.iter().map(|query| (&query.id().topic()).into()).collect();
     *follows = queries.beside(follows, topics.clone())?;
     let max_rate = queries.max_rate;

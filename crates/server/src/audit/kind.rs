@@ -25,13 +25,15 @@ pub(crate) enum Kind {
     SilenceEnded,
     Acknowledged,
     Unacknowledged,
+    QueryRecorded,
+    QueryDeleted,
     Reloaded,
     ReloadFailed,
     Recorded,
 }
 
 impl Kind {
-    pub(super) const ALL: [Self; 18] = [
+    pub(super) const ALL: [Self; 20] = [
         Self::Login,
         Self::Logout,
         Self::Renewed,
@@ -47,6 +49,8 @@ impl Kind {
         Self::SilenceEnded,
         Self::Acknowledged,
         Self::Unacknowledged,
+        Self::QueryRecorded,
+        Self::QueryDeleted,
         Self::Reloaded,
         Self::ReloadFailed,
         Self::Recorded,
@@ -70,6 +74,8 @@ impl Kind {
             Self::SilenceEnded => "silence_ended",
             Self::Acknowledged => "acknowledged",
             Self::Unacknowledged => "unacknowledged",
+            Self::QueryRecorded => "query_recorded",
+            Self::QueryDeleted => "query_deleted",
             Self::Reloaded => "reloaded",
             Self::ReloadFailed => "reload_failed",
             Self::Recorded => "recorded",

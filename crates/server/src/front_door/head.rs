@@ -167,7 +167,7 @@ fn lean<'a>(
     };
     match EventsRequest::parse(asked) {
         // Queries are waited for before a shard has the stream.
-        Ok(EventsRequest::Stream(stream)) if !stream.queries.expressions.is_empty() => None,
+        Ok(EventsRequest::Stream(stream)) if !stream.queries.asked.is_empty() => None,
         // To come back to nothing is to be answered, and no stream.
         Ok(EventsRequest::Stream(stream)) if callers.has_nothing_for(&stream) => None,
         Ok(EventsRequest::Stream(mut stream)) => {

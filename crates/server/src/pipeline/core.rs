@@ -133,7 +133,8 @@ impl Core {
             draining,
         };
         let (intake, thread) = bellwire_alerting::spawn(parts, restored)?;
-        let live = Arc::new(LiveQueries::new(register, Arc::clone(&intake)));
+        let journal = Arc::clone(&self.journal);
+        let live = Arc::new(LiveQueries::open(register, Arc::clone(&intake), journal)?);
         Ok(Evaluators { intake, live, thread })
     }
 

@@ -9,8 +9,8 @@ use std::net::IpAddr;
 use std::ops::ControlFlow;
 
 use bellwire_hub::Start;
-use bellwire_model::NewAcknowledgement;
 use bellwire_model::limits::{CLOSE_TIMEOUT, READS_PER_VISIT_MAX};
+use bellwire_model::{AskedQuery, NewAcknowledgement};
 use bellwire_process::clock;
 use bellwire_process::crash;
 use bellwire_wire::problem::Problem;
@@ -252,7 +252,7 @@ impl Shard {
         &mut self,
         token: Token,
         id: Option<RequestId>,
-        (queries, wanted): (Vec<Box<str>>, ToFollow),
+        (queries, wanted): (Vec<AskedQuery>, ToFollow),
     ) {
         let (principal, source) = (self.connections[token].principal, self.source(token));
         let reply = self.begin_request(token, id.clone());

@@ -7,9 +7,10 @@ use bellwire_model::limits::{
     LIVE_SELECTORS_MAX, LIVE_SERIES_MAX,
 };
 use bellwire_rules::Cost;
+use bellwire_server::CostReport;
 use serde::Serialize;
 
-use super::cost::CostReport;
+use super::cost;
 
 /// What is said of expressions; its JSON is for programs to rely on.
 #[derive(Debug, Serialize)]
@@ -79,7 +80,7 @@ impl QueriesReport {
                 Mode::Tick => "tick",
                 Mode::Refused => "refused",
             };
-            let cost = cost.as_ref().map(CostReport::text);
+            let cost = cost.as_ref().map(cost::text);
             let said = reason.as_ref().or(cost.as_ref()).map(String::as_str).unwrap_or_default();
             let _ = writeln!(text, "{mode:<9}{query}: {said}");
         }

@@ -7,12 +7,12 @@ use bellwire_model::RuleName;
 use bellwire_rules::{Cost, LoadError, Rule, RuleFile, RuleMode};
 use bellwire_server::config::Engine;
 use bellwire_server::{
-    AlertmanagerConfig, AlertmanagerConfigError, Config, ConfigError, NOBODY_COMES_IN, Reach,
-    RuleFileText, RuleFilesError, check_access, check_tls,
+    AlertmanagerConfig, AlertmanagerConfigError, Config, ConfigError, CostReport, NOBODY_COMES_IN,
+    Reach, RuleFileText, RuleFilesError, check_access, check_tls,
 };
 use serde::Serialize;
 
-use super::cost::CostReport;
+use super::cost;
 use crate::output::counted;
 
 /// The outcome of a check; its JSON is for programs to rely on.
@@ -100,7 +100,7 @@ impl RuleReport {
         if *mode == Mode::Refused {
             return text;
         }
-        for said in cost.as_ref().map(CostReport::text).iter().chain(reason) {
+        for said in cost.as_ref().map(cost::text).iter().chain(reason) {
             text.push_str(": ");
             text.push_str(said);
         }

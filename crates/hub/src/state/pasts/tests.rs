@@ -153,3 +153,22 @@ fn pasts_go_with_their_windows_and_take_no_more_than_they_may() {
     assert!(table.remember((&topic, "0"), (point, 3_800_000), (off, bytes_max)));
     assert_eq!(table.pasts(), (0, 0));
 }
+
+#[test]
+fn the_pasts_of_one_topic_are_forgotten_by_themselves() {
+    let mut table = table();
+    for number in [2, 3] {
+        for key in ["x", "y"] {
+            let topic = topic(number);
+            table.put((&topic, key), ((), 1), ROOM).expect("room");
+            let point = Point { time_ms: 1, value: 1.0 };
+            assert!(table.remember((&topic, key), (point, 1), (LIMITS, usize::MAX)));
+        }
+    }
+    let (_, before) = table.pasts();
+    table.forget_pasts(&topic(2));
+    assert!(table.past(&topic(2), "x").is_none() && table.past(&topic(3), "y").is_some());
+    assert_eq!(table.pasts(), (2, before / 2));
+    table.forget_pasts(&topic(5));
+    assert_eq!(table.pasts().0, 2);
+}

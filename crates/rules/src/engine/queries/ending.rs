@@ -35,6 +35,11 @@ impl QueryEnding {
     pub fn new(query: QueryId) -> Self {
         Self { query, stage: Stage::New }
     }
+
+    /// What tells it from others.
+    pub fn id(&self) -> QueryId {
+        self.query
+    }
 }
 
 impl Engine {

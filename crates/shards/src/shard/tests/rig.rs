@@ -16,9 +16,9 @@ use bellwire_journal::{
 };
 use bellwire_model::limits::CATCH_UPS_PER_SHARD_MAX;
 use bellwire_model::{
-    Body, Closure, Condition, EffectiveFilter, Epoch, Event, Filter, FilterError, FilterSet,
-    Fingerprint, Life, NameHasher, NewAcknowledgement, Offset, Principal, Progress, Sight,
-    Timestamp, Topic, Version, WriteTerms,
+    AskedQuery, Body, Closure, Condition, EffectiveFilter, Epoch, Event, Filter, FilterError,
+    FilterSet, Fingerprint, Life, NameHasher, NewAcknowledgement, Offset, Principal, Progress,
+    Sight, Timestamp, Topic, Version, WriteTerms,
 };
 use bellwire_wire::problem::{Code, Problem};
 use bellwire_wire::publish::Post;
@@ -555,7 +555,7 @@ impl Requests for Nobody {
         &self,
         _: Principal,
         _: Option<IpAddr>,
-        _: Vec<Box<str>>,
+        _: Vec<AskedQuery>,
         _: QueriesReply,
     ) -> Result<(), Problem> {
         refused()
