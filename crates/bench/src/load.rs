@@ -22,6 +22,7 @@ mod subscribers;
 mod volley;
 
 pub(crate) use self::connection::Connection;
+pub(crate) use self::dial::Origin;
 pub(crate) use self::event_stream::EventStream;
 pub(crate) use self::flow::{Delivered, Flow, Pace};
 pub(crate) use self::haste::hurry;

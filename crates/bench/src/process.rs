@@ -61,6 +61,25 @@ pub(crate) fn cpu_time(pid: u32) -> Result<Duration> {
     Ok(Duration::from_secs_f64(ticks as f64 / ticks_per_second as f64))
 }
 
+/// CPU time so far of the threads of this name, to the nanosecond; nothing where there is none.
+pub(crate) fn cpu_time_of_threads(pid: u32, name: &str) -> Result<Option<Duration>> {
+    let tasks = format!("/proc/{pid}/task");
+    let mut time = None;
+    for task in fs::read_dir(&tasks).with_context(|| format!("cannot read {tasks}"))? {
+        let task = task?.path();
+        // Who has ended meanwhile takes no more.
+        let Ok(called) = fs::read_to_string(task.join("comm")) else { continue };
+        if called.trim_end() != name {
+            continue;
+        }
+        let Ok(told) = fs::read_to_string(task.join("schedstat")) else { continue };
+        let run = told.split_ascii_whitespace().next().and_then(|run| run.parse().ok());
+        let run = run.with_context(|| format!("{}/schedstat is not understood", task.display()))?;
+        *time.get_or_insert(Duration::ZERO) += Duration::from_nanos(run);
+    }
+    Ok(time)
+}
+
 /// Memory now.
 pub(crate) fn memory(pid: u32) -> Result<Memory> {
     let path = format!("/proc/{pid}/smaps_rollup");
@@ -123,6 +142,18 @@ mod tests {
         assert_eq!(family[0], std::process::id());
         child.kill().expect("killed");
         child.wait().expect("ended");
+    }
+
+    #[test]
+    fn threads_are_found_by_their_names() {
+        let work = || {
+            let id = std::process::id();
+            cpu_time_of_threads(id, "named for this").expect("read")
+        };
+        let named = std::thread::Builder::new().name("named for this".to_owned());
+        let time = named.spawn(work).expect("starts").join().expect("ends");
+        assert!(time.is_some());
+        assert_eq!(work(), None);
     }
 
     #[test]

@@ -8,6 +8,7 @@ mod fanout;
 mod idle;
 mod keys;
 mod latency;
+mod live_queries;
 mod mqtt;
 mod publish;
 mod replay;
@@ -50,6 +51,8 @@ enum Workload {
     Publish(publish::Arguments),
     /// From the sample that crosses a threshold to the alert at the subscriber.
     Alert(alert::Arguments),
+    /// The same beside queries that are followed, and what one of them costs with very many followers.
+    LiveQueries(live_queries::Arguments),
     /// Sensors over MQTT in a closed loop: messages a second that are acknowledged once 1,000 rules
     /// have seen them.
     Mqtt(mqtt::Arguments),
@@ -79,6 +82,7 @@ pub(crate) fn run(arguments: Arguments, print: Print) -> Result<()> {
         Workload::Attack(arguments) => attack::run(&arguments, print),
         Workload::Publish(arguments) => publish::run(&arguments, print),
         Workload::Alert(arguments) => alert::run(&arguments, print),
+        Workload::LiveQueries(arguments) => live_queries::run(&arguments, print),
         Workload::Mqtt(arguments) => mqtt::run(&arguments, print),
         Workload::Keys(arguments) => keys::run(&arguments, print),
         Workload::Replay(arguments) => replay::run(&arguments, print),

@@ -19,13 +19,36 @@ const HOSTS: u32 = 200;
 /// Counts all connections of this process.
 static NEXT: AtomicU32 = AtomicU32::new(0);
 
+/// Where connections come from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Origin {
+    /// One address, until it has no more ports.
+    #[default]
+    OneHost,
+    /// All addresses in turns, as very many clients would.
+    AllHosts,
+}
+
+impl Origin {
+    /// The address and port of the connection with this number.
+    fn place(self, number: u32) -> SocketAddr {
+        let ports = PORTS.end - PORTS.start;
+        let (port, host) = match self {
+            Self::OneHost => (number % ports, number / ports % HOSTS),
+            Self::AllHosts => (number / HOSTS % ports, number % HOSTS),
+        };
+        let host = Ipv4Addr::new(127, 0, 0, 2 + host as u8);
+        SocketAddr::from((host, (PORTS.start + port) as u16))
+    }
+}
+
 /// Begins to connect to a server on the loopback interface.
-pub(super) fn begin(address: SocketAddr) -> Result<TcpStream> {
+pub(super) fn begin(address: SocketAddr, origin: Origin) -> Result<TcpStream> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     socket.set_nonblocking(true)?;
     socket.set_tcp_nodelay(true)?;
     if address.is_ipv4() {
-        bind(&socket)?;
+        bind(&socket, origin)?;
     }
     match socket.connect(&address.into()) {
         Err(error) if error.raw_os_error() == Some(Errno::INPROGRESS.raw_os_error()) => {}
@@ -35,17 +58,31 @@ pub(super) fn begin(address: SocketAddr) -> Result<TcpStream> {
 }
 
 /// Gives a socket the next address and port that are free.
-fn bind(socket: &Socket) -> Result<()> {
+fn bind(socket: &Socket, origin: Origin) -> Result<()> {
     // The run before may have left connections that wait for their end.
     socket.set_reuse_address(true)?;
     loop {
-        let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        let ports = PORTS.end - PORTS.start;
-        let port = (PORTS.start + number % ports) as u16;
-        let host = Ipv4Addr::new(127, 0, 0, 2 + (number / ports % HOSTS) as u8);
-        match socket.bind(&SocketAddr::from((host, port)).into()) {
+        let place = origin.place(NEXT.fetch_add(1, Ordering::Relaxed));
+        match socket.bind(&place.into()) {
             Err(error) if error.kind() == ErrorKind::AddrInUse => {}
             result => return result,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn no_two_connections_come_from_one_place() {
+        for (origin, hosts) in [(Origin::OneHost, 1), (Origin::AllHosts, HOSTS as usize)] {
+            let places: BTreeSet<_> = (0..10_000).map(|number| origin.place(number)).collect();
+            assert_eq!(places.len(), 10_000);
+            let addresses: BTreeSet<_> = places.iter().map(SocketAddr::ip).collect();
+            assert_eq!(addresses.len(), hosts);
         }
     }
 }

@@ -26,10 +26,22 @@ impl fmt::Debug for EventStream {
 impl EventStream {
     /// Opens a stream and waits until it is live.
     pub(crate) fn open(peer: &Peer, filter: &str) -> Result<Self> {
-        let mut opened = Self { stream: peer.connect()?, received: Vec::new() };
-        opened.stream.write_all(&request::stream(filter)).context("cannot ask for a stream")?;
-        while !opened.next()?.contains("event: ready\n") {}
+        let (opened, _) = Self::begin(peer, &request::stream(filter))?;
         Ok(opened)
+    }
+
+    /// Asks for a stream and waits until it is live; returns what came before.
+    pub(crate) fn begin(peer: &Peer, request: &[u8]) -> Result<(Self, Vec<String>)> {
+        let mut opened = Self { stream: peer.connect()?, received: Vec::new() };
+        opened.stream.write_all(request).context("cannot ask for a stream")?;
+        let mut before = Vec::new();
+        loop {
+            let event = opened.next()?;
+            if event.contains("event: ready\n") {
+                return Ok((opened, before));
+            }
+            before.push(event);
+        }
     }
 
     /// The text of the next event, with what frames it.

@@ -9,7 +9,7 @@ use memchr::memmem::Finder;
 use mio::net::TcpStream;
 use mio::{Events, Interest, Poll, Token};
 
-use super::dial;
+use super::dial::{self, Origin};
 use super::peer::SILENCE_MAX;
 use super::response::Response;
 use crate::histogram::Histogram;
@@ -60,8 +60,8 @@ impl Publishers {
         let poll = Poll::new().context("the system gives no poll")?;
         let mut members = Vec::with_capacity(requests.len());
         for request in requests {
-            let mut socket =
-                dial::begin(address).with_context(|| format!("cannot connect to {address}"))?;
+            let mut socket = dial::begin(address, Origin::OneHost)
+                .with_context(|| format!("cannot connect to {address}"))?;
             let interest = Interest::READABLE | Interest::WRITABLE;
             poll.registry().register(&mut socket, Token(members.len()), interest)?;
             let sent_at = Instant::now();

@@ -10,7 +10,7 @@ use anyhow::{Context, Result};
 use mio::net::TcpStream;
 use mio::{Events, Interest, Poll, Token};
 
-use super::dial;
+use super::dial::{self, Origin};
 use super::subscribers::AT_ONCE;
 
 const EVENTS_PER_POLL: usize = 1_024;
@@ -92,8 +92,8 @@ impl SlowHeads {
 
     fn connect(&self, number: usize) -> Result<TcpStream> {
         let address = self.address;
-        let mut socket =
-            dial::begin(address).with_context(|| format!("cannot connect to {address}"))?;
+        let mut socket = dial::begin(address, Origin::OneHost)
+            .with_context(|| format!("cannot connect to {address}"))?;
         self.poll.registry().register(&mut socket, Token(number), Interest::READABLE)?;
         Ok(socket)
     }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, ensure};
 use mio::{Events, Interest, Poll, Token};
 
-use super::dial;
+use super::dial::{self, Origin};
 use super::opening::Opening;
 use super::peer::{Peer, SILENCE_MAX};
 use super::stream::Stream;
@@ -30,6 +30,7 @@ pub(crate) struct Opened {
 #[derive(Debug)]
 pub(crate) struct Subscribers {
     peer: Peer,
+    origin: Origin,
     script: Script,
     poll: Poll,
     events: Events,
@@ -42,12 +43,18 @@ impl Subscribers {
     pub(crate) fn new(peer: &Peer, opening: Opening) -> Result<Self> {
         Ok(Self {
             peer: peer.clone(),
+            origin: Origin::default(),
             script: Script::new(opening),
             poll: Poll::new().context("the system gives no poll")?,
             events: Events::with_capacity(EVENTS_PER_POLL),
             members: Vec::new(),
             received_bytes: 0,
         })
+    }
+
+    /// The same from elsewhere.
+    pub(crate) fn from(self, origin: Origin) -> Self {
+        Self { origin, ..self }
     }
 
     /// Opens `count` more, `at_once` at a time, and waits until all are live.
@@ -96,8 +103,8 @@ impl Subscribers {
     pub(crate) fn begin(&mut self) -> Result<()> {
         let began = Instant::now();
         let address = self.peer.address;
-        let socket =
-            dial::begin(address).with_context(|| format!("cannot connect to {address}"))?;
+        let socket = dial::begin(address, self.origin)
+            .with_context(|| format!("cannot connect to {address}"))?;
         let mut stream = Stream::new(socket, self.peer.session()?);
         let token = Token(self.members.len());
         let interest = Interest::READABLE | Interest::WRITABLE;

@@ -12,7 +12,7 @@ use mio::net::TcpStream;
 use mio::{Events, Interest, Poll, Token};
 use slab::Slab;
 
-use super::dial;
+use super::dial::{self, Origin};
 
 /// Requests that are under way at once. Who has as many waits: a server that answers none of them is
 /// not to take all ports.
@@ -107,8 +107,8 @@ impl Volley {
 
     fn begin(&mut self, request: Vec<u8>) -> Result<()> {
         let address = self.address;
-        let mut socket =
-            dial::begin(address).with_context(|| format!("cannot connect to {address}"))?;
+        let mut socket = dial::begin(address, Origin::OneHost)
+            .with_context(|| format!("cannot connect to {address}"))?;
         let place = self.shots.vacant_entry();
         let interest = Interest::READABLE | Interest::WRITABLE;
         self.poll.registry().register(&mut socket, Token(place.key()), interest)?;

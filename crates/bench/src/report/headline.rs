@@ -32,6 +32,35 @@ pub(super) const HEADLINES: &[Headline] = &[
                     on purpose.",
     },
     Headline {
+        workload: "live-queries",
+        about: "The same without and with queries that are followed, each over the series of one \
+                metric, whose answers change with each round of other samples. Then one of them \
+                alone is followed by one client, and by very many, while it changes some times a \
+                second: what that costs the thread of the rules, which takes in the samples, too.",
+        figures: &[
+            ("alone_p99_ms", "sample to alert without queries, 99th percentile, ms"),
+            ("latency_p50_ms", "sample to alert with them, median, ms"),
+            ("latency_p99_ms", "the same, 99th percentile, ms"),
+            ("latency_max_ms", "the same, longest, ms"),
+            ("background_samples_per_s", "other samples a second that were taken meanwhile"),
+            ("engine_busy_percent_alone", "of a core that the rules took without queries, %"),
+            ("engine_busy_percent", "of a core that rules and queries took, %"),
+            ("queries_paced", "queries that were told later than their samples"),
+            ("received_bytes_per_s", "bytes a second of what queries came to"),
+            (
+                "engine_cpu_us_per_update_of_one",
+                "a change, one follower: CPU of the rules' thread, µs",
+            ),
+            ("engine_cpu_us_per_update_of_many", "the same, very many followers, µs"),
+            ("engine_cpu_ratio_of_followers", "the latter by the former"),
+        ],
+        parameters: &["series", "rules", "queries", "followers", "background_samples_per_s"],
+        compared: &[],
+        not_shown: "networks; queries over very many series each, which are evaluated less often \
+                    where they come to more than their share; the generator reads on the same \
+                    cores.",
+    },
+    Headline {
         workload: "rules",
         about: "From the bytes of requests to what 1,000 rules in the proportions of kube-prometheus \
                 make of them: one core, 100,000 series of eight or nine labels on targets that send \

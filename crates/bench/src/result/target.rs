@@ -36,6 +36,18 @@ const TARGETS: &[Target] = &[
         bound: Bound::Most(5.0),
     },
     Target {
+        workload: "live-queries",
+        parameters: &[("series", "100000"), ("rules", "1000"), ("queries", "1000")],
+        figure: "latency_p99_ms",
+        bound: Bound::Most(5.0),
+    },
+    Target {
+        workload: "live-queries",
+        parameters: &[("followers", "10000")],
+        figure: "engine_cpu_ratio_of_followers",
+        bound: Bound::Most(1.2),
+    },
+    Target {
         workload: "rules",
         parameters: &[],
         figure: "samples_per_s",

@@ -238,6 +238,14 @@ impl Server {
         self.processes()?.into_iter().map(process::cpu_time).sum::<Result<_>>().map(Some)
     }
 
+    /// CPU time so far of the server's threads of this name, where they are known.
+    pub(crate) fn cpu_time_of_threads(&self, name: &str) -> Result<Option<Duration>> {
+        let times = self.processes()?.into_iter();
+        let times = times.map(|pid| process::cpu_time_of_threads(pid, name));
+        let times = times.collect::<Result<Vec<_>>>()?;
+        Ok(times.into_iter().flatten().reduce(|one, other| one + other))
+    }
+
     /// Memory of the server now.
     pub(crate) fn memory(&self) -> Result<Memory> {
         ensure!(!self.pids.is_empty(), "say which process the server is, with --pid");

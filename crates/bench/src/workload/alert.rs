@@ -22,7 +22,8 @@ use crate::load::{Connection, EventStream, SILENCE_MAX, request};
 use crate::result::{OutputFlags, Record};
 use crate::system::{Durability, Server, ServerFlags};
 
-const FILTER: &str = "alerts/events/**";
+/// The topics of transitions.
+pub(super) const FILTER: &str = "alerts/events/**";
 const SAMPLES_PATH: &str = "/v1/samples";
 
 /// Of this many series of a metric, one crosses.
@@ -31,7 +32,8 @@ const CROSSING_SHARE: usize = 10;
 /// Between two samples of one series.
 const PAUSE: Duration = Duration::from_millis(2);
 
-const BELOW: f64 = 21.5;
+/// What crosses nothing.
+pub(super) const BELOW: f64 = 21.5;
 const ABOVE: f64 = 150.25;
 
 /// What `bench alert` takes.
@@ -97,7 +99,7 @@ const CONDITIONS: [&str; 4] = [
 ];
 
 /// One group, one rule for each metric, no `for`.
-fn rule_file(rules: usize) -> String {
+pub(super) fn rule_file(rules: usize) -> String {
     let mut text = "groups:\n  - name: bench\n    rules:\n".to_owned();
     for rule in 0..rules {
         let condition = CONDITIONS[rule % CONDITIONS.len()];
@@ -115,13 +117,13 @@ fn rule_file(rules: usize) -> String {
 
 /// All series: some of each metric.
 #[derive(Clone, Copy, Debug)]
-struct Field {
-    metrics: usize,
-    series_per_metric: usize,
+pub(super) struct Field {
+    pub(super) metrics: usize,
+    pub(super) series_per_metric: usize,
 }
 
 impl Field {
-    fn new(metrics: usize, series: usize) -> Result<Self> {
+    pub(super) fn new(metrics: usize, series: usize) -> Result<Self> {
         ensure!(metrics > 0 && series.is_multiple_of(metrics), "--series is a multiple of --rules");
         let series_per_metric = series / metrics;
         ensure!(series_per_metric >= CROSSING_SHARE, "a rule has at least {CROSSING_SHARE} series");
@@ -163,18 +165,14 @@ struct Measured {
 
 fn measure(arguments: &Arguments, field: &Field, server: &Server) -> Result<Measured> {
     let mut connection = Connection::open(server.peer())?;
-    // Every series is there before anything is measured.
-    for metric in 0..field.metrics {
-        let all = (0..field.series_per_metric).map(|number| sample(metric, number, BELOW));
-        connection.ask(&post(&all.collect::<Vec<_>>()))?;
-    }
+    fill(&mut connection, field)?;
     let mut stream = EventStream::open(server.peer(), FILTER)?;
     let background = Connection::open(server.peer())?;
     let stopped = AtomicBool::new(false);
     let began = Instant::now();
     thread::scope(|scope| {
-        let (rate, stopped) = (arguments.background, &stopped);
-        let sending = scope.spawn(move || send_background(background, field, rate, stopped));
+        let (load, stopped) = ((arguments.background, &[BELOW][..]), &stopped);
+        let sending = scope.spawn(move || send_background(background, field, load, stopped));
         let latency = cross(arguments.alerts, field, (&mut connection, &mut stream));
         let duration = began.elapsed();
         stopped.store(true, Ordering::Release);
@@ -183,22 +181,36 @@ fn measure(arguments: &Arguments, field: &Field, server: &Server) -> Result<Meas
     })
 }
 
-/// Sends all other series round and round, one metric a request. Returns how many samples it sent.
-fn send_background(
+/// Sends every series once, so that all are there before anything is measured.
+pub(super) fn fill(connection: &mut Connection, field: &Field) -> Result<()> {
+    for metric in 0..field.metrics {
+        let all = (0..field.series_per_metric).map(|number| sample(metric, number, BELOW));
+        connection.ask(&post(&all.collect::<Vec<_>>()))?;
+    }
+    Ok(())
+}
+
+/// A request with a sample of each series of a metric that never crosses.
+pub(super) fn steady(field: &Field, metric: usize, value: f64) -> Vec<u8> {
+    let steady = field.crossing()..field.series_per_metric;
+    post(&steady.map(|number| sample(metric, number, value)).collect::<Vec<_>>())
+}
+
+/// Sends all other series round and round, one metric a request, and with each round the next of
+/// these values. Returns how many samples it sent.
+pub(super) fn send_background(
     mut connection: Connection,
     field: &Field,
-    samples_per_s: usize,
+    (samples_per_s, values): (usize, &[f64]),
     stopped: &AtomicBool,
 ) -> Result<u64> {
     if samples_per_s == 0 {
         return Ok(0);
     }
-    let requests: Vec<_> = (0..field.metrics)
-        .map(|metric| {
-            let steady = field.crossing()..field.series_per_metric;
-            post(&steady.map(|number| sample(metric, number, BELOW)).collect::<Vec<_>>())
-        })
-        .collect();
+    let round = |value: &f64| {
+        (0..field.metrics).map(|metric| steady(field, metric, *value)).collect::<Vec<_>>()
+    };
+    let requests: Vec<_> = values.iter().flat_map(round).collect();
     let samples = (field.series_per_metric - field.crossing()) as u64;
     let interval = Duration::from_secs_f64(samples as f64 / samples_per_s as f64);
     let mut due = Instant::now();
@@ -217,7 +229,7 @@ fn send_background(
 }
 
 /// Lets one series after the other cross the threshold and come back.
-fn cross(
+pub(super) fn cross(
     alerts: usize,
     field: &Field,
     (connection, stream): (&mut Connection, &mut EventStream),
