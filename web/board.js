@@ -1,6 +1,6 @@
 // The board: one EventSource, three views. It uses the public API and nothing else; what people do
-// with alerts is in attend.js, what has become of one in history.js, who they are in login.js,
-// and queries that are typed by hand in query.js.
+// with alerts is in attend.js, what has become of one in history.js, who they are in login.js, who
+// else is there in presence.js, and queries that are typed by hand in query.js.
 //
 //   alerts/active      state    the rows of the board
 //   alerts/events/**   stream   the list of transitions
@@ -15,7 +15,11 @@
 import { openAcknowledge, openSilence, takeBack } from './attend.js';
 import { noteChange, openHistory } from './history.js';
 import { askWho, begin, isUnknown, lacks, refusal } from './login.js';
+import {
+  askForPresence, beginPresence, keepPresence, onPresence, PRESENCE, setPresenceLive, tickPresence,
+} from './presence.js';
 import { beginQueries, suggest } from './query.js';
+import { age, setText, visible } from './text.js';
 
 const TOPICS = ['alerts/active', 'alerts/events/**', 'samples/**'];
 const EVENT_TYPES = [
@@ -49,22 +53,12 @@ const SHORT_MAX = 30;
 const $ = (id) => document.getElementById(id);
 const clone = (id) => $(id).content.firstElementChild.cloneNode(true);
 
-/** Sets text only where it differs: the rest of the page is left alone. */
-function setText(element, text) {
-  if (element.textContent !== text) element.textContent = text;
-}
-
 /** Text that may be cut off on the page: what is cut off is told when it is pointed at. */
 function setLong(element, text) {
   setText(element, text);
   const title = text.length > SHORT_MAX ? text : '';
   if (element.title !== title) element.title = title;
 }
-
-/** What steers how text runs is shown, so that no value looks like another. */
-const visible = (text) =>
-  text.replace(/[\0-\x1f\x7f\u202a-\u202e\u2066-\u2069]/g, (c) =>
-    c === '\n' ? '\\n' : `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`);
 
 /** Makes `wanted` the children of the list, and moves none that are in order already. */
 function setChildren(list, wanted) {
@@ -90,15 +84,6 @@ function noteTime(time) {
 }
 
 const serverNow = () => Date.now() + (skewMs ?? 0);
-
-function age(ms) {
-  const seconds = Math.max(0, Math.floor(ms / 1000));
-  if (seconds < 60) return `${seconds} s`;
-  if (seconds < 3600) return `${Math.floor(seconds / 60)} min ${String(seconds % 60).padStart(2, '0')} s`;
-  const hours = Math.floor(seconds / 3600);
-  if (hours < 48) return `${hours} h ${String(Math.floor(seconds / 60) % 60).padStart(2, '0')} min`;
-  return `${Math.floor(hours / 24)} days`;
-}
 
 const clock = new Intl.DateTimeFormat('en-GB', { hour: '2-digit', minute: '2-digit', second: '2-digit' });
 const day = new Intl.DateTimeFormat('en-GB', { day: 'numeric', month: 'short' });
@@ -748,6 +733,7 @@ function tick() {
   }
   showSilence();
   showLastEvent();
+  tickPresence();
   checkSilence();
   checkFigures();
   if (listsAreStale) schedule();
@@ -780,6 +766,7 @@ const STATES = {
 
 function setState(state) {
   isLive = state === 'live';
+  setPresenceLive(isLive);
   const element = $('connection');
   setData(element, 'state', state);
   setText(element.querySelector('.state'), STATES[state]);
@@ -794,6 +781,7 @@ function streamPath() {
   // So that lines are full when the page opens; who comes back has them.
   if (!cursor) parameters.set('history', HISTORY);
   if (cursor) parameters.set('after', cursor);
+  askForPresence(parameters, cursor !== '');
   return `v1/events?${parameters}`;
 }
 
@@ -878,6 +866,7 @@ function onEvent(event) {
   noteTime(time);
   if (topic === 'alerts/active') return onAlert(key, deleted ? null : data);
   if (topic.startsWith('alerts/events/')) return onTransition(data, time);
+  if (topic === PRESENCE) return onPresence(key, deleted ? null : data, generation);
   if (topic.startsWith('samples/')) onSample(topic.slice('samples/'.length), key, deleted ? null : data);
 }
 
@@ -927,6 +916,7 @@ function removeWhatDidNotCome() {
       if (series.generation !== generation) removeSeries(metric, series);
     }
   }
+  keepPresence(generation);
 }
 
 function onGap(event) {
@@ -1004,6 +994,8 @@ readColours();
 setState('connecting');
 setInterval(tick, 1000);
 setInterval(announceAll, ANNOUNCE_EVERY_MS);
+beginPresence({ reopen: open, now: serverNow });
 begin({ onKnown, onUnknown });
 beginQueries({ quantity, drawLine });
-open();
+// What the stream asks for depends on what the server says of itself; if it says nothing, it comes without.
+Promise.race([askWho(), new Promise((done) => setTimeout(done, ANSWER_MAX_MS))]).finally(() => source ?? open());

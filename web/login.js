@@ -41,6 +41,12 @@ export const isUnknown = () => isAsked;
 /** The name that the server knows; nothing where nobody is asked. */
 export const subject = () => (isSomebody(who) ? who.subject : null);
 
+/** Whether those who follow this topic may show themselves to each other. */
+export const offersPresence = (topic) => (who?.presence ?? []).some((filter) => passes(filter.split('/'), topic.split('/')));
+
+const passes = ([first, ...filter], [segment, ...topic]) =>
+  first === '**' || (first === segment || (first === '*' && segment !== undefined)) && (first === undefined || passes(filter, topic));
+
 const isSomebody = (who) => Boolean(who) && who.means !== 'open' && who.means !== 'anonymous';
 
 /** Whether somebody is known who may not do this: `attend`, or `admin`. */

@@ -137,7 +137,7 @@ proves('a server that asks who this is is not waited for in silence', RULES, asy
   await page.locator('#connection .state', { hasText: 'Not logged in' }).waitFor();
 }, ['--config', 'DATA/access.toml']);
 
-for (const script of ['board.js', 'attend.js', 'history.js', 'timeline.js', 'query.js', 'login.js']) {
+for (const script of ['board.js', 'attend.js', 'history.js', 'timeline.js', 'query.js', 'presence.js', 'text.js', 'login.js']) {
   proves(`without ${script} the page says so, and claims nothing`, RULES, async ({ server, page }) => {
     await send(server, 'boiler_temperature_celsius', 80);
     await page.route(`**/${script}`, (route) => route.fulfill({ status: 404, body: '' }));

@@ -44,6 +44,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{delete, get, post};
 use bellwire_alerting::{Alerting, History, LiveQueries, Reload, SampleIntake};
+use bellwire_model::FilterSet;
 use bellwire_shards::Publisher;
 use bellwire_shards::{Reconsidering, Spread, Subscriptions, TopicRates};
 use bellwire_sources::http::{Influx, Json, Otlp, RemoteWrite};
@@ -95,6 +96,8 @@ pub(crate) struct App {
     pub(crate) figures: Arc<Figures>,
     pub(crate) callers: Callers,
     pub(crate) webhooks: Vec<Webhook>,
+    /// Topics whose followers may show themselves.
+    pub(crate) presence: FilterSet,
 }
 
 impl App {
@@ -217,6 +220,8 @@ fn page() -> Router<Arc<App>> {
         .route("/history.js", get(web::history_js))
         .route("/timeline.js", get(web::timeline_js))
         .route("/query.js", get(web::query_js))
+        .route("/presence.js", get(web::presence_js))
+        .route("/text.js", get(web::text_js))
         .route("/login.js", get(web::login_js))
         .route("/icon.svg", get(web::icon))
 }

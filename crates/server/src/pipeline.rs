@@ -17,6 +17,7 @@ use bellwire_alerting::{
 use bellwire_authn::config::{AccessConfig, Wider};
 use bellwire_authn::{AccessError, Authenticator, NOBODY_COMES_IN};
 use bellwire_journal::Journal;
+use bellwire_model::FilterSet;
 use bellwire_model::limits::{DRAIN_TIMEOUT, MEMORY_LOOK_INTERVAL, PRESENCE_INTERVAL};
 use bellwire_shards::{
     HistoryReaders, Presence, Publisher, ShardParts, SharedTable, Spread, States, Subscriptions,
@@ -190,6 +191,7 @@ impl Server {
             figures: Arc::clone(&figures),
             callers: callers(&config, hosts, Arc::clone(&kept.1)),
             webhooks: config.webhooks.clone(),
+            presence: FilterSet::gathered(config.presence.topics.clone()),
         };
         let (door, for_sensors) = doors(app, tls, config.stall_timeout);
         let (runtime, accepting) = open(door, listener, drains.clone())?;

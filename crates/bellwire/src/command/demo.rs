@@ -16,6 +16,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use bellwire_journal::Lock;
+use bellwire_model::Topic;
 use bellwire_server::Config;
 use bellwire_server::config::{Flags, parse_listen};
 
@@ -54,7 +55,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
         let config = Config::load(Some(&teams.config), |_| None, &Flags::default());
         config.map_err(serve::refusal)
     });
-    let config = Config {
+    let mut config = Config {
         access: access.transpose()?.and_then(|config| config.access),
         listen: arguments.listen,
         insecure: arguments.insecure,
@@ -63,6 +64,8 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
         rules: vec![glob::Pattern::escape(&rules.display().to_string())],
         ..Config::default()
     };
+    // Whoever looks at the board sees who else does.
+    config.presence.topics = vec![Topic::OF_BOARD.parse()?];
     super::runtime()?.block_on(async {
         let mut signals = Signals::listen()?;
         let server = serve::start(config, &mut signals).await?;

@@ -247,6 +247,10 @@ fn somebody_with_a_name_is_one_however_many_connections_and_is_seen_by_those_who
         let headers = [("Authorization", key)];
         request(address, Request { method: "GET", path, headers: &headers, body: b"" })
     };
+    // A page knows beforehand where it may show its reader.
+    let offered = |key: &str| ask(key, "/v1/whoami").json()["presence"].clone();
+    assert_eq!((offered(&bob), offered(&root)), (json!(["rooms/open/*"]), json!(["rooms/**"])));
+    assert_eq!(offered(&eve), Value::Null);
     let listed = |key: &str| -> Vec<String> {
         let listed = ask(key, "/v1/topics?prefix=presence/").json();
         let topics = listed["topics"].as_array().expect("an array").iter();

@@ -193,6 +193,8 @@ const ROUTES: &[(&str, Method, Asks)] = &[
     ("/history.js", Method::GET, Asks::Nothing),
     ("/timeline.js", Method::GET, Asks::Nothing),
     ("/query.js", Method::GET, Asks::Nothing),
+    ("/presence.js", Method::GET, Asks::Nothing),
+    ("/text.js", Method::GET, Asks::Nothing),
     ("/login.js", Method::GET, Asks::Nothing),
     ("/icon.svg", Method::GET, Asks::Nothing),
 ];
@@ -397,6 +399,8 @@ mod tests {
         "/history.js",
         "/timeline.js",
         "/query.js",
+        "/presence.js",
+        "/text.js",
         "/icon.svg",
         "/login.js",
         "/openapi.json",

@@ -60,7 +60,7 @@ pub(super) async fn log_in(
     let cookies = page.cookies_for(page::Deed::Reads);
     end_displaced(&app, (&parts.headers, cookies), (&login.identity, address)).await;
     let cookie = HeaderValue::from_str(&login.cookie).expect("its own words are valid");
-    let whoami = Json(whoami::shown(&login.identity, &app.access.allowances));
+    let whoami = Json(whoami::shown(&app, &login.identity));
     let answer = (StatusCode::CREATED, NOT_STORED, [(header::SET_COOKIE, cookie)], whoami);
     Ok(Deed::new(Kind::Login)
         .with("shown", shown.kind())
@@ -165,8 +165,7 @@ pub(super) async fn renew(
         let (showed, from) = ((identity.means.as_str(), Some(&*identity)), peer(&parts.extensions));
         app.access.audit.refused(problem, showed, ("/v1/session/token", from));
     })?;
-    let answer =
-        (NOT_STORED, Json(whoami::shown(&identity, &app.access.allowances))).into_response();
+    let answer = (NOT_STORED, Json(whoami::shown(&app, &identity))).into_response();
     Ok(Deed::new(Kind::Renewed).told_by(answer))
 }
 

@@ -64,6 +64,14 @@ pub(super) async fn query_js() -> Response {
     asset("text/javascript; charset=utf-8", include_str!("../../../../web/query.js"))
 }
 
+pub(super) async fn presence_js() -> Response {
+    asset("text/javascript; charset=utf-8", include_str!("../../../../web/presence.js"))
+}
+
+pub(super) async fn text_js() -> Response {
+    asset("text/javascript; charset=utf-8", include_str!("../../../../web/text.js"))
+}
+
 pub(super) async fn login_js() -> Response {
     asset("text/javascript; charset=utf-8", include_str!("../../../../web/login.js"))
 }

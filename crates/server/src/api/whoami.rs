@@ -10,14 +10,14 @@ use serde_json::{Value, json};
 
 use super::App;
 use super::permission::Caller;
-use crate::allowances::{Allowances, Left};
+use crate::allowances::Left;
 
 /// `GET /v1/whoami`: who the caller is to this server, and what they may.
 pub(super) async fn whoami(State(app): State<Arc<App>>, Caller(identity): Caller) -> Json<Value> {
-    Json(shown(&identity, &app.access.allowances))
+    Json(shown(&app, &identity))
 }
 
-pub(super) fn shown(identity: &Identity, allowances: &Allowances) -> Value {
+pub(super) fn shown(app: &App, identity: &Identity) -> Value {
     let Identity { means, roles, rights, .. } = identity;
     let mut shown = json!({
         "subject": identity.subject(),
@@ -33,7 +33,7 @@ pub(super) fn shown(identity: &Identity, allowances: &Allowances) -> Value {
             "post_alerts": matchers(&rights.post_alerts),
             "admin": rights.is_admin,
         },
-        "limits": limits(allowances.left(identity)),
+        "limits": limits(app.access.allowances.left(identity)),
     });
     if let Means::Session(id, _) = means {
         // By this it is taken back; it opens nothing.
@@ -41,6 +41,12 @@ pub(super) fn shown(identity: &Identity, allowances: &Allowances) -> Value {
     }
     if let Some(ends_at) = identity.ends_at() {
         shown["ends_at"] = ends_at.as_ms().into();
+    }
+    // Those that are very many together are not told.
+    if let Ok(presence) = rights.subscribe.intersection(&app.presence)
+        && !presence.is_empty()
+    {
+        shown["presence"] = filters(&presence).into();
     }
     shown
 }
