@@ -91,11 +91,7 @@ fn steps(workspace: &Workspace, runner: &mut Runner) -> Result<()> {
     runner.step("build", || cargo(&["build", "--workspace", "--bins", "--tests", "--locked"]))?;
     runner.tests("rust tests", |counts| {
         let mut tests = process::cargo(&["test", "--workspace", "--locked"]);
-        for (variable, seed) in SEEDS {
-            let seed = std::env::var(variable).unwrap_or_else(|_| seed.to_owned());
-            println!("   {variable}={seed}");
-            tests.env(variable, seed);
-        }
+        tests.envs(seeds());
         process::run_reading(tests.current_dir(root), |line| counts.read(line))
     })?;
     runner.tests("fuzz", |counts| fuzz::run(workspace, || counts.passed += 1))?;
@@ -104,6 +100,13 @@ fn steps(workspace: &Workspace, runner: &mut Runner) -> Result<()> {
         ensure!(binary.exists(), "{} was not built", binary.display());
         let mut tests = node_test(&workspace.real_clients_folder());
         tests.env("BELLWIRE_BIN", &binary).envs(tools.iter().cloned());
+        process::run_reading(&mut tests, |line| counts.read(line))
+    })?;
+    runner.tests("js client", |counts| {
+        let folder = workspace.js_client_folder();
+        process::run(Command::new("node").arg("scripts/build.mjs").current_dir(&folder))?;
+        let mut tests = node_test(&folder);
+        tests.env("BELLWIRE_BIN", &binary).envs(seeds());
         process::run_reading(&mut tests, |line| counts.read(line))
     })?;
     runner.tests("browser tests", |counts| {
@@ -157,6 +160,15 @@ impl Runner {
             }
         }
     }
+}
+
+/// The variables of [`SEEDS`], as they are set or as they stand there; they are printed.
+fn seeds() -> [(&'static str, String); SEEDS.len()] {
+    SEEDS.map(|(variable, seed)| {
+        let seed = std::env::var(variable).unwrap_or_else(|_| seed.to_owned());
+        println!("   {variable}={seed}");
+        (variable, seed)
+    })
 }
 
 fn node_test(folder: &Path) -> Command {

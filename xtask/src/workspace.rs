@@ -40,8 +40,8 @@ impl Workspace {
     }
 
     /// The folders with npm packages to install before their tests run.
-    pub(crate) fn npm_folders(&self) -> [PathBuf; 2] {
-        [self.real_clients_folder(), self.browser_folder()]
+    pub(crate) fn npm_folders(&self) -> [PathBuf; 3] {
+        [self.real_clients_folder(), self.js_client_folder(), self.browser_folder()]
     }
 
     /// Clients that others wrote, against the binary.
@@ -49,7 +49,12 @@ impl Workspace {
         self.root.join("tests").join("clients")
     }
 
-    /// The page and the client library in a browser.
+    /// The client library for browsers and Node, with its own tests.
+    pub(crate) fn js_client_folder(&self) -> PathBuf {
+        self.root.join("clients").join("js")
+    }
+
+    /// The page in a browser.
     pub(crate) fn browser_folder(&self) -> PathBuf {
         self.root.join("tests").join("browser")
     }

@@ -1,0 +1,137 @@
+// The way in: what a follower does, and sending.
+
+import type { Acknowledgement, Alert, Published, Sample, SamplesTaken } from './api.js';
+import { Follower, type FollowerOptions } from './follower.js';
+import { type Outgoing, Outbox, OUTBOX_MAX, type SendOptions } from './outbox.js';
+
+export interface ClientOptions extends FollowerOptions {
+  /** How many requests may wait to be sent; 1,000 by default. */
+  outboxMax?: number;
+}
+
+export interface PublishOptions extends SendOptions {
+  /** The event's key; a state topic needs one. */
+  key?: string;
+  type?: string;
+  /** Events with the same key are published once; a new one is made by default. */
+  idempotencyKey?: string;
+  /** Of binary data. */
+  contentType?: string;
+  /** State topics: only if the key has this version. */
+  ifVersion?: string;
+  /** State topics: only if there is no such key. */
+  ifAbsent?: boolean;
+  /** State topics: after which time the key goes by itself, such as `30s`. */
+  ttl?: string;
+  /** Streams: the topic ends with this event; without data (`undefined`) it ends by itself. */
+  end?: boolean;
+}
+
+export interface DeleteOptions extends SendOptions {
+  /** Only if the key has this version. */
+  ifVersion?: string;
+}
+
+/** Follows what one server has, and sends to it. */
+export class Client extends Follower {
+  readonly #outbox: Outbox;
+
+  constructor(url: string | URL, options: ClientOptions = {}) {
+    super(url, options);
+    const { surroundings } = this;
+    const max = options.outboxMax ?? OUTBOX_MAX;
+    this.#outbox = new Outbox({ ...surroundings, backoff: surroundings.backoff(), max });
+  }
+
+  /**
+   * Publishes an event: JSON, or binary data as `Uint8Array`. Resolves once it is durable, with its
+   * cursor, or on a state topic its version.
+   */
+  publish(topic: string, data: unknown, options: PublishOptions = {}): Promise<Published> {
+    const { key, type, ifVersion, ifAbsent, ttl, end, contentType } = options;
+    const idempotencyKey = options.idempotencyKey ?? newKey();
+    const isBinary = data instanceof Uint8Array;
+    const headers: Record<string, string> = { 'idempotency-key': idempotencyKey };
+    const set = (name: string, value: string | undefined) => {
+      // Headers are bytes, and `fetch` takes each character for one.
+      if (value !== undefined) headers[`bellwire-${name}`] = utf8(value);
+    };
+    if (data !== undefined) headers['content-type'] = isBinary ? contentType ?? 'application/octet-stream' : 'application/json';
+    set('key', key);
+    set('type', type);
+    set('if-version', ifVersion);
+    set('if-absent', ifAbsent ? 'true' : undefined);
+    set('ttl', ttl);
+    set('end', end ? 'true' : undefined);
+    const body = data === undefined ? null : isBinary ? data : JSON.stringify(data);
+    if (body === undefined) throw new TypeError('what is published is JSON, or a Uint8Array');
+    // A condition that held once does not hold for what it has written.
+    const isRepeatable = ifVersion === undefined && !ifAbsent;
+    return this.#send({ method: 'POST', path: topicPath(topic), headers, body, isRepeatable, idempotencyKey }, options);
+  }
+
+  /** Deletes a key of a state topic. */
+  async delete(topic: string, key: string, options: DeleteOptions = {}): Promise<void> {
+    const parameters = new URLSearchParams({ key });
+    if (options.ifVersion !== undefined) parameters.set('if_version', options.ifVersion);
+    const path = `${topicPath(topic)}?${parameters}`;
+    await this.#send({ method: 'DELETE', path, isRepeatable: options.ifVersion === undefined }, options);
+  }
+
+  /**
+   * Sends samples. Resolves once the rules have seen them; what the server refuses of them is in the
+   * answer. Those with a `timestamp` count once however often they are sent.
+   */
+  samples(samples: readonly Sample[], options: SendOptions = {}): Promise<SamplesTaken> {
+    const isRepeatable = samples.every(({ timestamp }) => timestamp !== undefined);
+    return this.#send({ method: 'POST', path: 'v1/samples', ...json(samples), isRepeatable }, options);
+  }
+
+  /** Says who has taken an alert up. */
+  acknowledge(fingerprint: string, acknowledgement: Acknowledgement, options: SendOptions = {}): Promise<Alert> {
+    return this.#send({ method: 'POST', path: ackPath(fingerprint), ...json(acknowledgement) }, options);
+  }
+
+  /** Takes an acknowledgement back. */
+  async unacknowledge(fingerprint: string, options: SendOptions = {}): Promise<void> {
+    await this.#send({ method: 'DELETE', path: ackPath(fingerprint) }, options);
+  }
+
+  /** How many requests wait to be sent. */
+  get unsent(): number {
+    return this.#outbox.size;
+  }
+
+  /** Closes all subscriptions, and hands back what is not sent yet. */
+  override close(): void {
+    super.close();
+    this.#outbox.close();
+  }
+
+  async #send<Answer>(outgoing: Pick<Outgoing, 'method' | 'path'> & Partial<Outgoing>, options: SendOptions): Promise<Answer> {
+    const defaults = { headers: {}, body: null, isRepeatable: true, idempotencyKey: null };
+    return (await this.#outbox.send({ ...defaults, ...outgoing }, options)) as Answer;
+  }
+}
+
+function topicPath(topic: string): string {
+  return `v1/topics/${topic.split('/').map(encodeURIComponent).join('/')}`;
+}
+
+function ackPath(fingerprint: string): string {
+  return `v1/alerts/${encodeURIComponent(fingerprint)}/ack`;
+}
+
+function json(body: unknown): Pick<Outgoing, 'headers' | 'body'> {
+  return { headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) };
+}
+
+/** Text as the characters of its bytes. */
+function utf8(text: string): string {
+  return String.fromCharCode(...new TextEncoder().encode(text));
+}
+
+/** Nobody else's; pages without TLS have no `randomUUID`. */
+function newKey(): string {
+  return Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, '0')).join('');
+}

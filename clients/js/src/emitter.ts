@@ -1,0 +1,41 @@
+// An `EventTarget` whose events have types.
+
+/** `Events` names what each event carries as its `detail`. */
+export class Emitter<Events> extends EventTarget {
+  override addEventListener<Type extends keyof Events & string>(
+    type: Type,
+    listener: ((event: CustomEvent<Events[Type]>) => void) | null,
+    options?: AddEventListenerOptions | boolean,
+  ): void;
+  override addEventListener(
+    type: string,
+    listener: EventListenerOrEventListenerObject | null,
+    options?: AddEventListenerOptions | boolean,
+  ): void;
+  override addEventListener(type: string, listener: never, options?: AddEventListenerOptions | boolean): void {
+    super.addEventListener(type, listener, options);
+    this.listened(type);
+  }
+
+  override removeEventListener<Type extends keyof Events & string>(
+    type: Type,
+    listener: ((event: CustomEvent<Events[Type]>) => void) | null,
+    options?: EventListenerOptions | boolean,
+  ): void;
+  override removeEventListener(
+    type: string,
+    listener: EventListenerOrEventListenerObject | null,
+    options?: EventListenerOptions | boolean,
+  ): void;
+  override removeEventListener(type: string, listener: never, options?: EventListenerOptions | boolean): void {
+    super.removeEventListener(type, listener, options);
+  }
+
+  /** Somebody listens to it from now on. */
+  protected listened(_type: string): void {}
+
+  /** For whoever makes the events, not for those who listen. */
+  protected emit<Type extends keyof Events & string>(type: Type, detail: Events[Type]): void {
+    this.dispatchEvent(new CustomEvent(type, { detail }));
+  }
+}

@@ -1,0 +1,19 @@
+// What applications use. Each part stands alone: what is not imported is not in the bundle.
+
+export * from './api.js';
+export type { Clock, Cancel } from './clock.js';
+export { Client } from './client.js';
+export type { ClientOptions, DeleteOptions, PublishOptions } from './client.js';
+export { BellwireError, ConnectionError, ProblemError, ProtocolError, TokenError, UnsentError } from './errors.js';
+export { Follower } from './follower.js';
+export type { FollowerOptions, Present, StateOptions, SubscribeOptions } from './follower.js';
+export type { SendOptions } from './outbox.js';
+export { SseParser } from './parser.js';
+export type { SseEvent, SseHandlers } from './parser.js';
+export type { Status, StatusChange } from './session.js';
+export { QueryState, TopicState } from './state.js';
+export type { Change, QueryElement, QueryInfo, StateEvents } from './state.js';
+export { Subscription } from './subscription.js';
+export type { SubscriptionEvents } from './subscription.js';
+export type { TokenSource } from './token.js';
+export type { Item } from './transport.js';

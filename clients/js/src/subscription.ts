@@ -1,0 +1,206 @@
+// What somebody follows: events to iterate over, and to listen to.
+
+import type { Bye, End, Gap, Heartbeat, Narrowed, Ready, Renew, Reopened, Reset, TopicEvent } from './api.js';
+import { Emitter } from './emitter.js';
+import type { BellwireError } from './errors.js';
+import { type Followed, type Receiver, Session, type Setting, type Status, type StatusChange } from './session.js';
+import { isControl, type Item } from './transport.js';
+import type { Wake } from './wake.js';
+
+/** How many events and control events wait to be taken before no more are read. */
+export const WAITING_MAX = 1_024;
+
+/** What can be listened to. Control events come when they arrive, however far an iteration is. */
+export interface SubscriptionEvents<Data = unknown> {
+  event: TopicEvent<Data>;
+  status: StatusChange;
+  ready: Ready;
+  gap: Gap;
+  reset: Reset;
+  narrowed: Narrowed;
+  end: End;
+  reopened: Reopened;
+  renew: Renew;
+  bye: Bye;
+  heartbeat: Heartbeat;
+}
+
+interface Waiter<Yielded> {
+  resolve(result: IteratorResult<Yielded, undefined>): void;
+  reject(error: unknown): void;
+}
+
+/**
+ * Events of topics, in order, across cuts and restarts. To iterate gives each once; whoever leaves
+ * the iteration closes the subscription. What nobody takes yet waits, and is not read beyond a bound.
+ */
+export class Subscription<Data = unknown, Yielded = TopicEvent<Data>>
+  extends Emitter<SubscriptionEvents<Data>>
+  implements AsyncIterable<Yielded>, AsyncDisposable {
+  /** The cursor behind what was handed out: to go on from it misses nothing. */
+  cursor: string | null = null;
+  status: Status = 'connecting';
+  /** Why it is closed; `null` where it is not, or nothing was wrong. */
+  error: BellwireError | null = null;
+
+  readonly #session: Session;
+  readonly #givesControls: boolean;
+  #waiting: Item[] = [];
+  #taken = 0;
+  #waiters: Waiter<Yielded>[] = [];
+  #isIterated = false;
+  #isListenedTo = false;
+  #makeRoom: (() => void) | null = null;
+  #room: Promise<void> | null = null;
+  #onClose: () => void = () => {};
+
+  /** Made by `Client`: the session begins with the next microtask, so that listeners hear it all. */
+  constructor(setting: Setting, followed: Followed, { controls, signal, onClose }: SubscriptionSetting) {
+    super();
+    this.#givesControls = controls;
+    const receiver: Receiver = {
+      item: (item) => this.#take(item),
+      room: () => this.#awaitRoom(),
+      status: (change) => this.#change(change),
+    };
+    this.#session = new Session(setting, followed, receiver);
+    const abort = () => this.close();
+    signal?.addEventListener('abort', abort);
+    this.#onClose = () => {
+      signal?.removeEventListener('abort', abort);
+      onClose();
+    };
+    queueMicrotask(() => {
+      if (signal?.aborted) this.close();
+      if (this.status !== 'closed') this.#session.open();
+    });
+  }
+
+  /** Ends it for good. What waits can still be iterated over. */
+  close(): void {
+    this.#session.close();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    this.close();
+    return Promise.resolve();
+  }
+
+  /** Resolves once it is live, at once where it is; rejects where it closes before. */
+  ready(): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const look = () => {
+        if (this.status === 'live') resolve();
+        else if (this.status === 'closed') reject(this.error ?? new DOMException('it is closed', 'AbortError'));
+        else return this.addEventListener('status', look, { once: true });
+      };
+      look();
+    });
+  }
+
+  protected override listened(type: string): void {
+    if (type !== 'event') return;
+    this.#isListenedTo = true;
+    if (!this.#isIterated) this.#handOut();
+  }
+
+  [Symbol.asyncIterator](): AsyncIterableIterator<Yielded, undefined> {
+    if (this.#isIterated) throw new TypeError('a subscription is iterated over once; subscribe once more');
+    this.#isIterated = true;
+    const iterator: AsyncIterableIterator<Yielded, undefined> = {
+      next: () => new Promise((resolve, reject) => {
+        this.#waiters.push({ resolve, reject });
+        this.#serve();
+      }),
+      return: () => {
+        this.close();
+        this.#waiting = [];
+        this.#taken = 0;
+        return Promise.resolve({ done: true, value: undefined });
+      },
+      [Symbol.asyncIterator]: () => iterator,
+    };
+    return iterator;
+  }
+
+  /** For `Client`: the page or the network may have slept. */
+  wake(wake: Wake): void {
+    this.#session.wake(wake);
+  }
+
+  #take(item: Item): void {
+    if (isControl(item)) this.emit(item.control, item as never);
+    else if (this.#isListenedTo) this.emit('event', item as TopicEvent<Data>);
+    if (this.#isListenedTo && !this.#isIterated) return this.#pass(item);
+    this.#waiting.push(item);
+    this.#serve();
+  }
+
+  /** To a listener, what has waited for one. */
+  #handOut(): void {
+    for (let item; (item = this.#shift()); ) {
+      if (!isControl(item)) this.emit('event', item as TopicEvent<Data>);
+    }
+  }
+
+  #serve(): void {
+    while (this.#waiters.length > 0) {
+      const item = this.#shift();
+      if (item) {
+        if (isControl(item) && !this.#givesControls) continue;
+        this.#waiters.shift()?.resolve({ done: false, value: item as Yielded });
+      } else if (this.status === 'closed') {
+        const { resolve, reject } = this.#waiters.shift()!;
+        if (this.error) reject(this.error);
+        else resolve({ done: true, value: undefined });
+      } else {
+        return;
+      }
+    }
+  }
+
+  #shift(): Item | undefined {
+    const item = this.#waiting[this.#taken];
+    if (!item) return undefined;
+    this.#taken += 1;
+    if (this.#taken === this.#waiting.length) {
+      this.#waiting = [];
+      this.#taken = 0;
+    }
+    if (this.#room && this.#waiting.length - this.#taken <= WAITING_MAX / 2) {
+      this.#makeRoom?.();
+      this.#room = null;
+    }
+    this.#pass(item);
+    return item;
+  }
+
+  /** It is handed out: to go on behind it misses nothing. */
+  #pass(item: Item): void {
+    if ('cursor' in item && item.cursor) this.cursor = item.cursor;
+  }
+
+  #awaitRoom(): Promise<void> | null {
+    if (this.#waiting.length - this.#taken < WAITING_MAX) return null;
+    return (this.#room ??= new Promise((resolve) => {
+      this.#makeRoom = resolve;
+    }));
+  }
+
+  #change(change: StatusChange): void {
+    this.status = change.status;
+    if (change.status === 'closed') {
+      this.error = change.error;
+      this.#onClose();
+    }
+    this.emit('status', change);
+    this.#serve();
+  }
+}
+
+export interface SubscriptionSetting {
+  /** Whether an iteration gives control events, too. */
+  controls: boolean;
+  signal: AbortSignal | undefined;
+  onClose(): void;
+}

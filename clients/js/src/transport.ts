@@ -1,0 +1,44 @@
+// What a transport is to the rest: something that is opened at a cursor and gives what comes.
+
+import type { Control, TopicEvent } from './api.js';
+import type { BellwireError } from './errors.js';
+
+/** What comes in a stream, in its order. */
+export type Item<Data = unknown> = TopicEvent<Data> | Control;
+
+export function isControl(item: Item): item is Control {
+  return 'control' in item;
+}
+
+/** How to ask, the same for all requests of a client. */
+export interface Asking {
+  fetch: typeof fetch;
+  credentials: RequestCredentials | undefined;
+}
+
+/** What to open. */
+export interface Opening extends Asking {
+  /** With all parameters, the cursor among them. */
+  url: URL;
+  token: string | null;
+}
+
+/** Who takes what comes. Once it is `closed`, or was closed from this side, nothing more comes. */
+export interface Sink {
+  /** Something came, be it a heartbeat. */
+  sign(): void;
+  item(item: Item): void;
+  /** Something to wait for before more is read, where too much waits to be taken. */
+  room(): Promise<void> | null;
+  /** The connection is over: for a reason, or because all topics have ended (`null`). */
+  closed(error: BellwireError | null): void;
+}
+
+export interface Connection {
+  close(): void;
+}
+
+export interface Transport {
+  readonly name: string;
+  open(opening: Opening, sink: Sink): Connection;
+}

@@ -1,0 +1,236 @@
+// Subscriptions and states over a transport that is played.
+
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { Backoff } from '../dist/parts/backoff.js';
+import { ConnectionError, ProblemError } from '../dist/parts/errors.js';
+import { QueryState, TopicState } from '../dist/parts/state.js';
+import { Subscription, WAITING_MAX } from '../dist/parts/subscription.js';
+import { Token } from '../dist/parts/token.js';
+import { event, FakeTransport, gap, ready, settle, value, VirtualClock } from './fakes.mjs';
+
+async function begin({ controls = false, signal } = {}) {
+  const clock = new VirtualClock();
+  const transport = new FakeTransport();
+  const setting = { asking: {}, clock, transport, token: new Token(), backoff: () => new Backoff(() => 1), renew() {} };
+  const followed = { url: new URL('http://bell/v1/events?topic=a'), after: null, topics: null };
+  let closings = 0;
+  const subscription = new Subscription(setting, followed, { controls, signal, onClose: () => { closings += 1; } });
+  await settle();
+  return { clock, transport, subscription, closings: () => closings };
+}
+
+/** Takes so many from an iterator. */
+async function take(iterator, count) {
+  const taken = [];
+  while (taken.length < count) taken.push((await iterator.next()).value);
+  return taken;
+}
+
+const lost = () => new ConnectionError('connection_lost', 'cut');
+
+test('subscription: an iteration gives each event once, also what came before it began', async () => {
+  const { transport, subscription, closings } = await begin();
+  transport.newest.give(ready(0), event(1), gap(1, 2), event(3));
+  const seen = [];
+  for await (const { data } of subscription) {
+    seen.push(data);
+    if (data === 3) transport.newest.give(event(4));
+    if (data === 4) break;
+  }
+  assert.deepEqual(seen, [1, 3, 4]);
+  assert.equal(subscription.status, 'closed', 'who leaves closes it');
+  assert.ok(transport.newest.isClosed);
+  assert.equal(closings(), 1);
+});
+
+test('subscription: with controls a gap is given in its place', async () => {
+  const { transport, subscription } = await begin({ controls: true });
+  transport.newest.give(event(1), gap(1, 2), event(3), ready(3));
+  const items = await take(subscription[Symbol.asyncIterator](), 4);
+  assert.deepEqual(items.map((item) => item.control ?? item.data), [1, 'gap', 3, 'ready']);
+});
+
+test('subscription: the cursor is that of what was handed out, control events included', async () => {
+  const { transport, subscription } = await begin();
+  const iterator = subscription[Symbol.asyncIterator]();
+  transport.newest.give(event(1), event(2), { control: 'heartbeat', cursor: 'e1-9' }, event(12));
+  assert.equal(subscription.cursor, null);
+  await take(iterator, 1);
+  assert.equal(subscription.cursor, 'e1-1');
+  await take(iterator, 2);
+  assert.equal(subscription.cursor, 'e1-12');
+  const waits = iterator.next();
+  transport.newest.give({ control: 'heartbeat', cursor: 'e1-20' });
+  assert.equal(subscription.cursor, 'e1-20');
+  subscription.close();
+  assert.equal((await waits).done, true);
+});
+
+test('subscription: those who ask ahead are served in their order', async () => {
+  const { transport, subscription } = await begin();
+  const iterator = subscription[Symbol.asyncIterator]();
+  const asked = [iterator.next(), iterator.next(), iterator.next()];
+  transport.newest.give(event(1), event(2));
+  subscription.close();
+  assert.deepEqual((await Promise.all(asked)).map(({ value }) => value?.data), [1, 2, undefined]);
+  assert.throws(() => subscription[Symbol.asyncIterator](), TypeError);
+});
+
+test('subscription: what waits is bounded, and read on once it is taken', async () => {
+  const { transport, subscription } = await begin();
+  const { sink } = transport.newest;
+  for (let n = 0; n < WAITING_MAX; n += 1) {
+    assert.equal(sink.room(), null, `${n}`);
+    transport.newest.give(event(n));
+  }
+  let hasRoom = false;
+  void sink.room().then(() => { hasRoom = true; });
+  const iterator = subscription[Symbol.asyncIterator]();
+  await take(iterator, WAITING_MAX / 2 - 1);
+  await settle();
+  assert.ok(!hasRoom);
+  await take(iterator, 1);
+  await settle();
+  assert.ok(hasRoom);
+});
+
+test('subscription: a listener is given what waits, and nothing is kept for an iteration that nobody does', async () => {
+  const { transport, subscription } = await begin();
+  transport.newest.give(event(1), event(2));
+  const heard = [];
+  subscription.addEventListener('event', ({ detail }) => heard.push(detail.data));
+  transport.newest.give(event(3));
+  assert.deepEqual(heard, [1, 2, 3]);
+  assert.equal(subscription.cursor, 'e1-3');
+  for (let n = 0; n <= WAITING_MAX; n += 1) transport.newest.give(event(n));
+  assert.equal(transport.newest.sink.room(), null);
+});
+
+test('subscription: listeners hear each control event and each status', async () => {
+  const { clock, transport, subscription } = await begin();
+  const heard = [];
+  for (const type of ['ready', 'gap', 'bye']) subscription.addEventListener(type, ({ detail }) => heard.push(detail.control));
+  subscription.addEventListener('status', ({ detail }) => heard.push(detail.status));
+  transport.newest.give(gap(1, 2), ready(2), { control: 'bye', reason: 'drain', retry_ms: 10 });
+  await clock.advance(1_000);
+  assert.deepEqual(heard, ['gap', 'ready', 'live', 'bye', 'waiting', 'connecting']);
+});
+
+test('subscription: a refusal is thrown behind the last event', async () => {
+  const { transport, subscription } = await begin();
+  transport.newest.give(event(1));
+  transport.newest.end(new ProblemError(400, { code: 'cursor_invalid', detail: 'x' }, null));
+  const seen = [];
+  await assert.rejects(async () => {
+    for await (const { data } of subscription) seen.push(data);
+  }, { name: 'ProblemError', code: 'cursor_invalid', status: 400 });
+  assert.deepEqual(seen, [1]);
+  await assert.rejects(subscription.ready(), { code: 'cursor_invalid' });
+});
+
+test('subscription: a signal closes it, also one that was given before', async () => {
+  const control = new AbortController();
+  const { transport, subscription } = await begin({ signal: control.signal });
+  const rest = subscription[Symbol.asyncIterator]().next();
+  const waits = subscription.ready();
+  control.abort();
+  assert.equal((await rest).done, true);
+  await assert.rejects(waits, { name: 'AbortError' });
+  assert.ok(transport.newest.isClosed);
+
+  const late = await begin({ signal: control.signal });
+  assert.equal(late.subscription.status, 'closed');
+  assert.equal(late.transport.opened.length, 0);
+});
+
+test('subscription: ready waits over cuts', async () => {
+  const { clock, transport, subscription } = await begin();
+  let isReady = false;
+  const waits = subscription.ready().then(() => { isReady = true; });
+  transport.newest.end(lost());
+  await clock.advance(1_000);
+  assert.ok(!isReady);
+  transport.newest.give(ready(1));
+  await waits;
+  await subscription.ready();
+});
+
+/** A state, and its changes. */
+async function beginState(State = TopicState) {
+  const parts = await begin();
+  const state = new State(parts.subscription);
+  const changes = [];
+  state.addEventListener('change', ({ detail: { key, value } }) => changes.push([key, value]));
+  return { ...parts, state, changes };
+}
+
+test('state: values, changes and deletions', async () => {
+  const { transport, state, changes } = await beginState();
+  transport.newest.give(value('a', 1), value('b', 2), ready(1), value('a', 3, 'e1-1.s1-1'));
+  transport.newest.give({ topic: 'a', key: 'b', time: 0, deleted: true });
+  transport.newest.give({ topic: 'a', key: 'never', time: 0, deleted: true });
+  assert.deepEqual([...state], [['a', 3]]);
+  assert.deepEqual(changes, [['a', 1], ['b', 2], ['a', 3], ['b', undefined]]);
+  assert.deepEqual([state.get('a'), state.has('b'), state.size], [3, false, 1]);
+});
+
+test('state: it is the same snapshot until something changes', async () => {
+  const { transport, state } = await beginState();
+  transport.newest.give(value('a', 1), ready(1));
+  const before = state.snapshot();
+  assert.equal(state.snapshot(), before);
+  transport.newest.give(value('a', 2));
+  assert.deepEqual([before.get('a'), state.snapshot().get('a')], [1, 2]);
+});
+
+test('state: over a cut it keeps what it has, and goes on from there', async () => {
+  const { clock, transport, state, changes } = await beginState();
+  transport.newest.give(value('a', 1, 'e1-1.s1-1'), value('b', 2, 'e1-1.s1-2'), ready(1));
+  transport.newest.end(lost());
+  await clock.advance(1_000);
+  assert.equal(transport.newest.after, 'e1-1');
+  assert.equal(state.size, 2);
+  transport.newest.give({ topic: 'a', key: 'a', time: 0, cursor: 'e1-1.s1-3', deleted: true }, ready(1));
+  assert.deepEqual([...state], [['b', 2]]);
+  assert.equal(changes.length, 3);
+});
+
+test('state: after a reset, what does not come again is gone, and nothing flickers', async () => {
+  const { clock, transport, state, changes } = await beginState();
+  transport.newest.give(value('a', 1), value('b', 2), ready(1));
+  transport.newest.end(lost());
+  await clock.advance(1_000);
+  transport.newest.give({ control: 'reset', cursor: 'e1-1', filters: ['a'] }, value('b', 2), value('c', 3));
+  assert.deepEqual([...state.snapshot().keys()], ['a', 'b', 'c'], 'not all have come yet');
+  transport.newest.give(ready(1));
+  assert.deepEqual([...state], [['b', 2], ['c', 3]]);
+  assert.deepEqual(changes.at(-1), ['a', undefined]);
+});
+
+test('state: where it begins anew for want of a cursor, what went meanwhile goes', async () => {
+  const { clock, transport, state } = await beginState();
+  transport.newest.give(value('a', 1), value('b', 2));
+  transport.newest.end(lost());
+  await clock.advance(1_000);
+  assert.equal(transport.newest.after, null);
+  transport.newest.give(value('b', 2), ready(1));
+  assert.deepEqual([...state], [['b', 2]]);
+});
+
+test('state: a reset in the midst of it empties it at once', async () => {
+  const { transport, state } = await beginState();
+  transport.newest.give(value('a', 1), ready(1), { control: 'reset', cursor: 'e1-1', filters: ['a'] });
+  assert.equal(state.size, 0);
+  transport.newest.give(value('c', 1));
+  assert.equal(state.size, 1);
+});
+
+test('state of a query: its description is no element', async () => {
+  const { transport, state } = await beginState(QueryState);
+  assert.equal(state.info, null);
+  const info = { query: 'up', mode: 'stream' };
+  transport.newest.give(value('query', info), value('{a="1"}', { value: 1 }), ready(1));
+  assert.deepEqual(state.info, info);
+  assert.deepEqual([...state], [['{a="1"}', { value: 1 }]]);
+});
