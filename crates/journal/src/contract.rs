@@ -12,6 +12,7 @@ mod appending;
 mod clocks;
 pub(crate) mod ending;
 pub(crate) mod expiring;
+pub(crate) mod fences;
 mod idempotency;
 mod reading;
 pub(crate) mod records;
@@ -40,6 +41,12 @@ pub use expiring::{
     a_change_takes_the_time_of_what_it_replaces, a_key_goes_by_the_time_that_passes,
     a_renewal_is_no_change, keys_go_when_their_time_is_over_in_its_order,
     very_many_keys_go_some_at_a_time,
+};
+pub use fences::{
+    a_newer_epoch_keeps_out_the_older_ones, a_producer_is_known_for_its_topic_only,
+    a_whole_batch_is_made_or_nothing_of_it, an_end_is_refused_with_the_event_before_it,
+    an_idle_producer_is_forgotten, of_a_producer_each_event_sees_those_before_it,
+    what_a_producer_sends_again_adds_nothing,
 };
 pub use idempotency::*;
 pub use reading::*;
@@ -105,6 +112,13 @@ pub const CLAUSES: &[Clause] = &[
     an_end_is_repeated_with_the_event_before_it,
     an_ended_topic_goes_on_once_it_is_reopened,
     an_end_outlives_retention,
+    what_a_producer_sends_again_adds_nothing,
+    a_newer_epoch_keeps_out_the_older_ones,
+    a_producer_is_known_for_its_topic_only,
+    of_a_producer_each_event_sees_those_before_it,
+    an_end_is_refused_with_the_event_before_it,
+    an_idle_producer_is_forgotten,
+    a_whole_batch_is_made_or_nothing_of_it,
     records_are_read_by_prefix_in_order,
     a_record_is_replaced_and_deleted,
     records_are_no_events,

@@ -15,6 +15,7 @@ mod blocks;
 mod bounds;
 mod checkpointer;
 mod doubt;
+mod fences;
 mod index;
 mod keys;
 mod load;

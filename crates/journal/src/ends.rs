@@ -55,34 +55,38 @@ pub(crate) struct Standing {
     pub(crate) ended: Offset,
 }
 
-/// An event of a batch whose key was known, until the next one comes.
+/// An event of a batch that was known, or that its fence has refused, until the next one comes.
 #[derive(Debug, Default)]
-pub(crate) struct Repeated(Option<(Topic, Offset)>);
+pub(crate) struct Before(Option<(Topic, Appended)>);
 
-impl Repeated {
-    /// The event at this offset was asked for again.
-    pub(crate) fn note(&mut self, topic: &Topic, offset: Offset) {
-        self.0 = Some((topic.clone(), offset));
+impl Before {
+    /// This was answered.
+    pub(crate) fn note(&mut self, topic: &Topic, answer: Appended) -> Appended {
+        self.0 = Some((topic.clone(), answer));
+        answer
     }
 
-    /// The event right before, if it was of this topic and was asked for again.
-    pub(crate) fn take(&mut self, topic: &Topic) -> Option<Offset> {
-        self.0.take().filter(|(before, _)| before == topic).map(|(_, offset)| offset)
+    /// The answer to the event right before, if it was of this topic.
+    pub(crate) fn take(&mut self, topic: &Topic) -> Option<Appended> {
+        self.0.take().filter(|(before, _)| before == topic).map(|(_, answer)| answer)
     }
 }
 
 /// What is answered to an event that says this of a topic as a whole, or nothing of it, where that
-/// adds nothing. An end that comes right behind an event that was `repeated` is repeated with it:
-/// the topic may have been reopened since.
+/// adds nothing. An end that comes right behind an event that was known is repeated with it: the topic
+/// may have been reopened since. Behind one that its fence has refused it is refused.
 pub(crate) fn answer(
     closure: Option<Closure>,
     topic: Standing,
-    repeated: Option<Offset>,
+    before: Option<Appended>,
 ) -> Option<Appended> {
     let has_ended = topic.ended > Offset::ZERO;
     match closure {
         None => has_ended.then(|| Appended::refused(topic.ended)),
-        Some(Closure::End) => has_ended.then_some(topic.ended).or(repeated).map(Appended::again),
+        Some(Closure::End) => before.filter(|before| !before.duplicate).or_else(|| {
+            let known = before.map(|before| before.offset);
+            has_ended.then_some(topic.ended).or(known).map(Appended::again)
+        }),
         Some(Closure::Reopened) => (!has_ended).then(|| Appended::again(topic.last)),
     }
 }

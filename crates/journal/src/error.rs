@@ -11,19 +11,22 @@ use bellwire_model::limits::{
 use bellwire_model::{Coded, Offset};
 use thiserror::Error;
 
+use crate::fences::Fenced;
+
 /// What lies beneath an [`enum@Error`]; shared, because one failed commit fails many appends.
 pub type Cause = Arc<dyn std::error::Error + Send + Sync>;
 
-/// A condition that does not hold.
+/// What has to be so of a batch, and is not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Unmet {
-    /// Which append of the batch has it.
+    /// Which append of the batch asks it.
     pub index: usize,
     /// What was found.
     pub found: Found,
 }
 
-/// What a key is whose condition does not hold.
+/// What was found instead: of a key whose condition does not hold, or of a topic or a producer of an
+/// append that has to be made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Found {
     /// It has another value: where that is.
@@ -32,6 +35,10 @@ pub enum Found {
     Nothing,
     /// An append before it in the batch has changed it, so that nobody knows its version yet.
     Again,
+    /// The topic has ended: there, or with an append before it in the batch.
+    Ended(Option<Offset>),
+    /// Its fence keeps it out.
+    Fenced(Fenced),
 }
 
 /// Why a journal did not do what it was asked to.
@@ -47,8 +54,8 @@ pub enum Error {
     /// The batch would bring more topics than [`TOPICS_MAX`].
     #[error("the journal has events of {TOPICS_MAX} topics and takes no further one")]
     TooManyTopics,
-    /// A key is not as it was to be: nothing of the batch was appended.
-    #[error("a key of a state topic is not as it was to be")]
+    /// Something is not as it was to be: nothing of the batch was appended.
+    #[error("something is not as it was to be")]
     Condition(Unmet),
     /// The batch would have more topics remembered that have ended than there is room for.
     #[error(
@@ -247,6 +254,7 @@ impl Coded for Error {
             Self::Busy => "publishers_busy",
             Self::Closed => "draining",
             Self::TooManyTopics => "topics_exhausted",
+            Self::Condition(Unmet { found: Found::Ended(_), .. }) => "topic_ended",
             Self::Condition(_) => "condition_failed",
             Self::TooManyEndedTopics => "ended_topics_exhausted",
             Self::TooManyRecords => "records_exhausted",

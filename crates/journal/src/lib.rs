@@ -24,6 +24,10 @@
 //!   [`Page::trimmed`] tells; an event that is damaged is told like one that is gone;
 //! - an append with an idempotency key that the journal remembers adds nothing and answers with
 //!   the first append's offset;
+//! - an append with a fence is appended once: in each epoch of its producer on its topic each sequence
+//!   follows the one before, an epoch that is over appends nothing, and what was appended is known for
+//!   as long as the producer is remembered; what is refused is refused by itself;
+//! - where an append that has to be made would be refused by itself, nothing of its batch is appended;
 //! - ages are counted in time that has passed, whatever the wall clock is set to meanwhile;
 //! - a failed append leaves nothing behind;
 //! - a change of a state topic is an event of the same order, batch and commit: the newest of each key
@@ -39,11 +43,13 @@
 //! - changes of records are made whole or not at all, and once they are acknowledged they survive
 //!   whatever the machine survives.
 
+mod check;
 pub mod contract;
 mod deadlines;
 mod disk;
 mod ends;
 mod error;
+mod fences;
 mod health;
 mod lane;
 mod memory;
@@ -61,11 +67,14 @@ use std::fmt;
 use std::time::Duration;
 
 use bellwire_model::limits::{PAGE_BYTES_MAX, PAGE_EVENTS_MAX};
-use bellwire_model::{Condition, Entry, Epoch, Event, Filter, FilterSet, Keep, Offset, Topic};
+use bellwire_model::{
+    Condition, Entry, Epoch, Event, Fence, Filter, FilterSet, Keep, Offset, Topic,
+};
 
 pub use disk::{DiskJournal, DiskOptions, Durability, Lock, RepairSource, Repaired, repair};
 pub use ends::Ended;
 pub use error::{Cause, Error, Found, Unmet, in_the_way};
+pub use fences::Fenced;
 pub use memory::MemoryJournal;
 pub use records::{Record, RecordChange, RecordReply};
 pub use steps::{ClockReading, ClockStep};
@@ -88,13 +97,19 @@ pub struct Append {
     /// Of a change of a state topic, the system's [uptime](ClockReading::uptime) at which its key is to
     /// go by itself. After a change without one the key stays.
     pub expires_at: Option<Duration>,
+    /// By which it counts once, where its writer has one: what is sent again adds nothing, and what is
+    /// out of order or of an epoch that is over is refused by itself.
+    pub fence: Option<Box<Fence>>,
+    /// Whether nothing of its batch is appended where this is refused by itself.
+    pub must_be_made: bool,
 }
 
 impl Append {
     /// An event of a stream.
     pub fn new(event: Event, idempotency_key: Option<Box<str>>) -> Self {
         let (keep, condition) = (Keep::Every, Condition::Always);
-        Self { event, idempotency_key, keep, condition, expires_at: None }
+        let (fence, must_be_made, expires_at) = (None, false, None);
+        Self { event, idempotency_key, keep, condition, expires_at, fence, must_be_made }
     }
 
     /// A change of a state topic.
@@ -126,12 +141,15 @@ pub struct Appended {
     pub duplicate: bool,
     /// Whether nothing was added, since the topic has ended there.
     pub has_ended: bool,
+    /// Why nothing was added, where that is for its fence; the offset is then what its producer has
+    /// written last, as far as that is known.
+    pub fenced: Option<Fenced>,
 }
 
 impl Appended {
     /// It was added.
     pub(crate) fn new(offset: Offset) -> Self {
-        Self { offset, duplicate: false, has_ended: false }
+        Self { offset, duplicate: false, has_ended: false, fenced: None }
     }
 
     /// It was there before.
@@ -142,6 +160,12 @@ impl Appended {
     /// Its topic has ended.
     pub(crate) fn refused(end: Offset) -> Self {
         Self { has_ended: true, ..Self::new(end) }
+    }
+
+    /// Its fence keeps it out, or knows it.
+    pub(crate) fn fenced(fenced: Fenced, tail: Offset) -> Self {
+        let duplicate = matches!(fenced, Fenced::Known { .. });
+        Self { duplicate, fenced: Some(fenced), ..Self::new(tail) }
     }
 }
 

@@ -18,8 +18,10 @@ use bellwire_model::{
     Closure, Entry, Epoch, Event, FilterSet, Keep, NameMap, Offset, Timestamp, Topic,
 };
 
+use crate::check::Judge;
 use crate::deadlines::DueKeys;
-use crate::ends::{self, Ends, Repeated};
+use crate::ends::{self, Before, Ends};
+use crate::fences::{Fences, StagedFences};
 use crate::newest::{Gone, Newest, StagedChanges};
 use crate::passed::Passed;
 use crate::records::{RecordChanges, RecordMap};
@@ -30,7 +32,7 @@ use crate::writer::{Committed, Store, Writer};
 use crate::{
     Append, Appended, Bounds, ClockReading, ClockStep, Ended, Error, Journal, Observer, Page,
     ReadLimit, Record, RecordChange, RecordReply, Reply, RetentionRule, StateHorizons, StatePage,
-    TopicFigures,
+    TopicFigures, Unmet,
 };
 
 /// A journal that is gone with the process.
@@ -175,6 +177,7 @@ struct State {
     newest: Newest,
     tail: Offset,
     keys: Keys,
+    fences: Fences,
     records: RecordMap,
     steps: Steps,
     /// Since the system is up.
@@ -195,6 +198,7 @@ impl State {
             newest: Newest::default(),
             tail: Offset::ZERO,
             keys: Keys::default(),
+            fences: Fences::default(),
             records: RecordMap::default(),
             steps: Steps::default(),
             passed: Passed::default(),
@@ -214,26 +218,23 @@ impl State {
         if !ends::has_room(&batch, (self.topics.ended_bytes(), self.ended_bytes_max)) {
             return Err(Error::TooManyEndedTopics);
         }
-        let is_made = |append: &Append| {
-            let key = append.idempotency_key.as_ref();
-            Ok(key.is_some_and(|key| self.keys.find(&append.event.topic, key).is_some()))
-        };
-        let staged = StagedChanges::default();
-        let checked = self.newest.check_conditions(&staged, (&batch, self.epoch), is_made);
-        let Ok(checked): Result<_, Infallible> = checked;
-        checked.map_err(Error::Condition)?;
-        let mut repeated = Repeated::default();
+        self.check(&batch).map_err(Error::Condition)?;
+        let mut befores = Before::default();
         let append_one = |append: Append| {
             if append.is_renewal() {
                 return self.renew(&append);
             }
-            let Append { event, idempotency_key, keep, expires_at, .. } = append;
-            let before = repeated.take(&event.topic);
+            let Append { event, idempotency_key, keep, expires_at, fence, .. } = append;
+            let before = befores.take(&event.topic);
             if let Some(key) = &idempotency_key
                 && let Some(offset) = self.keys.find(&event.topic, key)
             {
-                repeated.note(&event.topic, offset);
-                return Appended::again(offset);
+                return befores.note(&event.topic, Appended::again(offset));
+            }
+            if let Some(fence) = &fence
+                && let Err(fenced) = self.fences.check(&[], &event.topic, fence)
+            {
+                return befores.note(&event.topic, Appended::fenced(fenced, self.tail));
             }
             let closure = event.closure();
             if keep == Keep::Every
@@ -252,6 +253,12 @@ impl State {
             if let Some(key) = idempotency_key {
                 self.keys.remember((event.topic.clone(), key), offset, event.time);
             }
+            if let Some(fence) = &fence {
+                let mut staged = StagedFences::default();
+                let place = (offset, event.time);
+                self.fences.stage((&mut staged, None), (&event.topic, fence), place);
+                self.fences.take(staged);
+            }
             entries.push(Entry { offset, event, keep });
             Appended::new(offset)
         };
@@ -264,6 +271,22 @@ impl State {
         let appended = self.newest.renew(&mut staged, append, (&self.passed, self.tail));
         self.newest.take(staged);
         appended
+    }
+
+    /// Whether all is as a batch asks it to be.
+    fn check(&self, batch: &[Append]) -> Result<(), Unmet> {
+        let is_made = |append: &Append| {
+            let key = append.idempotency_key.as_ref();
+            Ok(key.is_some_and(|key| self.keys.find(&append.event.topic, key).is_some()))
+        };
+        let judge = Judge {
+            epoch: self.epoch,
+            newest: (&self.newest, &StagedChanges::default()),
+            fences: (&self.fences, &StagedFences::default()),
+            standing: &|topic| self.topics.of(topic),
+        };
+        let Ok(checked): Result<_, Infallible> = judge.check(batch, is_made);
+        checked
     }
 
     /// Takes in a change of a state topic, unless it deletes what is not there.
@@ -380,6 +403,8 @@ impl State {
             self.topics.forget(&emptied);
         }
         self.keys.forget(&now);
+        let idle = self.fences.idle(&now, RETENTION_STEP_LOOKS_MAX);
+        self.fences.forgotten(&idle);
         let over = self.newest.over(RETENTION_STEP_LOOKS_MAX);
         self.newest.swept(&over);
         looks.last().map(|(offset, ..)| *offset)

@@ -16,13 +16,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use bellwire_model::limits::{
     DELETIONS_OF_TOPIC_MIN, DELETIONS_REMEMBERED_MAX, STATE_REPLACED_BYTES_MAX,
 };
-use bellwire_model::{
-    Condition, Epoch, Event, Keep, KeyVersion, NameDigest, NameMap, NameSet, Offset, Topic,
-};
+use bellwire_model::{Event, NameDigest, NameMap, Offset, Topic};
 use rustc_hash::FxHashMap;
 
 use crate::deadlines::Deadlines;
-use crate::error::{Found, Unmet};
 use crate::passed::{Moment, Passed};
 use crate::topic_id::TopicId;
 use crate::{Append, Appended, StateHorizon, StateHorizons};
@@ -219,51 +216,6 @@ impl Newest {
     /// The same to change it.
     pub(crate) fn deadlines_mut(&mut self) -> &mut Deadlines {
         &mut self.deadlines
-    }
-
-    /// Looks at the conditions of a batch, behind what the transaction has changed already.
-    /// `is_made` says whether an append was made before.
-    pub(crate) fn check_conditions<E>(
-        &self,
-        staged: &StagedChanges,
-        (batch, epoch): (&[Append], Epoch),
-        mut is_made: impl FnMut(&Append) -> Result<bool, E>,
-    ) -> Result<Result<(), Unmet>, E> {
-        if batch.iter().all(|append| append.condition == Condition::Always) {
-            return Ok(Ok(()));
-        }
-        let mut changed = NameSet::default();
-        for (index, append) in batch.iter().enumerate() {
-            let (topic, key) = (&append.event.topic, append.event.key.as_deref().unwrap_or(""));
-            if append.keep == Keep::Every || is_made(append)? {
-                continue;
-            }
-            // What is renewed keeps its version.
-            let is_again = if append.is_renewal() {
-                changed.contains(&(topic.as_str(), key))
-            } else {
-                !changed.insert((topic.as_str(), key))
-            };
-            if append.condition == Condition::Always {
-                continue;
-            }
-            let place = self.find(staged, topic, key).filter(|place| !place.is_deletion());
-            let version = place.map(|place| KeyVersion::Journal { epoch, offset: place.offset() });
-            let is_so = match append.condition {
-                Condition::Always => true,
-                Condition::Absent => version.is_none(),
-                Condition::At(asked) => version == Some(asked),
-            };
-            if is_again || !is_so {
-                let found = match place {
-                    _ if is_again => Found::Again,
-                    Some(place) => Found::At(place.offset()),
-                    None => Found::Nothing,
-                };
-                return Ok(Err(Unmet { index, found }));
-            }
-        }
-        Ok(Ok(()))
     }
 
     /// Notes when a key goes from now on, if that is there.

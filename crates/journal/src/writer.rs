@@ -20,7 +20,7 @@ use bellwire_model::limits::{
     APPENDS_QUEUED_BYTES_MAX, APPENDS_QUEUED_MAX, BYTES_PER_COMMIT_MAX, EVENTS_PER_COMMIT_MAX,
     JOURNAL_LOOK_INTERVAL, STATE_LOOKS_MAX,
 };
-use bellwire_model::{Entry, Event, Offset, Timestamp};
+use bellwire_model::{Entry, Event, Fence, Offset, Timestamp};
 
 use crate::deadlines::DueKeys;
 use crate::health::Health;
@@ -240,7 +240,9 @@ impl Drop for Writer {
 /// What an event takes while it waits: of a very small one, most is what holds it.
 fn bytes_of(append: &Append) -> usize {
     let key_bytes = append.idempotency_key.as_ref().map_or(0, |key| key.len());
-    size_of::<Append>() + append.event.size_bytes() + key_bytes
+    let fence_bytes =
+        append.fence.as_ref().map_or(0, |fence| size_of::<Fence>() + fence.producer.len());
+    size_of::<Append>() + append.event.size_bytes() + key_bytes + fence_bytes
 }
 
 /// Whether a batch is of the server's own topics alone.

@@ -576,6 +576,18 @@ pub const RETENTION_AGE: Duration = Duration::from_hours(24);
 pub const IDEMPOTENCY_AGE: Duration = Duration::from_hours(24);
 /// Idempotency keys that are remembered; beyond it, and a thousandth more, the oldest go first.
 pub const IDEMPOTENCY_KEYS_MAX: usize = 1_000_000;
+/// Bytes of a producer's name.
+pub const PRODUCER_BYTES_MAX: usize = 128;
+/// Bytes of producers that are remembered, of all topics: each is charged with its name, that of its
+/// topic and [`PRODUCER_OVERHEAD_BYTES`]. Who has many leaves some to others.
+pub const PRODUCERS_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// What a producer takes beside the names, in memory and in the file.
+pub const PRODUCER_OVERHEAD_BYTES: usize = 256;
+/// How long a producer is remembered that writes nothing.
+pub const PRODUCER_AGE: Duration = Duration::from_hours(7 * 24);
+/// How long at least where others need the room: those that have been idle for longest go first, until a
+/// quarter of it is free.
+pub const PRODUCER_AGE_MIN: Duration = IDEMPOTENCY_AGE;
 /// How often retention is applied.
 pub const RETENTION_INTERVAL: Duration = Duration::from_secs(10);
 /// With `durability = "interval"`: how often the journal is synced.

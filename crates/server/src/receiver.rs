@@ -151,7 +151,7 @@ impl Receiver {
             .map_err(|error| Problem::of_decoder(error.code(), &error))?;
         let (topic, key) = (item.topic.clone(), item.key.clone());
         let terms = WriteTerms::default();
-        self.publisher.event(Publish { topic, key, event_type: None, body, terms })
+        self.publisher.event(Publish { topic, key, event_type: None, body, terms, fence: None })
     }
 
     /// Hands on several senders' samples as one batch.

@@ -158,7 +158,7 @@ impl Requests for Errands {
         self.access.allowances.spend(&identity, Sent::Bytes(post.body_bytes()))?;
         self.access.allowances.spend(&identity, Sent::Events(1))?;
         self.access.allowances.name_topic(&identity, post.topic())?;
-        let write = self.publisher.posted(post)?;
+        let write = self.publisher.posted(post)?.by(|name| identity.own_name(name));
         self.publish_event(Write { idempotency_key, ..write }, reply)
     }
 

@@ -1,5 +1,6 @@
 //! Publishing: streams and state topics on the disk into the journal, others into the table.
 
+use std::convert::identity;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -7,7 +8,7 @@ use bellwire_hub::ChangeError;
 use bellwire_journal::{Append, Appended, Error, Found, Journal, Reply, Unmet};
 use bellwire_model::limits::{IDEMPOTENCY_KEY_BYTES_MAX, STATE_VALUE_BYTES_MAX};
 use bellwire_model::{
-    Closure, Condition, Cursor, Epoch, Event, Keep, KeyVersion, Topic, WriteTerms,
+    Closure, Condition, Cursor, Epoch, Event, Fence, Keep, KeyVersion, Topic, WriteTerms,
 };
 use bellwire_process::clock;
 use bellwire_wire::problem::{Code, Problem};
@@ -20,6 +21,7 @@ use crate::state_write::StateWrite;
 use crate::topics::{Kind, TopicRules};
 
 mod deleting;
+mod fenced;
 
 pub use deleting::Deleting;
 
@@ -42,6 +44,13 @@ pub enum Published {
         duplicate: bool,
         /// Where the topic has ended with it.
         end: Option<Cursor>,
+    },
+    /// Its producer has sent it before.
+    Known {
+        /// The producer's epoch.
+        epoch: u64,
+        /// The newest of its events in this epoch.
+        sequence: u64,
     },
     /// The topic has ended, or goes on.
     Closed {
@@ -70,6 +79,8 @@ pub struct Write {
     pub event: Event,
     /// By which it is known if it is published again; for streams.
     pub idempotency_key: Option<Box<str>>,
+    /// By which its producer has it counted once; where the journal keeps it.
+    pub fence: Option<Box<Fence>>,
     /// How the key of a state topic is to be written.
     pub terms: WriteTerms,
     /// Whether its topic ends with it, or neither comes to be.
@@ -78,7 +89,19 @@ pub struct Write {
 
 impl From<Event> for Write {
     fn from(event: Event) -> Self {
-        Self { event, idempotency_key: None, terms: WriteTerms::default(), is_last: false }
+        let terms = WriteTerms::default();
+        Self { event, idempotency_key: None, fence: None, terms, is_last: false }
+    }
+}
+
+impl Write {
+    /// The same by a producer that is told apart from those of others.
+    #[must_use]
+    pub fn by(mut self, own_name: impl FnOnce(&str) -> Box<str>) -> Self {
+        if let Some(fence) = &mut self.fence {
+            fence.producer = own_name(&fence.producer);
+        }
+        self
     }
 }
 
@@ -149,7 +172,7 @@ impl Publisher {
 
     /// The same with how it is to be written. It has no idempotency key yet.
     pub fn write(&self, publish: Publish) -> Result<Write, Problem> {
-        let Publish { topic, key, event_type, body, terms } = publish;
+        let Publish { topic, key, event_type, body, terms, fence } = publish;
         check_topic(&topic)?;
         if self.topics.kind(&topic) == Kind::State {
             if key.is_none() {
@@ -167,8 +190,18 @@ impl Publisher {
                 format!("`{topic}` is a stream: its events have no condition and no time to live");
             return Err(Problem::new(Code::KindMismatch, detail));
         }
+        if fence.is_some()
+            && self.topics.kind(&topic) == Kind::State
+            && !self.topics.is_on_disk(&topic)
+        {
+            let detail = format!(
+                "`{topic}` is in memory, where no producer is remembered: write a key as it was seen \
+                 (`if_version`), or have the topic on the disk"
+            );
+            return Err(Problem::new(Code::KindMismatch, detail));
+        }
         let event = Event { topic, key, event_type, time: clock::now(), body: Some(body) };
-        Ok(Write { terms, ..event.into() })
+        Ok(Write { fence, terms, ..event.into() })
     }
 
     /// What a client asks of a topic, as an event of now.
@@ -190,17 +223,6 @@ impl Publisher {
             return Err(Problem::new(Code::KindMismatch, detail));
         }
         Ok(())
-    }
-
-    /// Refuses what cannot be whole, since one of its topics has ended.
-    fn check_open(&self, writes: &[Write]) -> Result<(), Problem> {
-        let refused = |(index, write): (usize, &Write)| {
-            let end = self.journal.ended(write.event.topic.as_str())?;
-            let problem = ended(Cursor::new(self.journal.epoch(), end.at));
-            let wrong = problem.as_item(Some(index));
-            write.event.closure().is_none().then(|| problem.of_whole(vec![wrong]))
-        };
-        writes.iter().enumerate().find_map(refused).map_or(Ok(()), Err)
     }
 
     /// What removes a key of a state topic that is as it has to be.
@@ -268,7 +290,10 @@ impl Publisher {
                     let offset = appended[0].offset;
                     Ok(Published::State { version: KeyVersion::Journal { epoch, offset } })
                 }
-                Err(Error::Condition(unmet)) => Err(touch.refusal(change_error(unmet, epoch))),
+                Err(Error::Condition(unmet)) => {
+                    let error = change_error(unmet, epoch);
+                    Err(error.map_or_else(identity, |error| touch.refusal(error)))
+                }
                 Err(error) => {
                     figures.journal_failures.add(1);
                     Err(error.into())
@@ -319,9 +344,8 @@ impl Publisher {
         let homes: Vec<Home> = writes.iter().map(|write| self.home(write)).collect();
         if is_atomic {
             check_one_home(&writes, &homes)?;
-            self.check_open(&writes)?;
         }
-        let Sorted { kept, values, asked } = sorted(writes, &homes);
+        let Sorted { kept, values, asked, places } = sorted(Writes { writes, is_atomic }, &homes);
         let of_state = kept.iter().filter(|append| append.keep == Keep::Newest);
         self.states
             .check_room(of_state.map(|append| &append.event))
@@ -355,11 +379,17 @@ impl Publisher {
                 if let Some(uptime) = first_over {
                     states.note_expiry(uptime);
                 }
-                let taken = appended.iter().filter(|appended| !appended.has_ended);
+                let is_refused = |appended: &Appended| {
+                    appended.has_ended || (appended.fenced.is_some() && !appended.duplicate)
+                };
+                let taken = appended.iter().filter(|appended| !is_refused(appended));
                 figures.events_published.add(taken.count() as u64);
                 done(Ok(finish(appended)));
             }
-            Err(Error::Condition(unmet)) => done(Err(refusal(&asked, (unmet, epoch), count))),
+            Err(Error::Condition(unmet)) => {
+                let index = places[unmet.index];
+                done(Err(of_request(refusal(&asked, (unmet, epoch)), (index, count))));
+            }
             Err(error) => {
                 figures.journal_failures.add(1);
                 done(Err(error.into()));
@@ -375,71 +405,85 @@ struct Sorted {
     kept: Vec<Append>,
     /// Of that, what is under a condition.
     asked: Vec<Asked>,
+    /// Of each that the journal is given, its place in the request.
+    places: Vec<usize>,
     /// What the state table is given.
     values: Vec<StateWrite>,
 }
 
-fn sorted(writes: Vec<Write>, homes: &[Home]) -> Sorted {
+fn sorted(Writes { writes, is_atomic }: Writes, homes: &[Home]) -> Sorted {
     let (mut kept, mut values) = (Vec::with_capacity(writes.len()), Vec::new());
-    let mut asked = Vec::new();
+    let (mut asked, mut places) = (Vec::new(), Vec::with_capacity(writes.len()));
     for (index, (write, home)) in writes.into_iter().zip(homes).enumerate() {
-        let Write { event, idempotency_key, terms, .. } = write;
+        let Write { event, idempotency_key, terms, fence, .. } = write;
         let condition = terms.condition;
-        match home {
-            Home::Stream { is_last: true } => {
-                let end = Closure::End.event(event.topic.clone(), event.time);
-                kept.push(Append::new(event, idempotency_key));
-                kept.push(Append::new(end, None));
+        let append = match home {
+            Home::Stream { .. } | Home::Closure(_) => Append::new,
+            Home::Disk | Home::Deletion => Append::of_state,
+            Home::Memory => {
+                values.push(StateWrite { event, terms });
+                continue;
             }
-            Home::Stream { is_last: false } | Home::Closure(_) => {
-                kept.push(Append::new(event, idempotency_key));
-            }
-            Home::Disk | Home::Deletion => {
-                if condition != Condition::Always {
-                    let write = StateWrite { event: event.clone(), terms };
-                    asked.push(Asked { index, append: kept.len(), write });
-                }
-                let expires_at = expires_at(terms);
-                let append = Append::of_state(event, idempotency_key);
-                kept.push(Append { condition, expires_at, ..append });
-            }
-            Home::Memory => values.push(StateWrite { event, terms }),
+        };
+        if condition != Condition::Always {
+            let write = StateWrite { event: event.clone(), terms };
+            asked.push(Asked { append: kept.len(), write });
+        }
+        let end = matches!(home, Home::Stream { is_last: true })
+            .then(|| Closure::End.event(event.topic.clone(), event.time));
+        let (append, expires_at) = (append(event, idempotency_key), expires_at(terms));
+        let append = Append { condition, expires_at, fence, ..append };
+        let end = end.map(|end| Append::new(end, None));
+        for append in std::iter::once(append).chain(end) {
+            kept.push(Append { must_be_made: is_atomic, ..append });
+            places.push(index);
         }
     }
-    Sorted { kept, asked, values }
+    Sorted { kept, asked, places, values }
 }
 
 /// A change under a condition.
 struct Asked {
-    /// Its place in the request.
-    index: usize,
     /// Its place in what the journal is given.
     append: usize,
     write: StateWrite,
 }
 
 /// Why the journal has taken nothing of a request.
-fn refusal(asked: &[Asked], (unmet, epoch): (Unmet, Epoch), writes: usize) -> Problem {
-    let error = change_error(unmet, epoch);
-    let Some(asked) = asked.iter().find(|asked| asked.append == unmet.index) else {
-        return Error::Condition(unmet).into();
+fn refusal(asked: &[Asked], (unmet, epoch): (Unmet, Epoch)) -> Problem {
+    let error = match change_error(unmet, epoch) {
+        Ok(error) => error,
+        Err(problem) => return problem,
     };
-    let problem = asked.write.refusal(error);
-    if writes == 1 {
+    match asked.iter().find(|asked| asked.append == unmet.index) {
+        Some(asked) => asked.write.refusal(error),
+        None => Error::Condition(unmet).into(),
+    }
+}
+
+/// Refuses a request for what is wrong with one of so many of its events.
+fn of_request(problem: Problem, (index, events): (usize, usize)) -> Problem {
+    if events == 1 {
         return problem;
     }
-    let wrong = problem.as_item(Some(asked.index));
+    let wrong = problem.as_item(Some(index));
     problem.of_whole(vec![wrong])
 }
 
-/// The same of one change.
-fn change_error(unmet: Unmet, epoch: Epoch) -> ChangeError {
+/// What is wrong with the change of a key, or, as a problem, with something else.
+fn change_error(unmet: Unmet, epoch: Epoch) -> Result<ChangeError, Problem> {
     match unmet.found {
         Found::At(offset) => {
-            ChangeError::Condition { found: Some(KeyVersion::Journal { epoch, offset }) }
+            Ok(ChangeError::Condition { found: Some(KeyVersion::Journal { epoch, offset }) })
         }
-        Found::Nothing => ChangeError::Condition { found: None },
-        Found::Again => ChangeError::Again,
+        Found::Nothing => Ok(ChangeError::Condition { found: None }),
+        Found::Again => Ok(ChangeError::Again),
+        Found::Ended(Some(at)) => Err(ended(Cursor::new(epoch, at))),
+        Found::Ended(None) => {
+            let detail = "the topic ends with an event before this one in the same request";
+            Err(Problem::new(Code::TopicEnded, detail))
+        }
+        Found::Fenced(fenced) => Err(fenced::refusal(fenced)),
     }
 }
 
@@ -454,17 +498,18 @@ fn published(
     home: Home,
     mut next: impl FnMut() -> Appended,
 ) -> Result<Published, Problem> {
-    let Appended { offset, duplicate, has_ended } = next();
+    let Appended { offset, duplicate, has_ended, fenced } = next();
     let cursor = Cursor::new(epoch, offset);
+    let end = match home {
+        Home::Stream { is_last: true } => Some(Cursor::new(epoch, next().offset)),
+        _ => None,
+    };
+    if let Some(fenced) = fenced {
+        return fenced::told(fenced);
+    }
     match home {
-        Home::Stream { is_last } => {
-            let end = is_last.then(|| Cursor::new(epoch, next().offset));
-            if has_ended {
-                Err(ended(cursor))
-            } else {
-                Ok(Published::Stream { cursor, duplicate, end })
-            }
-        }
+        Home::Stream { .. } if has_ended => Err(ended(cursor)),
+        Home::Stream { .. } => Ok(Published::Stream { cursor, duplicate, end }),
         Home::Closure(closure) => Ok(Published::Closed { closure, cursor, duplicate }),
         Home::Deletion if duplicate => Err(Problem::new(Code::KeyNotFound, "there is no such key")),
         Home::Deletion | Home::Disk | Home::Memory => {

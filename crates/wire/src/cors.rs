@@ -3,8 +3,10 @@
 use http::{HeaderName, HeaderValue, header};
 
 /// Headers of answers that pages may read, beyond the few that they always may.
-const EXPOSED: HeaderValue =
-    HeaderValue::from_static("bellwire-version, retry-after, www-authenticate");
+const EXPOSED: HeaderValue = HeaderValue::from_static(
+    "bellwire-version, producer-epoch, producer-expected-seq, producer-received-seq, \
+         producer-seq, retry-after, www-authenticate",
+);
 
 /// The headers with which a page of this origin may read an answer. The last one stands beside
 /// others of its name.

@@ -4,7 +4,7 @@ use std::fmt::Display;
 
 use bellwire_model::{Coded, with_causes};
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 
 use crate::{cors, http1, ws};
 
@@ -61,6 +61,7 @@ codes! {
     EventTypeInvalid 400 "event_type_invalid" "The event's type is not valid.";
     ContentTypeInvalid 400 "content_type_invalid" "The content type is not valid.";
     IdempotencyKeyInvalid 400 "idempotency_key_invalid" "The idempotency key is not valid.";
+    ProducerInvalid 400 "producer_invalid" "What is said of the event's producer is not valid.";
     VersionUnsupported 426 "version_unsupported" "The WebSocket is of a version that is not supported.";
     SubprotocolUnsupported 400 "subprotocol_unsupported" "None of the WebSocket's subprotocols is supported.";
     RequestInvalid 400 "request_invalid" "What came over the WebSocket is no request.";
@@ -72,6 +73,7 @@ codes! {
     AccessOpen 409 "access_open" "The server asks nobody who they are, and keeps nothing of access.";
     SubjectDiffers 403 "subject_differs" "What is shown is somebody else's than what it is to renew.";
     RulesInvalid 422 "rules_invalid" "The rule files or Alertmanager's configuration are wrong; what there was stays in force.";
+    ProducerFenced 403 "producer_fenced" "The event's producer has begun a newer epoch: an older one writes nothing any more.";
     TopicReserved 403 "topic_reserved" "The server owns this topic; clients may only read it.";
     NotFound 404 "not_found" "There is nothing at this path.";
     SignalUnsupported 404 "signal_unsupported" "Logs and traces are not taken; metrics are.";
@@ -90,6 +92,7 @@ codes! {
     TicketUnavailable 409 "ticket_unavailable" "No ticket can be made of this.";
     KindMismatch 409 "kind_mismatch" "The topic is of the other kind.";
     TopicEnded 409 "topic_ended" "The topic has ended, and takes no more events.";
+    SequenceGap 409 "sequence_gap" "Events of the same producer that come before this one are missing.";
     ConditionFailed 412 "condition_failed" "The key is not as the request asks for.";
     BodyTooLarge 413 "body_too_large" "The body is larger than allowed.";
     EventTooLarge 413 "event_too_large" "The event is larger than allowed.";
@@ -113,6 +116,7 @@ codes! {
     RecordsExhausted 507 "records_exhausted" "There are as many silences, acknowledgements, posted alerts, recorded queries, keys or revocations as there may be.";
     TopicsExhausted 507 "topics_exhausted" "There are as many topics as there may be.";
     EndedTopicsExhausted 507 "ended_topics_exhausted" "As many topics have ended as are remembered.";
+    ProducersExhausted 507 "producers_exhausted" "As many producers are remembered as there is room for.";
     HostUnknown 421 "host_unknown" "The request is for a host that this server does not know as its own.";
     OriginForbidden 403 "origin_forbidden" "Pages of this origin may not use the API.";
     JournalFull 507 "journal_full" "The disk that holds the journal is full.";
@@ -128,15 +132,22 @@ pub struct Problem {
     retry_after_s: Option<u32>,
     /// Another status than the code's.
     status: Option<StatusCode>,
-    /// A member beyond those of RFC 9457.
-    extension: Option<(&'static str, serde_json::Value)>,
+    /// Members beyond those of RFC 9457.
+    extensions: Vec<(&'static str, serde_json::Value)>,
 }
+
+/// What a producer has to know to go on, as members and as headers.
+const PRODUCER_NUMBERS: [(&str, HeaderName); 3] = [
+    ("producer_epoch", HeaderName::from_static("producer-epoch")),
+    ("expected_seq", HeaderName::from_static("producer-expected-seq")),
+    ("received_seq", HeaderName::from_static("producer-received-seq")),
+];
 
 impl Problem {
     /// `detail` says what was wrong, where, and what to do.
     pub fn new(code: Code, detail: impl Display) -> Self {
         let detail = detail.to_string();
-        Self { code, detail, retry_after_s: None, status: None, extension: None }
+        Self { code, detail, retry_after_s: None, status: None, extensions: Vec::new() }
     }
 
     /// An error of a decoder, which names its code by text.
@@ -161,15 +172,19 @@ impl Problem {
     /// Adds a member to the JSON.
     #[must_use]
     pub fn with(mut self, name: &'static str, value: serde_json::Value) -> Self {
-        self.extension = Some((name, value));
+        self.extensions.push((name, value));
         self
     }
 
-    /// What is wrong with one of several: `{"code","detail","version"?,"index"?}`.
+    /// What is wrong with one of several: `{"code","detail","version"?,"index"?}`, and what a producer
+    /// has to know.
     pub fn as_item(&self, index: Option<usize>) -> serde_json::Value {
         let mut item = serde_json::json!({ "code": self.code.as_str(), "detail": self.detail });
         if let Some(version) = self.text_of("version") {
             item["version"] = version.into();
+        }
+        for (name, number) in self.numbers() {
+            item[name] = number.into();
         }
         if let Some(index) = index {
             item["index"] = index.into();
@@ -181,6 +196,8 @@ impl Problem {
     #[must_use]
     pub fn of_whole(mut self, items: Vec<serde_json::Value>) -> Self {
         self.detail = format!("nothing is published: {}", self.detail);
+        // They are of that alone.
+        self.extensions.clear();
         self.with("errors", items.into())
     }
 
@@ -196,8 +213,18 @@ impl Problem {
 
     /// The text of a member beyond those of RFC 9457.
     pub fn text_of(&self, name: &str) -> Option<&str> {
-        let (_, value) = self.extension.as_ref().filter(|(known, _)| *known == name)?;
-        value.as_str()
+        self.extension(name)?.as_str()
+    }
+
+    /// What a producer has to know to go on, by name.
+    pub fn numbers(&self) -> Vec<(&'static str, u64)> {
+        let numbers = PRODUCER_NUMBERS.into_iter();
+        numbers.filter_map(|(name, _)| Some((name, self.extension(name)?.as_u64()?))).collect()
+    }
+
+    fn extension(&self, name: &str) -> Option<&serde_json::Value> {
+        let found = self.extensions.iter().rev().find(|(known, _)| *known == name);
+        found.map(|(_, value)| value)
     }
 
     /// What was wrong, where, and what to do.
@@ -224,7 +251,7 @@ impl Problem {
             "code": self.code.as_str(),
             "detail": self.detail,
         });
-        if let Some((name, value)) = &self.extension {
+        for (name, value) in &self.extensions {
             problem[name] = value.clone();
         }
         serde_json::to_vec(&problem).expect("strings and numbers are JSON")
@@ -236,6 +263,11 @@ impl Problem {
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(CONTENT_TYPE));
         if let Some(seconds) = self.retry_after_s {
             headers.insert(header::RETRY_AFTER, seconds.into());
+        }
+        for (name, header) in PRODUCER_NUMBERS {
+            if let Some(number) = self.extension(name).and_then(serde_json::Value::as_u64) {
+                headers.insert(header, number.into());
+            }
         }
         if self.code.status() == 401 {
             // How to say who one is. Not `Basic`, which has browsers ask people for a password in a

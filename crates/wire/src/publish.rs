@@ -3,7 +3,7 @@
 use bellwire_model::limits::{
     CONTENT_TYPE_BYTES_MAX, EVENT_TYPE_BYTES_MAX, KEY_BYTES_MAX, NESTING_MAX,
 };
-use bellwire_model::{Body, Topic, WriteTerms, is_nested_deeper};
+use bellwire_model::{Body, Fence, Topic, WriteTerms, is_nested_deeper};
 use bytes::Bytes;
 use thiserror::Error;
 
@@ -11,6 +11,7 @@ mod array;
 mod batch;
 mod body;
 mod cloud_event;
+mod fence;
 pub(crate) mod item;
 mod mapping;
 mod post;
@@ -19,6 +20,7 @@ pub use array::BatchError;
 pub use batch::{BatchFormat, Rejection, batch};
 pub use body::{BodyRejection, body};
 pub use cloud_event::{CloudEventMode, Place};
+pub use fence::{FenceError, FenceTexts};
 pub use item::{Refusal, TermTexts};
 pub use mapping::{Mapping, MappingError, MappingText};
 pub use post::Post;
@@ -57,6 +59,8 @@ pub struct Publish {
     pub body: Body,
     /// How the key of a state topic is to be written.
     pub terms: WriteTerms,
+    /// By which it counts once, where its publisher says so.
+    pub fence: Option<Box<Fence>>,
 }
 
 /// An event with what tells it from others of its sender.

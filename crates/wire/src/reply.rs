@@ -25,6 +25,13 @@ pub enum Reply<'a> {
         /// Where its topic has ended with it.
         end: Option<Cursor>,
     },
+    /// Its producer has sent the event before.
+    Known {
+        /// The producer's epoch.
+        epoch: u64,
+        /// The newest of its events in this epoch.
+        sequence: u64,
+    },
     /// A topic has ended, or was reopened.
     Closed {
         /// Which of the two.
@@ -61,6 +68,8 @@ pub enum Reply<'a> {
         detail: &'a str,
         /// The version that a key has, where it is another than was asked for.
         version: Option<&'a str>,
+        /// What a producer has to know to go on, by name.
+        numbers: &'a [(&'static str, u64)],
     },
 }
 
@@ -77,7 +86,7 @@ pub struct SampleError<'a> {
 
 impl<'a> From<&'a Refusal> for Reply<'a> {
     fn from(refusal: &'a Refusal) -> Self {
-        Self::Error { code: refusal.code, detail: &refusal.detail, version: None }
+        Self::Error { code: refusal.code, detail: &refusal.detail, version: None, numbers: &[] }
     }
 }
 
@@ -105,6 +114,10 @@ impl Reply<'_> {
                     write_cursor(&mut out, Closure::End.as_str(), end);
                 }
             }
+            Self::Known { epoch, sequence } => {
+                out.extend_from_slice(DUPLICATE);
+                write_numbers(&mut out, &[("producer_epoch", epoch), ("producer_seq", sequence)]);
+            }
             Self::Written { version } => write::version_member(&mut out, version),
             Self::Deleted { keys } => {
                 write::member(&mut out, "deleted");
@@ -126,9 +139,9 @@ impl Reply<'_> {
                     write_sample_errors(&mut out, errors);
                 }
             }
-            Self::Error { code, detail, version } => {
+            Self::Error { code, detail, version, numbers } => {
                 out.extend_from_slice(b",\"error\":{");
-                write_error(&mut out, (code, detail), version);
+                write_error(&mut out, (code, detail), version, numbers);
             }
         }
         out.push(b'}');
@@ -147,13 +160,18 @@ fn write_sample_errors(out: &mut Vec<u8>, errors: &[SampleError<'_>]) {
         out.extend_from_slice(if index > 0 { b",{\"line\":" } else { b"{\"line\":" });
         write::integer(out, error.line);
         out.push(b',');
-        write_error(out, (error.code, error.detail), None);
+        write_error(out, (error.code, error.detail), None, &[]);
     }
     out.push(b']');
 }
 
 /// The members and the end of an object.
-fn write_error(out: &mut Vec<u8>, (code, detail): (&str, &str), version: Option<&str>) {
+fn write_error(
+    out: &mut Vec<u8>,
+    (code, detail): (&str, &str),
+    version: Option<&str>,
+    numbers: &[(&str, u64)],
+) {
     out.extend_from_slice(b"\"code\":");
     write::string(out, code);
     write::member(out, "detail");
@@ -162,5 +180,13 @@ fn write_error(out: &mut Vec<u8>, (code, detail): (&str, &str), version: Option<
         write::member(out, "version");
         write::string(out, version);
     }
+    write_numbers(out, numbers);
     out.push(b'}');
+}
+
+fn write_numbers(out: &mut Vec<u8>, numbers: &[(&str, u64)]) {
+    for (name, number) in numbers {
+        write::member(out, name);
+        write::integer(out, *number);
+    }
 }

@@ -158,6 +158,9 @@ const REQUESTS: [(&str, &[&str]); 9] = [
             "if_version",
             "if_absent",
             "ttl",
+            "producer_id",
+            "producer_epoch",
+            "producer_seq",
         ],
     ),
     ("delete", &["topic", "key", "prefix", "if_version"]),
@@ -169,7 +172,7 @@ const REQUESTS: [(&str, &[&str]); 9] = [
 ];
 
 /// All members there are.
-const MEMBERS: [&str; 25] = [
+const MEMBERS: [&str; 28] = [
     "request",
     "id",
     "topics",
@@ -190,12 +193,19 @@ const MEMBERS: [&str; 25] = [
     "if_version",
     "if_absent",
     "ttl",
+    "producer_id",
+    "producer_epoch",
+    "producer_seq",
     "fingerprint",
     "by",
     "note",
     "token",
     "samples",
 ];
+
+/// What is wrong with an event that is known by two names.
+pub const ONE_OF_BOTH: &str =
+    "an event has an idempotency key, or its producer's sequence, and not both";
 
 /// What is wrong with a deletion that says more than what keys begin with.
 pub const PREFIX_ALONE: &str = "`prefix` deletes all keys that begin so, whatever they are: it comes without `key` and `if_version`";
@@ -430,9 +440,17 @@ impl<'a> Members<'a> {
             encoding: self.get("encoding"),
             content_type: self.get("content_type"),
             terms: self.terms(),
+            fence: item::FenceMembers {
+                producer: self.get("producer_id"),
+                epoch: self.get("producer_epoch"),
+                sequence: self.get("producer_seq"),
+            },
             end: self.get("end"),
         };
         let post = members.post(copy)?;
+        if idempotency_key.is_some() && post.fence().is_some() {
+            return Err(Refusal::new("producer_invalid", ONE_OF_BOTH));
+        }
         Ok(Request::Publish { post, idempotency_key: idempotency_key.map(Box::from) })
     }
 

@@ -3,7 +3,7 @@
 use bellwire_model::limits::{
     EVENT_BYTES_MAX, EVENT_TYPE_BYTES_MAX, EVENTS_PER_REQUEST_MAX, KEY_BYTES_MAX,
 };
-use bellwire_model::{Body, Closure, Condition, WriteTerms};
+use bellwire_model::{Body, Closure, Condition, Fence, WriteTerms};
 use bellwire_wire::publish::{
     BatchError, BatchFormat, Post, Publish, Rejection, batch, check_event_type, check_key,
 };
@@ -34,6 +34,7 @@ fn publish(topic: &str, key: Option<&str>, event_type: Option<&str>, data: &str)
         event_type: event_type.map(Box::from),
         body: Body::Json(Bytes::copy_from_slice(data.as_bytes())),
         terms: WriteTerms::default(),
+        fence: None,
     }
 }
 
@@ -76,6 +77,21 @@ fn an_item_is_read_as_it_is_written() {
                 ..publish("a", None, None, "1")
             },
         ),
+        (
+            r#"{"topic":"a","data":1,"producer_id":"p","producer_epoch":3,"producer_seq":9007199254740991}"#,
+            Publish {
+                fence: Some(Box::new(Fence {
+                    producer: "p".into(),
+                    epoch: 3,
+                    sequence: Fence::NUMBER_MAX,
+                })),
+                ..publish("a", None, None, "1")
+            },
+        ),
+        (
+            r#"{"topic":"a","data":1,"producer_id":null,"producer_epoch":null,"producer_seq":null}"#,
+            publish("a", None, None, "1"),
+        ),
     ];
     for (item, expected) in cases {
         for (format, body) in [
@@ -116,6 +132,19 @@ fn each_wrong_item_is_one_rejection_and_its_neighbours_stand() {
         (r#"{"topic":"a","type":"a\nid: 1","data":1}"#, "event_type_invalid"),
         (r#"{"topic":"a","type":"gap","data":1}"#, "event_type_invalid"),
         (r#"{"topic":"a","type":[],"data":1}"#, "type_invalid"),
+        (r#"{"topic":"a","data":1,"producer_id":"p"}"#, "producer_invalid"),
+        (
+            r#"{"topic":"a","data":1,"producer_id":"p","producer_epoch":-1,"producer_seq":0}"#,
+            "producer_invalid",
+        ),
+        (
+            r#"{"topic":"a","data":1,"producer_id":"p","producer_epoch":0,"producer_seq":1e3}"#,
+            "producer_invalid",
+        ),
+        (
+            r#"{"topic":"a","end":true,"producer_id":"p","producer_epoch":0,"producer_seq":0}"#,
+            "producer_invalid",
+        ),
         (r#"{"topic":"a","data":1,"payload":2}"#, "unknown_field"),
         (r#"{"topic":"a","data":1,"cursor":"e7-1"}"#, "unknown_field"),
         (r#"{"topic":"a","data":1,"data":2}"#, "duplicate_field"),

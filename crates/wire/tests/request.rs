@@ -28,7 +28,7 @@ fn topics(names: &[&str]) -> Vec<Filter> {
 
 fn publish(body: Body) -> Publish {
     let (topic, terms) = ("chat/a".parse().expect("a topic"), WriteTerms::default());
-    Publish { topic, key: None, event_type: None, body, terms }
+    Publish { topic, key: None, event_type: None, body, terms, fence: None }
 }
 
 const SEVEN: Option<RequestId> = Some(RequestId::Number(7));
@@ -409,6 +409,21 @@ fn a_reply_names_its_request() {
             Reply::Samples { accepted: 0, rejected: 200, errors: &[error, error] },
             Some(RequestId::Number(11)),
             r#"{"reply":11,"accepted":0,"rejected":200,"errors":[{"line":2,"code":"name_invalid","detail":"no"},{"line":2,"code":"name_invalid","detail":"no"}]}"#,
+        ),
+        (
+            Reply::Known { epoch: 3, sequence: 9_007_199_254_740_991 },
+            SEVEN,
+            r#"{"reply":7,"duplicate":true,"producer_epoch":3,"producer_seq":9007199254740991}"#,
+        ),
+        (
+            Reply::Error {
+                code: "sequence_gap",
+                detail: "no",
+                version: None,
+                numbers: &[("expected_seq", 3), ("received_seq", 5)],
+            },
+            SEVEN,
+            r#"{"reply":7,"error":{"code":"sequence_gap","detail":"no","expected_seq":3,"received_seq":5}}"#,
         ),
         (
             Reply::from(&refusal),

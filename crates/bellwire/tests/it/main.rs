@@ -42,6 +42,7 @@ mod overload;
 mod past;
 mod polls;
 mod presence;
+mod producers;
 mod prometheus;
 mod proxied;
 mod publish;

@@ -151,6 +151,22 @@ const DEADLINES: &str = "
     ) STRICT;
 ";
 
+/// The same of producers.
+const PRODUCERS: &str = "
+    -- What is remembered of producers: the epoch of each, the sequence that comes next in it, and
+    -- the event that it wrote last.
+    CREATE TABLE producers (
+        id INTEGER PRIMARY KEY,
+        topic TEXT NOT NULL,
+        producer TEXT NOT NULL,
+        epoch INTEGER NOT NULL,
+        next INTEGER NOT NULL,
+        offset INTEGER NOT NULL,
+        time INTEGER NOT NULL,
+        checksum INTEGER NOT NULL
+    ) STRICT;
+";
+
 /// Opens or creates the file to write it. Commits are synced.
 pub(super) fn open_to_write(file: &Path) -> Result<Connection, Error> {
     let (connection, format) = connect_to_write(file)?;
@@ -229,7 +245,7 @@ fn connect(file: &Path, flags: OpenFlags) -> rusqlite::Result<Connection> {
 pub(super) enum Format {
     New,
     /// Format 1 has no records, format 2 no checksums, format 3 no state topics, format 4
-    /// no topics that have ended, format 5 no keys that go by themselves.
+    /// no topics that have ended, format 5 no keys that go by themselves and no producers.
     Old(i64),
     Known,
     Unknown(i64),
@@ -275,6 +291,7 @@ fn create(connection: &Connection, format: &Format) -> rusqlite::Result<()> {
         transaction.execute_batch(ENDS)?;
     }
     transaction.execute_batch(DEADLINES)?;
+    transaction.execute_batch(PRODUCERS)?;
     transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
     transaction.pragma_update(None, "user_version", FORMAT)?;
     transaction.commit()
@@ -370,6 +387,7 @@ pub(super) fn check_tables(connection: &Connection) -> rusqlite::Result<()> {
         "state",
         "state_topics",
         "deadlines",
+        "producers",
     ] {
         let found = quick_check(connection, table)?;
         if found != SOUND {

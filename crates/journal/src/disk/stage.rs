@@ -7,8 +7,10 @@ use super::blocks::Mark;
 use super::index::Index;
 use super::keys::Keys;
 use super::rows::{EventRows, EventTable, end_topic, insert_topic};
-use super::state;
-use crate::ends::{self, Repeated, Standing};
+use super::{fences, state};
+use crate::check::Judge;
+use crate::ends::{self, Before, Standing};
+use crate::fences::{Fences, StagedFences};
 use crate::newest::{Gone, Newest, StagedChanges};
 use crate::passed::Passed;
 use crate::topics::{self, TopicId, TopicState, Topics};
@@ -22,6 +24,8 @@ pub(super) struct Staged {
     pub(super) marks: Vec<Mark>,
     /// Of the changes of state topics.
     pub(super) state: StagedChanges,
+    /// Of what producers have written.
+    pub(super) fences: StagedFences,
     pub(super) results: Vec<Result<Vec<Appended>, Error>>,
     /// Topics that have ended, or go on ([`Offset::ZERO`]).
     pub(super) ends: NameMap<Topic, (TopicId, Offset)>,
@@ -52,6 +56,7 @@ pub(super) struct Stage<'a> {
     pub(super) index: &'a Index,
     pub(super) newest: &'a Newest,
     pub(super) passed: &'a Passed,
+    pub(super) fences: &'a Fences,
     pub(super) keys: &'a mut Keys,
     pub(super) epoch: Epoch,
     /// The next event's offset.
@@ -88,11 +93,18 @@ impl Stage<'_> {
             let Some(key) = &append.idempotency_key else { return Ok(false) };
             Ok(self.keys.find(self.connection, &append.event, key)?.is_some())
         };
-        self.newest.check_conditions(&self.staged.state, (batch, self.epoch), is_made)
+        let judge = Judge {
+            epoch: self.epoch,
+            newest: (self.newest, &self.staged.state),
+            fences: (self.fences, &self.staged.fences),
+            standing: &|topic| self.standing(topic),
+        };
+        judge.check(batch, is_made)
     }
 
     fn write_rows(&self) -> rusqlite::Result<()> {
-        let Staged { entries, marks, state, .. } = &self.staged;
+        let Staged { entries, marks, state, fences, .. } = &self.staged;
+        fences::save_staged(self.connection, fences)?;
         let kept = |keep| entries.iter().filter(move |entry| entry.keep == keep);
         let events: Vec<_> = marks.iter().map(|mark| mark.topic).zip(kept(Keep::Every)).collect();
         if !events.is_empty() {
@@ -119,26 +131,27 @@ impl Stage<'_> {
     }
 
     fn append(&mut self, batch: Vec<Append>) -> rusqlite::Result<Vec<Appended>> {
-        let mut repeated = Repeated::default();
-        batch.into_iter().map(|append| self.append_one(append, &mut repeated)).collect()
+        let mut before = Before::default();
+        batch.into_iter().map(|append| self.append_one(append, &mut before)).collect()
     }
 
-    fn append_one(
-        &mut self,
-        append: Append,
-        repeated: &mut Repeated,
-    ) -> rusqlite::Result<Appended> {
+    fn append_one(&mut self, append: Append, befores: &mut Before) -> rusqlite::Result<Appended> {
         if append.is_renewal() {
             let (tail, passed) = (self.tail(), self.passed);
             return Ok(self.newest.renew(&mut self.staged.state, &append, (passed, tail)));
         }
-        let Append { event, idempotency_key, keep, expires_at, .. } = append;
-        let before = repeated.take(&event.topic);
+        let Append { event, idempotency_key, keep, expires_at, fence, .. } = append;
+        let before = befores.take(&event.topic);
         if let Some(key) = &idempotency_key
             && let Some(offset) = self.keys.find(self.connection, &event, key)?
         {
-            repeated.note(&event.topic, offset);
-            return Ok(Appended::again(offset));
+            return Ok(befores.note(&event.topic, Appended::again(offset)));
+        }
+        if let Some(fence) = &fence
+            && let Err(fenced) = self.fences.check(&[&self.staged.fences], &event.topic, fence)
+        {
+            let answer = Appended::fenced(fenced, self.tail());
+            return Ok(befores.note(&event.topic, answer));
         }
         let closure = event.closure();
         if keep == Keep::Every
@@ -173,6 +186,10 @@ impl Stage<'_> {
         let entry = Entry { offset, event, keep };
         if let Some(key) = idempotency_key {
             self.keys.remember(self.connection, &key, &entry)?;
+        }
+        if let Some(fence) = &fence {
+            let (named, place) = ((&entry.event.topic, &**fence), (offset, entry.event.time));
+            self.fences.stage((&mut self.staged.fences, None), named, place);
         }
         self.staged.entries.push(entry);
         Ok(Appended::new(offset))

@@ -23,9 +23,10 @@ use super::schema::{self, Format, LastRun, from_sql};
 use super::stage::{Stage, Staged, save_topics};
 use super::sweep::Swept;
 use super::witness::{State, Testimony, Witness};
-use super::{DiskOptions, Durability, load, records, state, sweep, witness};
+use super::{DiskOptions, Durability, fences, load, records, state, sweep, witness};
 use crate::deadlines::DueKeys;
 use crate::error::Cause;
+use crate::fences::Fences;
 use crate::newest::{Newest, Sweep};
 use crate::passed::Passed;
 use crate::records::{RecordChanges, RecordTally};
@@ -43,6 +44,7 @@ pub(super) struct DiskStore {
     connection: Connection,
     index: SharedIndex,
     newest: Newest,
+    fences: Fences,
     keys: Keys,
     /// Full blocks that are not in their table yet; they ride the next transaction.
     unsaved: Vec<(BlockNumber, Summary)>,
@@ -180,6 +182,7 @@ impl DiskStore {
             opened;
         let bounds = StoreBounds::of(options);
         let mut keys = Keys::load(&connection)?;
+        let fences = fences::load(&connection)?;
         let steps = load::steps(&connection, (options.now, boot), index.tail)?;
         let passed = load::passed(&connection, (options.now, boot))?;
         let now = steps.now(options.now.wall);
@@ -204,6 +207,7 @@ impl DiskStore {
             next: index.tail.get() + 1,
             index: Arc::new(IndexLock::new(index)),
             newest,
+            fences,
             keys,
             unsaved,
             bounds,
@@ -246,6 +250,7 @@ impl DiskStore {
             index: &index,
             newest: &self.newest,
             passed: &self.passed,
+            fences: &self.fences,
             keys: &mut self.keys,
             epoch: self.witness.epoch(),
             next: &mut self.next,
@@ -376,6 +381,7 @@ impl Store for DiskStore {
         self.unsaved.clear();
         self.newest.swept(&sweep);
         self.newest.take(std::mem::take(&mut staged.state));
+        self.fences.take(std::mem::take(&mut staged.fences));
         self.publish(&mut staged);
         if self.keys.are_too_many(self.bounds.keys) {
             // Where it fails there are a few too many until the next commit tries again.
@@ -428,9 +434,15 @@ impl Store for DiskStore {
         let next = if next.is_some() {
             next
         } else {
-            // The streams are done: now the state topics.
-            let swept = state::step(&self.connection, &mut self.newest, RETENTION_STEP_LOOKS_MAX);
-            swept.map_err(|error| self.failed(error))?.then_some(Offset::MAX)
+            // The streams are done: now the state topics, then the producers.
+            let looks = RETENTION_STEP_LOOKS_MAX;
+            let swept = state::step(&self.connection, &mut self.newest, looks);
+            let mut has_more = swept.map_err(|error| self.failed(error))?;
+            if !has_more {
+                let idle = fences::step(&self.connection, &mut self.fences, (&now, looks));
+                has_more = idle.map_err(|error| self.failed(error))?;
+            }
+            has_more.then_some(Offset::MAX)
         };
         self.after_commit();
         Ok(next)

@@ -4,6 +4,7 @@ mod damage;
 mod ending;
 mod expiring;
 mod faults;
+mod fences;
 mod mending;
 mod oracle;
 mod places;

@@ -18,7 +18,8 @@ use crate::proxies::FORWARDED_PROTO;
 const METHODS: HeaderValue = HeaderValue::from_static("GET, POST, PUT, DELETE, PATCH");
 const HEADERS: HeaderValue = HeaderValue::from_static(
     "authorization, content-type, content-encoding, last-event-id, bellwire-end, bellwire-key, \
-     bellwire-type, bellwire-if-version, bellwire-if-absent, bellwire-ttl, idempotency-key",
+     bellwire-type, bellwire-if-version, bellwire-if-absent, bellwire-ttl, idempotency-key, \
+     producer-id, producer-epoch, producer-seq",
 );
 const PREFLIGHT_SECONDS: HeaderValue = HeaderValue::from_static("600");
 

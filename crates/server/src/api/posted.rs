@@ -3,12 +3,13 @@
 use axum::Json;
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
-use bellwire_model::WriteTerms;
 use bellwire_model::limits::{EVENT_BYTES_MAX, REJECTIONS_REPORTED_MAX};
 use bellwire_model::{Closure, Cursor};
+use bellwire_model::{Fence, WriteTerms};
 use bellwire_shards::{Kind, Published, Results, Write, Writes, check_idempotency_key};
 use bellwire_wire::problem::{Code, Problem};
-use bellwire_wire::publish::{Identified, Post, Rejection, TermTexts};
+use bellwire_wire::publish::{FenceTexts, Identified, Post, Rejection, TermTexts};
+use bellwire_wire::request::ONE_OF_BOTH;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, StatusCode};
 use serde_json::{Value, json};
@@ -27,6 +28,32 @@ pub(super) const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempote
 const IF_VERSION: HeaderName = HeaderName::from_static("bellwire-if-version");
 const IF_ABSENT: HeaderName = HeaderName::from_static("bellwire-if-absent");
 const TTL: HeaderName = HeaderName::from_static("bellwire-ttl");
+
+const PRODUCER: HeaderName = HeaderName::from_static("producer-id");
+const PRODUCER_EPOCH: HeaderName = HeaderName::from_static("producer-epoch");
+const PRODUCER_SEQUENCE: HeaderName = HeaderName::from_static("producer-seq");
+
+/// Whose event it is, and which of theirs, as headers say it.
+pub(super) fn fence(headers: &HeaderMap) -> Result<Option<Box<Fence>>, Problem> {
+    FenceTexts {
+        producer: text_of(headers, PRODUCER)?,
+        epoch: text_of(headers, PRODUCER_EPOCH)?,
+        sequence: text_of(headers, PRODUCER_SEQUENCE)?,
+    }
+    .read()
+    .map_err(|error| Problem::of_decoder(error.code(), error))
+}
+
+/// Refuses what headers say of a producer where that counts for nothing.
+pub(super) fn check_no_fence(headers: &HeaderMap, instead: &str) -> Result<(), Problem> {
+    let headers = [PRODUCER, PRODUCER_EPOCH, PRODUCER_SEQUENCE]
+        .into_iter()
+        .find(|name| headers.contains_key(name));
+    headers.map_or(Ok(()), |name| {
+        let detail = format!("`{name}` is not for this: {instead}");
+        Err(Problem::new(Code::ProducerInvalid, detail))
+    })
+}
 
 /// How a key is to be written, as headers say it.
 pub(super) fn terms(headers: &HeaderMap) -> Result<WriteTerms, Problem> {
@@ -107,12 +134,32 @@ pub(super) async fn publish_one(
     idempotency_key: Option<&str>,
 ) -> Result<Response, Refused> {
     let Item { post, identity } = item.into();
-    let write = app.publisher.posted(post)?;
+    let write = app.publisher.posted(post)?.by(|name| caller.0.own_name(name));
     let given = idempotency_key.map(check_idempotency_key).transpose()?;
+    if given.is_some() && write.fence.is_some() {
+        return Err(Problem::new(Code::ProducerInvalid, ONE_OF_BOTH).into());
+    }
     let idempotency_key = given.or(identity).map(|key| caller.0.own_name(&key));
+    let said = write.fence.as_ref().map(|fence| (fence.epoch, fence.sequence));
     let results = app.publisher.publish(Write { idempotency_key, ..write }.into()).await?;
-    let published = results.into_iter().next().expect("one result each")?;
-    Ok((StatusCode::CREATED, Json(published_json(published))).into_response())
+    match (results.into_iter().next().expect("one result each")?, said) {
+        (Published::Known { epoch, sequence }, _) => {
+            Ok((StatusCode::NO_CONTENT, of_producer((epoch, sequence))).into_response())
+        }
+        (published, said) => {
+            let body = Json(published_json(published));
+            let answer = (StatusCode::CREATED, body).into_response();
+            Ok(match said {
+                Some(said) => (of_producer(said), answer).into_response(),
+                None => answer,
+            })
+        }
+    }
+}
+
+/// What a producer is told with success: its epoch, and the newest of its events.
+fn of_producer((epoch, sequence): (u64, u64)) -> [(HeaderName, String); 2] {
+    [(PRODUCER_EPOCH, epoch.to_string()), (PRODUCER_SEQUENCE, sequence.to_string())]
 }
 
 /// Takes a request that is many events of somebody else's form, whose senders look at the status
@@ -261,6 +308,7 @@ pub(super) fn checked(
         match event {
             Ok((write, identity)) => {
                 let idempotency_key = identity.map(|key| caller.0.own_name(&key));
+                let write = write.by(|name| caller.0.own_name(name));
                 events.push(Write { idempotency_key, ..write });
                 refused.push(None);
             }
@@ -301,6 +349,9 @@ pub(super) fn published_json(published: Published) -> Value {
         }
         // State events have no cursor: whoever follows gets the newest values first.
         Published::State { version } => json!({ "version": version.to_string() }),
+        Published::Known { epoch, sequence } => {
+            json!({ "duplicate": true, "producer_epoch": epoch, "producer_seq": sequence })
+        }
         Published::Deleted { keys } => json!({ "deleted": keys }),
         Published::Board => json!({}),
     }

@@ -19,8 +19,8 @@ use http::{HeaderMap, HeaderName, StatusCode, header};
 use super::body::{header as text_of, read, read_batch, work_through};
 use super::permission::Caller;
 use super::posted::{
-    END, IDEMPOTENCY_KEY, KEY, Posted, TYPE, check_headers, checked, publish_batch, publish_one,
-    published_json, terms,
+    END, IDEMPOTENCY_KEY, KEY, Posted, TYPE, check_headers, check_no_fence, checked, fence,
+    publish_batch, publish_one, published_json, terms,
 };
 use super::{App, cloud_events};
 use crate::access::permit_publishing;
@@ -28,6 +28,8 @@ use crate::allowances::{Named, Sent};
 use crate::problem::Refused;
 use bellwire_shards::wrong_escape;
 
+/// What keeps the sequences of producers from deletions and renewals.
+const DELETED_TWICE: &str = "to do it twice is to do it once, and `if_version` says what was seen";
 /// Of an answer without a body: which version a key has now.
 const VERSION: HeaderName = HeaderName::from_static("bellwire-version");
 
@@ -43,7 +45,9 @@ pub(super) async fn one(
     app.admission.publication()?;
     check_headers(&headers)?;
     let end = end(&headers)?;
+    let fence = fence(&headers)?;
     if let Some(mode) = cloud_events::mode(&headers)? {
+        check_no_fence(&headers, "a CloudEvent has an `id` of its own, by which it counts once")?;
         if end.is_some() {
             let detail =
                 "`Bellwire-End` does not come with CloudEvents: send it behind them, alone";
@@ -66,6 +70,7 @@ pub(super) async fn one(
     app.access.allowances.spend(&caller.0, Sent::Events(1))?;
     app.access.allowances.name_topic(&caller.0, &topic)?;
     if let Some(closure) = end.filter(|_| bytes == 0) {
+        check_no_fence(&headers, "to end or to reopen a topic is no event of a producer")?;
         let post = Post::Closure(topic, closure);
         return publish_one(&app, &caller, post, idempotency_key).await;
     }
@@ -79,7 +84,7 @@ pub(super) async fn one(
         .await
         .map_err(|error| Problem::of_decoder(error.code(), error))?;
     let (key, event_type) = (key.map(Into::into), event_type.map(Into::into));
-    let publish = Publish { topic, key, event_type, body, terms };
+    let publish = Publish { topic, key, event_type, body, terms, fence };
     let post = if end.is_some() { Post::Last(publish) } else { Post::Event(publish) };
     publish_one(&app, &caller, post, idempotency_key).await
 }
@@ -108,6 +113,10 @@ pub(super) async fn many(
     body: Body,
 ) -> Result<Response, Refused> {
     app.admission.publication()?;
+    check_no_fence(
+        &headers,
+        "each event of a batch has `producer_id`, `producer_epoch` and `producer_seq`",
+    )?;
     let is_atomic = is_atomic(query.as_deref().unwrap_or_default())?;
     let content_type = text_of(&headers, header::CONTENT_TYPE)?;
     let held = read_batch(&app.admission, &headers, body).await?;
@@ -153,8 +162,10 @@ pub(super) async fn delete(
     caller: Caller,
     TopicPath(topic): TopicPath,
     RawQuery(query): RawQuery,
+    headers: HeaderMap,
 ) -> Result<Response, Refused> {
     permit_publishing(caller.rights(), &topic)?;
+    check_no_fence(&headers, DELETED_TWICE)?;
     let query = query.as_deref();
     if let Some(prefix) = prefix(query)? {
         app.access.allowances.spend(&caller.0, Sent::Events(1))?;
@@ -188,8 +199,10 @@ pub(super) async fn touch(
     caller: Caller,
     TopicPath(topic): TopicPath,
     RawQuery(query): RawQuery,
+    headers: HeaderMap,
 ) -> Result<Response, Refused> {
     permit_publishing(caller.rights(), &topic)?;
+    check_no_fence(&headers, DELETED_TWICE)?;
     let KeyQuery { key, terms } = KeyQuery::parse(query.as_deref(), &["key", "ttl", "if_version"])?;
     if terms.ttl.is_none() {
         let detail = "say how long it stays from now on: `?key=K&ttl=30s`";
@@ -205,6 +218,7 @@ fn no_content(published: Published) -> Response {
             (StatusCode::NO_CONTENT, [(VERSION, version.to_string())]).into_response()
         }
         Published::Stream { .. }
+        | Published::Known { .. }
         | Published::Closed { .. }
         | Published::Deleted { .. }
         | Published::Board => StatusCode::NO_CONTENT.into_response(),

@@ -363,6 +363,9 @@ impl Shard {
             Ok(Done::Published(Published::State { version })) => {
                 self.reply(token, id, &Reply::Written { version });
             }
+            Ok(Done::Published(Published::Known { epoch, sequence })) => {
+                self.reply(token, id, &Reply::Known { epoch, sequence });
+            }
             Ok(Done::Published(Published::Deleted { keys })) => {
                 self.reply(token, id, &Reply::Deleted { keys });
             }
@@ -393,8 +396,8 @@ impl Shard {
 
     fn refuse(&mut self, token: Token, id: Option<&RequestId>, problem: &Problem) {
         let (code, detail) = (problem.code.as_str(), problem.detail());
-        let version = problem.text_of("version");
-        self.reply(token, id, &Reply::Error { code, detail, version });
+        let (version, numbers) = (problem.text_of("version"), problem.numbers());
+        self.reply(token, id, &Reply::Error { code, detail, version, numbers: &numbers });
     }
 
     /// Answers a request. One without an id is told of errors alone.

@@ -130,6 +130,7 @@ impl Place<'_> {
             event_type: Some(Box::from(&*attributes.event_type)),
             body: Body::Json(bytes),
             terms: WriteTerms::default(),
+            fence: None,
         };
         let identity = format!("ce:{:032x}", identity.finish_wide());
         Ok(Identified { publish, identity: Some(identity.into()) })

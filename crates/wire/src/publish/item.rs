@@ -8,11 +8,12 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bellwire_model::limits::{EVENT_BYTES_MAX, STATE_TTL_MAX, STATE_TTL_MIN};
 use bellwire_model::{
-    Body, Closure, Condition, KeyVersionError, Topic, WriteTerms, duration, excerpt,
+    Body, Closure, Condition, Fence, KeyVersionError, Topic, WriteTerms, duration, excerpt,
 };
 use bytes::Bytes;
 use serde::de::{DeserializeSeed, Deserializer};
 
+use super::fence::{FenceError, FenceTexts};
 use super::{
     NameError, NestingError, Post, Publish, check_content_type, check_event_type, check_key,
     check_nesting,
@@ -22,7 +23,7 @@ use crate::object::Object;
 /// Bytes of a client's text that a refusal quotes.
 const QUOTED_BYTES_MAX: usize = 64;
 /// The members that an event may have.
-const MEMBERS: [&str; 10] = [
+const MEMBERS: [&str; 13] = [
     "topic",
     "key",
     "type",
@@ -33,6 +34,9 @@ const MEMBERS: [&str; 10] = [
     "if_absent",
     "end",
     "ttl",
+    "producer_id",
+    "producer_epoch",
+    "producer_seq",
 ];
 
 /// What is wrong with an item, without where it stands.
@@ -52,6 +56,12 @@ impl Refusal {
 
 impl From<NameError> for Refusal {
     fn from(error: NameError) -> Self {
+        Self::new(error.code(), error.to_string())
+    }
+}
+
+impl From<FenceError> for Refusal {
+    fn from(error: FenceError) -> Self {
         Self::new(error.code(), error.to_string())
     }
 }
@@ -113,6 +123,29 @@ pub(crate) struct Members<'a> {
     pub(crate) content_type: Option<&'a str>,
     pub(crate) end: Option<&'a str>,
     pub(crate) terms: TermMembers<'a>,
+    pub(crate) fence: FenceMembers<'a>,
+}
+
+/// The members that say whose event it is, and which of theirs.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct FenceMembers<'a> {
+    pub(crate) producer: Option<&'a str>,
+    pub(crate) epoch: Option<&'a str>,
+    pub(crate) sequence: Option<&'a str>,
+}
+
+impl FenceMembers<'_> {
+    fn read(self) -> Result<Option<Box<Fence>>, Refusal> {
+        let given = |raw: &&str| *raw != "null";
+        let producer = text("producer_id", self.producer)?;
+        FenceTexts {
+            producer: producer.as_deref(),
+            epoch: self.epoch.filter(given),
+            sequence: self.sequence.filter(given),
+        }
+        .read()
+        .map_err(Refusal::from)
+    }
 }
 
 /// The members that say how a key is to be written.
@@ -145,6 +178,9 @@ impl<'a> Members<'a> {
             "if_absent" => &mut self.terms.if_absent,
             "end" => &mut self.end,
             "ttl" => &mut self.terms.ttl,
+            "producer_id" => &mut self.fence.producer,
+            "producer_epoch" => &mut self.fence.epoch,
+            "producer_seq" => &mut self.fence.sequence,
             _ => return Err(unknown_field(name, "an event", &MEMBERS)),
         };
         if member.replace(raw).is_some() {
@@ -159,6 +195,7 @@ impl<'a> Members<'a> {
         match choice("end", self.end)? {
             None => Ok(Post::Event(self.publish(own)?)),
             Some(true) if has_event => Ok(Post::Last(self.publish(own)?)),
+            Some(_) if self.fence.read()?.is_some() => Err(FenceError::NoEvent.into()),
             Some(true) => Ok(Post::Closure(topic(self.topic)?, Closure::End)),
             Some(false) if has_event => {
                 let detail = "`\"end\":false` reopens a topic: send it by itself, then the event";
@@ -184,9 +221,9 @@ impl<'a> Members<'a> {
             let detail = format!("an event has at most {EVENT_BYTES_MAX} bytes of data");
             return Err(Refusal::new("event_too_large", detail));
         }
-        let terms = self.terms.terms()?;
+        let (terms, fence) = (self.terms.terms()?, self.fence.read()?);
         let (key, event_type) = (key.map(Box::from), event_type.map(Box::from));
-        Ok(Publish { topic, key, event_type, body, terms })
+        Ok(Publish { topic, key, event_type, body, terms, fence })
     }
 
     fn body(&self, own: impl Fn(&str) -> Bytes) -> Result<Body, Refusal> {

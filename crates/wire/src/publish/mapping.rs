@@ -154,7 +154,7 @@ impl Mapping {
         let identity = identity.transpose()?;
         let (key, event_type) = (key.map(Box::from), event_type.map(Box::from));
         let (body, terms) = (Body::Json(own(json)), WriteTerms::default());
-        let publish = Publish { topic, key, event_type, body, terms };
+        let publish = Publish { topic, key, event_type, body, terms, fence: None };
         Ok(Identified { publish, identity })
     }
 

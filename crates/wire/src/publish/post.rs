@@ -1,6 +1,6 @@
 //! What a publisher asks of a topic: to take an event, to end, or both.
 
-use bellwire_model::{Closure, Topic};
+use bellwire_model::{Closure, Fence, Topic};
 
 use super::Publish;
 
@@ -21,6 +21,14 @@ impl Post {
         match self {
             Self::Event(publish) | Self::Last(publish) => &publish.topic,
             Self::Closure(topic, _) => topic,
+        }
+    }
+
+    /// By which its event counts once.
+    pub fn fence(&self) -> Option<&Fence> {
+        match self {
+            Self::Event(publish) | Self::Last(publish) => publish.fence.as_deref(),
+            Self::Closure(..) => None,
         }
     }
 

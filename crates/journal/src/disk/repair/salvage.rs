@@ -14,7 +14,8 @@ use crate::disk::schema::{self, damaged, from_sql, to_sql};
 use crate::disk::sums::EventSums;
 use crate::disk::walk::{Found, Walk};
 use crate::disk::witness::Testimony;
-use crate::disk::{keys, load, records, state};
+use crate::disk::{fences, keys, load, records, state};
+use crate::fences::Producer;
 use crate::passed::Passed;
 use crate::retention::Retention;
 use crate::steps::Steps;
@@ -75,6 +76,7 @@ impl Salvage<'_> {
             self.keys(source, &mut repaired)?;
             self.records(source, &mut repaired)?;
             self.values(source, &mut repaired)?;
+            self.producers(source)?;
             let changes = schema::record_changes(source).unwrap_or_default();
             repaired.record_changes_lost = repaired.record_changes_lost.saturating_sub(changes);
             self.clock(source)?;
@@ -184,11 +186,45 @@ impl Salvage<'_> {
         Ok(Entry::of_stream(offset, event))
     }
 
-    fn keys(&self, source: &Connection, repaired: &mut Repaired) -> rusqlite::Result<()> {
+    /// Up to where retention has removed events of topics.
+    fn trimmed(&self) -> rusqlite::Result<impl Fn(&str) -> Offset> {
         let forgotten: i64 = schema::meta(self.target, "forgotten")?.unwrap_or(0);
         let trimmed: NameMap<&str, Offset> =
             self.topics.values().map(|state| (state.topic.as_str(), state.trimmed)).collect();
-        let removed = |topic: &str| trimmed.get(topic).copied().unwrap_or(from_sql(forgotten));
+        Ok(move |topic: &str| trimmed.get(topic).copied().unwrap_or(from_sql(forgotten)))
+    }
+
+    /// A producer whose newest event is lost has to begin a new epoch, and to send again what it
+    /// knows of: nobody knows which of its events are whole. One that is damaged itself begins anew.
+    fn producers(&self, source: &Connection) -> rusqlite::Result<()> {
+        let removed = self.trimmed()?;
+        let walk = Walk {
+            select: fences::SELECT,
+            number: 0,
+            last: last(source, ("producers", "id"), i64::from(u32::MAX >> 12)),
+            looked_for: ANYWHERE,
+        };
+        let transaction = schema::begin(self.target)?;
+        walk.run(source, &mut |found| {
+            if let Found::Row(row) = found
+                && let Ok((topic, name, mut producer)) = fences::row(row)
+            {
+                let is_kept = producer.at <= removed(topic.as_str())
+                    || has_row(&transaction, "events", producer.at)?
+                    || has_row(&transaction, "state", producer.at)?;
+                if !is_kept {
+                    let epoch = producer.epoch + 1;
+                    producer = Producer { epoch, next: 0, at: Offset::ZERO, ..producer };
+                }
+                fences::save(&transaction, (&topic, name), &producer)?;
+            }
+            Ok(())
+        })?;
+        transaction.commit()
+    }
+
+    fn keys(&self, source: &Connection, repaired: &mut Repaired) -> rusqlite::Result<()> {
+        let removed = self.trimmed()?;
         let walk = Walk {
             select: "SELECT offset, topic, key, time, checksum FROM idempotency
                      WHERE offset BETWEEN ?1 AND ?2 ORDER BY offset",
@@ -202,7 +238,7 @@ impl Salvage<'_> {
             // at its offset.
             if let Found::Row(row) = found
                 && let Ok((offset, topic, key, time)) = keys::row(row)
-                && (offset <= removed(topic) || has_event(&transaction, offset)?)
+                && (offset <= removed(topic) || has_row(&transaction, "events", offset)?)
             {
                 keys::insert(&transaction, (offset, Timestamp::from_ms(time)), (topic, key))?;
                 repaired.keys += 1;
@@ -260,9 +296,10 @@ impl Salvage<'_> {
     }
 }
 
-fn has_event(connection: &Connection, offset: Offset) -> rusqlite::Result<bool> {
-    let select = "SELECT 1 FROM events WHERE offset = ?1";
-    connection.prepare_cached(select)?.exists([to_sql(offset)])
+/// Whether a table of events has one at an offset.
+fn has_row(connection: &Connection, table: &str, offset: Offset) -> rusqlite::Result<bool> {
+    let select = format!("SELECT 1 FROM {table} WHERE offset = ?1");
+    connection.prepare_cached(&select)?.exists([to_sql(offset)])
 }
 
 /// The block that the next event may belong to.

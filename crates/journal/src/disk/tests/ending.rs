@@ -21,7 +21,8 @@ fn topics_of_format_4_have_not_ended_and_can() {
     rig.append_texts("a", &["x"]);
     rig.journal.close().unwrap();
     drop(rig);
-    let format_4 = "ALTER TABLE topics DROP COLUMN ended; DROP TABLE deadlines;
+    let format_4 = "DROP TABLE producers; DROP TABLE deadlines;
+                    ALTER TABLE topics DROP COLUMN ended;
                     PRAGMA user_version = 4;";
     make_older(&folder, format_4);
     let rig = open(options(folder.path()));

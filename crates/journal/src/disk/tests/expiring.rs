@@ -92,7 +92,7 @@ fn a_file_of_format_5_has_keys_that_stay_and_can_be_renewed() {
     drop(rig);
     make_older(
         &folder,
-        "DROP TABLE deadlines; DELETE FROM meta WHERE name = 'passed'; PRAGMA user_version = 5;",
+        "DROP TABLE producers; DROP TABLE deadlines; DELETE FROM meta WHERE name = 'passed'; PRAGMA user_version = 5;",
     );
     let rig = open(with(folder.path(), "boot", clocks(0, 500)));
     assert_eq!(expire(&rig, u64::MAX >> 20), None);

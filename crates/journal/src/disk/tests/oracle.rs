@@ -3,17 +3,18 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use bellwire_model::{Closure, Entry, Event, Offset, Timestamp};
+use bellwire_model::{Closure, Entry, Event, Keep, Offset, Timestamp};
 use proptest::prelude::*;
 use tempfile::TempDir;
 
 use super::{killed, open, options};
 use crate::contract::ending::closing;
 use crate::contract::expiring::expire;
+use crate::contract::fences::fenced;
 use crate::contract::state::{Values, values_after};
 use crate::contract::{Rig, change, filters, rule, text, timed};
 use crate::disk::{DiskOptions, Durability};
-use crate::{Append, Appended, Bounds, Ended, ReadLimit, RetentionRule};
+use crate::{Append, Appended, Bounds, Ended, Fenced, ReadLimit, RetentionRule};
 
 const TOPICS: [&str; 5] = ["a/x", "a/y", "b", "c/d/e", "$sys/f"];
 /// One has the name of a stream.
@@ -28,6 +29,9 @@ enum Step {
     Append(Vec<(usize, i64)>),
     /// A topic ends, or is reopened.
     Turn(usize, Closure),
+    /// A batch of producers, each event of one of them on a topic that may be a state topic, in the
+    /// epoch before, the same or the next, and so much further than what comes next.
+    Produce(Vec<(usize, usize, i64, i64)>),
     /// Many events, to fill blocks.
     Fill(usize),
     /// Changes of state topics, each of a key, behind an event of a stream.
@@ -61,7 +65,9 @@ fn any_write() -> impl Strategy<Value = Write> {
 fn any_step() -> impl Strategy<Value = Step> {
     let event = (0..TOPICS.len(), -5_i64..20);
     let change = (0..STATES.len(), 0..KEYS, any_write());
+    let produced = (0..TOPICS.len() + STATES.len(), 0..2_usize, -1_i64..2, -2_i64..2);
     prop_oneof![
+        4 => prop::collection::vec(produced, 0..8).prop_map(Step::Produce),
         2 => (0..STATES.len(), 0..KEYS, TTL_MS)
             .prop_map(|(topic, key, ttl_ms)| Step::Renew(topic, key, ttl_ms)),
         3 => (0_u64..60).prop_map(Step::Pass),
@@ -98,6 +104,8 @@ struct Model {
     uptime_ms: u64,
     /// Where topics have ended.
     ended: BTreeMap<&'static str, Offset>,
+    /// Of a topic and a producer its epoch, and the sequence that comes next.
+    produced: BTreeMap<(&'static str, usize), (u64, u64)>,
     tail: Offset,
     time_ms: i64,
 }
@@ -207,6 +215,7 @@ proptest! {
             match step {
                 Step::Append(events) => append(&rig, &mut model, &events),
                 Step::Turn(topic, closure) => turn(&rig, &mut model, TOPICS[topic], closure),
+                Step::Produce(events) => produce(&rig, &mut model, &events),
                 Step::Fill(events) => {
                     let events: Vec<_> = (0..events).map(|n| (n * n % TOPICS.len(), 0)).collect();
                     append(&rig, &mut model, &events);
@@ -313,6 +322,66 @@ fn pass(rig: &Rig, model: &mut Model, passed_ms: u64) {
         model.tail = value.0;
         model.values.insert(name, value);
     }
+}
+
+fn produce(rig: &Rig, model: &mut Model, events: &[(usize, usize, i64, i64)]) {
+    let (mut batch, mut expected) = (Vec::new(), Vec::new());
+    let mut ahead = model.produced.clone();
+    for (topic, producer, epoch_step, step) in events {
+        let state = topic.checked_sub(TOPICS.len()).map(|state| STATES[state]);
+        let topic = state.unwrap_or_else(|| TOPICS[*topic]);
+        // A stream and a state topic of one name are one topic to a producer.
+        let known = ahead.get(&(topic, *producer)).copied();
+        let (epoch, next) = known.unwrap_or_default();
+        let epoch_asked = epoch.saturating_add_signed(*epoch_step);
+        let sequence =
+            if epoch_asked > epoch && *step < 1 { 0 } else { next.saturating_add_signed(*step) };
+        let has_ended = state.is_none() && model.ended.contains_key(topic);
+        let verdict = match (known, epoch_asked, sequence) {
+            (None, _, 0) => None,
+            (None, _, received) => Some(Fenced::Gap { expected: 0, received }),
+            (Some((epoch, _)), asked, _) if asked < epoch => Some(Fenced::Zombie { epoch }),
+            (Some((epoch, _)), asked, 0) if asked > epoch => None,
+            (Some((epoch, _)), asked, _) if asked > epoch => Some(Fenced::Beginning),
+            (Some((_, next)), _, asked) if asked < next => {
+                Some(Fenced::Known { epoch: epoch_asked, sequence: next - 1 })
+            }
+            (Some((_, next)), _, received) if received > next => {
+                Some(Fenced::Gap { expected: next, received })
+            }
+            _ => None,
+        };
+        if verdict.is_none() && !has_ended {
+            ahead.insert((topic, *producer), (epoch_asked, sequence + 1));
+        }
+        model.time_ms += 1;
+        let text = format!("{epoch_asked}-{sequence}");
+        let append = match state {
+            Some(topic) => change(topic, "key", Some(&text)),
+            None => timed(topic, &text, model.time_ms),
+        };
+        let name = if *producer == 0 { "p" } else { "q" };
+        batch.push(fenced(append, (name, epoch_asked, sequence)));
+        expected.push((verdict, has_ended));
+    }
+    let appended = rig.append(batch.clone()).expect("the batch is appended");
+    for ((appended, append), (verdict, has_ended)) in appended.into_iter().zip(batch).zip(expected)
+    {
+        assert_eq!(appended.fenced, verdict, "{append:?}");
+        if verdict.is_some() {
+            continue;
+        }
+        if append.keep == Keep::Every {
+            assert_eq!(appended.has_ended, has_ended);
+            note(model, appended, append.event);
+            continue;
+        }
+        assert!(appended.offset > model.tail && !appended.duplicate);
+        model.tail = appended.offset;
+        let named = (append.event.topic.to_string(), "key".to_owned());
+        model.values.insert(named, (appended.offset, Some(text(&append.event))));
+    }
+    model.produced = ahead;
 }
 
 fn append(rig: &Rig, model: &mut Model, events: &[(usize, i64)]) {

@@ -121,6 +121,7 @@ fn a_killed_journal_has_its_records() {
 
 /// Makes a file what it was in format 1.
 const FORMAT_1: &str = "
+    DROP TABLE producers;
     DROP TABLE state;
     DROP TABLE state_topics;
     DROP TABLE deadlines;
@@ -160,6 +161,7 @@ pub(super) fn make_older(folder: &TempDir, format: &str) {
 
 /// Makes a file what it was in format 2.
 const FORMAT_2: &str = "
+    DROP TABLE producers;
     DROP TABLE state;
     DROP TABLE state_topics;
     DROP TABLE deadlines;
@@ -200,6 +202,7 @@ fn a_file_of_format_2_is_as_it_was_and_goes_on() {
 
 /// Makes a file what it was in format 3.
 const FORMAT_3: &str = "
+    DROP TABLE producers;
     DROP TABLE state;
     DROP TABLE state_topics;
     DROP TABLE deadlines;
