@@ -1,8 +1,9 @@
 //! `cargo xtask test`: from a fresh machine to every test passed.
 //!
-//! The steps go from quick to slow and stop at the first failure. Everything is built in one
-//! profile, debug, and the tests with real clients and a browser run the debug binary: a release
-//! build would cost more than all tests together.
+//! The steps go from quick to slow. Checks and builds stop at the first failure; tests that fail let
+//! the others run, so that one run says all that is wrong. Everything is built in one profile, debug,
+//! and the tests with real clients and a browser run the debug binary: a release build would cost more
+//! than all tests together.
 
 mod counts;
 
@@ -21,14 +22,16 @@ use crate::{audit, fuzz, layers, process, setup, tidy};
 /// and a variable that is set stays as it is.
 const SEEDS: [(&str, &str); 2] = [("PROPTEST_RNG_SEED", "1"), ("BELLWIRE_TEST_SEED", "1")];
 
-/// Runs steps until one fails, and remembers how they went.
+/// Runs steps, and remembers how they went.
 #[derive(Debug, Default)]
 struct Runner {
     ended: Vec<Step>,
     tests: Counts,
+    /// What is wrong where tests failed.
+    failures: Vec<String>,
 }
 
-/// A step that did not fail.
+/// A step that has ended.
 #[derive(Debug)]
 struct Step {
     name: &'static str,
@@ -47,8 +50,10 @@ pub(crate) fn run(workspace: &Workspace) -> ExitCode {
     }
     println!("   {:<14}{:>7.1} s\n", "in all", start.elapsed().as_secs_f64());
     let mut counts = runner.tests;
-    if let Err(error) = &result {
-        println!("error: {error:#}\n");
+    let mut failures = runner.failures;
+    failures.extend(result.err().map(|error| format!("{error:#}")));
+    for failure in &failures {
+        println!("error: {failure}\n");
         // What fails may be no test.
         counts.failed = counts.failed.max(1);
     }
@@ -90,31 +95,32 @@ fn steps(workspace: &Workspace, runner: &mut Runner) -> Result<()> {
     // The tests' own features are selected here too, so that `cargo test` builds nothing twice.
     runner.step("build", || cargo(&["build", "--workspace", "--bins", "--tests", "--locked"]))?;
     runner.tests("rust tests", |counts| {
-        let mut tests = process::cargo(&["test", "--workspace", "--locked"]);
+        let mut tests = process::cargo(&["test", "--workspace", "--locked", "--no-fail-fast"]);
         tests.envs(seeds());
         process::run_reading(tests.current_dir(root), |line| counts.read(line))
-    })?;
-    runner.tests("fuzz", |counts| fuzz::run(workspace, || counts.passed += 1))?;
+    });
+    runner.tests("fuzz", |counts| fuzz::run(workspace, || counts.passed += 1));
     let binary = workspace.target.join("debug").join("bellwire");
     runner.tests("real clients", |counts| {
         ensure!(binary.exists(), "{} was not built", binary.display());
         let mut tests = node_test(&workspace.real_clients_folder());
         tests.env("BELLWIRE_BIN", &binary).envs(tools.iter().cloned());
         process::run_reading(&mut tests, |line| counts.read(line))
-    })?;
+    });
     runner.tests("js client", |counts| {
         let folder = workspace.js_client_folder();
         process::run(Command::new("node").arg("scripts/build.mjs").current_dir(&folder))?;
         let mut tests = node_test(&folder);
         tests.env("BELLWIRE_BIN", &binary).envs(seeds());
         process::run_reading(&mut tests, |line| counts.read(line))
-    })?;
+    });
     runner.tests("browser tests", |counts| {
         let mut tests = node_test(&workspace.browser_folder());
         tests.env("BELLWIRE_BIN", &binary).env("CHROMIUM_BIN", &browser);
         tests.envs(tools.iter().cloned());
         process::run_reading(&mut tests, |line| counts.read(line))
-    })
+    });
+    Ok(())
 }
 
 impl Runner {
@@ -123,12 +129,9 @@ impl Runner {
         self.run(name, || step().map(|()| "done".to_owned()))
     }
 
-    /// Tests, which count themselves. Where there were none, something is wrong with the step.
-    fn tests(
-        &mut self,
-        name: &'static str,
-        tests: impl FnOnce(&mut Counts) -> Result<()>,
-    ) -> Result<()> {
+    /// Tests, which count themselves. Where there were none, something is wrong with the step. What
+    /// fails is told at the end.
+    fn tests(&mut self, name: &'static str, tests: impl FnOnce(&mut Counts) -> Result<()>) {
         let mut counts = Counts::default();
         let result = self.run(name, || {
             tests(&mut counts)?;
@@ -137,7 +140,13 @@ impl Runner {
             Ok(counts.to_string())
         });
         self.tests += counts;
-        result
+        if let Err(error) = result {
+            let failure = format!("{error:#}");
+            println!("   {failure}");
+            let outcome = format!("failed: {counts}");
+            self.ended.push(Step { name, outcome, elapsed: Duration::ZERO });
+            self.failures.push(failure);
+        }
     }
 
     fn skip(&mut self, name: &'static str, reason: &str) {
@@ -205,17 +214,19 @@ mod tests {
                 Ok(())
             }
         };
-        runner.tests("some", count(3, 0, 1)).unwrap();
+        runner.tests("some", count(3, 0, 1));
         for (tests, reason) in [
             (count(0, 0, 0), "no test ran (0 passed, 0 failed)"),
             (count(0, 0, 2), "no test ran (0 passed, 0 failed, 2 skipped)"),
             (count(1, 1, 0), "1 of 2 tests failed"),
         ] {
-            let error = runner.tests("others", tests).unwrap_err().to_string();
-            assert!(error.ends_with(reason), "{error}");
+            runner.tests("others", tests);
+            let failure = runner.failures.last().unwrap();
+            assert!(failure.ends_with(reason), "{failure}");
         }
         assert_eq!(runner.tests, Counts { passed: 4, failed: 1, skipped: 3 });
-        assert_eq!(runner.ended.len(), 1);
+        assert_eq!(runner.failures.len(), 3);
+        assert_eq!(runner.ended.len(), 4);
         assert_eq!(runner.ended[0].outcome, "3 passed, 0 failed, 1 skipped");
     }
 }
