@@ -137,7 +137,16 @@ pub enum StateError {
     },
 }
 
-/// What a change makes of a key, and where it is on the disk.
+/// What a change makes of a key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fate {
+    /// It has a new value.
+    There,
+    /// It is deleted.
+    Gone,
+}
+
+/// The same, and where the change is on the disk.
 #[derive(Clone, Copy, Debug)]
 enum Kind {
     Put(Option<Offset>),
@@ -278,10 +287,41 @@ impl<P: Payload> StateTable<P> {
     fn change(
         &mut self,
         found: Option<u32>,
-        (topic, key): (&Topic, &str),
+        name: (&Topic, &str),
         (payload, size_bytes): (P, usize),
         kind: Kind,
     ) -> Arc<Value<P>> {
+        let (bare, topic_id) = self.begin_change(found, name, kind);
+        let value = Arc::new(bare.with(payload));
+        self.end_change(found, Slot::shared((&value, topic_id), size_bytes));
+        value
+    }
+
+    /// Takes in a change that is on the disk while the table is [loaded](Self::load), with what
+    /// `pack` writes of its payload and the size of that. The change is the newest of all.
+    pub fn load_packed(
+        &mut self,
+        (topic, key): (&Topic, &str),
+        payload: (impl FnOnce(&mut Vec<u8>), usize),
+        (offset, fate): (Offset, Fate),
+    ) {
+        let found = self.find(topic, key);
+        let kind = match fate {
+            Fate::There => Kind::Put(Some(offset)),
+            Fate::Gone => Kind::Deletion(Some(offset)),
+        };
+        let (bare, topic_id) = self.begin_change(found, (topic, key), kind);
+        let slot = self.slots.packed((&bare, topic_id), payload);
+        self.end_change(found, slot);
+    }
+
+    /// What the next change of a key is, and the number of its topic. The one before counts no more.
+    fn begin_change(
+        &mut self,
+        found: Option<u32>,
+        (topic, key): (&Topic, &str),
+        kind: Kind,
+    ) -> (Value<()>, u32) {
         let (is_deletion, on_disk) = match kind {
             Kind::Put(on_disk) => (false, on_disk),
             Kind::Deletion(on_disk) => (true, on_disk),
@@ -289,35 +329,39 @@ impl<P: Payload> StateTable<P> {
         self.version = self.version.next();
         self.durable = on_disk.map_or(self.durable, |offset| self.durable.max(offset));
         let topic_id = self.leave_place(found).unwrap_or_else(|| self.topic_id(topic));
-        let changes = &mut self.topics[topic_id as usize];
-        let value = Arc::new(Value {
-            topic: changes.topic.clone(),
+        let bare = Value {
+            topic: self.topics[topic_id as usize].topic.clone(),
             key: found.and_then(|id| self.slots.shared_key(id)).unwrap_or_else(|| key.into()),
             version: self.version,
             durable: self.durable,
             is_durable: on_disk.is_some(),
             is_deletion,
-            payload,
+            payload: (),
             successor: AtomicU64::new(0),
-        });
-        let id = self.slots.set(found, (&value, topic_id), size_bytes);
+        };
+        (bare, topic_id)
+    }
+
+    fn end_change(&mut self, found: Option<u32>, slot: Slot<P>) {
+        let (topic_id, is_live) = (slot.topic, slot.is_live());
+        let id = self.slots.set(found, slot);
+        let changes = &mut self.topics[topic_id as usize];
         changes.push(id, &mut self.slots);
-        changes.live += usize::from(!is_deletion);
-        if is_deletion {
+        changes.live += usize::from(is_live);
+        if is_live {
+            self.pasts.latest = id;
+        } else {
             changes.deletions.push((self.version, id), &self.slots);
             self.deletions.push((self.version, id), &self.slots);
-        } else {
-            self.pasts.latest = id;
         }
         if found.is_none() {
             let Self { index, slots, topics, .. } = self;
             index.insert(id, Keys { slots, topics });
         }
-        if is_deletion && !self.is_loading {
+        if !is_live && !self.is_loading {
             self.forget_beyond_those_of(topic_id);
             self.forget_beyond_all();
         }
-        value
     }
 
     /// The change of a key that is known counts no more; returns the topic's number.
@@ -358,15 +402,25 @@ impl<P: Payload> StateTable<P> {
     /// Takes in what is on the disk, in its order: no deletion is forgotten before all keys are
     /// known, of which as many are remembered.
     pub fn load<R>(&mut self, fill: impl FnOnce(&mut Self) -> R) -> R {
-        self.is_loading = true;
+        self.begin_load();
         let filled = fill(self);
+        self.end_load();
+        filled
+    }
+
+    /// What is on the disk follows: see [`load`](Self::load).
+    pub fn begin_load(&mut self) {
+        self.is_loading = true;
+    }
+
+    /// All of it has come.
+    pub fn end_load(&mut self) {
         self.is_loading = false;
         // Some stay of each topic, so that none goes.
         for id in self.names.values().copied().collect::<Vec<_>>() {
             self.forget_beyond_those_of(id);
         }
         self.forget_beyond_all();
-        filled
     }
 
     fn forget_beyond_those_of(&mut self, topic_id: u32) {

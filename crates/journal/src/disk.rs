@@ -50,7 +50,7 @@ use crate::ends::Ends;
 use crate::writer::Writer;
 use crate::{
     Append, Bounds, ClockReading, ClockStep, Ended, Error, Journal, Observer, Page, ReadLimit,
-    Record, RecordChange, RecordReply, Reply, RetentionRule, StateHorizons, StatePage,
+    Record, RecordChange, RecordReply, Reply, RetentionRule, StateHorizons, StateLoader, StatePage,
     TopicFigures,
 };
 #[cfg(test)]
@@ -120,9 +120,18 @@ pub struct DiskJournal {
 impl DiskJournal {
     /// Opens the journal in a data directory, or begins one.
     pub fn open(options: DiskOptions, observer: Box<dyn Observer>) -> Result<Self, Error> {
+        Self::open_into(options, observer, &mut ())
+    }
+
+    /// The same, and hands on what there is of state topics.
+    pub fn open_into(
+        options: DiskOptions,
+        observer: Box<dyn Observer>,
+        states: &mut dyn StateLoader,
+    ) -> Result<Self, Error> {
         let lock = Lock::take(&options.path)?;
         let file = options.path.join(schema::FILE);
-        let (store, epoch) = DiskStore::open(&file, options)?;
+        let (store, epoch) = DiskStore::open(&file, options, states)?;
         let index = Arc::clone(store.index());
         let place = Arc::clone(store.place());
         let ends = Arc::clone(index.read().topics.ends());

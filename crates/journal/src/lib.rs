@@ -178,6 +178,22 @@ pub trait Observer: Send {
     fn on_commit(&mut self, entries: Vec<Entry>);
 }
 
+/// Takes in what a journal has of state topics while it is opened, so that its rows are read once.
+pub trait StateLoader {
+    /// Changes follow, of a journal of this epoch whose newest offset is `tail`.
+    fn begin(&mut self, epoch: Epoch, tail: Offset);
+
+    /// The next change, in order. Of each key the last one that comes is the newest.
+    fn take(&mut self, entry: Entry);
+}
+
+/// Nobody wants them.
+impl StateLoader for () {
+    fn begin(&mut self, _: Epoch, _: Offset) {}
+
+    fn take(&mut self, _: Entry) {}
+}
+
 /// Where the journal begins and ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Bounds {

@@ -85,7 +85,7 @@ pub use shard::{
     Collector, Handoff, LagReport, Laggard, Lags, Pending, Place, Reconsidering, ShardParts,
     Socket, Spread, Surroundings, Timing, held_bytes_max, refusal_body, refusal_response, spawn,
 };
-pub use state::{SharedTable, States, fill_table, new_table, state_bytes_max};
+pub use state::{SharedTable, States, TableFill, new_table, state_bytes_max};
 pub use stream_request::{
     Asked, AskedQueries, EVENTS_PATH, EventsRequest, Handshake, PollRequest, StreamRequest,
     parse_cursor, parse_history,

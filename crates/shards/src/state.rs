@@ -7,11 +7,10 @@ use std::time::Duration;
 use bellwire_hub::{
     Change, ChangeError, Look, PastCopy, Point, StateError, StateLimits, StateTable, Value,
 };
-use bellwire_journal::{Error, Journal, ReadLimit, StateHorizon};
 use bellwire_model::limits::STATE_LOOKS_MAX;
 use bellwire_model::{
-    Condition, Entry, Epoch, Event, FilterSet, KeyVersion, Life, NameHasher, Offset, Progress,
-    Timestamp, Topic, limits,
+    Condition, Entry, Epoch, Event, FilterSet, KeyVersion, Life, NameHasher, Offset, Timestamp,
+    Topic, limits,
 };
 use bellwire_process::clock::{self, Ticker};
 use bellwire_wire::problem::{Code, Problem};
@@ -21,15 +20,16 @@ use crate::feed::{Batch, Feed};
 use crate::frames::{Frames, Stamp};
 use crate::pasts::PastRules;
 use crate::state_write::StateWrite;
-use crate::topics::TopicRules;
 
 mod beginning;
 mod durable_expiry;
 mod expiry;
+mod filling;
 mod settling;
 
 pub(crate) use beginning::KeysBeginning;
 pub(crate) use expiry::ROOM_PAUSE;
+pub use filling::TableFill;
 
 use durable_expiry::DurableExpiry;
 
@@ -63,39 +63,6 @@ pub type SharedTable = Arc<Mutex<StateTable<Frames>>>;
 
 pub fn new_table(life: Life, name_hasher: NameHasher) -> SharedTable {
     Arc::new(Mutex::new(StateTable::new(life, name_hasher)))
-}
-
-/// Fills a new table, which no hub knows of yet, with what the journal has of state topics that are
-/// kept there now. Returns its newest change.
-pub fn fill_table(
-    table: &SharedTable,
-    journal: &dyn Journal,
-    topics: &TopicRules,
-) -> Result<Progress, Error> {
-    let mut table = table.lock().expect("not poisoned");
-    let (epoch, tail) = (journal.epoch(), journal.bounds().tail);
-    table.load(|table| {
-        let mut after = Offset::ZERO;
-        while after < tail {
-            let page = journal.state(after, ReadLimit::PAGE)?;
-            after = page.end;
-            let read = page.entries.len();
-            for entry in page.entries {
-                if topics.is_on_disk(&entry.event.topic) {
-                    take_durable(table, epoch, (entry, tail));
-                }
-            }
-            // Nobody has them but the table.
-            table.settle(read, Frames::encoded_bytes);
-        }
-        Ok::<_, Error>(())
-    })?;
-    let horizons = journal.state_horizons()?;
-    for StateHorizon { topic, offset } in horizons.topics {
-        table.forget_durable(Some(&topic), offset);
-    }
-    table.forget_durable(None, horizons.forgotten);
-    Ok(table.progress())
 }
 
 /// Takes in a change that the journal has. All hubs are given, or will be with it, what there is of

@@ -70,6 +70,25 @@ pub enum Kept<'a, P> {
 }
 
 impl<P> Slot<P> {
+    /// The slot of a change that others have, too, or will.
+    pub(super) fn shared((value, topic): (&Arc<Value<P>>, u32), payload_bytes: usize) -> Self {
+        Self::new(Held::Shared(Arc::clone(value)), (value, topic), payload_bytes)
+    }
+
+    fn new<Q>(held: Held<P>, (of, topic): (&Value<Q>, u32), payload_bytes: usize) -> Self {
+        let size_bytes = charge_bytes(&of.key, payload_bytes);
+        Self {
+            held,
+            version: of.version,
+            topic,
+            neighbours: Neighbours { older: NONE, newer: NONE },
+            size_bytes: u32::try_from(size_bytes).unwrap_or(u32::MAX),
+            grown_bytes: 0,
+            is_durable: of.is_durable,
+            is_deletion: of.is_deletion,
+        }
+    }
+
     /// All that the slot is charged with.
     fn charged_bytes(&self) -> usize {
         self.size_bytes as usize + self.grown_bytes as usize
@@ -194,24 +213,19 @@ impl<P: Payload> Slots<P> {
         self.place(id).as_mut().expect(TAKEN)
     }
 
-    /// Puts the newest change of a key into its slot, or into a new one; returns which.
-    pub(super) fn set(
+    /// A slot of a change that is packed from the start.
+    pub(super) fn packed(
         &mut self,
-        found: Option<u32>,
-        (value, topic): (&Arc<Value<P>>, u32),
-        payload_bytes: usize,
-    ) -> u32 {
-        let size_bytes = charge_bytes(&value.key, payload_bytes);
-        let slot = Slot {
-            held: Held::Shared(Arc::clone(value)),
-            version: value.version,
-            topic,
-            neighbours: Neighbours { older: NONE, newer: NONE },
-            size_bytes: u32::try_from(size_bytes).unwrap_or(u32::MAX),
-            grown_bytes: 0,
-            is_durable: value.is_durable,
-            is_deletion: value.is_deletion,
-        };
+        (change, topic): (&Value<()>, u32),
+        (pack, payload_bytes): (impl FnOnce(&mut Vec<u8>), usize),
+    ) -> Slot<P> {
+        let record = Record::new((&change.key, change.durable), pack, &mut self.scratch);
+        Slot::new(Held::Packed(record), (change, topic), payload_bytes)
+    }
+
+    /// Puts the newest change of a key into its slot, or into a new one; returns which.
+    pub(super) fn set(&mut self, found: Option<u32>, slot: Slot<P>) -> u32 {
+        let (version, is_shared) = (slot.version, matches!(slot.held, Held::Shared(_)));
         self.bytes[usize::from(slot.is_live())] += slot.charged_bytes();
         self.live += usize::from(slot.is_live());
         let id = if let Some(id) = found {
@@ -225,7 +239,9 @@ impl<P: Payload> Slots<P> {
         } else {
             self.insert(slot)
         };
-        self.shared.push_back((value.version, id));
+        if is_shared {
+            self.shared.push_back((version, id));
+        }
         id
     }
 

@@ -353,6 +353,18 @@ pub(super) struct LastRun {
     pub(super) record_changes: u64,
 }
 
+impl LastRun {
+    /// The epoch of the run that begins.
+    pub(super) fn next_epoch(self, options: &DiskOptions) -> Epoch {
+        match self.epoch {
+            Some(epoch) if !self.may_have_lost => epoch,
+            // A random number may be the old one by chance.
+            Some(epoch) if epoch == options.fresh_epoch => Epoch::new(epoch.get().wrapping_add(1)),
+            None | Some(_) => options.fresh_epoch,
+        }
+    }
+}
+
 /// How the last run worked and ended.
 pub(super) fn last_run(
     connection: &Connection,
@@ -413,12 +425,7 @@ pub(super) fn begin_run(
     options: &DiskOptions,
     last: LastRun,
 ) -> rusqlite::Result<Epoch> {
-    let epoch = match last.epoch {
-        Some(epoch) if !last.may_have_lost => epoch,
-        // A random number may be the old one by chance.
-        Some(epoch) if epoch == options.fresh_epoch => Epoch::new(epoch.get().wrapping_add(1)),
-        None | Some(_) => options.fresh_epoch,
-    };
+    let epoch = last.next_epoch(options);
     let transaction = begin(connection)?;
     set_meta(&transaction, "epoch", epoch.get())?;
     set_meta(&transaction, "durability", options.durability.as_str())?;

@@ -1,18 +1,17 @@
 //! Rows of state topics: each change is written at the end of one table, and what no longer counts is
 //! removed many at once. See [`Newest`] for which those are.
 
-use bellwire_model::{Entry, Keep, Offset, Topic};
+use bellwire_model::{Entry, Epoch, Keep, Offset, Topic};
 use rusqlite::{Connection, Row};
 
 use super::reader::{self, event, is_whole};
 use super::schema::{begin, damaged, from_sql, meta, set_meta, to_sql};
-use super::sums::{self, EventSums, body_kind};
+use super::sums::{self, EventSums};
 use crate::deadlines::DueKeys;
-use crate::disk::schema::NO_BODY;
 use crate::newest::{Change, Newest, Place, Sweep};
 use crate::passed::Moment;
 use crate::topics::TopicId;
-use crate::{ReadLimit, StateHorizon, StateHorizons, StatePage};
+use crate::{ReadLimit, StateHorizon, StateHorizons, StateLoader, StatePage};
 
 /// Where the table `meta` has the newest horizon of topics that are forgotten.
 pub(super) const FORGOTTEN: &str = "state_forgotten";
@@ -28,8 +27,48 @@ const SELECT: &str = "
 /// A column of [`SELECT`].
 const NAME: usize = 8;
 
-/// Loads where the newest change of each key is, and the newest offset of any.
-pub(super) fn load(connection: &Connection) -> rusqlite::Result<(Newest, Offset)> {
+/// Loads where the newest change of each key is, and hands on all changes; of a journal of this epoch,
+/// of which all else ends there. Returns also where all of it ends.
+pub(super) fn load(
+    connection: &Connection,
+    (epoch, end): (Epoch, Offset),
+    states: &mut dyn StateLoader,
+) -> rusqlite::Result<(Newest, Offset)> {
+    let mut newest = index(connection)?;
+    let last = "SELECT coalesce(max(offset), 0) FROM state";
+    let last = from_sql(connection.query_row(last, [], |row| row.get(0))?);
+    let tail = newest.newest_horizon().max(last).max(end);
+    states.begin(epoch, tail);
+    let mut select = connection.prepare(SELECT_BARE)?;
+    let mut rows = select.query([])?;
+    // Mostly many of one topic come together.
+    let mut of: Option<(TopicId, Topic, EventSums)> = None;
+    while let Some(row) = rows.next()? {
+        let id = TopicId(row.get(reader::TOPIC)?);
+        let (_, topic, sums) = match &of {
+            Some(known) if known.0 == id => known,
+            _ => {
+                let topic = newest.topic(id).cloned();
+                let topic = topic.ok_or_else(|| damaged("a value of an unknown topic"))?;
+                let sums = EventSums::new(&topic);
+                of.insert((id, topic, sums))
+            }
+        };
+        let entry = entry(row, (topic.clone(), sums))?;
+        let place = match entry.event.body {
+            None => Place::of_deletion(entry.offset),
+            Some(_) => Place::of_value(entry.offset),
+        };
+        let key = entry.event.key.as_deref().unwrap_or_default();
+        newest.load(Change::new(id, (topic, key), place));
+        states.take(entry);
+    }
+    newest.loaded();
+    Ok((newest, tail))
+}
+
+/// What is known of topics, and when keys go.
+fn index(connection: &Connection) -> rusqlite::Result<Newest> {
     let forgotten = from_sql(meta(connection, FORGOTTEN)?.unwrap_or_default());
     let mut newest = Newest::new(forgotten);
     let mut select =
@@ -46,24 +85,7 @@ pub(super) fn load(connection: &Connection) -> rusqlite::Result<(Newest, Offset)
         let (value, at) = deadline(row)?;
         newest.deadlines_mut().set(value, at);
     }
-    let mut tail = newest.newest_horizon();
-    let mut select =
-        connection.prepare("SELECT offset, topic, kind, key FROM state ORDER BY offset")?;
-    let mut rows = select.query([])?;
-    while let Some(row) = rows.next()? {
-        let (offset, id) = (from_sql(row.get(0)?), TopicId(row.get(1)?));
-        let place = match body_kind(row.get(2)?) {
-            NO_BODY => Place::of_deletion(offset),
-            _ => Place::of_value(offset),
-        };
-        let topic = newest.topic(id).ok_or_else(|| damaged("a value of an unknown topic"))?;
-        let key = row.get_ref(3)?.as_str_or_null()?.unwrap_or_default();
-        let change = Change::new(id, (topic, key), place);
-        newest.load(change);
-        tail = tail.max(offset);
-    }
-    newest.loaded();
-    Ok((newest, tail))
+    Ok(newest)
 }
 
 /// Reads a topic's row: id, name, horizon and checksum.
@@ -219,7 +241,8 @@ pub(super) fn page(
     while let Some(row) = rows.next()? {
         let name = row.get_ref(NAME)?.as_str()?;
         let topic = name.parse().map_err(|_| damaged("a topic's name breaks the rules"))?;
-        let entry = entry(row, topic)?;
+        let sums = EventSums::new(&topic);
+        let entry = entry(row, (topic, &sums))?;
         bytes += entry.event.size_bytes();
         let is_full = entries.len() >= limit.events || bytes > limit.bytes;
         if is_full && !entries.is_empty() {
@@ -231,11 +254,11 @@ pub(super) fn page(
     Ok(StatePage { entries, end: end.max(tail) })
 }
 
-/// Reads a row of [`SELECT`].
-pub(super) fn entry(row: &Row<'_>, topic: Topic) -> rusqlite::Result<Entry> {
+/// Reads a row of [`SELECT`] of a topic.
+pub(super) fn entry(row: &Row<'_>, (topic, sums): (Topic, &EventSums)) -> rusqlite::Result<Entry> {
     let offset = from_sql(row.get(reader::OFFSET)?);
     let (event, kind) = event(row, topic)?;
-    if !is_whole(kind, &event, |event| EventSums::new(&event.topic).kind_of(offset, event)) {
+    if !is_whole(kind, &event, |event| sums.kind_of(offset, event)) {
         let topic = &event.topic;
         return Err(damaged(format!("the value of a key of {topic} is not what was written")));
     }

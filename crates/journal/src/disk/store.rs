@@ -33,7 +33,7 @@ use crate::records::{RecordChanges, RecordTally};
 use crate::retention::Retention;
 use crate::steps::{Boot, Now, Steps};
 use crate::writer::{Committed, Store};
-use crate::{Append, ClockReading, ClockStep, Error};
+use crate::{Append, ClockReading, ClockStep, Error, StateLoader};
 
 /// See the module.
 #[derive(Debug)]
@@ -147,15 +147,20 @@ pub(super) fn begin_run(
 
 impl DiskStore {
     /// Opens the file and loads what memory keeps of it.
-    pub(super) fn open(file: &Path, options: DiskOptions) -> Result<(Self, Epoch), Error> {
+    pub(super) fn open(
+        file: &Path,
+        options: DiskOptions,
+        states: &mut dyn StateLoader,
+    ) -> Result<(Self, Epoch), Error> {
         let (connection, testimony) = connect(file)?;
         let fail = |error| Error::sqlite(file, error);
         schema::check_tables(&connection).map_err(fail)?;
         let retention = Retention::new(options.retention.clone());
         let mut loaded = load::index(&connection, retention).map_err(fail)?;
-        let (newest, state_tail) = state::load(&connection).map_err(fail)?;
-        loaded.0.tail = loaded.0.tail.max(state_tail);
         let ended = schema::last_run(&connection, &options).map_err(fail)?;
+        let end = (ended.next_epoch(&options), loaded.0.tail);
+        let (newest, tail) = state::load(&connection, end, states).map_err(fail)?;
+        loaded.0.tail = tail;
         if let Some(testimony) = testimony
             && !ended.may_have_lost
         {

@@ -14,8 +14,8 @@ use bellwire_model::limits::PASTS_SHARE;
 use bellwire_model::{Life, NameHasher, Offset, Progress};
 use bellwire_rules::{Externals, RuleSet};
 use bellwire_shards::{
-    Committer, Destination, Feed, Onward, PastRules, ShardParts, SharedTable, States, TopicRates,
-    TopicRules,
+    Committer, Destination, Feed, Onward, PastRules, ShardParts, SharedTable, States, TableFill,
+    TopicRates, TopicRules,
 };
 use tokio::sync::watch;
 
@@ -53,14 +53,15 @@ impl Core {
         let onward = Arc::new(OnceLock::new());
         let (to, rating, rules) = (Arc::clone(&onward), Arc::clone(&rates), topics.clone());
         let committer = Committer { onward: to, rates: rating, topics: rules };
-        let journal = open_journal(config, &topics, committer)?;
-        loaded::tell(config, journal.as_ref());
         let name_hasher = NameHasher::default();
         // Nobody has heard of it: what cursors of another process say of state topics is void.
         let life =
             Life::new(getrandom::u32().map_err(|error| io::Error::other(error.to_string()))?);
         let table = bellwire_shards::new_table(life, name_hasher);
-        let state = bellwire_shards::fill_table(&table, journal.as_ref(), &topics)?;
+        let mut fill = TableFill::new(&table, &topics);
+        let journal = open_journal(config, &topics, committer, &mut fill)?;
+        loaded::tell(config, journal.as_ref());
+        let state = fill.end(journal.as_ref())?;
         let tail = journal.bounds().tail;
         let shard_parts = shard_parts(config.shards, ((tail, state), name_hasher))?;
         let feed = feed(&shard_parts, (tail, life, state));

@@ -3,7 +3,9 @@
 use std::io;
 use std::sync::Arc;
 
-use bellwire_journal::{ClockReading, DiskJournal, DiskOptions, Journal, MemoryJournal};
+use bellwire_journal::{
+    ClockReading, DiskJournal, DiskOptions, Journal, MemoryJournal, StateLoader,
+};
 use bellwire_model::Epoch;
 use bellwire_model::limits::RETENTION_INTERVAL;
 use bellwire_process::clock;
@@ -12,10 +14,12 @@ use bellwire_shards::{Committer, TopicRules};
 use super::StartError;
 use crate::config::{Config, Durability, Engine};
 
+/// Opens it, and hands on what it has of state topics.
 pub(super) fn open_journal(
     config: &Config,
     topics: &TopicRules,
     committer: Committer,
+    states: &mut dyn StateLoader,
 ) -> Result<Arc<dyn Journal>, StartError> {
     let epoch = getrandom::u32().map_err(|error| io::Error::other(error.to_string()))?;
     let epoch = Epoch::new(epoch);
@@ -34,7 +38,7 @@ pub(super) fn open_journal(
                 boot_id: boot_id(),
                 now: clock_reading(),
             };
-            Arc::new(DiskJournal::open(options, observer)?)
+            Arc::new(DiskJournal::open_into(options, observer, states)?)
         }
     })
 }

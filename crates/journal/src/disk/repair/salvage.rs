@@ -84,7 +84,7 @@ impl Salvage<'_> {
         repaired.topics = self.topics.len() as u64;
         let (index, unsaved) = load::index(self.target, Retention::new(Vec::new()))?;
         save_blocks(self.target, &unsaved)?;
-        let tail = index.tail.max(state::load(self.target)?.1);
+        let tail = state::load(self.target, (Epoch::new(0), index.tail), &mut ())?.1;
         let acknowledged = self.testimony.map_or(Offset::ZERO, |testimony| testimony.tail);
         if acknowledged > tail {
             let first = Offset::new(tail.get() + 1);

@@ -6,6 +6,7 @@ use rustc_hash::FxHashMap;
 
 use crate::disk::reader::{OFFSET, TOPIC};
 use crate::disk::rows::{EventRows, EventTable};
+use crate::disk::sums::EventSums;
 use crate::disk::{schema, state};
 use crate::topics::TopicId;
 
@@ -54,7 +55,8 @@ pub(super) fn salvage(source: &Connection, target: &Connection) -> rusqlite::Res
                     end = if order == "ASC" { offset } else { end };
                     let topic = TopicId(row.get(TOPIC)?);
                     let name = names.get(&topic).map(|(name, _)| name.clone());
-                    match name.map(|name| state::entry(row, name)) {
+                    let sums = |name: &Topic| EventSums::new(name);
+                    match name.map(|name| state::entry(row, (name.clone(), &sums(&name)))) {
                         Some(Ok(entry)) => {
                             values.insert(topic, &entry)?;
                             salvaged.kept += 1;

@@ -205,7 +205,7 @@ fn what_is_in_doubt_when_a_journal_is_closed_is_settled_first() {
     let folder = TempDir::new().unwrap();
     let file = folder.path().join(schema::FILE);
     let _lock = Lock::take(folder.path()).unwrap();
-    let (mut store, _) = DiskStore::open(&file, options(folder.path())).unwrap();
+    let (mut store, _) = DiskStore::open(&file, options(folder.path()), &mut ()).unwrap();
     store.commit(vec![vec![plain("a", "1")]]).unwrap();
     store.doubt(Arc::new(std::io::Error::other("the disk")));
     store.close().unwrap();
