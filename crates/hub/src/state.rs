@@ -26,7 +26,9 @@ use std::ops::Bound;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
-use bellwire_model::limits::{DELETIONS_REMEMBERED_BYTES_MAX, DELETIONS_REMEMBERED_MAX};
+use bellwire_model::limits::{
+    DELETIONS_REMEMBERED_BYTES_MAX, DELETIONS_REMEMBERED_MAX, STATE_TOPICS_MAX,
+};
 use bellwire_model::{Filter, FilterSet, Life, NameHasher, Offset, Progress, Topic, Version};
 use slab::Slab;
 use thiserror::Error;
@@ -127,6 +129,14 @@ pub enum StateError {
         /// The limit.
         keys_max: usize,
     },
+    /// As many topics.
+    #[error(
+        "there are at most {topics_max} state topics together; put the keys into fewer of them"
+    )]
+    Topics {
+        /// The limit.
+        topics_max: usize,
+    },
     /// As many bytes.
     #[error(
         "state topics hold at most {bytes_max} bytes together; delete keys, or publish smaller values"
@@ -175,7 +185,13 @@ pub struct StateTable<P> {
     is_loading: bool,
     /// What has been measured of series.
     pasts: Pasts,
+    topics_max: usize,
+    /// Bytes that shared values may take for others to be.
+    shared_bytes_max: usize,
 }
+
+/// As how many of its values without an encoding one counts that is shared: most have some.
+const SHARED_VALUE_WEIGHT: usize = 2;
 
 impl<P: Payload> StateTable<P> {
     /// An empty table, whose life nobody has heard of yet. The hasher's secret keeps strangers from
@@ -194,7 +210,32 @@ impl<P: Payload> StateTable<P> {
             horizon: Progress::ZERO,
             is_loading: false,
             pasts: Pasts::default(),
+            topics_max: STATE_TOPICS_MAX,
+            shared_bytes_max: usize::MAX,
         }
+    }
+
+    /// Says how many bytes shared values may take for others [to be](Self::may_share).
+    pub fn set_shared_bytes_max(&mut self, bytes_max: usize) {
+        self.shared_bytes_max = bytes_max;
+    }
+
+    /// Whether there is room for the values that match to be shared, with all that are.
+    pub fn may_share(&self, filters: &FilterSet) -> bool {
+        let values_max = self.shared_bytes_max / (SHARED_VALUE_WEIGHT * size_of::<Value<P>>());
+        if self.slots.len() <= values_max {
+            return true;
+        }
+        let (topics, _) = self.matching(filters);
+        let matching: usize = topics.iter().map(|id| self.topics[*id as usize].len()).sum();
+        let shared = self.slots.shared_len();
+        // Of those that match some may be shared already; the others are no more than all others.
+        shared + matching.min(self.slots.len().saturating_sub(shared)) <= values_max
+    }
+
+    /// Whether there may be a topic of this name beside so many others that there are to be.
+    fn has_place_for(&self, topic: &Topic, others: usize) -> bool {
+        self.names.len() + others < self.topics_max || self.names.contains_key(topic)
     }
 
     /// The life in which its versions mean something.
@@ -251,6 +292,9 @@ impl<P: Payload> StateTable<P> {
         let found = self.find(topic, key);
         let needed = (self.charge_of(found), charge_bytes(key, size_bytes));
         room.check((self.slots.live(), self.slots.live_bytes()), needed)?;
+        if found.is_none() && !self.has_place_for(topic, 0) {
+            return Err(StateError::Topics { topics_max: self.topics_max });
+        }
         let value = self.change(found, (topic, key), (payload, size_bytes), Kind::Put(None));
         self.make_room(room.bytes_max);
         Ok(value)
@@ -676,6 +720,63 @@ mod tests {
         let within: Vec<String> = (0..64).map(|number| format!("users/{number}/*")).collect();
         assert_eq!(looks(&within), 64);
         assert_eq!(looks(&["users/*/age".into(), "users/1/*".into(), "rooms/**".into()]), 101);
+    }
+
+    #[test]
+    fn there_are_so_many_topics_and_no_more() {
+        let mut table = StateTable::new(Life::new(5), NameHasher::new([1, 2]));
+        table.topics_max = 2;
+        let names = ["a", "b", "c"].map(topic);
+        let full = StateError::Topics { topics_max: 2 };
+        let change = |number: usize, is_put: bool| Change {
+            topic: &names[number],
+            key: "key",
+            condition: bellwire_model::Condition::Always,
+            size_bytes: is_put.then_some(0),
+            room: ROOM,
+        };
+        let [a, b, c] = [0, 1, 2].map(|number| change(number, true));
+        assert_eq!(table.check_all(&[a, b]), Ok(()));
+        assert_eq!(table.check_all(&[a, a, b, c]), Err((3, ChangeError::Full(full))));
+        for name in &names[..2] {
+            table.put((name, "key"), ((), 0), ROOM).expect("room");
+        }
+        assert_eq!(table.check_all(&[a, c]), Err((1, ChangeError::Full(full))));
+        assert_eq!(table.put((&names[2], "key"), ((), 0), ROOM).map(drop), Err(full));
+        table.put((&names[1], "other"), ((), 0), ROOM).expect("the topic is there");
+        for key in ["key", "other"] {
+            table.delete((&names[1], key), ((), 0)).expect("it is there");
+        }
+        table.make_room(0);
+        table.forget_oldest();
+        table.forget_oldest();
+        table.put((&names[2], "key"), ((), 0), ROOM).expect("a place is free");
+    }
+
+    #[test]
+    fn what_nobody_shares_yet_is_shared_where_there_is_room() {
+        let mut table = StateTable::new(Life::new(5), NameHasher::new([1, 2]));
+        let [many, few] = ["many", "few"].map(topic);
+        for number in 0..100 {
+            table.put((&many, &number.to_string()), ((), 0), ROOM).expect("room");
+        }
+        table.put((&few, "a"), ((), 0), ROOM).expect("room");
+        assert_eq!(table.settle(1_000, |()| 0), 0, "nobody has any");
+        let has_room = |table: &StateTable<()>, text: &str| {
+            table.may_share(&text.parse::<Filter>().expect("a filter").into())
+        };
+        let values = |count: usize| count * SHARED_VALUE_WEIGHT * size_of::<Value<()>>();
+        assert!(has_room(&table, "**"));
+        table.set_shared_bytes_max(values(101));
+        assert!(has_room(&table, "**"));
+        table.set_shared_bytes_max(values(100));
+        assert!(!has_room(&table, "**") && has_room(&table, "many") && has_room(&table, "few"));
+        let filters: FilterSet = Filter::from(&many).into();
+        let had = table.snapshot(&filters);
+        assert!(!has_room(&table, "**") && has_room(&table, "nothing"));
+        drop(had);
+        table.settle(1_000, |()| 0);
+        assert!(has_room(&table, "few"), "what nobody has any more takes no room");
     }
 
     #[test]

@@ -641,13 +641,16 @@ pub const RING_LOOKS_MAX: usize = 4_096;
 pub const UPDATE_INTERVAL_MIN: Duration = Duration::from_millis(1);
 /// The longest: one update in a quarter of an hour, or so. Who wants fewer asks when it wants them.
 pub const UPDATE_INTERVAL_MAX: Duration = Duration::from_secs(1000);
-/// Keys of all state topics together.
-pub const STATE_KEYS_MAX: usize = 1_000_000;
+/// Keys of all state topics together: ten million beside those that only alerts may take.
+pub const STATE_KEYS_MAX: usize = 10_000_000 + STATE_KEYS_RESERVED;
+/// State topics that there may be: each takes some 500 bytes beside its keys.
+pub const STATE_TOPICS_MAX: usize = 1_000_000;
 /// Bytes that state topics are charged with together, their share of the overhead included, where
 /// the budget of memory allows as many.
-pub const STATE_BYTES_MAX: usize = 2 * 1024 * 1024 * 1024;
+pub const STATE_BYTES_MAX: usize = 4 * 1024 * 1024 * 1024;
 /// Of the budget of memory, the part that they are charged with at most, what their values are
-/// encoded to included.
+/// encoded to included. Values that are followed may take as much again before nobody begins to
+/// follow what nobody follows yet.
 pub const STATE_SHARE_PERCENT: u64 = 25;
 /// Bytes beyond that which only alerts may take: the board always has room.
 pub const STATE_BYTES_RESERVED: usize = 256 * 1024 * 1024;

@@ -56,6 +56,11 @@ pub struct LaneEnds {
 }
 
 impl<P: Payload> Hub<P> {
+    /// Whether somebody follows this already.
+    pub fn has_lane(&self, follows: &EffectiveFilter) -> bool {
+        self.lanes.find(follows).is_some()
+    }
+
     /// Adds a subscriber. Where there is no lane for what it follows yet, and room for one,
     /// `snapshot` is called for what the new one starts from. It pushes the changes that the
     /// snapshot has and the hub has not: a change more or less would be lost or come twice. A cursor

@@ -1,6 +1,6 @@
 //! What is asked of keys before they are changed, of one or of a whole batch.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use bellwire_model::{Condition, KeyVersion, NameHasher, Topic};
 use thiserror::Error;
@@ -76,6 +76,7 @@ impl<P: Payload> StateTable<P> {
             keys: HashMap::with_capacity_and_hasher(changes.len(), self.hasher),
             live: self.slots.live(),
             live_bytes: self.slots.live_bytes(),
+            topics: HashSet::with_hasher(self.hasher),
         };
         let mut changes = changes.iter().enumerate();
         changes.try_for_each(|(at, change)| planned.add(self, change).map_err(|error| (at, error)))
@@ -88,6 +89,8 @@ struct Planned<'a> {
     keys: HashMap<(&'a str, &'a str), Option<Charge>, NameHasher>,
     live: usize,
     live_bytes: usize,
+    /// Topics that there are not yet.
+    topics: HashSet<&'a str, NameHasher>,
 }
 
 impl<'a> Planned<'a> {
@@ -109,7 +112,10 @@ impl<'a> Planned<'a> {
         };
         let new = size_bytes.map(|size_bytes| charge_bytes(key, size_bytes));
         match new {
-            Some(bytes) => room.check((self.live, self.live_bytes), (held, bytes))?,
+            Some(bytes) => {
+                room.check((self.live, self.live_bytes), (held, bytes))?;
+                self.plan_topic(table, topic)?;
+            }
             None if held.is_none() => return Err(ChangeError::Missing),
             None => {}
         }
@@ -118,6 +124,22 @@ impl<'a> Planned<'a> {
         self.live_bytes = self.live_bytes + new.unwrap_or(0) - freed;
         let new = new.map(|bytes| Charge { size_bytes: bytes, charged_bytes: bytes });
         self.keys.insert(name, new);
+        Ok(())
+    }
+
+    /// Makes room for a topic, if it is a new one. That others may go is not counted on.
+    fn plan_topic<P: Payload>(
+        &mut self,
+        table: &StateTable<P>,
+        topic: &'a Topic,
+    ) -> Result<(), StateError> {
+        if self.topics.contains(topic.as_str()) || table.names.contains_key(topic) {
+            return Ok(());
+        }
+        if !table.has_place_for(topic, self.topics.len()) {
+            return Err(StateError::Topics { topics_max: table.topics_max });
+        }
+        self.topics.insert(topic.as_str());
         Ok(())
     }
 }

@@ -18,8 +18,9 @@ use super::record::Record;
 use crate::entry::{Payload, Value};
 
 /// What a key is charged with beside itself and its payload: its slot, what is around both in its
-/// record, the allocator's share, and its places in the index and in that of a journal.
-const KEY_OVERHEAD_BYTES: usize = 160;
+/// record, the allocator's share, and its places in the index and in that of a journal, right after
+/// these have grown.
+const KEY_OVERHEAD_BYTES: usize = 176;
 /// What a key costs more that goes by itself: its place among those.
 const DEADLINE_BYTES: usize = 64;
 
@@ -178,6 +179,16 @@ impl<P: Payload> Slots<P> {
 
     pub(super) fn live(&self) -> usize {
         self.live
+    }
+
+    /// Keys that are there, or are gone and remembered.
+    pub(super) fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Values that are shared, and perhaps a few that were.
+    pub(super) fn shared_len(&self) -> usize {
+        self.shared.len()
     }
 
     /// Keys that are gone and remembered.

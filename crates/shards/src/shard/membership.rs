@@ -26,6 +26,9 @@ use crate::form::Form;
 use crate::presence::Present;
 use crate::stream_request::StreamRequest;
 
+const TOO_MANY_VALUES: &str = "the keys of state topics that are followed take as much memory as they \
+                               may: follow fewer of them";
+
 /// A subscription that has begun, and what to tell of it before all else.
 pub(super) struct Begun {
     pub(super) subscription: Subscription,
@@ -190,6 +193,11 @@ impl Shard {
             let batches = inbox.take_batches();
             drop(table);
             parts::push(&mut self.hub, batches, now_ms, &mut touched);
+        }
+        if !self.hub.has_lane(follows)
+            && !table.lock().expect("not poisoned").may_share(follows.filters())
+        {
+            return Err(Problem::new(Code::ConnectionsExhausted, TOO_MANY_VALUES).retry_after(30));
         }
         let joined = self.hub.join(follows, begin, |hub| {
             // Changes come into the inbox under the table's lock: the two agree while it is held.
