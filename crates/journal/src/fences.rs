@@ -199,15 +199,20 @@ impl Fences {
         (at, time): (Offset, Timestamp),
     ) {
         let digest = digest(topic, &fence.producer);
-        let id = staged.changed.get(&digest).map(|staged| staged.producer.id);
-        let id = id.or_else(|| Some(before?.changed.get(&digest)?.producer.id));
+        let (epoch, next) = (fence.epoch, fence.sequence + 1);
+        if let Some(known) = staged.changed.get_mut(&digest) {
+            let id = known.producer.id;
+            known.producer = Producer { id, epoch, next, at, time };
+            return;
+        }
+        let id = before.and_then(|before| Some(before.changed.get(&digest)?.producer.id));
         let id = id.or_else(|| self.known.get(&digest).map(|known| known.producer.id));
         let id = id.unwrap_or_else(|| {
             staged.new += 1;
             staged.new_bytes += bytes_of(topic, &fence.producer);
             self.next_id + staged.new - 1
         });
-        let producer = Producer { id, epoch: fence.epoch, next: fence.sequence + 1, at, time };
+        let producer = Producer { id, epoch, next, at, time };
         let (topic, name) = (topic.clone(), fence.producer.clone());
         staged.changed.insert(digest, StagedProducer { topic, name, producer });
     }

@@ -290,6 +290,31 @@ fn an_idempotency_key_is_its_publishers_own() {
 }
 
 #[test]
+fn a_producer_is_its_publishers_own() {
+    let teams = Teams::start();
+    let ask = |key: &str, method, path, (epoch, sequence): (&str, &str)| {
+        let authorization = format!("Bearer {key}");
+        let headers = [
+            ("Authorization", authorization.as_str()),
+            ("Producer-Id", "orders"),
+            ("Producer-Epoch", epoch),
+            ("Producer-Seq", sequence),
+        ];
+        let headers = if method == "POST" { &headers[..] } else { &headers[..1] };
+        request(teams.server.address(), Request { method, path, headers, body: b"1" })
+    };
+    let write = |key: &str, number| ask(key, "POST", "/v1/topics/teams/red/a", number).status;
+    assert_eq!(write(&teams.red, ("5", "0")), 201);
+    assert_eq!(write(&teams.admin, ("0", "0")), 201, "another's of the same name");
+    assert_eq!(write(&teams.red, ("5", "0")), 204);
+    assert_eq!(write(&teams.red, ("4", "1")), 403);
+    assert_eq!(write(&teams.admin, ("0", "1")), 201);
+    // Nor does anybody delete what is another's, however it begins.
+    let forbidden = ask(&teams.red, "DELETE", "/v1/topics/teams/blue/x?prefix=", ("", ""));
+    assert_eq!((forbidden.status, &forbidden.json()["code"]), (403, &json!("forbidden")));
+}
+
+#[test]
 fn a_stream_lasts_for_as_long_as_its_token() {
     let (server, folder) = with_issuer("leeway = \"0s\"");
     let role =
