@@ -9,7 +9,7 @@ import { sse } from './sse.js';
 import { QueryState, TopicState } from './state.js';
 import { Subscription } from './subscription.js';
 import { Token, type TokenSource } from './token.js';
-import type { Item } from './transport.js';
+import type { Item, Transport } from './transport.js';
 import { watchWakes } from './wake.js';
 
 export interface FollowerOptions {
@@ -17,6 +17,8 @@ export interface FollowerOptions {
   token?: TokenSource;
   /** In place of the global one. */
   fetch?: typeof fetch;
+  /** What streams come over, Server-Sent Events by default; see `moving`. */
+  transport?: Transport;
   /** Whether requests carry cookies, as `fetch` has it. */
   credentials?: RequestCredentials;
   /** For tests: in place of the system's. */
@@ -78,7 +80,7 @@ export class Follower {
     const backoff = () => new Backoff(random);
     const common = { asking, clock, token: new Token(options.token), base: baseOf(url), backoff };
     const renewal = new Renewal(common);
-    this.surroundings = { ...common, transport: sse, renew: (renew, shown) => renewal.renew(renew, shown) };
+    this.surroundings = { ...common, transport: options.transport ?? sse, renew: (renew, shown) => renewal.renew(renew, shown) };
   }
 
   /** Follows topics: filters such as `chat/general`, `alerts/*` or `plant/**`. */

@@ -2,7 +2,7 @@
 
 import type { Cancel, Clock } from './clock.js';
 import { type BellwireError, ConnectionError } from './errors.js';
-import type { Connection, Item, Sink } from './transport.js';
+import type { Connection, Item, Move, Sink } from './transport.js';
 
 /** How long a connection may take until its first byte, in milliseconds. */
 export const CONNECT_MS = 15_000;
@@ -20,6 +20,7 @@ export interface Owner {
   item(link: Link, item: Item): void;
   room(): Promise<void> | null;
   over(link: Link, error: BellwireError | null): void;
+  moved(move: Move): void;
 }
 
 export class Link implements Sink {
@@ -93,6 +94,10 @@ export class Link implements Sink {
       this.#isHeld = false;
       this.sign();
     });
+  }
+
+  moved(move: Move): void {
+    if (!this.#isOver) this.owner.moved(move);
   }
 
   closed(error: BellwireError | null): void {

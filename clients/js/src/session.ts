@@ -7,7 +7,7 @@ import { BellwireError, ConnectionError, ProblemError, ProtocolError } from './e
 import { asError, remedy } from './http.js';
 import { Link, type Owner } from './link.js';
 import type { Token } from './token.js';
-import { type Asking, isControl, type Item, type Transport } from './transport.js';
+import { type Asking, isControl, type Item, type Move, type Transport } from './transport.js';
 import type { Wake } from './wake.js';
 
 /** How long a connection has to be live for the next fault to be a first one, in milliseconds. */
@@ -34,6 +34,7 @@ export interface Receiver {
   item(item: Item): void;
   room(): Promise<void> | null;
   status(change: StatusChange): void;
+  moved(move: Move): void;
 }
 
 /** What a session needs of its surroundings. */
@@ -90,7 +91,7 @@ export class Session implements Owner {
     asked.then((token) => {
       if (link.isOver) return;
       link.token = token;
-      link.begin(transport.open({ ...asking, url: this.#url(), token }, link));
+      link.begin(transport.open({ ...asking, clock, url: this.#url(), token }, link));
     }).catch((fault) => link.closed(asError(fault)));
   }
 
@@ -139,12 +140,18 @@ export class Session implements Owner {
     if ('cursor' in item && item.cursor) this.#cursor = item.cursor;
     this.receiver.item(item);
     if (!isControl(item) || link.isOver) return;
+    // Not every transport closes then.
+    if (link.readyAt !== null && this.#haveAllEnded()) return this.close();
     if (item.control === 'ready') this.#say('live');
     else if (item.control === 'bye') this.#bye(link, item);
   }
 
   room(): Promise<void> | null {
     return this.receiver.room();
+  }
+
+  moved(move: Move): void {
+    this.receiver.moved(move);
   }
 
   over(link: Link, error: BellwireError | null): void {

@@ -4,7 +4,7 @@ import type { Bye, End, Gap, Heartbeat, Narrowed, Ready, Renew, Reopened, Reset,
 import { Emitter } from './emitter.js';
 import type { BellwireError } from './errors.js';
 import { type Followed, type Receiver, Session, type Setting, type Status, type StatusChange } from './session.js';
-import { isControl, type Item } from './transport.js';
+import { isControl, type Item, type Move } from './transport.js';
 import type { Wake } from './wake.js';
 
 /** How many events and control events wait to be taken before no more are read. */
@@ -14,6 +14,7 @@ export const WAITING_MAX = 1_024;
 export interface SubscriptionEvents<Data = unknown> {
   event: TopicEvent<Data>;
   status: StatusChange;
+  move: Move;
   ready: Ready;
   gap: Gap;
   reset: Reset;
@@ -62,6 +63,7 @@ export class Subscription<Data = unknown, Yielded = TopicEvent<Data>>
       item: (item) => this.#take(item),
       room: () => this.#awaitRoom(),
       status: (change) => this.#change(change),
+      moved: (move) => this.emit('move', move),
     };
     this.#session = new Session(setting, followed, receiver);
     const abort = () => this.close();

@@ -1,6 +1,7 @@
 // What a transport is to the rest: something that is opened at a cursor and gives what comes.
 
 import type { Control, TopicEvent } from './api.js';
+import type { Clock } from './clock.js';
 import type { BellwireError } from './errors.js';
 
 /** What comes in a stream, in its order. */
@@ -21,6 +22,19 @@ export interface Opening extends Asking {
   /** With all parameters, the cursor among them. */
   url: URL;
   token: string | null;
+  clock: Clock;
+}
+
+/**
+ * Why one transport has taken the place of another: that one failed, or brought nothing; this one is
+ * the better one; or the application has asked for it.
+ */
+export type MoveReason = 'failed' | 'mute' | 'better' | 'asked';
+
+export interface Move {
+  from: string;
+  to: string;
+  reason: MoveReason;
 }
 
 /** Who takes what comes. Once it is `closed`, or was closed from this side, nothing more comes. */
@@ -32,6 +46,8 @@ export interface Sink {
   room(): Promise<void> | null;
   /** The connection is over: for a reason, or because all topics have ended (`null`). */
   closed(error: BellwireError | null): void;
+  /** What comes now comes over another transport; nothing of it is missing or there twice. */
+  moved?(move: Move): void;
 }
 
 export interface Connection {

@@ -54,8 +54,11 @@ export function settle() {
 
 /** Opens what tests play: each connection says with what it was opened. */
 export class FakeTransport {
-  name = 'fake';
   opened = [];
+
+  constructor(name = 'fake') {
+    this.name = name;
+  }
 
   open(opening, sink) {
     const connection = new FakeConnection(opening, sink);

@@ -26,6 +26,7 @@ const PRINTED = [
   /^{site="oslo"} 93.5$/m,
   /^it is durable, at e\d+-\d+\n1 accepted$/m,
   /^$/,
+  /^live\nsse poll asked$/m,
 ];
 
 /** A folder within the package, from which it is found by its name. */

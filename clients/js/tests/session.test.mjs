@@ -34,6 +34,7 @@ async function begin({ after = null, topics = null, token, random = () => FULL }
     room: () => receiver.full,
     full: null,
     status: (change) => statuses.push(change),
+    moved() {},
   };
   const session = new Session(setting, { url: new URL('http://bell/v1/events?topic=a'), after, topics }, receiver);
   session.open();
@@ -151,13 +152,15 @@ test('session: no content, and the ends of all topics, end it', async () => {
 
   const named = await begin({ topics: ['a', 'b'] });
   const end = (topic, n) => ({ control: 'end', topic, cursor: `e1-${n}` });
-  named.transport.newest.give(ready(1), end('a', 2), end('b', 3), { control: 'reopened', topic: 'a', cursor: 'e1-4' });
+  named.transport.newest.give(ready(1), end('a', 2), { control: 'reopened', topic: 'a', cursor: 'e1-3' }, end('b', 4));
   named.transport.newest.end(lost());
   assert.equal(named.newest().status, 'waiting', 'one goes on');
   await named.clock.advance(BACKOFF_FIRST_MS);
   assert.equal(named.transport.newest.after, 'e1-4');
   named.transport.newest.give(end('a', 5));
-  named.transport.newest.end(lost());
+  assert.equal(named.newest().status, 'connecting', 'until it is ready');
+  named.transport.newest.give(ready(5));
+  assert.ok(named.transport.newest.isClosed, 'a WebSocket would stay');
   assert.deepEqual([named.newest().status, named.newest().error], ['closed', null]);
 
   const wild = await begin({ topics: null });

@@ -12,6 +12,8 @@ export async function startWire(server, atEnd) {
     connections: 0,
     /** Nothing of the server reaches clients, and nobody is told. */
     isMute: false,
+    /** Nothing of the server reaches those whose first request this says so of, by its head. */
+    isHeldBack: () => false,
     /**
      * Ends all connections, without a word, but for those on which nothing was asked yet: where such a
      * one ends, the `fetch` of Node 20 may wait without end, and each test until that is noticed.
@@ -27,10 +29,13 @@ export async function startWire(server, atEnd) {
   const listener = createServer((near) => {
     wire.connections += 1;
     const far = connect(Number(port), hostname);
-    const pair = { near, far };
+    const pair = { near, far, isHeldBack: false };
     pairs.add(pair);
-    near.on('data', (bytes) => far.write(bytes));
-    far.on('data', (bytes) => { if (!wire.isMute) near.write(bytes); });
+    near.on('data', (bytes) => {
+      pair.isHeldBack = wire.isHeldBack(bytes.toString('latin1').toLowerCase());
+      far.write(bytes);
+    });
+    far.on('data', (bytes) => { if (!wire.isMute && !pair.isHeldBack) near.write(bytes); });
     for (const [end, other] of [[near, far], [far, near]]) {
       end.on('error', () => {});
       end.on('close', () => {

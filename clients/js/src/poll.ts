@@ -1,0 +1,80 @@
+// The long poll as a transport: a request after the other, for where nothing else comes through.
+
+import type { Control, End, Gap, Narrowed, Reopened, Reset, TopicEvent } from './api.js';
+import { asError, ask, refusal } from './http.js';
+import { ProtocolError } from './errors.js';
+import type { Connection, Opening, Sink, Transport } from './transport.js';
+
+/** How long a poll waits for something. */
+const WAIT_S = 25;
+/** How long to wait between two polls of which the first had something that comes each time. */
+const PAUSE_MS = 1_000;
+/** How many events an answer has at most: with fewer all is there. */
+const PAGE_EVENTS_MAX = 1_000;
+
+interface Answer {
+  events: TopicEvent[];
+  cursor: string;
+  gap?: Gap;
+  reset?: Reset;
+  narrowed?: string[];
+  ends?: (End | Reopened)[];
+  values_left_out?: number;
+}
+
+export function longPoll(): Transport {
+  return {
+    name: 'poll',
+    open(opening, sink): Connection {
+      const control = new AbortController();
+      read(opening, sink, control.signal).then(
+        () => sink.closed(null),
+        (fault) => sink.closed(asError(fault)),
+      );
+      return { close: () => control.abort() };
+    },
+  };
+}
+
+/** Polls until all topics have ended. */
+async function read(opening: Opening, sink: Sink, signal: AbortSignal): Promise<void> {
+  const url = new URL(opening.url);
+  const { searchParams } = url;
+  searchParams.delete('history');
+  // Otherwise all values come with each answer, at once.
+  searchParams.set('state', 'changes');
+  // The first does not wait: what comes tells that polls come through.
+  let isReady = false;
+  let wasNarrowed = '';
+  while (!signal.aborted) {
+    const response = await ask(opening, opening.token, url, { headers: { accept: 'application/json' }, signal });
+    if (response.status === 204) return;
+    if (!response.ok) throw await refusal(response);
+    const answer = (await response.json()) as Answer;
+    if (!Array.isArray(answer.events)) throw new ProtocolError('not_bellwire', `${url.origin} answers with no events`);
+    sink.sign();
+    const { cursor } = answer;
+    // It comes with each answer; told is what is new.
+    const narrowed = JSON.stringify(answer.narrowed ?? '');
+    for (const item of controlsBefore(narrowed === wasNarrowed ? { ...answer, narrowed: [] } : answer)) sink.item(item);
+    wasNarrowed = narrowed;
+    for (const event of answer.events) sink.item(event);
+    for (const end of answer.ends ?? []) sink.item(end);
+    const isWhole = answer.events.length < PAGE_EVENTS_MAX && !answer.values_left_out;
+    if (isWhole && !isReady) {
+      isReady = true;
+      sink.item({ control: 'ready', cursor, heartbeat_interval_ms: WAIT_S * 1_000 });
+    } else {
+      sink.item({ control: 'heartbeat', cursor });
+    }
+    searchParams.set('after', cursor);
+    searchParams.set('wait', `${isReady ? WAIT_S : 0}s`);
+    if (isReady && answer.reset) await new Promise<void>((resolve) => void opening.clock.after(PAUSE_MS, resolve));
+    await sink.room();
+  }
+}
+
+function controlsBefore({ narrowed, gap, reset }: Answer): Control[] {
+  const told: Narrowed[] = narrowed?.length ? [{ control: 'narrowed', topics: narrowed }] : [];
+  return [...told, ...(gap ? [gap] : []), ...(reset ? [reset] : [])];
+}

@@ -1,0 +1,207 @@
+// Moves between transports that are played, in virtual time.
+
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { Backoff } from '../dist/parts/backoff.js';
+import { ConnectionError, ProblemError } from '../dist/parts/errors.js';
+import { LEFT_ALONE_MS, moving, MUTE_MS } from '../dist/parts/moves.js';
+import { Subscription } from '../dist/parts/subscription.js';
+import { Token } from '../dist/parts/token.js';
+import { event, FakeTransport, ready, settle, VirtualClock } from './fakes.mjs';
+import { randomOf, SEED } from './wire.mjs';
+
+console.error(`BELLWIRE_TEST_SEED=${SEED}`);
+
+const failed = () => new ConnectionError('connection_failed', 'refused');
+const lost = () => new ConnectionError('connection_lost', 'cut');
+
+function subscribe(clock, transport, random = () => 1) {
+  const setting = { asking: {}, clock, transport, token: new Token(), backoff: () => new Backoff(random), renew() {} };
+  const followed = { url: new URL('http://bell/v1/events?topic=a'), after: 'earliest', topics: null };
+  const subscription = new Subscription(setting, followed, { controls: false, signal: undefined, onClose() {} });
+  const heard = { data: [], moves: [], statuses: [] };
+  subscription.addEventListener('event', ({ detail }) => heard.data.push(detail.data));
+  subscription.addEventListener('move', ({ detail: { from, to, reason } }) => heard.moves.push(`${from}>${to} ${reason}`));
+  subscription.addEventListener('status', ({ detail }) => heard.statuses.push(detail.error?.code ?? detail.status));
+  return { subscription, heard };
+}
+
+async function begin() {
+  const clock = new VirtualClock();
+  const [a, b, c] = ['a', 'b', 'c'].map((name) => new FakeTransport(name));
+  const transport = moving([a, b, c]);
+  const { subscription, heard } = subscribe(clock, transport);
+  await settle();
+  return { clock, a, b, c, transport, subscription, ...heard };
+}
+
+test('moves: one that is mute is left for the next, and tried again later', async () => {
+  const { clock, a, b, data, moves, statuses } = await begin();
+  await clock.advance(MUTE_MS);
+  assert.ok(a.newest.isClosed);
+  assert.deepEqual([moves, b.newest.after], [['a>b mute'], 'earliest']);
+  b.newest.give(event(1), ready(1));
+  await clock.advance(LEFT_ALONE_MS - MUTE_MS);
+  b.newest.give(event(2));
+  await clock.advance(MUTE_MS);
+  assert.equal(a.opened.length, 2, 'it is tried out');
+  a.newest.sign();
+  assert.ok(a.opened[1].isClosed, 'it comes through');
+  assert.deepEqual([a.opened.length, a.newest.after], [3, 'e1-2']);
+  b.newest.give(event(3));
+  assert.deepEqual(data, [1, 2], 'what comes from the cursor on comes from one of them');
+  a.newest.give(event(3), event(4));
+  assert.ok(b.newest.isClosed);
+  assert.deepEqual([data, moves], [[1, 2, 3, 4], ['a>b mute', 'b>a better']]);
+  assert.deepEqual(statuses, ['connecting', 'live'], 'nobody was cut off');
+});
+
+test('moves: one that still does not come through is left alone for longer', async () => {
+  const { clock, a, b, data } = await begin();
+  a.newest.end(failed());
+  b.newest.give(ready(0));
+  const tried = [];
+  const start = clock.now();
+  for (let count = 0; count < 40; count += 1) {
+    await clock.advance(10_000);
+    b.newest.give(event(count));
+    if (a.opened.length > tried.length + 1) tried.push(Math.round((clock.now() - start) / 10_000));
+  }
+  assert.deepEqual(tried, [3, 10, 22], 'after 30 s, 60 s, 120 s');
+  assert.equal(data.length, 40, 'and nothing waits for it');
+});
+
+test('moves: where none comes through it is time to wait', async () => {
+  const { clock, a, b, c, statuses, moves } = await begin();
+  a.newest.end(failed());
+  b.newest.end(failed());
+  c.newest.end(failed());
+  assert.deepEqual(statuses, ['connecting', 'connection_failed']);
+  await clock.advance(1_000);
+  assert.equal(a.opened.length, 2, 'it begins anew with the best');
+  a.newest.give(ready(1));
+  assert.deepEqual(moves, ['a>b failed', 'b>c failed']);
+  assert.equal(statuses.at(-1), 'live');
+});
+
+test('moves: what the server says is no fault of the transport, nor is a cut', async () => {
+  const { clock, a, b, statuses } = await begin();
+  a.newest.end(new ProblemError(503, {}, null));
+  await clock.advance(1_000);
+  a.newest.give(ready(1));
+  a.newest.end(lost());
+  await clock.advance(2_000);
+  assert.deepEqual([a.opened.length, b.opened.length, a.newest.after], [3, 0, 'e1-1']);
+  a.newest.end(null);
+  assert.equal(statuses.at(-1), 'closed');
+});
+
+test('moves: one that is asked for is made once it comes through', async () => {
+  const { clock, a, b, c, transport, data, moves } = await begin();
+  transport.move('b');
+  assert.equal(b.opened.length, 0, 'it is not live yet');
+  a.newest.give(event(1), ready(1));
+  transport.move('b');
+  a.newest.give(event(2));
+  await clock.advance(MUTE_MS);
+  assert.deepEqual([moves, data], [[], [1, 2]]);
+  transport.move('c');
+  c.newest.sign();
+  a.newest.give(event(3));
+  await clock.advance(MUTE_MS);
+  assert.deepEqual(data, [1, 2, 3], 'it came through and is mute then: the leader leads on');
+  transport.move('c');
+  c.newest.sign();
+  a.newest.end(lost());
+  c.newest.give(event(4), ready(4));
+  assert.deepEqual([moves, data], [['a>c asked'], [1, 2, 3, 4]]);
+  assert.throws(() => transport.move('d'), TypeError);
+  assert.throws(() => moving([]), TypeError);
+});
+
+test('moves: where both are lost it comes back at the cursor', async () => {
+  const { clock, a, b, transport, data } = await begin();
+  a.newest.give(event(1), ready(1));
+  transport.move('b');
+  b.newest.sign();
+  a.newest.give(event(2));
+  a.newest.end(lost());
+  b.newest.end(lost());
+  await clock.advance(1_000);
+  assert.equal(a.newest.after, 'e1-1');
+  a.newest.give(event(2), ready(2));
+  assert.deepEqual(data, [1, 2]);
+});
+
+test('moves: closed, nothing is left open and no timer waits', async () => {
+  const { clock, a, b, transport, subscription } = await begin();
+  a.newest.give(ready(1));
+  transport.move('b');
+  subscription.close();
+  assert.ok(a.newest.isClosed && b.newest.isClosed);
+  assert.equal(clock.waiting, 0);
+});
+
+/** A server with one order of events, and a transport that brings them with delays and cuts. */
+class Played {
+  constructor(name, log, clock, random) {
+    Object.assign(this, { name, log, clock, random });
+  }
+
+  open({ url }, sink) {
+    const { log, clock, random } = this;
+    const after = url.searchParams.get('after');
+    let at = after === 'earliest' ? 0 : Number(after.slice(3));
+    let isOver = false;
+    const isMute = random() < 0.05;
+    let isReady = false;
+    const over = (error) => {
+      isOver = true;
+      sink.closed(error);
+    };
+    const step = () => {
+      if (isOver || isMute) return;
+      if (random() < 0.005) return over(lost());
+      sink.sign();
+      for (let count = Math.floor(random() * 4); count > 0 && at < log.length && !isOver; count -= 1) {
+        at += 1;
+        sink.item(event(at));
+      }
+      if (at === log.length && !isReady && !isOver) {
+        isReady = true;
+        sink.item(ready(at));
+      }
+      clock.after(random() * 30, step);
+    };
+    if (random() < 0.1) clock.after(1, () => { if (!isOver) over(failed()); });
+    else clock.after(random() * 200, step);
+    return { close: () => { isOver = true; } };
+  }
+}
+
+test('moves: through hundreds of them and of cuts each event comes once, in order', async () => {
+  const random = randomOf(SEED);
+  const moves = [];
+  let cuts = 0;
+  for (let round = 0; round < 40; round += 1) {
+    const clock = new VirtualClock();
+    const log = [];
+    const names = ['a', 'b', 'c'];
+    const transport = moving(names.map((name) => new Played(name, log, clock, random)), { leftAloneMs: 500 });
+    const { subscription, heard } = subscribe(clock, transport, () => 0.02);
+    for (let count = 0; count < 400; count += 1) {
+      log.push(count);
+      if (random() < 0.3) transport.move(names[Math.floor(random() * 3)]);
+      await clock.advance(random() * 60);
+    }
+    await clock.advance(20_000);
+    assert.deepEqual(heard.data, log.map((_, index) => index + 1), `round ${round}`);
+    moves.push(...heard.moves);
+    cuts += heard.statuses.filter((status) => status === 'connection_lost').length;
+    subscription.close();
+  }
+  const count = (reason) => moves.filter((move) => move.endsWith(reason)).length;
+  const told = ['asked', 'better', 'mute', 'failed'].map((reason) => `${count(reason)} ${reason}`);
+  console.error(`   moves: ${told.join(', ')}; ${cuts} cuts`);
+  assert.ok(count('asked') > 200 && count('better') > 100 && count('mute') > 4 && cuts > 150, `${told}, ${cuts} cuts`);
+});

@@ -1,0 +1,135 @@
+// All transports against the real binary: moves and cuts, and proxies that hold something back.
+
+import assert from 'node:assert/strict';
+import { setTimeout } from 'node:timers/promises';
+import { WebSocket } from 'ws';
+import { eventually, proves, provesWithConfig, provesWithFlags, provesWithKeys, range } from '../../../tests/clients/bellwire.mjs';
+import { Client, longPoll, moving, sse, webSocket } from '../dist/index.js';
+import { randomOf, SEED, startWire } from './wire.mjs';
+
+console.error(`BELLWIRE_TEST_SEED=${SEED}`);
+
+const all = () => [sse, webSocket({ WebSocket }), longPoll()];
+const NAMES = ['sse', 'websocket', 'poll'];
+
+function clientOf(server, atEnd, options) {
+  const client = new Client(server.url, { random: () => 0.02, ...options });
+  atEnd(() => client.close());
+  return client;
+}
+
+/** What is given of a subscription, and its moves. */
+function hear(subscription) {
+  const heard = { data: [], moves: [], errors: [] };
+  subscription.addEventListener('event', ({ detail }) => heard.data.push(detail.data));
+  subscription.addEventListener('move', ({ detail: { from, to, reason } }) => heard.moves.push(`${from}>${to} ${reason}`));
+  subscription.addEventListener('status', ({ detail }) => { if (detail.error) heard.errors.push(detail.error.code); });
+  return heard;
+}
+
+const STATE = `
+[[topic]]
+match = "places/**"
+kind = "state"
+`;
+
+provesWithConfig('through forced moves and cuts events come once and in order, and state is current', STATE, async (server, atEnd) => {
+  const random = randomOf(SEED);
+  const wire = await startWire(server, atEnd);
+  const transport = moving(all(), { leftAloneMs: 200, muteMs: 600 });
+  const far = clientOf(wire, atEnd, { transport });
+  const near = clientOf(server, atEnd, {});
+  const subscription = far.subscribe('lab/**', { after: 'earliest' });
+  const { data, moves } = hear(subscription);
+  const state = far.state('places/oslo');
+  await Promise.all([subscription.ready(), state.ready()]);
+  const breaking = (async () => {
+    while (moves.length < 50) {
+      await setTimeout(random() * 40);
+      if (random() < 0.15) wire.cut();
+      else transport.move(NAMES[Math.floor(random() * NAMES.length)]);
+    }
+  })();
+  let count = 0;
+  let isDone = false;
+  void breaking.then(() => { isDone = true; });
+  const values = new Map();
+  while (!isDone) {
+    count += 1;
+    await near.publish(`lab/${count % 3}`, count);
+    const key = `${count % 7}`;
+    if (random() < 0.3 && values.delete(key)) await near.delete('places/oslo', key);
+    else await near.publish('places/oslo', count, { key }).then(() => values.set(key, count));
+  }
+  await eventually('the last event', () => data.length >= count);
+  assert.deepEqual(data, range(1, count));
+  await eventually('the last values', () => JSON.stringify([...state].sort()) === JSON.stringify([...values].sort()));
+  assert.ok(NAMES.every((name) => moves.some((move) => move.includes(`>${name} asked`))), `${moves}`);
+});
+
+const holdsBack = {
+  sse: (head) => head.includes('accept: text/event-stream'),
+  'sse and websocket': (head) => head.includes('accept: text/event-stream') || head.includes('upgrade: websocket'),
+};
+
+for (const [what, to] of [['sse', 'websocket'], ['sse and websocket', 'poll']]) {
+  proves(`behind something that holds ${what} back it comes over ${to}, and moves back when that ends`, async (server, atEnd) => {
+    const wire = await startWire(server, atEnd);
+    wire.isHeldBack = holdsBack[what];
+    const client = clientOf(wire, atEnd, { transport: moving(all(), { leftAloneMs: 300, muteMs: 600 }) });
+    const subscription = client.subscribe('lab/a');
+    const { data, moves, errors } = hear(subscription);
+    await subscription.ready();
+    assert.equal(moves.at(-1), `${to === 'poll' ? 'websocket' : 'sse'}>${to} mute`);
+    await client.publish('lab/a', 1);
+    await eventually('the event', () => data.length === 1);
+    wire.isHeldBack = () => false;
+    await eventually('the move back', () => moves.at(-1).endsWith('>sse better'));
+    await client.publish('lab/a', 2);
+    await eventually('the next event', () => data.length === 2);
+    assert.deepEqual([data, errors], [[1, 2], []]);
+  });
+}
+
+for (const transport of all().slice(1)) {
+  proves(`${transport.name}: a kill, a gap, an end`, async (server, atEnd) => {
+    const client = clientOf(server, atEnd, { transport });
+    const subscription = client.subscribe('lab/a', { after: 'e1-1' });
+    const { data } = hear(subscription);
+    const gaps = [];
+    subscription.addEventListener('gap', ({ detail }) => gaps.push(detail.reason));
+    await client.publish('lab/a', 1);
+    await subscription.ready();
+    await server.end('SIGKILL');
+    await server.start();
+    await client.publish('lab/a', 2, { end: true });
+    await eventually('the end', () => subscription.status === 'closed');
+    assert.deepEqual([data, gaps, subscription.error], [[1, 2], ['epoch'], null]);
+  });
+}
+
+provesWithKeys('a WebSocket and polls show a token', {
+  roles: '[[access.role]]\nname = "team"\nsubscribe = ["teams/{sub}/**"]\npublish = ["teams/{sub}/**"]\n', subjects: { red: ['team'] },
+}, async (server, atEnd, { red }) => {
+  for (const transport of all()) {
+    const client = clientOf(server, atEnd, { token: red, transport });
+    const subscription = client.subscribe('teams/red/a');
+    const { data } = hear(subscription);
+    await subscription.ready();
+    await client.publish('teams/red/a', transport.name);
+    await eventually(transport.name, () => data.includes(transport.name));
+    client.close();
+  }
+});
+
+provesWithFlags('a WebSocket on which nothing happens is known to live', ['--heartbeat-interval', '200ms'], async (server, atEnd) => {
+  const subscription = clientOf(server, atEnd, { transport: webSocket({ WebSocket }) }).subscribe('lab/a');
+  const { errors } = hear(subscription);
+  await subscription.ready();
+  await setTimeout(1_500);
+  assert.deepEqual(errors, [], 'beyond two and a half heartbeats');
+  server.signal('SIGSTOP');
+  await eventually('silence', () => errors.includes('connection_silent'));
+  server.signal('SIGCONT');
+  await subscription.ready();
+});
