@@ -10,13 +10,21 @@ import { BINARY, CHROMIUM, CHROMIUM_FLAGS, PATIENCE_MS } from './setting.mjs';
 
 /** A server, an empty page, where the example is, and what goes wrong on the page. */
 export async function openExample(t, name) {
+  const html = await readFile(new URL(`../../examples/${name}`, import.meta.url));
+  return openPages(t, () => ({ type: 'text/html', text: html }));
+}
+
+/** The same for pages of which `find` tells the `type` and `text`, by their path. */
+export async function openPages(t, find) {
   const data = await mkdtemp(join(tmpdir(), 'bellwire-browser-'));
   const closings = [() => rm(data, { recursive: true, force: true })];
   t.after(async () => {
     for (const close of closings.reverse()) await close();
   });
-  const html = await readFile(new URL(`../../examples/${name}`, import.meta.url));
-  const pages = createServer((_, answer) => answer.setHeader('content-type', 'text/html').end(html));
+  const pages = createServer((request, answer) => {
+    const { type, text } = find(request.url);
+    answer.setHeader('content-type', type).end(text);
+  });
   await new Promise((done) => pages.listen(0, '127.0.0.1', done));
   closings.push(() => new Promise((done) => pages.close(done)));
   const origin = `http://127.0.0.1:${pages.address().port}`;
