@@ -21,6 +21,11 @@ pub trait Payload: Sized {
 
     /// The payload that was packed, of this change in a table of this life.
     fn unpack(packed: &[u8], of: &Value<()>, life: Life) -> Self;
+
+    /// Whether it tells that its topic has ended, behind which none of its values may come.
+    fn ends_topic(&self) -> bool {
+        false
+    }
 }
 
 /// Where there is nothing to send there is nothing to hide.

@@ -171,6 +171,9 @@ impl<P: Payload> Hub<P> {
         for entry in entries {
             assert!(entry.offset > self.tail, "offsets strictly increase");
             self.tail = entry.offset;
+            if entry.payload.ends_topic() {
+                self.lanes.end(&entry.topic, &mut self.arrivals);
+            }
             self.lanes.push(entry, touched);
             self.ring.push(Arc::clone(entry));
             // With each entry: a batch of many may reach many lanes.
@@ -276,8 +279,9 @@ impl<P: Payload> Hub<P> {
         let looks_max = looks_max.min(self.limits.ring_looks_max).max(1);
         let lane = self.lanes.get(delivery.lane);
         let (has_values, has_stream) = (has_values(lane, delivery), has_stream(lane, delivery));
-        // The snapshot comes whole and first.
+        // The snapshot comes whole and first, and values do before the end of their topic.
         let in_snapshot = delivery.arrival < delivery.snapshot;
+        let in_snapshot = in_snapshot || delivery.arrival < lane.values_first;
         if has_values && (in_snapshot || !has_stream || delivery.turn == Turn::Values) {
             delivery.turn = Turn::Stream;
             let lane = self.lanes.get(delivery.lane);
@@ -415,6 +419,12 @@ impl<P: Payload> Hub<P> {
         let claim = lane.claim((delivery.arrival, delivery.snapshot), self.reach());
         let ((upto, since), life) = (claim?, self.life?);
         Some(StateMark::between(life, upto, since))
+    }
+
+    /// Whether the subscriber lacks values that there were when it began.
+    pub fn lacks_snapshot(&self, delivery: &Delivery) -> bool {
+        let lane = self.lanes.get(delivery.lane);
+        delivery.arrival < delivery.snapshot && has_values(lane, delivery)
     }
 
     /// Whether the subscriber has all there is: nothing comes next, or that it is ready.

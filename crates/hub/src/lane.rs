@@ -42,6 +42,9 @@ pub(crate) struct Lane<P> {
     pub(crate) horizon: Progress,
     /// After this arrival values come in the order of their versions, each newer than all before.
     pub(crate) ordered_after: Arrival,
+    /// Values that arrive up to this come before the entries that somebody lacks: a topic ends behind
+    /// the last of its values.
+    pub(crate) values_first: Arrival,
     /// Of what is not in that order: of a lane with rates all, else what arrived up to then.
     heights: Heights,
     /// When `values` is worth compacting.
@@ -130,6 +133,7 @@ impl<P> Lane<P> {
             values: VecDeque::new(),
             horizon: Progress::ZERO,
             ordered_after: Arrival::ZERO,
+            values_first: Arrival::ZERO,
             heights: Heights::default(),
             compact_at: STALE_VALUES_SLACK,
             last_lookup,
@@ -291,6 +295,20 @@ impl<P> Lane<P> {
     pub(crate) fn release(&mut self, now_ms: u64, arrivals: &mut Arrival) -> bool {
         let Some(pacer) = &mut self.pacer else { return false };
         let released = pacer.release(now_ms);
+        self.let_in(released, arrivals)
+    }
+
+    /// A topic ends: what was held back of it comes in, and all that has come does so before that.
+    pub(crate) fn end(&mut self, topic: &Topic, arrivals: &mut Arrival) {
+        if let Some(pacer) = &mut self.pacer {
+            let released = pacer.release_of(topic);
+            self.let_in(released, arrivals);
+        }
+        self.values_first = *arrivals;
+    }
+
+    /// Takes in what was held back; returns whether there was any.
+    fn let_in(&mut self, released: Vec<Held<P>>, arrivals: &mut Arrival) -> bool {
         // What was held for a newcomer alone is here already: now it comes once more, for all.
         let repeated = released.iter().filter(|held| held.shown == held.value.version);
         let mut repeated: Vec<Version> = repeated.map(|held| held.shown).collect();
@@ -364,6 +382,7 @@ impl<P> Lane<P> {
         {
             self.ordered_after = newest.arrival;
         }
+        self.values_first = self.values.back().map_or(Arrival::ZERO, |newest| newest.arrival);
         self.note_heights();
     }
 

@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
-use bellwire_model::{EffectiveFilter, Filter, NameHasher, Offset};
+use bellwire_model::{EffectiveFilter, Filter, NameHasher, Offset, Topic};
 use slab::Slab;
 
 use crate::entry::{Arrival, Entry, Payload, Value};
@@ -166,6 +166,21 @@ impl<P> Lanes<P> {
         }
         if !self.shelf.apart.is_empty() {
             self.push_apart(entry, touched);
+        }
+    }
+
+    /// A topic ends with the entry that is pushed next.
+    pub(crate) fn end(&mut self, topic: &Topic, arrivals: &mut Arrival) {
+        let mut reached = Vec::new();
+        self.routes.for_each(topic, |id| {
+            let is_new = !reached.contains(&id);
+            if is_new {
+                reached.push(id);
+            }
+            is_new
+        });
+        for id in reached {
+            self.change(id, |lane| lane.end(topic, arrivals));
         }
     }
 

@@ -13,7 +13,7 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
 use std::sync::Arc;
 
-use bellwire_model::{MaxRate, NameHasher, Offset, Progress, Version};
+use bellwire_model::{MaxRate, NameHasher, Offset, Progress, Topic, Version};
 use hashbrown::HashMap;
 
 use crate::entry::Value;
@@ -159,6 +159,20 @@ impl<P> Pacer<P> {
             self.resting.shrink_to(0);
             self.ends = BinaryHeap::new();
         }
+        released
+    }
+
+    /// What was held of a topic, of which nothing more comes.
+    pub(crate) fn release_of(&mut self, topic: &Topic) -> Vec<Held<P>> {
+        let mut released = Vec::new();
+        for (_, resting) in self.resting.iter_mut().filter(|(key, _)| key.topic() == topic) {
+            if let Some(value) = resting.held.take() {
+                self.held.remove(&value.version);
+                let shown = std::mem::replace(&mut resting.shown, value.version);
+                released.push(Held { value, shown });
+            }
+        }
+        released.sort_unstable_by_key(|held| held.value.version);
         released
     }
 

@@ -534,6 +534,12 @@ impl<P: Payload> StateTable<P> {
         self.slots.value(id, &self.topics[topic as usize].topic)
     }
 
+    /// The newest change of a topic, as far as it is known.
+    pub fn newest_of(&self, topic: &Topic) -> Option<Progress> {
+        let changes = &self.topics[*self.names.get(topic)? as usize];
+        changes.newest().map(|id| self.value(id).reach())
+    }
+
     /// What a new lane starts from.
     pub fn snapshot(&mut self, filters: &FilterSet) -> Snapshot<P> {
         let mut taken = Snapshot {

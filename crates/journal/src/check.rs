@@ -104,7 +104,7 @@ impl Judge<'_> {
                 return Some(Found::Fenced(fenced));
             }
         }
-        if append.keep == Keep::Newest || append.event.closure().is_some() {
+        if append.event.closure().is_some() {
             return None;
         }
         if let Some(ends) = ahead.ended.get(topic.as_str()) {

@@ -33,9 +33,9 @@ use crate::{
 pub use appending::*;
 pub use clocks::*;
 pub use ending::{
-    an_end_is_repeated_with_the_event_before_it, an_end_is_the_last_event_of_its_topic,
-    an_end_outlives_retention, an_ended_topic_goes_on_once_it_is_reopened,
-    what_comes_behind_an_end_is_refused_by_itself,
+    a_state_topic_stays_as_it_was_at_its_end, an_end_is_repeated_with_the_event_before_it,
+    an_end_is_the_last_event_of_its_topic, an_end_outlives_retention,
+    an_ended_topic_goes_on_once_it_is_reopened, what_comes_behind_an_end_is_refused_by_itself,
 };
 pub use expiring::{
     a_change_takes_the_time_of_what_it_replaces, a_key_goes_by_the_time_that_passes,
@@ -112,6 +112,7 @@ pub const CLAUSES: &[Clause] = &[
     an_end_is_repeated_with_the_event_before_it,
     an_ended_topic_goes_on_once_it_is_reopened,
     an_end_outlives_retention,
+    a_state_topic_stays_as_it_was_at_its_end,
     what_a_producer_sends_again_adds_nothing,
     a_newer_epoch_keeps_out_the_older_ones,
     a_producer_is_known_for_its_topic_only,

@@ -2,18 +2,23 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use bellwire_model::{Offset, Topic};
+use bellwire_model::{NameMap, Offset, Topic};
 
 use crate::passed::Moment;
 
+/// A key of a state topic.
+pub(crate) type TopicKey = (Topic, Box<str>);
+
 /// Keys that are to go, in the order of their times.
-pub(crate) type DueKeys = Vec<(Topic, Box<str>)>;
+pub(crate) type DueKeys = Vec<TopicKey>;
 
 /// When values go, by their offsets. Of those that have no time nothing is kept.
 #[derive(Debug, Default)]
 pub(crate) struct Deadlines {
     of_value: BTreeMap<Offset, Moment>,
     queue: BTreeSet<(Moment, Offset)>,
+    /// Values of topics that had ended when their time was over: they stay until the topic is reopened.
+    resting: NameMap<Topic, Vec<Offset>>,
 }
 
 impl Deadlines {
@@ -29,6 +34,21 @@ impl Deadlines {
         let Some(at) = self.of_value.remove(&value) else { return false };
         self.queue.remove(&(at, value));
         true
+    }
+
+    /// The topic of a value whose time is over has ended, behind which nothing comes.
+    pub(crate) fn rest(&mut self, value: Offset, topic: &Topic) {
+        let Some(at) = self.of_value.get(&value) else { return };
+        if self.queue.remove(&(*at, value)) {
+            self.resting.entry(topic.clone()).or_default().push(value);
+        }
+    }
+
+    /// A topic is reopened: what rests of it is to go.
+    pub(crate) fn go_on(&mut self, topic: &Topic) {
+        for value in self.resting.remove(topic).unwrap_or_default() {
+            self.queue.extend(self.of_value.get(&value).map(|at| (*at, value)));
+        }
     }
 
     /// Whether none has a time.

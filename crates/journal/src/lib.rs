@@ -38,7 +38,8 @@
 //!   goes on with it. To renew a key changes nothing but that time;
 //! - an event that says that its topic ends is the last one of it: what comes behind it, in the same
 //!   batch or ever, is refused by itself and says where the topic has ended, until an event says that
-//!   it is reopened. To end it twice adds nothing, and neither does to reopen what has not ended. It
+//!   it is reopened. That holds for state topics, too, of which nothing goes by itself meanwhile. To
+//!   end it twice adds nothing, and neither does to reopen what has not ended. It
 //!   has ended also when retention has removed all that was in it;
 //! - changes of records are made whole or not at all, and once they are acknowledged they survive
 //!   whatever the machine survives.

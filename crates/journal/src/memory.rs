@@ -222,7 +222,8 @@ impl State {
         let mut befores = Before::default();
         let append_one = |append: Append| {
             if append.is_renewal() {
-                return self.renew(&append);
+                let refused = self.answer(&append.event, None);
+                return refused.unwrap_or_else(|| self.renew(&append));
             }
             let Append { event, idempotency_key, keep, expires_at, fence, .. } = append;
             let before = befores.take(&event.topic);
@@ -236,11 +237,7 @@ impl State {
             {
                 return befores.note(&event.topic, Appended::fenced(fenced, self.tail));
             }
-            let closure = event.closure();
-            if keep == Keep::Every
-                && (closure.is_some() || self.topics.ended_bytes() > 0)
-                && let Some(appended) = ends::answer(closure, self.topics.of(&event.topic), before)
-            {
+            if let Some(appended) = self.answer(&event, before) {
                 return appended;
             }
             let offset = match keep {
@@ -263,6 +260,15 @@ impl State {
             Appended::new(offset)
         };
         Ok(batch.into_iter().map(append_one).collect())
+    }
+
+    /// What is answered to an event where that adds nothing, as its topic has ended or says so.
+    fn answer(&self, event: &Event, before: Option<Appended>) -> Option<Appended> {
+        let closure = event.closure();
+        if closure.is_none() && self.topics.ended_bytes() == 0 {
+            return None;
+        }
+        ends::answer(closure, self.topics.of(&event.topic), before)
     }
 
     /// Takes note of when a key goes, if that is there.
@@ -338,7 +344,10 @@ impl State {
         self.retention.add(rule, 1, bytes);
         match event.closure() {
             Some(Closure::End) => self.topics.set_ended(topic, offset),
-            Some(Closure::Reopened) => self.topics.set_ended(topic, Offset::ZERO),
+            Some(Closure::Reopened) => {
+                self.topics.set_ended(topic, Offset::ZERO);
+                self.newest.deadlines_mut().go_on(&event.topic);
+            }
             None => {}
         }
         self.events.insert(offset, Stored { topic, event });
@@ -483,13 +492,17 @@ impl Store for MemoryStore {
     }
 
     fn due(&mut self, now: Duration, count_max: usize) -> Result<DueKeys, Error> {
-        let state = self.state.read();
-        let due = state.newest.deadlines().due(state.passed.at(now), count_max);
-        let key = |value: Offset| {
-            let event = &state.values[&value];
-            (event.topic.clone(), event.key.clone().unwrap_or_default())
-        };
-        Ok(due.into_iter().map(key).collect())
+        let State { newest, values, topics, passed, .. } = &mut *self.state.write();
+        let mut keys = DueKeys::new();
+        for value in newest.deadlines().due(passed.at(now), count_max) {
+            let event = &values[&value];
+            if topics.of(&event.topic).ended > Offset::ZERO {
+                newest.deadlines_mut().rest(value, &event.topic);
+            } else {
+                keys.push((event.topic.clone(), event.key.clone().unwrap_or_default()));
+            }
+        }
+        Ok(keys)
     }
 
     fn next_due(&self) -> Option<Duration> {

@@ -5,8 +5,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use bellwire_authn::Cookies;
-use bellwire_journal::Journal;
-use bellwire_shards::{StreamRequest, is_at_end};
+use bellwire_shards::{Publisher, StreamRequest};
 use bellwire_wire::problem::{Code, Problem};
 use http::uri::Authority;
 use http::{Extensions, HeaderMap, HeaderName, HeaderValue, Method, Uri, header};
@@ -29,7 +28,7 @@ pub(crate) struct Callers {
     /// Whether all connections are encrypted here.
     pub(crate) speaks_tls: bool,
     /// It knows which topics have ended.
-    pub(crate) journal: Option<Arc<dyn Journal>>,
+    pub(crate) publisher: Option<Arc<Publisher>>,
 }
 
 /// How a request has come from its client, as far as anybody knows.
@@ -45,9 +44,10 @@ pub(crate) enum Arrived {
 impl Callers {
     /// Whether all that a stream is to follow has ended, and its client knows it.
     pub(crate) fn has_nothing_for(&self, stream: &StreamRequest) -> bool {
-        self.journal
-            .as_ref()
-            .is_some_and(|journal| is_at_end(&**journal, stream.follows.filters(), stream.start))
+        let is_over = |publisher: &Arc<Publisher>| {
+            publisher.is_at_end(stream.follows.filters(), stream.start)
+        };
+        self.publisher.as_ref().is_some_and(is_over)
     }
 
     /// How a request has come of which this is the other end of the connection, and these are all

@@ -170,6 +170,7 @@ impl Server {
         let (reload, scraper) = reload(&config, (&intake, &alerting), (&receiver, &figures));
         let kept = (Arc::clone(&access), Arc::clone(&journal));
         let app = App {
+            callers: callers(&config, hosts, Arc::clone(&publisher)),
             publisher,
             admission: Arc::clone(&admission),
             receiver,
@@ -189,7 +190,6 @@ impl Server {
             subscriptions,
             rates,
             figures: Arc::clone(&figures),
-            callers: callers(&config, hosts, Arc::clone(&kept.1)),
             webhooks: config.webhooks.clone(),
             presence: FilterSet::gathered(config.presence.topics.clone()),
         };
@@ -269,12 +269,12 @@ fn access(config: &Config, figures: &Arc<Figures>) -> Result<Arc<Access>, Access
 }
 
 /// Who may ask, as far as a head tells.
-fn callers(config: &Config, hosts: Arc<KnownHosts>, journal: Arc<dyn Journal>) -> Callers {
+fn callers(config: &Config, hosts: Arc<KnownHosts>, publisher: Arc<Publisher>) -> Callers {
     let proxies = Arc::new(Proxies::new(config));
     let proxy = config.access.as_ref().and_then(|access| access.proxy.as_ref());
     let named_in = proxy.map(|proxy| proxy.subject_header.clone());
     let (origins, speaks_tls) = (config.allowed_origins.clone(), config.tls_certificate.is_some());
-    Callers { origins, hosts, proxies, named_in, speaks_tls, journal: Some(journal) }
+    Callers { origins, hosts, proxies, named_in, speaks_tls, publisher: Some(publisher) }
 }
 
 /// Reads certificate and key, where they are configured.
@@ -453,9 +453,9 @@ fn keep_house(
     runtime.spawn(look_at_memory(admission));
     let states = sys.states();
     let settling = Arc::clone(&states);
-    let (of_disk, journal) = (Arc::clone(&states), Arc::clone(journal));
-    runtime.spawn(async move { states.expire_keys().await });
-    runtime.spawn(async move { of_disk.expire_durable_keys(journal).await });
+    let (of_disk, its, journal) = (Arc::clone(&states), Arc::clone(journal), Arc::clone(journal));
+    runtime.spawn(async move { states.expire_keys(&*journal).await });
+    runtime.spawn(async move { of_disk.expire_durable_keys(its).await });
     runtime.spawn(async move { settling.settle_values().await });
     runtime.spawn(sys.keep_current());
 }

@@ -6,7 +6,10 @@
 
 use bellwire_hub::{Gap, Start};
 use bellwire_journal::{Ended, Journal};
-use bellwire_model::{Filter, FilterSet, Offset, Topic};
+use bellwire_model::{Cursor, Filter, FilterSet, Offset, Topic};
+use bellwire_wire::problem::{Code, Problem};
+
+use crate::topics::{Kind, TopicRules};
 
 /// The topics among these filters that have ended, where `wanted` says so.
 pub(crate) fn ended(
@@ -19,15 +22,6 @@ pub(crate) fn ended(
         Some((filter.topic()?, end))
     };
     filters.iter().filter_map(end).collect()
-}
-
-/// Those whose entries are gone, for whoever has everything up to an offset.
-pub(crate) fn gone(
-    journal: &dyn Journal,
-    filters: &FilterSet,
-    upto: Offset,
-) -> Vec<(Topic, Ended)> {
-    ended(journal, filters, |end| !end.is_kept && end.at <= upto)
 }
 
 /// Those whose entries somebody who is there has not got, and will not get any more.
@@ -44,8 +38,37 @@ pub(crate) fn are_over(journal: &dyn Journal, filters: &FilterSet, upto: Offset)
     !filters.is_empty() && filters.iter().all(is_over)
 }
 
+/// Nothing more is published to a topic that has ended there.
+pub(crate) fn refusal(cursor: Cursor) -> Problem {
+    let detail = format!(
+        "the topic has ended with `{cursor}`: publish elsewhere, or reopen it by `Bellwire-End: false`"
+    );
+    Problem::new(Code::TopicEnded, detail)
+}
+
+/// Fails where a topic has ended. What is in memory alone is changed behind this, under the table's
+/// lock: an end is told under the same one.
+pub(crate) fn check_open(journal: &dyn Journal, topic: &Topic) -> Result<(), Problem> {
+    match journal.ended(topic.as_str()) {
+        Some(end) => Err(refusal(Cursor::new(journal.epoch(), end.at))),
+        None => Ok(()),
+    }
+}
+
+/// What is told with `ready`, to whoever has everything up to an offset: the ends whose entries are
+/// gone, and, where they are owed, those of state topics, whose values have come by then.
+pub(crate) fn at_ready(
+    journal: &dyn Journal,
+    (filters, topics): (&FilterSet, &TopicRules),
+    (upto, are_owed): (Offset, bool),
+) -> Vec<(Topic, Ended)> {
+    let mut ended = ended(journal, filters, |end| end.at <= upto);
+    ended.retain(|(topic, end)| !end.is_kept || (are_owed && topics.kind(topic) == Kind::State));
+    ended
+}
+
 /// Whether somebody comes back to nothing: has been told of the end of all that these filters pass.
-pub fn is_at_end(journal: &dyn Journal, filters: &FilterSet, start: Start) -> bool {
+pub(crate) fn is_at_end(journal: &dyn Journal, filters: &FilterSet, start: Start) -> bool {
     match start {
         Start::After(cursor) if cursor.epoch == journal.epoch() => {
             are_over(journal, filters, cursor.offset)

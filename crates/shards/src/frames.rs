@@ -7,7 +7,8 @@ use bellwire_hub::{Entry, Gone, HistoryPage, Kept, LaneId, Payload, Value};
 use bellwire_journal::Page;
 use bellwire_model::limits::GZIP_BYTES_MIN;
 use bellwire_model::{
-    Cursor, Epoch, Event, KeyVersion, Labels, Life, Offset, Progress, StateMark, Timestamp, Version,
+    Closure, Cursor, Epoch, Event, KeyVersion, Labels, Life, Offset, Progress, StateMark,
+    Timestamp, Version,
 };
 use bellwire_wire::http1::Frame;
 use bellwire_wire::ws::{self, Compression, Opcode, Subprotocol};
@@ -174,6 +175,10 @@ impl Payload for Frames {
         let stamp = Stamp { life, offset, version: of.version, durable: of.durable };
         let frames = Self::new(epoch, None, event).stamped(is_stamped.then_some(stamp));
         if is_on_disk { frames.on_disk() } else { frames }
+    }
+
+    fn ends_topic(&self) -> bool {
+        self.event.closure() == Some(Closure::End)
     }
 }
 

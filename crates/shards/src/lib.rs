@@ -63,7 +63,6 @@ mod topics;
 pub use authority::{Authority, FollowerName, HeldPrincipal, HeldPrincipals, Standing, Tally};
 pub use committer::{Committer, Onward};
 pub use controls::gap;
-pub use ends::is_at_end;
 pub use feed::{Batch, Destination, Feed};
 pub use figures::Figures;
 pub use form::{Coding, Encoding, Form, Framing, HttpForm, WebSocketForm};

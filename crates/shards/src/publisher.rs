@@ -4,17 +4,18 @@ use std::convert::identity;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bellwire_hub::ChangeError;
+use bellwire_hub::{ChangeError, Start};
 use bellwire_journal::{Append, Appended, Error, Found, Journal, Reply, Unmet};
 use bellwire_model::limits::{IDEMPOTENCY_KEY_BYTES_MAX, STATE_VALUE_BYTES_MAX};
 use bellwire_model::{
-    Closure, Condition, Cursor, Epoch, Event, Fence, Keep, KeyVersion, Topic, WriteTerms,
+    Closure, Condition, Cursor, Epoch, Event, Fence, FilterSet, Keep, KeyVersion, Topic, WriteTerms,
 };
 use bellwire_process::clock;
 use bellwire_wire::problem::{Code, Problem};
 use bellwire_wire::publish::{Post, Publish};
 use tokio::sync::oneshot;
 
+use crate::ends;
 use crate::figures::Figures;
 use crate::state::States;
 use crate::state_write::StateWrite;
@@ -65,6 +66,8 @@ pub enum Published {
     State {
         /// Which version the key has now.
         version: KeyVersion,
+        /// Where the topic has ended with it.
+        end: Option<Cursor>,
     },
     /// Keys of a state topic that begin alike are gone: how many these were.
     Deleted { keys: usize },
@@ -130,12 +133,19 @@ enum Home {
     Stream { is_last: bool },
     /// Into the journal: the topic ends, or goes on.
     Closure(Closure),
-    /// Into the journal, which keeps the newest of its key.
-    Disk,
+    /// Into the journal, which keeps the newest of its key; the topic may end with it.
+    Disk { is_last: bool },
     /// Into the journal, which deletes the key.
     Deletion,
     /// Into the state table alone.
     Memory,
+}
+
+impl Home {
+    /// Whether the topic ends with it.
+    fn is_last(self) -> bool {
+        matches!(self, Self::Stream { is_last: true } | Self::Disk { is_last: true })
+    }
 }
 
 /// Refuses topics that the server owns.
@@ -154,14 +164,6 @@ pub fn check_idempotency_key(key: &str) -> Result<Box<str>, Problem> {
         return Err(Problem::new(Code::IdempotencyKeyInvalid, detail));
     }
     Ok(key.into())
-}
-
-/// Nothing more is published to a topic that has ended there.
-fn ended(cursor: Cursor) -> Problem {
-    let detail = format!(
-        "the topic has ended with `{cursor}`: publish elsewhere, or reopen it by `Bellwire-End: false`"
-    );
-    Problem::new(Code::TopicEnded, detail)
 }
 
 impl Publisher {
@@ -207,22 +209,33 @@ impl Publisher {
     /// What a client asks of a topic, as an event of now.
     pub fn posted(&self, post: Post) -> Result<Write, Problem> {
         if !matches!(post, Post::Event(_)) {
-            self.check_closable(post.topic())?;
+            check_topic(post.topic())?;
         }
         match post {
             Post::Event(publish) => self.write(publish),
+            Post::Last(publish) if self.is_in_memory(&publish.topic) => {
+                let topic = publish.topic;
+                let detail = format!(
+                    "`{topic}` is in memory and its end is in the journal, so that a value and the end \
+                     cannot be one: publish the value, then end the topic by itself"
+                );
+                Err(Problem::new(Code::KindMismatch, detail))
+            }
             Post::Last(publish) => Ok(Write { is_last: true, ..self.write(publish)? }),
             Post::Closure(topic, closure) => Ok(closure.event(topic, clock::now()).into()),
         }
     }
 
-    fn check_closable(&self, topic: &Topic) -> Result<(), Problem> {
-        check_topic(topic)?;
-        if self.topics.kind(topic) == Kind::State {
-            let detail = format!("`{topic}` is a state topic: streams end, state stays");
-            return Err(Problem::new(Code::KindMismatch, detail));
-        }
-        Ok(())
+    /// Whether it is a state topic that the journal has nothing of but its end.
+    fn is_in_memory(&self, topic: &Topic) -> bool {
+        self.topics.kind(topic) == Kind::State && !self.topics.is_on_disk(topic)
+    }
+
+    /// Whether somebody comes back to nothing: has been told of the end of all that these filters pass,
+    /// and has what there was then.
+    pub fn is_at_end(&self, filters: &FilterSet, start: Start) -> bool {
+        ends::is_at_end(&*self.journal, filters, start)
+            && self.states.has_all(self.journal.epoch(), filters, start)
     }
 
     /// What removes a key of a state topic that is as it has to be.
@@ -275,7 +288,8 @@ impl Publisher {
         let touch = StateWrite { event, terms };
         let Some(expires_at) = expires_at(terms).filter(|_| self.topics.is_on_disk(touch.name().0))
         else {
-            done(self.states.touch(&touch).map(|version| Published::State { version }));
+            let touched = self.states.touch(&*self.journal, &touch);
+            done(touched.map(|version| Published::State { version, end: None }));
             return Ok(());
         };
         let renewal = Append::renewal(touch.event.clone(), expires_at);
@@ -284,11 +298,15 @@ impl Publisher {
         let figures = Arc::clone(&self.figures);
         let reply = move |result: Result<Vec<Appended>, Error>| {
             done(match result {
+                Ok(appended) if appended[0].has_ended => {
+                    Err(ends::refusal(Cursor::new(epoch, appended[0].offset)))
+                }
                 Ok(appended) if appended[0].duplicate => Err(touch.refusal(ChangeError::Missing)),
                 Ok(appended) => {
                     states.note_expiry(expires_at);
                     let offset = appended[0].offset;
-                    Ok(Published::State { version: KeyVersion::Journal { epoch, offset } })
+                    let version = KeyVersion::Journal { epoch, offset };
+                    Ok(Published::State { version, end: None })
                 }
                 Err(Error::Condition(unmet)) => {
                     let error = change_error(unmet, epoch);
@@ -317,9 +335,12 @@ impl Publisher {
                 Some(closure) => Home::Closure(closure),
                 None => Home::Stream { is_last: *is_last },
             },
-            Kind::State if !self.topics.is_on_disk(topic) => Home::Memory,
-            Kind::State if body.is_some() => Home::Disk,
-            Kind::State => Home::Deletion,
+            Kind::State => match event.closure() {
+                Some(closure) => Home::Closure(closure),
+                None if !self.topics.is_on_disk(topic) => Home::Memory,
+                None if body.is_some() => Home::Disk { is_last: *is_last },
+                None => Home::Deletion,
+            },
         }
     }
 
@@ -345,7 +366,12 @@ impl Publisher {
         if is_atomic {
             check_one_home(&writes, &homes)?;
         }
-        let Sorted { kept, values, asked, places } = sorted(Writes { writes, is_atomic }, &homes);
+        let is_end_in_memory = |write: &Write| {
+            write.event.closure().is_some() && self.is_in_memory(&write.event.topic)
+        };
+        let ends_in_memory = writes.iter().any(is_end_in_memory);
+        let sorted = sorted(Writes { writes, is_atomic }, &homes);
+        let Sorted { kept, mut values, asked, places } = sorted;
         let of_state = kept.iter().filter(|append| append.keep == Keep::Newest);
         self.states
             .check_room(of_state.map(|append| &append.event))
@@ -356,15 +382,21 @@ impl Publisher {
             return Err(Problem::new(Code::PublishersBusy, detail).retry_after(1));
         }
         if kept.is_empty() {
-            let each = |values| Ok(write_each(&self.states, values));
-            done(if is_atomic { write_all(&self.states, values) } else { each(values) });
+            let to = (&*self.states, &*self.journal);
+            let each = |values| Ok(write_each(to, values));
+            done(if is_atomic { write_all(to, values) } else { each(values) });
             return Ok(());
         }
         let (epoch, states) = (self.journal.epoch(), Arc::clone(&self.states));
+        let journal = Arc::clone(&self.journal);
+        // What a topic in memory is to have comes before its end.
+        let early = if ends_in_memory { std::mem::take(&mut values) } else { Vec::new() };
+        let early = write_each((&states, &*journal), early);
         let count = homes.len();
         let finish = move |appended: Vec<Appended>| -> Results {
             let mut appended = appended.into_iter();
-            let mut written = write_each(&states, values).into_iter();
+            let later = write_each((&states, &*journal), values);
+            let mut written = early.into_iter().chain(later);
             let mut next = || appended.next().expect("one result each");
             let result = |home| match home {
                 Home::Memory => written.next().expect("one result each"),
@@ -419,7 +451,7 @@ fn sorted(Writes { writes, is_atomic }: Writes, homes: &[Home]) -> Sorted {
         let condition = terms.condition;
         let append = match home {
             Home::Stream { .. } | Home::Closure(_) => Append::new,
-            Home::Disk | Home::Deletion => Append::of_state,
+            Home::Disk { .. } | Home::Deletion => Append::of_state,
             Home::Memory => {
                 values.push(StateWrite { event, terms });
                 continue;
@@ -429,8 +461,7 @@ fn sorted(Writes { writes, is_atomic }: Writes, homes: &[Home]) -> Sorted {
             let write = StateWrite { event: event.clone(), terms };
             asked.push(Asked { append: kept.len(), write });
         }
-        let end = matches!(home, Home::Stream { is_last: true })
-            .then(|| Closure::End.event(event.topic.clone(), event.time));
+        let end = home.is_last().then(|| Closure::End.event(event.topic.clone(), event.time));
         let (append, expires_at) = (append(event, idempotency_key), expires_at(terms));
         let append = Append { condition, expires_at, fence, ..append };
         let end = end.map(|end| Append::new(end, None));
@@ -478,7 +509,7 @@ fn change_error(unmet: Unmet, epoch: Epoch) -> Result<ChangeError, Problem> {
         }
         Found::Nothing => Ok(ChangeError::Condition { found: None }),
         Found::Again => Ok(ChangeError::Again),
-        Found::Ended(Some(at)) => Err(ended(Cursor::new(epoch, at))),
+        Found::Ended(Some(at)) => Err(ends::refusal(Cursor::new(epoch, at))),
         Found::Ended(None) => {
             let detail = "the topic ends with an event before this one in the same request";
             Err(Problem::new(Code::TopicEnded, detail))
@@ -500,20 +531,17 @@ fn published(
 ) -> Result<Published, Problem> {
     let Appended { offset, duplicate, has_ended, fenced } = next();
     let cursor = Cursor::new(epoch, offset);
-    let end = match home {
-        Home::Stream { is_last: true } => Some(Cursor::new(epoch, next().offset)),
-        _ => None,
-    };
+    let end = home.is_last().then(|| Cursor::new(epoch, next().offset));
     if let Some(fenced) = fenced {
         return fenced::told(fenced);
     }
     match home {
-        Home::Stream { .. } if has_ended => Err(ended(cursor)),
+        _ if has_ended => Err(ends::refusal(cursor)),
         Home::Stream { .. } => Ok(Published::Stream { cursor, duplicate, end }),
         Home::Closure(closure) => Ok(Published::Closed { closure, cursor, duplicate }),
         Home::Deletion if duplicate => Err(Problem::new(Code::KeyNotFound, "there is no such key")),
-        Home::Deletion | Home::Disk | Home::Memory => {
-            Ok(Published::State { version: KeyVersion::Journal { epoch, offset } })
+        Home::Deletion | Home::Disk { .. } | Home::Memory => {
+            Ok(Published::State { version: KeyVersion::Journal { epoch, offset }, end })
         }
     }
 }
@@ -533,17 +561,22 @@ fn check_one_home(writes: &[Write], homes: &[Home]) -> Result<(), Problem> {
 }
 
 /// Writes values, each by itself.
-fn write_each(states: &States, writes: Vec<StateWrite>) -> Results {
-    let results = states.write_now(writes).into_iter();
-    results.map(|result| result.map(|version| Published::State { version })).collect()
+fn write_each((states, journal): (&States, &dyn Journal), writes: Vec<StateWrite>) -> Results {
+    let results = states.write_now(journal, writes).into_iter();
+    let written = |version| Published::State { version, end: None };
+    results.map(|result| result.map(written)).collect()
 }
 
 /// Writes all values, or none.
-fn write_all(states: &States, writes: Vec<StateWrite>) -> Result<Results, Problem> {
-    let written = states.write_all_now(writes);
+fn write_all(
+    (states, journal): (&States, &dyn Journal),
+    writes: Vec<StateWrite>,
+) -> Result<Results, Problem> {
+    let written = states.write_all_now(journal, writes);
     let versions = written.map_err(|(index, problem)| {
         let wrong = problem.as_item(Some(index));
         problem.of_whole(vec![wrong])
     })?;
-    Ok(versions.into_iter().map(|version| Ok(Published::State { version })).collect())
+    let written = |version| Ok(Published::State { version, end: None });
+    Ok(versions.into_iter().map(written).collect())
 }

@@ -5,17 +5,19 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use bellwire_hub::{
-    Change, ChangeError, Look, PastCopy, Point, StateError, StateLimits, StateTable, Value,
+    Change, ChangeError, Look, PastCopy, Point, Start, StateError, StateLimits, StateTable, Value,
 };
+use bellwire_journal::Journal;
 use bellwire_model::limits::STATE_LOOKS_MAX;
 use bellwire_model::{
-    Condition, Entry, Epoch, Event, FilterSet, KeyVersion, Life, NameHasher, Offset, Timestamp,
-    Topic, limits,
+    Condition, Cursor, Entry, Epoch, Event, Filter, FilterSet, KeyVersion, Life, NameHasher,
+    Offset, Progress, Timestamp, Topic, limits,
 };
 use bellwire_process::clock::{self, Ticker};
 use bellwire_wire::problem::{Code, Problem};
 use tokio::sync::Notify;
 
+use crate::ends;
 use crate::feed::{Batch, Feed};
 use crate::frames::{Frames, Stamp};
 use crate::pasts::PastRules;
@@ -171,12 +173,20 @@ impl States {
 
     /// The same of what clients write: each where the key is as it has to be. One result each: the
     /// version that the key has now.
-    pub(crate) fn write_now(&self, writes: Vec<StateWrite>) -> Vec<Result<KeyVersion, Problem>> {
+    pub(crate) fn write_now(
+        &self,
+        journal: &dyn Journal,
+        writes: Vec<StateWrite>,
+    ) -> Vec<Result<KeyVersion, Problem>> {
         if writes.is_empty() {
             return Vec::new();
         }
         let mut changing = self.change();
-        let results = writes.into_iter().map(|write| changing.write(write)).collect();
+        let write = |write: StateWrite| {
+            ends::check_open(journal, &write.event.topic)?;
+            changing.write(write)
+        };
+        let results = writes.into_iter().map(write).collect();
         changing.tell();
         results
     }
@@ -185,12 +195,16 @@ impl States {
     /// the error says which that is.
     pub(crate) fn write_all_now(
         &self,
+        journal: &dyn Journal,
         writes: Vec<StateWrite>,
     ) -> Result<Vec<KeyVersion>, (usize, Problem)> {
         if writes.is_empty() {
             return Ok(Vec::new());
         }
         let mut changing = self.change();
+        for (index, write) in writes.iter().enumerate() {
+            ends::check_open(journal, &write.event.topic).map_err(|error| (index, error))?;
+        }
         let change = |write| Self::asked(write, self.bytes_max);
         let changes: Vec<Change<'_>> = writes.iter().map(change).collect();
         let checked = changing.table.check_all(&changes);
@@ -254,6 +268,27 @@ impl States {
         table.settle(changes.len() * SETTLED_PER_CHANGE, Frames::encoded_bytes);
         // Still under the lock, as for all changes.
         self.feed.push(&Batch::Values(changes.into()));
+    }
+
+    /// Tells all hubs of entries of which one says that a state topic ends: behind every value of it.
+    pub(crate) fn push_behind_values(&self, entries: &Batch) {
+        // Whoever changes the table has it until all hubs are told.
+        let _changed = self.table.lock().expect("not poisoned");
+        self.feed.push(entries);
+    }
+
+    /// Whether somebody who comes back has what there is of these state topics, as far as its cursor
+    /// tells: one that says nothing of them was given out behind their values.
+    pub(crate) fn has_all(&self, epoch: Epoch, filters: &FilterSet, start: Start) -> bool {
+        let Start::After(Cursor { state: Some(mark), epoch: of, .. }) = start else { return true };
+        let table = self.table.lock().expect("not poisoned");
+        let upto = mark.durable.filter(|_| of == epoch).map(|(upto, _)| upto);
+        let is_there = |newest: Progress| {
+            (mark.life == table.life() && newest.version <= mark.version)
+                || upto.is_some_and(|upto| newest.durable <= upto)
+        };
+        let newest = |topic: Topic| table.newest_of(&topic);
+        filters.iter().filter_map(Filter::topic).filter_map(newest).all(is_there)
     }
 
     /// Fails where there is no room for what the journal is to be given, and says for which.

@@ -45,6 +45,8 @@ pub enum Reply<'a> {
     Written {
         /// Which version it has now.
         version: KeyVersion,
+        /// Where its topic has ended with it.
+        end: Option<Cursor>,
     },
     /// Keys of a state topic that begin alike were deleted.
     Deleted {
@@ -118,7 +120,12 @@ impl Reply<'_> {
                 out.extend_from_slice(DUPLICATE);
                 write_numbers(&mut out, &[("producer_epoch", epoch), ("producer_seq", sequence)]);
             }
-            Self::Written { version } => write::version_member(&mut out, version),
+            Self::Written { version, end } => {
+                write::version_member(&mut out, version);
+                if let Some(end) = end {
+                    write_cursor(&mut out, Closure::End.as_str(), end);
+                }
+            }
             Self::Deleted { keys } => {
                 write::member(&mut out, "deleted");
                 write::integer(&mut out, keys);

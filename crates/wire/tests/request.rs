@@ -398,7 +398,12 @@ fn a_reply_names_its_request() {
             None,
             r#"{"reply":null,"cursor":"e7-1042","duplicate":true}"#,
         ),
-        (Reply::Written { version: VERSION }, SEVEN, r#"{"reply":7,"version":"s9-77"}"#),
+        (Reply::Written { version: VERSION, end: None }, SEVEN, r#"{"reply":7,"version":"s9-77"}"#),
+        (
+            Reply::Written { version: VERSION, end: Some(CURSOR) },
+            SEVEN,
+            r#"{"reply":7,"version":"s9-77","end":"e7-1042"}"#,
+        ),
         (Reply::Deleted { keys: 1_000_000 }, SEVEN, r#"{"reply":7,"deleted":1000000}"#),
         (
             Reply::Samples { accepted: 3, rejected: 0, errors: &[] },

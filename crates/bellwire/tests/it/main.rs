@@ -17,6 +17,7 @@ mod deleting;
 mod demo;
 mod disk;
 mod ends;
+mod ends_of_state;
 mod failing_disk;
 mod foreign;
 mod greedy;

@@ -72,6 +72,11 @@ impl Changes {
         self.live + self.deletions.count
     }
 
+    /// The slot of the newest change of all.
+    pub(super) fn newest(&self) -> Option<u32> {
+        Some(self.ends.newer).filter(|id| *id != NONE)
+    }
+
     /// The slots of the newest change of each key, in order.
     pub(super) fn in_order<P: Payload>(&self, slots: &Slots<P>) -> impl Iterator<Item = u32> {
         self.in_order_behind(None, slots)

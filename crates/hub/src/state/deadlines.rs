@@ -13,11 +13,15 @@ use crate::entry::{Payload, Value};
 pub(super) struct Deadlines {
     of_slot: HashMap<u32, u64, NameHasher>,
     queue: BTreeSet<(u64, u32)>,
+    /// Slots of topics that had ended when the time was over: their keys stay until the topic is
+    /// reopened.
+    resting: HashMap<Topic, Vec<u32>, NameHasher>,
 }
 
 impl Deadlines {
     pub(super) fn new(hasher: NameHasher) -> Self {
-        Self { of_slot: HashMap::with_hasher(hasher), queue: BTreeSet::new() }
+        let (of_slot, resting) = (HashMap::with_hasher(hasher), HashMap::with_hasher(hasher));
+        Self { of_slot, queue: BTreeSet::new(), resting }
     }
 
     /// Says when a slot's key goes. Returns whether it had no such time before.
@@ -40,6 +44,21 @@ impl Deadlines {
         }
     }
 
+    /// The topic of a slot's key has ended, behind which nothing comes.
+    fn rest(&mut self, id: u32, topic: &Topic) {
+        let Some(at_ms) = self.of_slot.get(&id) else { return };
+        if self.queue.remove(&(*at_ms, id)) {
+            self.resting.entry(topic.clone()).or_default().push(id);
+        }
+    }
+
+    /// A topic is reopened.
+    fn go_on(&mut self, topic: &Topic) {
+        for id in self.resting.remove(topic).unwrap_or_default() {
+            self.queue.extend(self.of_slot.get(&id).map(|at_ms| (*at_ms, id)));
+        }
+    }
+
     /// The slot whose key goes first, and when.
     pub(super) fn first(&self) -> Option<(u64, u32)> {
         self.queue.first().copied()
@@ -55,6 +74,18 @@ impl<P: Payload> StateTable<P> {
             self.slots.set_deadline(id, at_ms);
         }
         id.is_some()
+    }
+
+    /// The topic of a key that is [due](Self::due) has ended: the key stays until that is reopened.
+    pub fn rest(&mut self, topic: &Topic, key: &str) {
+        if let Some(id) = self.find(topic, key) {
+            self.slots.deadlines_mut().rest(id, topic);
+        }
+    }
+
+    /// A topic is reopened: its keys go by themselves again.
+    pub fn go_on(&mut self, topic: &Topic) {
+        self.slots.deadlines_mut().go_on(topic);
     }
 
     /// When the first key goes by itself.

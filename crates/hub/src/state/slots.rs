@@ -354,6 +354,10 @@ impl<P: Payload> Slots<P> {
         &self.deadlines
     }
 
+    pub(super) fn deadlines_mut(&mut self) -> &mut Deadlines {
+        &mut self.deadlines
+    }
+
     /// Frees the slot of a key that is gone.
     pub(super) fn forget(&mut self, id: u32) {
         let slot = self.place(id).take().expect(TAKEN);

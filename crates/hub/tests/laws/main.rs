@@ -8,6 +8,7 @@ mod beginning;
 mod conditions;
 mod costs;
 mod deadlines;
+mod ending;
 mod lasting;
 mod rates;
 mod resuming;

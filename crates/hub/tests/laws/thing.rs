@@ -49,9 +49,16 @@ impl Payload for Thing {
         let labels = (!texts.is_empty()).then(|| labels().expect("labels"));
         Self { number: u64::from_le_bytes(*number), labels }
     }
+
+    fn ends_topic(&self) -> bool {
+        self.number == Self::END
+    }
 }
 
 impl Thing {
+    /// Says that a topic has ended.
+    pub(crate) const END: u64 = u64::MAX;
+
     /// Whether it is for those who follow this, where it is published on this topic.
     pub(crate) fn is_for(&self, follows: &EffectiveFilter, topic: &Topic) -> bool {
         follows.filters().matches(topic) && follows.sight().shows(topic, || self.labels.as_ref())

@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use bellwire_model::{Closure, Offset, Timestamp};
 
-use super::{Open, Rig, filters, keyed, plain, rule, text, timed};
+use super::expiring::{expire, keys, renewal, until};
+use super::{Open, Rig, change, filters, keyed, plain, rule, state, text, timed};
 #[cfg(test)]
 use crate::Error;
-use crate::{Append, Ended, RetentionRule};
+use crate::{Append, Appended, Ended, RetentionRule};
 
 /// What says that a topic ends, or that it is reopened.
 pub(crate) fn closing(topic: &str, closure: Closure, time_ms: i64) -> Append {
@@ -135,6 +136,38 @@ pub fn an_end_outlives_retention(open: Open<'_>) {
     rig.append_new(vec![closing("a", Closure::Reopened, 200), timed("a", "2", 200)]);
     assert_eq!(rig.journal.ended("a"), None);
     assert_eq!(rig.texts("a"), ["", "2"]);
+}
+
+/// A state topic keeps what it has at its end: nothing is put, deleted or renewed behind it, and no key
+/// goes by itself until the topic is reopened.
+pub fn a_state_topic_stays_as_it_was_at_its_end(open: Open<'_>) {
+    let rig = Rig::open(open, Vec::new());
+    let batch = vec![
+        until("goes", "1", 1_000),
+        until("later", "1", 5_000),
+        change("s", "a", Some("1")),
+        end("s"),
+        change("s", "a", Some("2")),
+        change("t", "a", Some("1")),
+    ];
+    let appended = rig.append(batch).expect("the batch is appended");
+    let at = appended[3].offset;
+    assert_eq!(appended[4], Appended::refused(at));
+    assert_eq!(rig.journal.ended("s"), Some(Ended { at, is_kept: true }));
+    for late in [change("s", "b", Some("2")), change("s", "a", None), renewal("later", 9_000)] {
+        assert_eq!(rig.append_one(late), Appended::refused(at));
+    }
+    let count = rig.seen.entries().len();
+    assert_eq!(expire(&rig, 2_000), Some(5_000), "what has gone by is not waited for");
+    assert_eq!(rig.seen.entries().len(), count);
+    let values = state::values_after(&rig, Offset::ZERO);
+    assert_eq!(values.values().filter(|(_, text)| text.as_deref() == Some("1")).count(), 4);
+    rig.append_new(vec![reopened("s")]);
+    assert_eq!(expire(&rig, 2_000), Some(5_000));
+    assert_eq!(keys(&rig), ["a", "later", "a"]);
+    rig.append_one(renewal("later", 2_000));
+    assert_eq!(expire(&rig, 2_000), None);
+    assert_eq!(keys(&rig), ["a", "a"]);
 }
 
 /// There is room for so many bytes of topics that have ended; what would be beyond them is refused

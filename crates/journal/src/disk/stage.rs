@@ -1,6 +1,6 @@
 //! A transaction of appends: gives out offsets, numbers topics and writes rows.
 
-use bellwire_model::{Closure, Entry, Epoch, Keep, NameMap, Offset, Topic};
+use bellwire_model::{Closure, Entry, Epoch, Event, Keep, NameMap, Offset, Topic};
 use rusqlite::Connection;
 
 use super::blocks::Mark;
@@ -137,6 +137,9 @@ impl Stage<'_> {
 
     fn append_one(&mut self, append: Append, befores: &mut Before) -> rusqlite::Result<Appended> {
         if append.is_renewal() {
+            if let Some(refused) = self.answer(&append.event, None) {
+                return Ok(refused);
+            }
             let (tail, passed) = (self.tail(), self.passed);
             return Ok(self.newest.renew(&mut self.staged.state, &append, (passed, tail)));
         }
@@ -153,13 +156,10 @@ impl Stage<'_> {
             let answer = Appended::fenced(fenced, self.tail());
             return Ok(befores.note(&event.topic, answer));
         }
-        let closure = event.closure();
-        if keep == Keep::Every
-            && (closure.is_some() || self.ended_bytes() > 0)
-            && let Some(appended) = ends::answer(closure, self.standing(&event.topic), before)
-        {
+        if let Some(appended) = self.answer(&event, before) {
             return Ok(appended);
         }
+        let closure = event.closure();
         if keep == Keep::Newest && event.body.is_none() {
             let tail = self.tail();
             if let Err(Gone(offset)) = self.newest.check_there(&self.staged.state, &event, tail) {
@@ -193,6 +193,15 @@ impl Stage<'_> {
         }
         self.staged.entries.push(entry);
         Ok(Appended::new(offset))
+    }
+
+    /// What is answered to an event where that adds nothing, as its topic has ended or says so.
+    fn answer(&self, event: &Event, before: Option<Appended>) -> Option<Appended> {
+        let closure = event.closure();
+        if closure.is_none() && self.ended_bytes() == 0 {
+            return None;
+        }
+        ends::answer(closure, self.standing(&event.topic), before)
     }
 
     /// The newest event, that of this transaction included.

@@ -7,7 +7,7 @@ use rusqlite::{Connection, Row};
 use super::reader::{self, event, is_whole};
 use super::schema::{begin, damaged, from_sql, meta, set_meta, to_sql};
 use super::sums::{self, EventSums};
-use crate::deadlines::DueKeys;
+use crate::deadlines::TopicKey;
 use crate::newest::{Change, Newest, Place, Sweep};
 use crate::passed::Moment;
 use crate::topics::TopicId;
@@ -152,14 +152,15 @@ pub(super) fn save_deadlines(
     Ok(())
 }
 
-/// Up to so many keys whose time is over, those first that are to go first.
+/// Up to so many keys whose time is over, those first that are to go first, each with the offset of
+/// its value.
 pub(super) fn due(
     connection: &Connection,
     newest: &mut Newest,
     (now, count_max): (Moment, usize),
-) -> rusqlite::Result<DueKeys> {
+) -> rusqlite::Result<Vec<(Offset, TopicKey)>> {
     let mut select = connection.prepare_cached("SELECT topic, key FROM state WHERE offset = ?1")?;
-    let mut keys = DueKeys::new();
+    let mut keys = Vec::new();
     for value in newest.deadlines().due(now, count_max) {
         let mut rows = select.query([to_sql(value)])?;
         let found = rows.next()?.and_then(|row| {
@@ -168,7 +169,7 @@ pub(super) fn due(
             newest.is_value((&topic, &key), value).then_some((topic, key))
         });
         match found {
-            Some(key) => keys.push(key),
+            Some(key) => keys.push((value, key)),
             // Its row is damaged: it must not keep others from going.
             None => drop(newest.deadlines_mut().forget(value)),
         }

@@ -305,8 +305,11 @@ impl DiskStore {
         for mark in &staged.marks {
             self.unsaved.extend(index.add(*mark));
         }
-        for (_, (id, ended)) in staged.ends.drain() {
+        for (topic, (id, ended)) in staged.ends.drain() {
             index.topics.set_ended(id, ended);
+            if ended == Offset::ZERO {
+                self.newest.deadlines_mut().go_on(&topic);
+            }
         }
         // The newest may be a change of a state topic.
         index.tail = staged.entries.last().map_or(index.tail, |newest| newest.offset);
@@ -456,7 +459,16 @@ impl Store for DiskStore {
     fn due(&mut self, now: Duration, count_max: usize) -> Result<DueKeys, Error> {
         let now = self.passed.at(now);
         let due = state::due(&self.connection, &mut self.newest, (now, count_max));
-        due.map_err(|error| self.failed(error))
+        let mut due = due.map_err(|error| self.failed(error))?;
+        let index = self.index.read();
+        due.retain(|(value, (topic, _))| {
+            let has_ended = index.topics.of(topic).ended > Offset::ZERO;
+            if has_ended {
+                self.newest.deadlines_mut().rest(*value, topic);
+            }
+            !has_ended
+        });
+        Ok(due.into_iter().map(|(_, key)| key).collect())
     }
 
     fn next_due(&self) -> Option<Duration> {

@@ -10,7 +10,7 @@ use bellwire_access::{Identity, Means};
 use bellwire_alerting::LiveQuery;
 use bellwire_model::{Filter, FilterSet, PacedFilter};
 use bellwire_shards::{
-    Asked, EVENTS_PATH, EventsRequest, Framing, Handshake, PollAnswer, StreamRequest, is_at_end,
+    Asked, EVENTS_PATH, EventsRequest, Framing, Handshake, PollAnswer, StreamRequest,
 };
 use bellwire_wire::Control;
 use bellwire_wire::json::{self, Beside};
@@ -83,7 +83,7 @@ pub(super) async fn events(
             if let Some(present) = &mut poll.present {
                 present.source = peer(&extensions);
             }
-            if is_at_end(&*app.publisher.journal, poll.follows.filters(), poll.start) {
+            if app.publisher.is_at_end(poll.follows.filters(), poll.start) {
                 return Ok(nothing_more());
             }
             app.admission.subscriber()?;
@@ -110,7 +110,7 @@ fn head(app: &App, identity: &Identity, request: EventsRequest) -> Result<Respon
         }
         EventsRequest::Poll(poll) => {
             let (poll, _) = access::permit_poll((&identity.rights, app.access.wider), poll)?;
-            let is_over = is_at_end(&*app.publisher.journal, poll.follows.filters(), poll.start);
+            let is_over = app.publisher.is_at_end(poll.follows.filters(), poll.start);
             (is_over, POLL_HEADERS.into_response())
         }
     };
@@ -120,7 +120,7 @@ fn head(app: &App, identity: &Identity, request: EventsRequest) -> Result<Respon
 /// Whether a stream would have nothing to bring, ever. A WebSocket has other things to talk of.
 fn is_over(app: &App, stream: &StreamRequest) -> bool {
     let (filters, start) = (stream.follows.filters(), stream.start);
-    stream.handshake.is_none() && is_at_end(&*app.publisher.journal, filters, start)
+    stream.handshake.is_none() && app.publisher.is_at_end(filters, start)
 }
 
 /// Whoever has seen the end of all that is followed need not come back: an `EventSource` does not.

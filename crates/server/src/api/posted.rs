@@ -348,7 +348,13 @@ pub(super) fn published_json(published: Published) -> Value {
             told(closure.as_str(), (cursor, duplicate))
         }
         // State events have no cursor: whoever follows gets the newest values first.
-        Published::State { version } => json!({ "version": version.to_string() }),
+        Published::State { version, end } => {
+            let mut json = json!({ "version": version.to_string() });
+            if let Some(end) = end {
+                json[Closure::End.as_str()] = end.to_string().into();
+            }
+            json
+        }
         Published::Known { epoch, sequence } => {
             json!({ "duplicate": true, "producer_epoch": epoch, "producer_seq": sequence })
         }

@@ -214,7 +214,7 @@ pub(super) async fn touch(
 
 fn no_content(published: Published) -> Response {
     match published {
-        Published::State { version } => {
+        Published::State { version, .. } => {
             (StatusCode::NO_CONTENT, [(VERSION, version.to_string())]).into_response()
         }
         Published::Stream { .. }

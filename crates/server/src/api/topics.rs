@@ -16,7 +16,9 @@ use bellwire_journal::{Bounds, Page, ReadLimit, TopicFigures};
 use bellwire_model::limits::{
     PAGE_BYTES_MAX, PAGE_EVENTS_MAX, STATE_ANSWER_BYTES_MAX, TOPICS_LISTED_MAX,
 };
-use bellwire_model::{Closure, Cursor, EffectiveFilter, Epoch, LabelsOf, Offset, Timestamp, Topic};
+use bellwire_model::{
+    Closure, Cursor, EffectiveFilter, Epoch, Filter, LabelsOf, Offset, Timestamp, Topic,
+};
 use bellwire_process::clock;
 use bellwire_shards::{
     Frames, Kind, PollAnswer, States, parse_cursor, parse_history, past_event, read_page,
@@ -56,6 +58,11 @@ fn listing(app: &App, query: &ListQuery, rights: &Rights) -> Value {
     for figures in prefixes.iter().flat_map(|prefix| streams(app, (prefix, query), &shown)) {
         let cursor = Cursor::new(epoch, figures.last);
         let subscribers = counts.of(&figures.topic);
+        if app.publisher.topics.kind(&figures.topic) == Kind::State {
+            let value = of_state(app, (&figures.topic, 0), &shown, subscribers);
+            topics.insert(figures.topic, value);
+            continue;
+        }
         let mut topic = json!({
             "topic": figures.topic.as_str(),
             "kind": Kind::Stream.as_str(),
@@ -78,14 +85,7 @@ fn listing(app: &App, query: &ListQuery, rights: &Rights) -> Value {
         .iter()
         .flat_map(|prefix| app.publisher.states.topics((prefix, &query.after), limit, is_wanted));
     for (topic, keys) in states {
-        let subscribers = counts.of(&topic);
-        let kind = Kind::State.as_str();
-        let durability = app.publisher.topics.state_durability(&topic).as_str();
-        let mut value = json!({ "topic": topic.as_str(), "kind": kind, "durability": durability });
-        if shown.shows_all_of(&topic) {
-            value["keys"] = keys.into();
-            value["subscribers"] = subscribers.into();
-        }
+        let value = of_state(app, (&topic, keys), &shown, counts.of(&topic));
         topics.insert(topic, value);
     }
     let last = topics.keys().nth(query.limit - 1).filter(|_| topics.len() > query.limit);
@@ -98,7 +98,28 @@ fn listing(app: &App, query: &ListQuery, rights: &Rights) -> Value {
     listing
 }
 
-/// Streams that are shown, as many as a listing may have and one more.
+/// What a listing says of a state topic.
+fn of_state(
+    app: &App,
+    (topic, keys): (&Topic, usize),
+    shown: &ShownTopics<'_>,
+    subscribers: usize,
+) -> Value {
+    let kind = Kind::State.as_str();
+    let durability = app.publisher.topics.state_durability(topic).as_str();
+    let mut value = json!({ "topic": topic.as_str(), "kind": kind, "durability": durability });
+    if shown.shows_all_of(topic) {
+        value["keys"] = keys.into();
+        value["subscribers"] = subscribers.into();
+    }
+    if app.publisher.journal.ended(topic.as_str()).is_some() {
+        value["ended"] = true.into();
+    }
+    value
+}
+
+/// Streams that are shown, and state topics that have ended, as many as a listing may have and one
+/// more.
 fn streams(
     app: &App,
     (prefix, query): (&str, &ListQuery),
@@ -108,14 +129,19 @@ fn streams(
     // Of those that are looked at very few may be shown, and each look asks the journal.
     let looked_at = if shown.shows_each() { limit } else { limit.max(LISTED_DEFAULT) };
     let (mut found, mut after) = (Vec::new(), query.after.clone());
+    // Of a state topic that goes on the journal may have that it had ended.
+    let is_shown = |figures: &TopicFigures| {
+        let topic = &figures.topic;
+        (figures.has_ended || app.publisher.topics.kind(topic) == Kind::Stream) && shown.has(topic)
+    };
     while found.len() < limit {
         let page = app.publisher.journal.list_topics(prefix, &after, looked_at);
         let Some(last) = page.last().filter(|_| page.len() == looked_at) else {
-            found.extend(page.into_iter().filter(|figures| shown.has(&figures.topic)));
+            found.extend(page.into_iter().filter(is_shown));
             break;
         };
         last.topic.as_str().clone_into(&mut after);
-        found.extend(page.into_iter().filter(|figures| shown.has(&figures.topic)));
+        found.extend(page.into_iter().filter(is_shown));
     }
     found
 }
@@ -312,8 +338,14 @@ fn values(app: &App, follows: &EffectiveFilter, query: &HistoryQuery) -> PollAns
     let events = answer.events;
     let values_left_out = wanted - events.len();
     let journal = &app.publisher.journal;
-    let cursor = Cursor::new(journal.epoch(), journal.bounds().tail);
-    PollAnswer { events, cursor, gap: None, ends: Vec::new(), reset: None, values_left_out }
+    let at = |offset| Cursor::new(journal.epoch(), offset);
+    let end = |filter: &Filter| {
+        let end = journal.ended(filter.as_str())?;
+        Some((Closure::End, filter.topic()?, at(end.at)))
+    };
+    let ends = follows.filters().iter().filter_map(end).collect();
+    let cursor = at(journal.bounds().tail);
+    PollAnswer { events, cursor, gap: None, ends, reset: None, values_left_out }
 }
 
 /// Values that are encoded at a time; their pasts are copied before others get their turn at the table.

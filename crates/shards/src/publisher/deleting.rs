@@ -10,6 +10,7 @@ use tokio::sync::oneshot;
 use tokio::time::sleep;
 
 use super::{Published, Publisher};
+use crate::ends;
 use crate::state::{KeysBeginning, ROOM_PAUSE};
 
 /// A deletion of keys that begin alike, of those that are there when it is made. On the disk each page
@@ -26,6 +27,7 @@ impl Publisher {
     /// What deletes the keys of a state topic that begin with `prefix`. Nothing is deleted yet.
     pub fn deleting(&self, topic: Topic, prefix: &str) -> Result<Deleting, Problem> {
         self.check_deletable(&topic)?;
+        ends::check_open(&*self.journal, &topic)?;
         // All keys begin with nothing.
         if !prefix.is_empty() {
             check_key(prefix).map_err(|error| Problem::of_decoder(error.code(), error))?;
@@ -64,7 +66,7 @@ impl Publisher {
         while !self.states.has_room() {
             sleep(ROOM_PAUSE).await;
         }
-        Ok(self.states.delete_some(keys))
+        self.states.delete_some(&*self.journal, keys)
     }
 
     /// The same of a topic on the disk, in one commit. A key that is written meanwhile stays.
@@ -72,6 +74,10 @@ impl Publisher {
         let Some(mut found) = self.states.find_some(keys) else { return Ok(None) };
         while !found.is_empty() {
             match self.append_deletions(&keys.topic, &found).await {
+                Ok(appended) if appended.iter().any(|appended| appended.has_ended) => {
+                    ends::check_open(&*self.journal, &keys.topic)?;
+                    // It is reopened by now.
+                }
                 Ok(appended) => {
                     self.figures.events_published.add(appended.len() as u64);
                     return Ok(Some(appended.len()));

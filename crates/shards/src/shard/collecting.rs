@@ -105,6 +105,7 @@ mod tests {
     use super::*;
     use crate::frames::Frames;
     use crate::state::new_table;
+    use crate::topics::TopicRules;
 
     struct Nobody;
 
@@ -156,6 +157,7 @@ mod tests {
         let shared = new_table(Life::new(5), NameHasher::new([1, 2]));
         let (_poll, inbox) = poll_and_handle(mio::Token(0)).expect("a poll");
         let journal = MemoryJournal::new(tail.epoch, Vec::new(), Box::new(Nobody));
+        let topics = TopicRules::new(Vec::new(), Duration::from_hours(1));
         let mut segments = Segments::default();
         let mut turns = 0;
         while !polls.is_empty() {
@@ -177,6 +179,7 @@ mod tests {
                 let mut tools = Tools {
                     hub: &mut hub,
                     journal: &journal,
+                    topics: &topics,
                     heartbeat_interval,
                     looks_left,
                     past,

@@ -360,8 +360,8 @@ impl Shard {
                 let reply = Reply::Closed { closure, cursor, is_duplicate: duplicate };
                 self.reply(token, id, &reply);
             }
-            Ok(Done::Published(Published::State { version })) => {
-                self.reply(token, id, &Reply::Written { version });
+            Ok(Done::Published(Published::State { version, end })) => {
+                self.reply(token, id, &Reply::Written { version, end });
             }
             Ok(Done::Published(Published::Known { epoch, sequence })) => {
                 self.reply(token, id, &Reply::Known { epoch, sequence });

@@ -91,11 +91,12 @@ impl Shard {
         };
         let ends = self.earlier_ends((start, &subscription.delivery));
         let cursor = self.hub.cursor(&subscription.delivery);
-        let ends = self.connections[token].outlet.tell_ends(&ends, (cursor, id));
+        let are_ends_owed = ends.are_some_owed;
+        let ends = self.connections[token].outlet.tell_ends(&ends.told, (cursor, id));
         let ends = Some(ends).filter(|ends| !ends.is_empty());
         let asked = follows.unless_these(topics);
         let past = history.map(|history| Box::new(PastReader::begin(history)));
-        let added = Added { subscription, asked, id: id.cloned(), past };
+        let added = Added { subscription, asked, id: id.cloned(), past, are_ends_owed };
         self.websocket(token).add(added);
         let form = self.connections[token].outlet.form;
         let left = follows.filters();

@@ -19,12 +19,13 @@ use super::past_reader::PastReader;
 use super::socket::Socket;
 use super::speech::Speech;
 use super::subscription::Subscription;
-use super::websocket::WebSocket;
+use super::websocket::{Added, WebSocket};
 use super::{Handoff, Place, Token, speech, standing};
 use crate::ends;
 use crate::form::Form;
 use crate::presence::Present;
 use crate::stream_request::StreamRequest;
+use crate::topics::Kind;
 
 const TOO_MANY_VALUES: &str = "the keys of state topics that are followed take as much memory as they \
                                may: follow fewer of them";
@@ -35,6 +36,14 @@ pub(super) struct Begun {
     pub(super) gap: Option<Gap>,
     /// What its client had of state topics is void, with what is left of its cursor.
     pub(super) reset: Option<Cursor>,
+}
+
+/// Topics that had ended when a subscription began.
+pub(super) struct EarlierEnds {
+    /// Those that are told before all else.
+    pub(super) told: Vec<(Topic, Ended)>,
+    /// Whether others are owed, which `ready` tells of.
+    pub(super) are_some_owed: bool,
 }
 
 impl Shard {
@@ -117,26 +126,34 @@ impl Shard {
         (start, main): (Start, &Subscription),
     ) -> Bytes {
         let ends = self.earlier_ends((start, &main.delivery));
-        outlet.tell_ends(&ends, (self.hub.cursor(&main.delivery), None))
+        if ends.are_some_owed {
+            outlet.owe_ends();
+        }
+        outlet.tell_ends(&ends.told, (self.hub.cursor(&main.delivery), None))
     }
 
     /// The topics whose ends are to be told to a subscription before all else. Where it catches up,
-    /// its `ready` tells of those whose entries are gone.
-    pub(super) fn earlier_ends(
-        &self,
-        (start, delivery): (Start, &Delivery),
-    ) -> Vec<(Topic, Ended)> {
+    /// its `ready` tells of those whose entries are gone, and of state topics, whose values come first.
+    pub(super) fn earlier_ends(&self, (start, delivery): (Start, &Delivery)) -> EarlierEnds {
         let (begun, filters) = (delivery.offset(), self.hub.filters(delivery.lane()));
         let is_complete = self.hub.is_complete(delivery);
-        let mut owed = ends::owed(&*self.surroundings.journal, filters, (start, begun));
-        owed.retain(|(_, end)| is_complete || end.is_kept);
-        owed
+        let journal = &*self.surroundings.journal;
+        let mut owed = ends::owed(journal, filters, (start, begun));
+        let topics = &self.surroundings.topics;
+        let is_of_state = |(topic, _): &(Topic, Ended)| topics.kind(topic) == Kind::State;
+        // Whoever comes back and lacks values of them is told again.
+        let are_some_owed = !is_complete
+            && ends::ended(journal, filters, |end| end.at <= begun).iter().any(is_of_state);
+        owed.retain(|end| is_complete || (end.1.is_kept && !is_of_state(end)));
+        EarlierEnds { told: owed, are_some_owed }
     }
 
-    /// The topics whose ends no entry tells any more to a subscription that has caught up.
-    fn ends_gone(&self, delivery: &Delivery) -> Vec<(Topic, Ended)> {
-        let filters = self.hub.filters(delivery.lane());
-        ends::gone(&*self.surroundings.journal, filters, delivery.offset())
+    /// The topics whose ends no entry tells any more to a subscription that has caught up, and, where
+    /// they are owed, those of state topics.
+    fn ends_at_ready(&self, added: &Added) -> Vec<(Topic, Ended)> {
+        let delivery = &added.subscription.delivery;
+        let held = (self.hub.filters(delivery.lane()), &self.surroundings.topics);
+        ends::at_ready(&*self.surroundings.journal, held, (delivery.offset(), added.are_ends_owed))
     }
 
     /// Begins what somebody follows who comes, says when they are to be looked after, and shows them
@@ -251,7 +268,7 @@ impl Shard {
         let mut asked: Vec<PacedFilter> = self.asked(token, Which::Main);
         asked.extend(self.asked(token, Which::Added(index)));
         let added = self.websocket(token).take_added(index);
-        let gone = self.ends_gone(&added.subscription.delivery);
+        let gone = self.ends_at_ready(&added);
         let added_lane = added.subscription.delivery.lane();
         self.leave_lane(added_lane, added.subscription.place);
         let main = &self.connections[token].main;

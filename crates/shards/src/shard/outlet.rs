@@ -49,6 +49,8 @@ impl Flags {
     const PASSED_END: u8 = 8;
     /// The last that there is to say was put.
     const SAID_ALL: u8 = 16;
+    /// The client is to be told of state topics that have ended, behind their values.
+    const OWED_ENDS: u8 = 32;
 
     fn has(self, flag: u8) -> bool {
         self.0 & flag != 0
@@ -128,6 +130,18 @@ impl Outlet {
     /// Whether it was.
     pub(super) fn has_passed_end(&self) -> bool {
         self.flags.has(Flags::PASSED_END)
+    }
+
+    /// State topics had ended when the connection began: that is told behind their values.
+    pub(super) fn owe_ends(&mut self) {
+        self.flags.set(Flags::OWED_ENDS);
+    }
+
+    /// Whether that is still to be told. From now on it is not.
+    pub(super) fn take_owed_ends(&mut self) -> bool {
+        let is_owed = self.flags.has(Flags::OWED_ENDS);
+        self.flags.clear(Flags::OWED_ENDS);
+        is_owed
     }
 
     /// Whether nothing follows what was put.

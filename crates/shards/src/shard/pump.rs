@@ -23,6 +23,7 @@ use super::websocket::Added;
 use crate::ends;
 use crate::form::Form;
 use crate::frames::{self, Frames, Mark};
+use crate::topics::TopicRules;
 
 /// What a pump works with, beside the connection.
 #[derive(Debug)]
@@ -30,6 +31,7 @@ pub(super) struct Tools<'a> {
     pub(super) hub: &'a mut Hub<Frames>,
     /// It knows which topics have ended.
     pub(super) journal: &'a dyn Journal,
+    pub(super) topics: &'a TopicRules,
     pub(super) heartbeat_interval: Duration,
     /// What this turn may still look at for those who collect.
     pub(super) looks_left: usize,
@@ -308,10 +310,11 @@ impl Stretch<'_> {
         self.outlet.put(told);
     }
 
-    /// Tells of the ends that no entry tells any more.
+    /// Tells of the ends that no entry tells any more, and of those that are owed.
     fn tell_gone(&mut self, tools: &Tools<'_>, cursor: Cursor) -> Bytes {
-        let filters = tools.hub.filters(self.delivery.lane());
-        let gone = ends::gone(tools.journal, filters, self.delivery.offset());
+        let held = (tools.hub.filters(self.delivery.lane()), tools.topics);
+        let upto = (self.delivery.offset(), self.outlet.take_owed_ends());
+        let gone = ends::at_ready(tools.journal, held, upto);
         self.outlet.tell_ends(&gone, (cursor, None))
     }
 

@@ -97,6 +97,7 @@ impl Shard {
             main_past: self.past_readers.take(token),
             hub: &mut self.hub,
             journal: &*self.surroundings.journal,
+            topics: &self.surroundings.topics,
             heartbeat_interval: self.surroundings.timing.heartbeat_interval,
             account: Account { now, work, segments },
         };
@@ -182,6 +183,10 @@ impl Shard {
         let cursor = outlet.marks().cursor(&self.hub, &main.delivery);
         let is_news = is_news(outlet, cursor, || self.surroundings.journal.bounds().trimmed);
         let is_news = is_news || outlet.marks().is_owed(cursor);
+        // Whoever comes back with what is told in the middle of its values gets them anew, unless their
+        // topic has ended: then it would be told that there is nothing more.
+        let is_cut = !outlet.marks().is_on() && self.hub.lacks_snapshot(&main.delivery);
+        let is_news = is_news && !is_cut;
         match websocket {
             // Whoever is kept busy needs no sign of life, and of values none brings a cursor.
             None if silent < interval && !is_news => return Some(outlet.written_at + interval),

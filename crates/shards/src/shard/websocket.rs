@@ -73,6 +73,8 @@ pub(super) struct Added {
     pub(super) id: Option<RequestId>,
     /// How far it has come in the past that it wants.
     pub(super) past: Option<Box<PastReader>>,
+    /// Whether it is to be told of state topics that have ended, behind their values.
+    pub(super) are_ends_owed: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

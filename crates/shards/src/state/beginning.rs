@@ -4,11 +4,14 @@
 use std::sync::Arc;
 
 use bellwire_hub::{KeysWalk, StateTable, Value};
+use bellwire_journal::Journal;
 use bellwire_model::limits::STATE_LOOKS_MAX;
 use bellwire_model::{Event, Offset, Topic};
 use bellwire_process::clock;
+use bellwire_wire::problem::Problem;
 
 use super::States;
+use crate::ends;
 use crate::frames::Frames;
 
 /// The keys of a state topic that begin alike, as they are when it is made: what is written afterwards
@@ -46,11 +49,16 @@ impl States {
     }
 
     /// Deletes some more of them, and says how many these were. `None`: those were all.
-    pub(crate) fn delete_some(&self, keys: &mut KeysBeginning) -> Option<usize> {
+    pub(crate) fn delete_some(
+        &self,
+        journal: &dyn Journal,
+        keys: &mut KeysBeginning,
+    ) -> Result<Option<usize>, Problem> {
         if keys.walk.is_over() {
-            return None;
+            return Ok(None);
         }
         let mut changing = self.change();
+        ends::check_open(journal, &keys.topic)?;
         let values = keys.advance(&changing.table);
         let time = clock::now();
         for value in &values {
@@ -60,6 +68,6 @@ impl States {
             let _ = changing.make(end);
         }
         changing.tell();
-        Some(values.len())
+        Ok(Some(values.len()))
     }
 }

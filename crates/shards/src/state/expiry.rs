@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use bellwire_hub::{ChangeError, StateTable};
+use bellwire_journal::Journal;
 use bellwire_model::limits::STATE_LOOKS_MAX;
 use bellwire_model::{Event, KeyVersion, Topic};
 use bellwire_process::{clock, crash};
@@ -10,6 +11,7 @@ use bellwire_wire::problem::Problem;
 use tokio::time::sleep;
 
 use super::States;
+use crate::ends;
 use crate::frames::Frames;
 use crate::state_write::StateWrite;
 
@@ -33,9 +35,14 @@ impl States {
     }
 
     /// The same of a key that is as it has to be. Says which version it has.
-    pub(crate) fn touch(&self, touch: &StateWrite) -> Result<KeyVersion, Problem> {
+    pub(crate) fn touch(
+        &self,
+        journal: &dyn Journal,
+        touch: &StateWrite,
+    ) -> Result<KeyVersion, Problem> {
         let name = touch.name();
         let mut table = self.table.lock().expect("not poisoned");
+        ends::check_open(journal, name.0)?;
         let checked = table.check(name, touch.terms.condition);
         checked.map_err(|error| touch.refusal(error))?;
         let version = table.key_version(name.0, name.1);
@@ -47,10 +54,10 @@ impl States {
     }
 
     /// Deletes keys whose time is over, for as long as it is polled.
-    pub async fn expire_keys(&self) {
+    pub async fn expire_keys(&self, journal: &dyn Journal) {
         loop {
             let wait = if self.has_room() {
-                crash::run_essential(|| self.expire_some(self.ticker.now_ms()))
+                crash::run_essential(|| self.expire_some(journal, self.ticker.now_ms()))
             } else {
                 Some(ROOM_PAUSE)
             };
@@ -66,11 +73,23 @@ impl States {
         }
     }
 
+    /// A topic is reopened: its keys go by themselves again.
+    pub(crate) fn go_on(&self, topic: &Topic) {
+        self.table.lock().expect("not poisoned").go_on(topic);
+        self.sooner.notify_one();
+        // What rests of it on the disk may be over.
+        self.note_expiry(Duration::ZERO);
+    }
+
     /// Deletes some of the keys whose time is over. Returns how long it is until the next one's is.
-    fn expire_some(&self, now_ms: u64) -> Option<Duration> {
+    fn expire_some(&self, journal: &dyn Journal, now_ms: u64) -> Option<Duration> {
         let mut changing = self.change();
         for _ in 0..STATE_LOOKS_MAX {
             let Some(value) = changing.table.due(now_ms) else { break };
+            if journal.ended(value.topic.as_str()).is_some() {
+                changing.table.rest(&value.topic, &value.key);
+                continue;
+            }
             let end = Event {
                 topic: value.topic.clone(),
                 key: Some((&*value.key).into()),

@@ -19,6 +19,8 @@ use crate::{Append, Appended, Bounds, Ended, Fenced, ReadLimit, RetentionRule};
 const TOPICS: [&str; 5] = ["a/x", "a/y", "b", "c/d/e", "$sys/f"];
 /// One has the name of a stream.
 const STATES: [&str; 3] = ["s", "a/x", "c/s"];
+/// Those that end.
+const ENDING: [&str; 4] = ["a/x", "b", "s", "c/s"];
 const KEYS: usize = 5;
 const FILTERS: [&[&str]; 6] = [&["**"], &["a/*"], &["b"], &["c/**", "a/y"], &["$sys/*"], &["z"]];
 
@@ -74,7 +76,7 @@ fn any_step() -> impl Strategy<Value = Step> {
         4 => prop::collection::vec(change, 0..8).prop_map(Step::Change),
         2 => (1_usize..3000).prop_map(Step::Churn),
         6 => prop::collection::vec(event, 0..8).prop_map(Step::Append),
-        2 => (0..TOPICS.len(), prop::sample::select(vec![Closure::End, Closure::Reopened]))
+        2 => (0..ENDING.len(), prop::sample::select(vec![Closure::End, Closure::Reopened]))
             .prop_map(|(topic, closure)| Step::Turn(topic, closure)),
         3 => (1_usize..1500).prop_map(Step::Fill),
         3 => Just(Step::Retain),
@@ -174,7 +176,7 @@ impl Model {
             let matching = self.kept.iter().filter(|entry| filters.matches(&entry.event.topic));
             assert!(matching.eq(&found), "{filters}");
         }
-        for topic in TOPICS {
+        for topic in ENDING {
             let ended = self.ended.get(topic).map(|at| {
                 let is_kept = self.kept.iter().any(|entry| entry.offset == *at);
                 Ended { at: *at, is_kept }
@@ -214,7 +216,7 @@ proptest! {
         for step in steps {
             match step {
                 Step::Append(events) => append(&rig, &mut model, &events),
-                Step::Turn(topic, closure) => turn(&rig, &mut model, TOPICS[topic], closure),
+                Step::Turn(topic, closure) => turn(&rig, &mut model, ENDING[topic], closure),
                 Step::Produce(events) => produce(&rig, &mut model, &events),
                 Step::Fill(events) => {
                     let events: Vec<_> = (0..events).map(|n| (n * n % TOPICS.len(), 0)).collect();
@@ -277,6 +279,10 @@ fn change_values(rig: &Rig, model: &mut Model, changes: &[(usize, usize, Write)]
     let results = batch[1..].iter().zip(&appended[1..]).zip(due);
     for ((topic, key, write), ((append, appended), due)) in changes.iter().zip(results) {
         let (name, is_put) = (named(*topic, *key), !matches!(write, Write::Delete));
+        if let Some(end) = model.ended.get(STATES[*topic]) {
+            assert_eq!(*appended, Appended::refused(*end));
+            continue;
+        }
         let before = model.values.get(&name).cloned();
         if !is_put && before.as_ref().is_none_or(|(_, text)| text.is_none()) {
             let gone = before.map_or(model.tail, |(offset, _)| offset);
@@ -295,6 +301,10 @@ fn renew(rig: &Rig, model: &mut Model, (topic, key): (usize, usize), ttl_ms: u64
     let (name, due) = (named(topic, key), model.uptime_ms + ttl_ms);
     let deletion = change(&name.0, &name.1, None).event;
     let appended = rig.append_one(Append::renewal(deletion, Duration::from_millis(due)));
+    if let Some(end) = model.ended.get(STATES[topic]) {
+        assert_eq!(appended, Appended::refused(*end));
+        return;
+    }
     match model.values.get(&name) {
         Some((offset, Some(_))) => {
             assert_eq!(appended, Appended::new(*offset));
@@ -307,12 +317,19 @@ fn renew(rig: &Rig, model: &mut Model, (topic, key): (usize, usize), ttl_ms: u64
 
 fn pass(rig: &Rig, model: &mut Model, passed_ms: u64) {
     model.uptime_ms += passed_ms;
-    let over = model.due.iter().filter(|(_, due)| **due <= model.uptime_ms);
+    let Model { due, ended, uptime_ms, .. } = &*model;
+    // Those of topics that have ended stay.
+    let rests = |name: &(String, String)| ended.contains_key(name.0.as_str());
+    let (over, later): (Vec<_>, Vec<_>) = due.iter().partition(|(_, due)| **due <= *uptime_ms);
+    let next = later.iter().map(|(_, due)| **due).min();
+    let over = over.into_iter().filter(|(name, _)| !rests(name));
     let over = over.map(|(name, due)| (*due, model.values[name].0, name.clone()));
     let mut expected: Vec<(u64, Offset, _)> = over.collect();
     expected.sort();
-    model.due.retain(|_, due| *due > model.uptime_ms);
-    assert_eq!(expire(rig, model.uptime_ms), model.due.values().min().copied());
+    for (_, _, name) in &expected {
+        model.due.remove(name);
+    }
+    assert_eq!(expire(rig, model.uptime_ms), next);
     let mut gone: Vec<_> = values_after(rig, model.tail).into_iter().collect();
     gone.sort_by_key(|(_, (offset, _))| *offset);
     let names = expected.iter().map(|(_, _, name)| name);
@@ -336,7 +353,7 @@ fn produce(rig: &Rig, model: &mut Model, events: &[(usize, usize, i64, i64)]) {
         let epoch_asked = epoch.saturating_add_signed(*epoch_step);
         let sequence =
             if epoch_asked > epoch && *step < 1 { 0 } else { next.saturating_add_signed(*step) };
-        let has_ended = state.is_none() && model.ended.contains_key(topic);
+        let has_ended = model.ended.contains_key(topic);
         let verdict = match (known, epoch_asked, sequence) {
             (None, _, 0) => None,
             (None, _, received) => Some(Fenced::Gap { expected: 0, received }),
@@ -371,8 +388,8 @@ fn produce(rig: &Rig, model: &mut Model, events: &[(usize, usize, i64, i64)]) {
         if verdict.is_some() {
             continue;
         }
-        if append.keep == Keep::Every {
-            assert_eq!(appended.has_ended, has_ended);
+        assert_eq!(appended.has_ended, has_ended);
+        if append.keep == Keep::Every || has_ended {
             note(model, appended, append.event);
             continue;
         }
