@@ -19,7 +19,7 @@ import {
   askForPresence, beginPresence, keepPresence, onPresence, PRESENCE, setPresenceLive, tickPresence,
 } from './presence.js';
 import { beginQueries, suggest } from './query.js';
-import { age, setText, visible } from './text.js';
+import { age, setText, steady, visible } from './text.js';
 
 const TOPICS = ['alerts/active', 'alerts/events/**', 'samples/**'];
 const EVENT_TYPES = [
@@ -46,6 +46,10 @@ const ASK_AGAIN_MS = 30_000;
 const RECONNECT_MS = { min: 1_000, max: 30_000 };
 const ANNOUNCE_EVERY_MS = 2_000;
 const FIGURES_EVERY_MS = 5_000;
+
+/** Alerts for each of which a millisecond passes before all are put in order again. */
+const ORDERED_IN_MS = 20;
+const ORDER_WAITS_MAX_MS = 2_000;
 
 /** Characters that fit anywhere on the page. */
 const SHORT_MAX = 30;
@@ -75,15 +79,30 @@ function setData(element, name, value) {
 
 // ---------------------------------------------------------------------------- time
 
-/** The server's clock minus this one's, as far as events tell; ages are in the server's time. */
-let skewMs = null;
+/** The server's clock minus this one's, where they differ by more than its answers tell; ages are in the
+ * server's time. Times of events do not tell: a value may be old, or of a sensor whose clock is ahead. */
+let skewMs = 0;
+const SKEW_MIN_MS = 1_500;
+/** When this page began by a clock that may be set. */
+let clockBegan = Date.now() - performance.now();
 
-function noteTime(time) {
-  const skew = time - Date.now();
-  if (skewMs === null || skew > skewMs) skewMs = skew;
+/** The server says that it is this time, to the second, half way between question and answer. */
+function onServerTime(time, halfWay) {
+  const skew = time + 500 - halfWay;
+  clockBegan = Date.now() - performance.now();
+  if (Math.abs(skew) < SKEW_MIN_MS) skewMs = 0;
+  else if (Math.abs(skew - skewMs) > SKEW_MIN_MS) skewMs = skew;
 }
 
-const serverNow = () => Date.now() + (skewMs ?? 0);
+/** This machine's clock may be set while the page is open. */
+function noteClock() {
+  const began = Date.now() - performance.now();
+  if (Math.abs(began - clockBegan) < SKEW_MIN_MS) return;
+  clockBegan = began;
+  askWho();
+}
+
+const serverNow = () => Date.now() + skewMs;
 
 const clock = new Intl.DateTimeFormat('en-GB', { hour: '2-digit', minute: '2-digit', second: '2-digit' });
 const day = new Intl.DateTimeFormat('en-GB', { day: 'numeric', month: 'short' });
@@ -166,6 +185,7 @@ function setSign(element, look) {
 const alerts = new Map();
 const staleAlerts = new Set();
 let orderIsStale = true;
+let orderShownAt = -Infinity;
 
 function onAlert(fingerprint, alert) {
   if (!alert) return removeAlert(fingerprint);
@@ -209,8 +229,14 @@ function inOrder({ alert: a }, { alert: b }) {
 const GROUPS = { pending: 'pending', resolved: 'resolved', silenced: 'muted', inhibited: 'muted' };
 const group = ({ state }) => GROUPS[state] ?? 'firing';
 
-function showAlerts() {
-  if (orderIsStale) showOrder();
+function showAlerts(now) {
+  // To put very many in order takes a while: it is done as often as leaves time for all else.
+  const waits = orderIsStale && now - orderShownAt < Math.min(alerts.size / ORDERED_IN_MS, ORDER_WAITS_MAX_MS);
+  if (waits) setTimeout(schedule, ORDER_WAITS_MAX_MS / 4);
+  else if (orderIsStale) {
+    orderShownAt = now;
+    showOrder();
+  }
   for (const fingerprint of staleAlerts) {
     const { alert, row } = alerts.get(fingerprint);
     if (row) fillAlertRow(row, alert);
@@ -319,8 +345,8 @@ function newAlertRow(alert) {
   const row = clone('alert-row');
   row.dataset.alert = alert.fingerprint;
   row.dataset.severity = look(alert.severity);
-  setLong(row.querySelector('.severity'), alert.severity);
-  setText(row.querySelector('.name b'), alert.labels.alertname ?? 'without a name');
+  setLong(row.querySelector('.severity'), visible(alert.severity));
+  setText(row.querySelector('.name b'), visible(alert.labels.alertname ?? 'without a name'));
   row.querySelector('.labels').append(...ownLabels(alert).map(([name, value]) => {
     const label = document.createElement('li');
     setLong(label, `${name}=${visible(value)}`);
@@ -349,10 +375,10 @@ function attention({ acknowledged, silenced_by: silences, more_silences: hasMore
 function fillAlertRow(row, alert) {
   setData(row, 'state', alert.state);
   setSign(row, SIGNS[alert.state] ? alert.state : look(alert.severity));
-  setLong(row.querySelector('.summary'), alert.annotations.summary ?? '');
-  setLong(row.querySelector('.more'), alert.annotations.description ?? '');
+  setLong(row.querySelector('.summary'), steady(alert.annotations.summary ?? ''));
+  setLong(row.querySelector('.more'), steady(alert.annotations.description ?? ''));
   setText(row.querySelector('.value'), alert.value === undefined ? '' : quantity('', alert.value));
-  setText(row.querySelector('.attention'), attention(alert));
+  setText(row.querySelector('.attention'), steady(attention(alert)));
   const isRaised = alert.state !== 'pending' && alert.state !== 'resolved';
   // What is pending has no history yet.
   row.querySelector('.actions').hidden = alert.state === 'pending' || isUnknown();
@@ -460,9 +486,9 @@ function newTransitionRow({ id, time, kind, name, severity, summary }) {
   element.dateTime = new Date(time).toISOString();
   element.title = new Date(time).toLocaleString();
   setText(element, when(time));
-  setText(row.querySelector('b'), name);
+  setText(row.querySelector('b'), visible(name));
   setText(row.querySelector('.verb'), VERBS[kind]);
-  setLong(row.querySelector('.summary'), summary);
+  setLong(row.querySelector('.summary'), steady(summary));
   return row;
 }
 
@@ -576,7 +602,7 @@ function showRows(metric) {
 function newSeriesRow(series) {
   const row = clone('series-row');
   setText(row.querySelector('.series-labels span'), series.text);
-  row.querySelector('.series-labels').title = series.key;
+  row.querySelector('.series-labels').title = visible(series.key);
   return row;
 }
 
@@ -715,19 +741,28 @@ let listsShownAt = 0;
 function schedule() {
   if (isScheduled) return;
   isScheduled = true;
-  requestAnimationFrame((now) => {
-    isScheduled = false;
-    if (listsAreStale && now - listsShownAt > 1000) {
-      listsShownAt = now;
-      showLists();
-    }
-    if (staleAlerts.size > 0 || orderIsStale) showAlerts();
-    if (transitionsAreStale) showTransitions();
-    showSamples();
-  });
+  if (document.hidden) setTimeout(showFrame);
+  else requestAnimationFrame(showFrame);
 }
 
+function showFrame() {
+  if (!isScheduled) return;
+  isScheduled = false;
+  const now = performance.now();
+  if (listsAreStale && now - listsShownAt > 1000) {
+    listsShownAt = now;
+    showLists();
+  }
+  if (staleAlerts.size > 0 || orderIsStale) showAlerts(now);
+  if (transitionsAreStale) showTransitions();
+  showSamples();
+}
+
+// No frames come to a page in the background, whose title tells what fires all the same.
+document.addEventListener('visibilitychange', () => document.hidden && showFrame());
+
 function tick() {
+  noteClock();
   for (const { alert, row } of alerts.values()) {
     if (row?.isConnected) setText(row.querySelector('.age'), age(serverNow() - since(alert)));
   }
@@ -863,7 +898,6 @@ function note(event) {
 function onEvent(event) {
   note(event);
   const { topic, key, time, data, deleted } = JSON.parse(event.data);
-  noteTime(time);
   if (topic === 'alerts/active') return onAlert(key, deleted ? null : data);
   if (topic.startsWith('alerts/events/')) return onTransition(data, time);
   if (topic === PRESENCE) return onPresence(key, deleted ? null : data, generation);
@@ -995,7 +1029,7 @@ setState('connecting');
 setInterval(tick, 1000);
 setInterval(announceAll, ANNOUNCE_EVERY_MS);
 beginPresence({ reopen: open, now: serverNow });
-begin({ onKnown, onUnknown });
+begin({ onKnown, onUnknown, onServerTime });
 beginQueries({ quantity, drawLine });
 // What the stream asks for depends on what the server says of itself; if it says nothing, it comes without.
 Promise.race([askWho(), new Promise((done) => setTimeout(done, ANSWER_MAX_MS))]).finally(() => source ?? open());

@@ -2,6 +2,7 @@
 // Paths are relative to the page, so that it works below any path that a proxy gives it.
 
 import { askWho } from './login.js';
+import { steady, visible } from './text.js';
 import { drawTimeline, lasting } from './timeline.js';
 
 const $ = (id) => document.getElementById(id);
@@ -32,10 +33,10 @@ let waiting = null;
 
 export function openHistory(alert, looksOfBoard) {
   looks = looksOfBoard;
-  shown = { alert, events: [], silences: [], series: new Map(), rule: null, next: null, since: null };
-  $('past').querySelector('.subject').textContent = alert.labels.alertname ?? alert.fingerprint;
+  shown = { alert, events: [], silences: [], series: new Map(), rule: null, next: null, since: null, rows: new Map(), rowsSay: undefined, written: '' };
+  $('past').querySelector('.subject').textContent = visible(alert.labels.alertname ?? alert.fingerprint);
   const own = Object.entries(alert.labels).filter(([name]) => name !== 'alertname');
-  $('past-labels').replaceChildren(...own.map(([name, value]) => item(`${name}=${value}`)));
+  $('past-labels').replaceChildren(...own.map(([name, value]) => item(`${name}=${visible(value)}`)));
   for (const list of ['past-events', 'past-silences', 'past-timeline']) $(list).replaceChildren();
   for (const text of ['past-rule', 'past-since', 'past-error', 'past-state']) $(text).textContent = '';
   $('past-figure').hidden = true;
@@ -104,12 +105,14 @@ function show() {
   state.textContent = alert.state.replace('_', ' ');
   state.dataset.state = alert.state;
   state.dataset.severity = alert.state === 'resolved' ? 'resolved' : looks.look(alert.severity);
-  $('past-rule').textContent = rule?.expression ?? '';
+  $('past-rule').textContent = steady(rule?.expression ?? '');
   $('past-silences').replaceChildren(...silences.map(silenceRow));
-  const list = $('past-events');
-  const place = list.scrollTop;
-  list.replaceChildren(...rows(events));
-  list.scrollTop = place;
+  // Very long ones are left as they are until something is new.
+  const written = JSON.stringify([rule?.expression, events.length, events[0]?.cursor, events.at(-1)?.cursor]);
+  if (written !== shown.written) {
+    shown.written = written;
+    showRows(events);
+  }
   $('past-older').hidden = !next;
   $('past-nothing').hidden = events.length > 0;
   $('past-since').textContent = next ? ''
@@ -133,6 +136,15 @@ function comparison(expression) {
   return found ? { metric: found[1], bound: Number(found[2]) } : { metric: '', bound: undefined };
 }
 
+function showRows(events) {
+  const list = $('past-events');
+  const place = list.scrollTop;
+  if (shown.rowsSay !== shown.rule?.expression) shown.rows.clear();
+  shown.rowsSay = shown.rule?.expression;
+  list.replaceChildren(...rows(events));
+  list.scrollTop = place;
+}
+
 /** The rows of events, and one for each day. */
 function* rows(events) {
   let last = null;
@@ -145,7 +157,8 @@ function* rows(events) {
       yield row;
       last = today;
     }
-    yield eventRow(event);
+    if (!shown.rows.has(event.cursor)) shown.rows.set(event.cursor, eventRow(event));
+    yield shown.rows.get(event.cursor);
   }
 }
 
@@ -158,12 +171,12 @@ function eventRow({ type, time, data }) {
   looks.setSign(row, sign);
   setTime(row.querySelector('time'), time);
   row.querySelector('b').remove();
-  row.querySelector('.verb').textContent = VERBS[type] ?? letterVerb(type, data ?? {});
-  row.querySelector('.summary').textContent = detail(type, data ?? {});
+  row.querySelector('.verb').textContent = steady(VERBS[type] ?? letterVerb(type, data ?? {}));
+  row.querySelector('.summary').textContent = steady(detail(type, data ?? {}));
   if (data?.expression && data.expression !== shown.rule?.expression) {
     const then = document.createElement('code');
     then.className = 'then';
-    then.textContent = data.expression;
+    then.textContent = steady(data.expression);
     then.title = 'The rule’s expression as it was then';
     row.querySelector('p').append(then);
   }
@@ -207,7 +220,7 @@ function silenceRow({ state, created_by: by, comment, starts_at: start, ends_at:
 
 function item(text) {
   const item = document.createElement('li');
-  item.textContent = text;
+  item.textContent = steady(text);
   return item;
 }
 

@@ -28,7 +28,7 @@ let faultTimer = null;
 /** What `LEFT` said when the page was opened. */
 const leftBefore = lastLeft();
 /** What the board does when somebody is known, and when the server has to be told who it is. */
-let board = { onKnown() {}, onUnknown() {} };
+let board = { onKnown() {}, onUnknown() {}, onServerTime() {} };
 
 export function begin(handlers) {
   board = handlers;
@@ -65,7 +65,10 @@ export function askWho(ended = '') {
 }
 
 async function ask(ended) {
+  const asked = Date.now();
   const answer = await fetch('v1/whoami').catch(() => null);
+  const time = Date.parse(answer?.headers.get('date'));
+  if (time) board.onServerTime(time, (asked + Date.now()) / 2);
   if (answer?.status === 401) return showLogin(ended || (shownFor ? 'Your session has ended.' : ''));
   if (!answer?.ok) return;
   const now = await answer.json().catch(() => null);

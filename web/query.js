@@ -2,6 +2,7 @@
 // element of the answer is a row, which changes as samples come.
 
 import { askWho } from './login.js';
+import { visible } from './text.js';
 
 const $ = (id) => document.getElementById(id);
 
@@ -15,6 +16,8 @@ const FRAME_MS = 100;
 /** Elements by their keys: { name, labels, value, values }. */
 let elements = new Map();
 let source = null;
+/** The keys that have come since the stream was opened last. */
+let come = new Set();
 /** The topic of its answer, once it is known. */
 let followed = '';
 /** What is followed, or was last, and how often something was. */
@@ -75,10 +78,17 @@ function follow(typed) {
   const asked = new URLSearchParams({ query: expression });
   source = new EventSource(`v1/events?${asked}`);
   const own = source;
+  // Whoever comes back is told all that there is, and not what has gone meanwhile.
+  source.onopen = () => {
+    if (own !== source) return;
+    come = new Set();
+    isWhole = false;
+  };
   source.onmessage = (event) => own === source && take(JSON.parse(event.data));
   source.addEventListener('ready', () => {
     if (own !== source) return;
     isWhole = true;
+    for (const key of elements.keys()) if (!come.has(key)) elements.delete(key);
     schedule();
     askPast(own);
   });
@@ -107,6 +117,7 @@ function take({ topic, key, data, deleted }) {
   if (key === 'query') return deleted ? end() : head(data);
   if (deleted) elements.delete(key);
   else {
+    come.add(key);
     const known = elements.get(key) ?? { values: [] };
     Object.assign(known, { name: data.name, labels: data.labels, value: data.value });
     push(known, data.value);
@@ -205,7 +216,7 @@ function show() {
 
 function newRow({ name, labels }) {
   const row = $('series-row').content.firstElementChild.cloneNode(true);
-  const own = Object.entries(labels).map(([label, value]) => `${label}=${value}`).join(' · ');
+  const own = Object.entries(labels).map(([label, value]) => `${label}=${visible(value)}`).join(' · ');
   const text = [name, own].filter(Boolean).join(' ') || 'the answer';
   row.querySelector('.series-labels span').textContent = text;
   row.querySelector('.series-labels').title = text;

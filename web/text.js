@@ -7,6 +7,9 @@ const STEERING = /[\0-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\
 export const visible = (text) =>
   String(text).replace(STEERING, (c) => (c === '\n' ? '\\n' : `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`));
 
+/** The same of text that may have lines. */
+export const steady = (text) => String(text).replace(STEERING, (c) => ('\n\t\r'.includes(c) ? c : visible(c)));
+
 /** Sets text only where it differs: the rest of the page is left alone. */
 export function setText(element, text) {
   if (element.textContent !== text) element.textContent = text;

@@ -64,5 +64,12 @@ test('a query is typed, its answer changes as samples come, and what is wrong wi
   await rows.locator('.series-value', { hasText: '47.5' }).waitFor();
   await server.end('SIGKILL');
   await panel.locator('#query-state', { hasText: /lost|cannot be reached/ }).waitFor();
+  assert.equal(await rows.count(), 1);
+  // The next process has heard of nothing yet: what was before is not said to be so now.
+  await server.start();
+  await state('Live: nothing answers it now.');
+  assert.equal(await rows.count(), 0);
+  await all(['oslo', 5]);
+  await rows.locator('.series-value', { hasText: '5' }).waitFor();
   assert.deepEqual(faults, []);
 });

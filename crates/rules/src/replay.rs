@@ -18,7 +18,7 @@ mod ticks;
 
 use std::sync::Arc;
 
-use bellwire_model::limits::{REPLAY_GAPS_MAX, RESTART_GAP};
+use bellwire_model::limits::{CLOCK_LEAD_MAX, REPLAY_GAPS_MAX, RESTART_GAP};
 use bellwire_model::{Labels, NameSet, RuleName, Sample, Timestamp};
 use rustc_hash::FxHashMap;
 
@@ -29,7 +29,7 @@ use self::episodes::Episodes;
 use crate::alert_series::{ALERTS, ALERTS_FOR_STATE};
 use crate::engine::{Change, Engine, Failures, Settings};
 use crate::rule::{RuleKind, RuleSet};
-use crate::wal::{Corrupt, Reader, Record, State};
+use crate::wal::{ClockLead, Corrupt, Reader, Record, State};
 
 /// A piece of a record, as an engine wrote it.
 #[derive(Clone, Copy, Debug)]
@@ -77,9 +77,13 @@ impl Default for Stretch {
 /// Other rules, on their way through a record.
 #[derive(Debug)]
 pub struct Replay {
+    rules: RuleSet,
+    settings: Settings,
     stretch: Stretch,
     /// Until the record's checkpoint is complete.
     opening: Option<Box<Opening>>,
+    /// When the rules began to look.
+    began: Option<Timestamp>,
     course: Option<Course>,
     names: Names,
     then: Episodes,
@@ -90,8 +94,6 @@ pub struct Replay {
 /// The checkpoint is read, and what of the log was written meanwhile.
 #[derive(Debug)]
 struct Opening {
-    rules: RuleSet,
-    settings: Settings,
     state: State,
     /// The time of the checkpoint's last piece: what came later is in the log alone.
     complete_at: Timestamp,
@@ -101,7 +103,6 @@ struct Opening {
 #[derive(Debug)]
 struct Course {
     engine: Engine,
-    began: Timestamp,
     /// The time of the step whose samples are gathered.
     step_at: Timestamp,
     batch: Vec<Sample>,
@@ -126,6 +127,7 @@ struct Seen {
     metrics: NameSet<Box<str>>,
     gaps: Vec<(Timestamp, Timestamp)>,
     gaps_left_out: u64,
+    set_back: Vec<(Timestamp, Timestamp)>,
     is_done: bool,
 }
 
@@ -144,6 +146,9 @@ pub struct Outcome {
     pub gaps: Vec<(Timestamp, Timestamp)>,
     /// More such times, which are not listed.
     pub gaps_left_out: u64,
+    /// When the clock had been far ahead and was set back, from and to, as far as these are listed; what
+    /// was told of later times is told of so much earlier ones.
+    pub set_back: Vec<(Timestamp, Timestamp)>,
     /// All times that an alert fired, or would have, in their order.
     pub alerts: Vec<Compared>,
     /// Metrics that a rule names and of which the record has nothing: no rule looked at them then.
@@ -195,10 +200,12 @@ impl Replay {
     /// Rules that have yet to see anything.
     pub fn new(rules: RuleSet, settings: Settings, stretch: Stretch) -> Self {
         let names = Names::of(&rules);
-        let (state, complete_at) = (State::default(), Timestamp::MIN);
         Self {
+            rules,
+            settings,
             stretch,
-            opening: Some(Box::new(Opening { rules, settings, state, complete_at })),
+            opening: Some(Box::default()),
+            began: None,
             course: None,
             names,
             then: Episodes::new(stretch.from),
@@ -218,6 +225,9 @@ impl Replay {
         let part = if matches!(piece, Piece::Log(_)) { Part::Log } else { Part::Checkpoint };
         if matches!(piece, Piece::Start(_)) {
             self.names.by_number.clear();
+            if let Some((at, _)) = steps(bytes) {
+                self.start(at);
+            }
         }
         let mut reader = Reader::new(bytes);
         while reader.left() > 0 && !self.seen.is_done {
@@ -246,13 +256,13 @@ impl Replay {
             self.begin()?;
         }
         self.flush();
-        let Some(Course { engine, began, step_at, .. }) = self.course else {
+        let (Some(began), Some(Course { engine, step_at, .. })) = (self.began, self.course) else {
             return Err(ReplayError::NoCheckpoint);
         };
         if step_at < self.stretch.from {
             return Err(ReplayError::EndsEarlier(step_at));
         }
-        let Seen { samples, series, metrics, gaps, gaps_left_out, .. } = self.seen;
+        let Seen { samples, series, metrics, gaps, gaps_left_out, set_back, .. } = self.seen;
         let mut unseen = self.names.wanted;
         unseen.retain(|(_, metric)| !metrics.contains(metric));
         Ok(Outcome {
@@ -262,6 +272,7 @@ impl Replay {
             series,
             gaps,
             gaps_left_out,
+            set_back,
             alerts: comparison::compare(self.then.into_tracks(), self.now.into_tracks()),
             unseen,
             failures: engine.figures().failures,
@@ -271,22 +282,43 @@ impl Replay {
     /// The checkpoint is complete: the rules go on from there.
     fn begin(&mut self) -> Result<(), ReplayError> {
         let opening = self.opening.take().ok_or(ReplayError::NoCheckpoint)?;
-        let Opening { rules, settings, state, complete_at } = *opening;
+        let Opening { state, complete_at } = *opening;
         if complete_at == Timestamp::MIN {
             return Err(ReplayError::NoCheckpoint);
         }
         if complete_at > self.stretch.to {
             return Err(ReplayError::BeginsLater(complete_at));
         }
-        for saved in state.alerts.values() {
-            self.then.go_on(&saved.alert);
-            self.now.go_on(&saved.alert);
+        let alerts = || state.alerts.values().map(|saved| &*saved.alert);
+        for episodes in [&mut self.then, &mut self.now] {
+            episodes.end_others(alerts(), complete_at);
+            alerts().for_each(|alert| episodes.go_on(alert));
         }
+        let (rules, settings) = (self.rules.clone(), self.settings.clone());
         let (engine, changes) = Engine::resume(rules, settings, state, complete_at);
-        let (began, step_at, batch) = (complete_at, complete_at, Vec::new());
-        self.course = Some(Course { engine, began, step_at, batch });
+        let (step_at, batch) = (complete_at, Vec::new());
+        self.began.get_or_insert(complete_at);
+        self.course = Some(Course { engine, step_at, batch });
         self.tell(&changes);
         Ok(())
+    }
+
+    /// A process begins. Where the clock of the one before was far ahead it has moved all times back, and
+    /// goes on from there: so do the rules, with what that process knew.
+    fn start(&mut self, at: Timestamp) {
+        let reached = self.course.as_ref().map_or(Timestamp::MIN, |course| course.step_at);
+        if reached.saturating_since(at) <= CLOCK_LEAD_MAX {
+            return;
+        }
+        self.flush();
+        let lead = ClockLead::of(at, reached);
+        self.then.correct(lead);
+        self.now.correct(lead);
+        if self.seen.set_back.len() < REPLAY_GAPS_MAX {
+            self.seen.set_back.push((reached, at));
+        }
+        self.course = None;
+        self.opening = Some(Box::default());
     }
 
     fn run(&mut self, record: Record, part: Part) {
@@ -354,6 +386,12 @@ impl Replay {
                 self.now.tell(transition);
             }
         }
+    }
+}
+
+impl Default for Opening {
+    fn default() -> Self {
+        Self { state: State::default(), complete_at: Timestamp::MIN }
     }
 }
 

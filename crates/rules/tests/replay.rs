@@ -6,9 +6,11 @@ mod arrivals;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use bellwire_model::{Alert, AlertState, Timestamp, TransitionKind};
+use bellwire_model::{Alert, AlertState, Labels, METRIC_NAME, Sample, Timestamp, TransitionKind};
 use bellwire_rules::replay::{Compared, Difference, Episode, Outcome, Piece, Replay, Stretch};
-use bellwire_rules::{Change, Checkpoint, Engine, RuleFile, RuleSet, Settings, State, load};
+use bellwire_rules::{
+    Change, Checkpoint, ClockLead, Engine, RuleFile, RuleSet, Settings, State, load,
+};
 use proptest::prelude::*;
 
 use arrivals::Batch;
@@ -218,6 +220,59 @@ proptest! {
         changes.extend(other.advance(outcome.ended));
         prop_assert_eq!(would_have(&outcome), fired(alerts, &changes));
     }
+}
+
+/// A process whose clock is ten hours ahead at its end, and one that begins when that was corrected.
+#[test]
+fn rules_go_on_behind_a_clock_that_was_set_back() {
+    const AHEAD_MS: i64 = 36_000_000;
+    let sample = |value: f64, ms: i64| {
+        let series = Labels::from_pairs([(METRIC_NAME, "a"), ("s", "x")]).expect("labels");
+        [Sample { series, value, time: at(ms) }]
+    };
+    let mut recorder = Recorder::new(THEN);
+    recorder.engine.apply(at(0), &[]);
+    recorder.step(1 << 20);
+    recorder.begin();
+    let mut state = State::default();
+    for (ms, value) in [(10, 1.0), (AHEAD_MS, 3.0), (AHEAD_MS + 5, 3.0), (AHEAD_MS + 10, 3.0)] {
+        if ms == AHEAD_MS {
+            recorder.engine.pass_over(at(ms));
+        }
+        recorder.engine.apply(at(ms), &sample(value, ms));
+        recorder.step(1 << 20);
+    }
+    let mut pieces = recorder.pieces();
+    for (_, bytes) in &pieces {
+        state.read(bytes).expect("whole records");
+    }
+    // The next process has the time of now.
+    state.correct(ClockLead::of(at(100), state.ended_at()));
+    let mut next = Recorder::new(THEN);
+    (next.engine, _) = Engine::resume(rules(THEN), settings(), state, at(100));
+    next.engine.keep_log();
+    next.begin();
+    next.step(1 << 20);
+    for (ms, value) in [(105, 3.0), (110, 1.0), (2_000, 3.0), (2_005, 3.0), (2_010, 1.0)] {
+        next.engine.apply(at(ms), &sample(value, ms));
+        next.step(1 << 20);
+    }
+    pieces.extend(next.pieces());
+
+    let outcome = replayed(&pieces, THEN, Stretch::default());
+    assert_eq!((outcome.began, outcome.ended), (at(10), at(2_010)));
+    assert_eq!(outcome.set_back, [(at(AHEAD_MS + 10), at(100))]);
+    let high: Vec<_> =
+        outcome.alerts.iter().filter(|it| it.labels.get("alertname") == Some("High")).collect();
+    let times = |compared: &&Compared| {
+        let times = |it: &Episode| (it.fired_at.as_ms(), it.resolved_at.map(Timestamp::as_ms));
+        (compared.difference, compared.then.as_ref().map(times), compared.now.as_ref().map(times))
+    };
+    // What fired while the clock was ahead has been moved back with it, and ends in the time of now.
+    let same = |fired: i64, ended: i64| {
+        (Difference::Same, Some((fired, Some(ended))), Some((fired, Some(ended))))
+    };
+    assert_eq!(high.iter().map(times).collect::<Vec<_>>(), [same(93, 110), same(2_003, 2_010)]);
 }
 
 /// A record that begins behind so many batches.

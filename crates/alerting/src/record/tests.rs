@@ -131,6 +131,40 @@ fn a_log_that_is_cut_or_damaged_counts_up_to_there() {
 }
 
 #[test]
+fn a_checkpoint_that_is_damaged_is_told_and_a_clock_that_was_ahead_hides_nothing() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let folder = folder.path();
+    write_logs(folder, &[(1, true), (9, true)]);
+    // The second process had a clock that was ahead; the third one has that of the first.
+    fs::rename(Numbered::Log(9).path(folder), Numbered::Log(2).path(folder)).expect("renamed");
+    let (from, to) = (Numbered::Checkpoint(9), Numbered::Checkpoint(2));
+    fs::rename(from.path(folder), to.path(folder)).expect("renamed");
+    fs::rename(Numbered::Start(9).path(folder), Numbered::Start(2).path(folder)).expect("renamed");
+    for kind in [Numbered::Log, Numbered::Checkpoint, Numbered::Start] {
+        fs::copy(kind(1).path(folder), kind(3).path(folder)).expect("copied");
+    }
+    // The log of the second begins before its clock jumps.
+    let logs = [1, 2].map(|number| fs::read(Numbered::Log(number).path(folder)).expect("a log"));
+    fs::write(Numbered::Log(2).path(folder), logs.concat()).expect("written");
+    fs::copy(Numbered::Checkpoint(1).path(folder), Numbered::Checkpoint(2).path(folder))
+        .expect("copied");
+    let (bytes, _) = record(folder, stretch(0, 3 * HOUR_S)).expect("a record");
+    // The first frame of what is ahead begins at the time before.
+    assert_eq!(shape(&read(&bytes).expect("whole")), "BLLLLLLBLLLLLLLBLLLLLL");
+
+    let path = Numbered::Checkpoint(3).path(folder);
+    let whole = fs::read(&path).expect("a checkpoint");
+    fs::write(&path, &whole[..whole.len() - 1]).expect("written");
+    let (bytes, end) = record(folder, Stretch::default()).expect("a record");
+    // What the third process calls by numbers of its own says nothing without it.
+    assert_eq!(shape(&read(&bytes).expect("whole")), "BLLLLLLBLLLLLLLLLLLL");
+    assert_eq!(end.broken, 1);
+    fs::remove_file(&path).expect("removed");
+    let (_, end) = record(folder, Stretch::default()).expect("a record");
+    assert_eq!(end.broken, 0, "it may be on its way");
+}
+
+#[test]
 fn a_record_that_is_not_whole_is_never_read_to_its_end() {
     let folder = tempfile::tempdir().expect("a folder");
     write_logs(folder.path(), &[(1, true)]);

@@ -30,6 +30,8 @@ struct Part {
     checkpoint: Option<Opened>,
     /// Whether a process began with it.
     is_start: bool,
+    /// Whether its checkpoint is there and says nothing.
+    is_damaged: bool,
     begins: Timestamp,
 }
 
@@ -97,12 +99,18 @@ impl RecordWriter {
     /// Opens all files that it takes, so that the server may remove them meanwhile. Fails where nothing
     /// is recorded of the stretch.
     pub fn open(folder: &Path, stretch: Stretch) -> Result<Self, RecordError> {
-        let parts = chosen(opened(folder)?, stretch)?;
+        let mut parts = chosen(opened(folder)?, stretch)?;
+        // A start whose checkpoint is missing calls series by numbers that nobody knows: it may be on its
+        // way to the disk.
+        let is_lost = |part: &Part| part.is_start && part.checkpoint.is_none();
+        let lost = parts.iter().position(is_lost).unwrap_or(parts.len());
+        let broken = u64::from(parts.get(lost).is_some_and(|part| part.is_damaged));
+        parts.truncate(lost);
         let begins = parts.first().ok_or(RecordError::Nothing)?.begins;
         if let Some(end) = ends_before(&parts, stretch)? {
             return Err(RecordError::EndsEarlier(end));
         }
-        let (stage, end) = (Stage::Header, RecordEnd::default());
+        let (stage, end) = (Stage::Header, RecordEnd { broken, ..RecordEnd::default() });
         Ok(Self { parts: parts.into(), stage, begins, to: stretch.to, end })
     }
 
@@ -116,14 +124,17 @@ impl RecordWriter {
                     return Ok(true);
                 }
                 Stage::Checkpoint(kind, frames) => {
-                    if let Next::Frame(content) = frames.next()? {
-                        self.end.note(steps(content));
-                        self.end.frames += 1;
-                        write_frame(sink, &[&[kind.letter()], content])?;
-                        *kind = Kind::Checkpoint;
-                        return Ok(true);
-                    }
-                    self.stage = self.log()?;
+                    let next = frames.next()?;
+                    let Next::Frame(content) = next else {
+                        self.end.broken += u64::from(next != Next::End);
+                        self.stage = self.log()?;
+                        continue;
+                    };
+                    self.end.note(steps(content));
+                    self.end.frames += 1;
+                    write_frame(sink, &[&[kind.letter()], content])?;
+                    *kind = Kind::Checkpoint;
+                    return Ok(true);
                 }
                 Stage::Log(frames) => {
                     let next = frames.next()?;
@@ -134,9 +145,10 @@ impl RecordWriter {
                         continue;
                     };
                     let steps = steps(content);
-                    // What comes behind it is later still.
+                    // What comes behind it in this log is later still; the next process may have had an
+                    // earlier clock.
                     if steps.is_some_and(|(first, _)| first > self.to) {
-                        self.stage = Stage::End;
+                        self.stage = Stage::Behind;
                         continue;
                     }
                     self.end.note(steps);
@@ -237,10 +249,16 @@ fn open_all(folder: &Path) -> Result<Option<Vec<Part>>, RecordError> {
             None
         };
         let is_start = files.contains(&Numbered::Start(number));
-        let beginning = checkpoint.as_ref().unwrap_or(&log);
+        let begins = checkpoint.as_ref().map_or(Ok(None), beginning_of)?;
+        // It got its name when it was whole.
+        let is_damaged = checkpoint.is_some() && begins.is_none();
+        let checkpoint = checkpoint.filter(|_| !is_damaged);
         // Nothing happened in a log without any step.
-        let Some(begins) = beginning_of(beginning)? else { continue };
-        parts.push(Part { number, log, checkpoint, is_start, begins });
+        let Some(begins) = begins.map_or_else(|| beginning_of(&log), |begins| Ok(Some(begins)))?
+        else {
+            continue;
+        };
+        parts.push(Part { number, log, checkpoint, is_start, is_damaged, begins });
     }
     Ok(Some(parts))
 }
@@ -269,9 +287,6 @@ fn chosen(mut parts: Vec<Part>, stretch: Stretch) -> Result<Vec<Part>, RecordErr
         return Err(RecordError::BeginsLater(begins));
     }
     parts.retain(|part| part.begins <= stretch.to);
-    // A start whose checkpoint is missing calls series by numbers that nobody knows.
-    let lost = parts.iter().position(|part| part.is_start && part.checkpoint.is_none());
-    parts.truncate(lost.unwrap_or(parts.len()));
     debug_assert!(parts.is_sorted_by_key(|part| part.number), "logs are in their order");
     Ok(parts)
 }

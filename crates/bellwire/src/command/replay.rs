@@ -126,7 +126,13 @@ fn replayed(path: &Path, rules: &Rules, stretch: Stretch) -> Result<Outcome> {
 fn each_piece(path: &Path, mut take: impl FnMut(Piece<'_>) -> Result<bool>) -> Result<()> {
     let shown = path.display().to_string();
     let file = File::open(path).with_context(|| format!("cannot read {shown}"))?;
-    let length = file.metadata().with_context(|| format!("cannot read {shown}"))?.len();
+    let metadata = file.metadata().with_context(|| format!("cannot read {shown}"))?;
+    if !metadata.is_file() {
+        bail!(
+            "{shown} is no file: how long a record is says whether it is whole, so write it to one"
+        );
+    }
+    let length = metadata.len();
     let mut reader =
         RecordReader::open(BufReader::new(file), length).with_context(|| shown.clone())?;
     loop {

@@ -168,6 +168,8 @@ fn what_cannot_be_recorded_or_replayed_is_told() {
         ("rules.record", "then.yml", "rules.record: it is no record of `bellwire record`"),
         ("empty.record", "then.yml", "empty.record: it is no record of `bellwire record`"),
         ("missing.record", "then.yml", "cannot read missing.record"),
+        (".", "then.yml", ". is no file: "),
+        ("/dev/stdin", "then.yml", "/dev/stdin is no file: "),
         ("whole.record", "wrong.yml", "wrong.yml:4:"),
         ("whole.record", "none.yml", "there is no rule file `none.yml`"),
     ] {

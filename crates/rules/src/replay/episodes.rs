@@ -1,12 +1,14 @@
 //! When alerts fired, as far as transitions tell.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use bellwire_model::limits::REPLAY_EPISODES_MAX;
 use bellwire_model::{
     Alert, AlertState, Fingerprint, Labels, RuleName, Timestamp, Transition, TransitionKind,
 };
+
+use crate::wal::ClockLead;
 
 /// One time that an alert fired.
 #[derive(Clone, Debug, PartialEq)]
@@ -57,11 +59,38 @@ impl Episodes {
 
     /// An alert that was firing already when all began.
     pub(super) fn go_on(&mut self, alert: &Alert) {
-        if !matches!(alert.state, AlertState::Firing | AlertState::DataLost) {
+        if !is_firing(alert) {
             return;
         }
         let fired_at = alert.fired_at.unwrap_or(alert.active_at);
         self.begin(alert, fired_at);
+    }
+
+    /// Ends what still fires though these alerts are all that there are.
+    pub(super) fn end_others<'a>(
+        &mut self,
+        alerts: impl Iterator<Item = &'a Alert>,
+        time: Timestamp,
+    ) {
+        let firing = alerts.filter(|alert| is_firing(alert)).map(|alert| alert.fingerprint);
+        let firing: BTreeSet<Fingerprint> = firing.collect();
+        let others = self.tracks.keys().filter(|alert| !firing.contains(alert));
+        for alert in others.copied().collect::<Vec<_>>() {
+            self.end(alert, time);
+        }
+    }
+
+    /// Moves back what a clock has told that was ahead.
+    pub(super) fn correct(&mut self, lead: ClockLead) {
+        for track in self.tracks.values_mut() {
+            track.told_at = lead.corrected(track.told_at);
+            for Episode { fired_at, resolved_at, data_lost_at, .. } in &mut track.episodes {
+                let sometimes = [resolved_at, data_lost_at].into_iter().filter_map(Option::as_mut);
+                for time in sometimes.chain([fired_at]) {
+                    *time = lead.corrected(*time);
+                }
+            }
+        }
     }
 
     /// What becomes of an alert. What is told again changes nothing.
@@ -117,4 +146,8 @@ impl Episodes {
             self.count -= 1;
         }
     }
+}
+
+fn is_firing(alert: &Alert) -> bool {
+    matches!(alert.state, AlertState::Firing | AlertState::DataLost)
 }

@@ -28,7 +28,7 @@ impl ClockLead {
         self.ahead_ms
     }
 
-    fn corrected(self, time: Timestamp) -> Timestamp {
+    pub(crate) fn corrected(self, time: Timestamp) -> Timestamp {
         if time <= self.now {
             return time;
         }

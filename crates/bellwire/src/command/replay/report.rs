@@ -272,8 +272,16 @@ fn name(labels: &bellwire_model::Labels) -> String {
 }
 
 fn warnings(outcome: &Outcome) -> Vec<String> {
-    let Outcome { unseen, failures, gaps_left_out, .. } = outcome;
+    let Outcome { unseen, failures, gaps_left_out, set_back, .. } = outcome;
     let mut warnings = Vec::new();
+    for (from, to) in set_back {
+        warnings.push(format!(
+            "the server's clock was ahead, and was set back from {} to {}: rules go on there from what it \
+             knew then",
+            from.rfc3339(),
+            to.rfc3339()
+        ));
+    }
     for (rule, metric) in unseen {
         warnings.push(format!(
             "rule {} looks at `{metric}`, of which nothing is recorded: no rule looked at it then",
