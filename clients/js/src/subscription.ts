@@ -110,10 +110,15 @@ export class Subscription<Data = unknown, Yielded = TopicEvent<Data>>
     if (this.#isIterated) throw new TypeError('a subscription is iterated over once; subscribe once more');
     this.#isIterated = true;
     const iterator: AsyncIterableIterator<Yielded, undefined> = {
-      next: () => new Promise((resolve, reject) => {
-        this.#waiters.push({ resolve, reject });
-        this.#serve();
-      }),
+      next: () => {
+        // What waits is given at once, in a burst without a waiter for each.
+        const value = this.#waiters.length === 0 ? this.#nextYielded() : undefined;
+        if (value !== undefined) return Promise.resolve({ done: false, value });
+        return new Promise((resolve, reject) => {
+          this.#waiters.push({ resolve, reject });
+          this.#serve();
+        });
+      },
       return: () => {
         this.close();
         this.#waiting = [];
@@ -147,10 +152,9 @@ export class Subscription<Data = unknown, Yielded = TopicEvent<Data>>
 
   #serve(): void {
     while (this.#waiters.length > 0) {
-      const item = this.#shift();
-      if (item) {
-        if (isControl(item) && !this.#givesControls) continue;
-        this.#waiters.shift()?.resolve({ done: false, value: item as Yielded });
+      const value = this.#nextYielded();
+      if (value !== undefined) {
+        this.#waiters.shift()?.resolve({ done: false, value });
       } else if (this.status === 'closed') {
         const { resolve, reject } = this.#waiters.shift()!;
         if (this.error) reject(this.error);
@@ -159,6 +163,14 @@ export class Subscription<Data = unknown, Yielded = TopicEvent<Data>>
         return;
       }
     }
+  }
+
+  /** The next that an iteration gives, where it waits. */
+  #nextYielded(): Yielded | undefined {
+    for (let item; (item = this.#shift()); ) {
+      if (this.#givesControls || !isControl(item)) return item as Yielded;
+    }
+    return undefined;
   }
 
   #shift(): Item | undefined {
