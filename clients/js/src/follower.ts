@@ -7,7 +7,7 @@ import { Renewal } from './renewal.js';
 import type { Setting } from './session.js';
 import { sse } from './sse.js';
 import { QueryState, TopicState } from './state.js';
-import { Subscription } from './subscription.js';
+import { type CursorStore, Subscription } from './subscription.js';
 import { Token, type TokenSource } from './token.js';
 import type { Item, Transport } from './transport.js';
 import { watchWakes } from './wake.js';
@@ -30,6 +30,8 @@ export interface FollowerOptions {
 export interface SubscribeOptions {
   /** Where to begin: a cursor, `earliest` or `latest`, which is the default. */
   after?: string;
+  /** Where its cursor is kept: it begins behind what was handed out before, or at `after`. */
+  store?: CursorStore;
   /** Closes the subscription. */
   signal?: AbortSignal;
   /** PromQL expressions to follow, beside the topics. */
@@ -91,7 +93,7 @@ export class Follower {
   subscribe<Data = unknown>(filters: string | readonly string[], options?: SubscribeOptions): Subscription<Data>;
   subscribe<Data>(filters: string | readonly string[], options: SubscribeOptions = {}): Subscription<Data, never> {
     const topics = typeof filters === 'string' ? [filters] : [...filters];
-    const { queries = [], after = null, controls = false, signal } = options;
+    const { queries = [], after = null, controls = false, signal, store } = options;
     if (topics.length + queries.length === 0) throw new TypeError('there is no filter to follow');
     const url = new URL('v1/events', this.surroundings.base);
     const set = (name: string, value: string | undefined) => {
@@ -109,6 +111,7 @@ export class Follower {
     const subscription = new Subscription<Data, never>(this.surroundings, followed, {
       controls,
       signal,
+      store,
       onClose: () => {
         this.#subscriptions.delete(subscription);
         if (this.#subscriptions.size > 0) return;

@@ -18,7 +18,7 @@ export { sse } from './sse.js';
 export { QueryState, TopicState } from './state.js';
 export type { Change, QueryElement, QueryInfo, StateEvents } from './state.js';
 export { Subscription } from './subscription.js';
-export type { SubscriptionEvents } from './subscription.js';
+export type { CursorStore, SubscriptionEvents } from './subscription.js';
 export type { TokenSource } from './token.js';
 export type { Connection, Item, Move, MoveReason, Opening, Sink, Transport } from './transport.js';
 export { webSocket } from './websocket.js';

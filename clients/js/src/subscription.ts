@@ -1,6 +1,7 @@
 // What somebody follows: events to iterate over, and to listen to.
 
 import type { Bye, End, Gap, Heartbeat, Narrowed, Ready, Renew, Reopened, Reset, TopicEvent } from './api.js';
+import type { Cancel, Clock } from './clock.js';
 import { Emitter } from './emitter.js';
 import type { BellwireError } from './errors.js';
 import { type Followed, type Receiver, Session, type Setting, type Status, type StatusChange } from './session.js';
@@ -9,6 +10,16 @@ import type { Wake } from './wake.js';
 
 /** How many events and control events wait to be taken before no more are read. */
 export const WAITING_MAX = 1_024;
+
+/** How often a cursor is kept at most, in milliseconds. */
+export const KEEP_MS = 1_000;
+
+/** Keeps a cursor where the application has room for it. What it throws is passed over. */
+export interface CursorStore {
+  /** The one that was kept last, or nothing. */
+  get(): string | null | undefined | Promise<string | null | undefined>;
+  set(cursor: string): unknown;
+}
 
 /** What can be listened to. Control events come when they arrive, however far an iteration is. */
 export interface SubscriptionEvents<Data = unknown> {
@@ -54,11 +65,16 @@ export class Subscription<Data = unknown, Yielded = TopicEvent<Data>>
   #makeRoom: (() => void) | null = null;
   #room: Promise<void> | null = null;
   #onClose: () => void = () => {};
+  readonly #clock: Clock;
+  readonly #store: CursorStore | undefined;
+  #cancelKeeping: Cancel | null = null;
 
   /** Made by `Client`: the session begins with the next microtask, so that listeners hear it all. */
-  constructor(setting: Setting, followed: Followed, { controls, signal, onClose }: SubscriptionSetting) {
+  constructor(setting: Setting, followed: Followed, { controls, signal, store, onClose }: SubscriptionSetting) {
     super();
     this.#givesControls = controls;
+    this.#clock = setting.clock;
+    this.#store = store;
     const receiver: Receiver = {
       item: (item) => this.#take(item),
       room: () => this.#awaitRoom(),
@@ -72,10 +88,14 @@ export class Subscription<Data = unknown, Yielded = TopicEvent<Data>>
       signal?.removeEventListener('abort', abort);
       onClose();
     };
-    queueMicrotask(() => {
+    const begin = (kept?: string | null) => {
       if (signal?.aborted) this.close();
+      followed.after = kept ?? followed.after;
       if (this.status !== 'closed') this.#session.open();
-    });
+    };
+    // What is asked in a function may throw at once or later.
+    if (store) void (async () => store.get())().then(begin, () => begin());
+    else queueMicrotask(begin);
   }
 
   /** Ends it for good. What waits can still be iterated over. */
@@ -191,7 +211,18 @@ export class Subscription<Data = unknown, Yielded = TopicEvent<Data>>
 
   /** It is handed out: to go on behind it misses nothing. */
   #pass(item: Item): void {
-    if ('cursor' in item && item.cursor) this.cursor = item.cursor;
+    if (!('cursor' in item) || !item.cursor) return;
+    this.cursor = item.cursor;
+    if (this.#store) this.#cancelKeeping ??= this.#clock.after(KEEP_MS, () => this.#keep());
+  }
+
+  /** What is not kept yet is. */
+  #keep(): void {
+    if (!this.#cancelKeeping) return;
+    this.#cancelKeeping();
+    this.#cancelKeeping = null;
+    const cursor = this.cursor!;
+    void (async () => this.#store?.set(cursor))().catch(() => {});
   }
 
   #awaitRoom(): Promise<void> | null {
@@ -205,6 +236,7 @@ export class Subscription<Data = unknown, Yielded = TopicEvent<Data>>
     this.status = change.status;
     if (change.status === 'closed') {
       this.error = change.error;
+      this.#keep();
       this.#onClose();
     }
     this.emit('status', change);
@@ -216,5 +248,6 @@ export interface SubscriptionSetting {
   /** Whether an iteration gives control events, too. */
   controls: boolean;
   signal: AbortSignal | undefined;
+  store: CursorStore | undefined;
   onClose(): void;
 }

@@ -22,6 +22,7 @@ const PRINTED = [
   /^chat\/general { text: 'hello' }$/m,
   /^status live\nlive from e\d+-\d+$[^]*^event { text: 'hello' }$/m,
   /^events are missing up to here: epoch$[^]*^event { text: 'hello' }$/m,
+  /^{ text: 'hello' }\nkept e\d+-\d+$/m,
   /^({site="oslo"}|change {site="oslo"}) {[^]*value: 93.5/m,
   /^{site="oslo"} 93.5$/m,
   /^it is durable, at e\d+-\d+\n1 accepted$/m,

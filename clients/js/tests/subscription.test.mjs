@@ -5,17 +5,17 @@ import { test } from 'node:test';
 import { Backoff } from '../dist/parts/backoff.js';
 import { ConnectionError, ProblemError } from '../dist/parts/errors.js';
 import { QueryState, TopicState } from '../dist/parts/state.js';
-import { Subscription, WAITING_MAX } from '../dist/parts/subscription.js';
+import { KEEP_MS, Subscription, WAITING_MAX } from '../dist/parts/subscription.js';
 import { Token } from '../dist/parts/token.js';
 import { event, FakeTransport, gap, ready, settle, value, VirtualClock } from './fakes.mjs';
 
-async function begin({ controls = false, signal } = {}) {
+async function begin({ controls = false, signal, store, after = null } = {}) {
   const clock = new VirtualClock();
   const transport = new FakeTransport();
   const setting = { asking: {}, clock, transport, token: new Token(), backoff: () => new Backoff(() => 1), renew() {} };
-  const followed = { url: new URL('http://bell/v1/events?topic=a'), after: null, topics: null };
+  const followed = { url: new URL('http://bell/v1/events?topic=a'), after, topics: null };
   let closings = 0;
-  const subscription = new Subscription(setting, followed, { controls, signal, onClose: () => { closings += 1; } });
+  const subscription = new Subscription(setting, followed, { controls, signal, store, onClose: () => { closings += 1; } });
   await settle();
   return { clock, transport, subscription, closings: () => closings };
 }
@@ -154,6 +154,40 @@ test('subscription: ready waits over cuts', async () => {
   transport.newest.give(ready(1));
   await waits;
   await subscription.ready();
+});
+
+test('subscription: its cursor is kept, and the next one begins behind it', async () => {
+  const kept = [];
+  const store = { get: async () => kept.at(-1), set: (cursor) => kept.push(cursor) };
+  const first = await begin({ store, after: 'earliest' });
+  assert.equal(first.transport.newest.after, 'earliest', 'nothing is kept yet');
+  const iterator = first.subscription[Symbol.asyncIterator]();
+  first.transport.newest.give(event(1), event(2), event(3));
+  await take(iterator, 2);
+  assert.deepEqual(kept, []);
+  await first.clock.advance(KEEP_MS);
+  assert.deepEqual(kept, ['e1-2'], 'what is not handed out yet does not count');
+  await first.clock.advance(10 * KEEP_MS);
+  assert.deepEqual(kept, ['e1-2'], 'nor is it kept twice');
+  await take(iterator, 1);
+  first.subscription.close();
+  await settle();
+  assert.deepEqual(kept, ['e1-2', 'e1-3'], 'at the end at once');
+  assert.equal(first.clock.waiting, 0);
+  const next = await begin({ store, after: 'earliest' });
+  assert.equal(next.transport.newest.after, 'e1-3');
+});
+
+test('subscription: a store that fails is passed over', async () => {
+  const fails = () => { throw new Error('storage is disabled'); };
+  for (const store of [{ get: fails, set: fails }, { get: async () => fails(), set: async () => fails() }]) {
+    const { clock, transport, subscription } = await begin({ store, after: 'earliest' });
+    assert.equal(transport.newest.after, 'earliest');
+    transport.newest.give(event(1));
+    await take(subscription[Symbol.asyncIterator](), 1);
+    await clock.advance(KEEP_MS);
+    assert.equal(subscription.status, 'connecting');
+  }
 });
 
 /** A state, and its changes. */
