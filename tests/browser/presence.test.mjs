@@ -71,6 +71,11 @@ test('two pages see each other, by number and by the name that one takes, and on
   await row(two, 'Ada Lovelace').filter({ hasText: 'you · Visitor 2' }).waitFor();
   await shoot(one, 'presence');
   await shoot(two, 'presence-narrow-dark');
+  // Wherever it stands beside what else is in the head.
+  await two.setViewportSize({ width: 360, height: 760 });
+  await two.locator('#last-event:not(:empty)').waitFor();
+  const box = await here(two).locator('.sheet').boundingBox();
+  assert.ok(box.x >= 0 && box.x + box.width <= 360, JSON.stringify(box));
   // It is known there when it comes back, and is what acknowledgements are by.
   await two.reload();
   await row(one, 'Ada Lovelace').waitFor();
