@@ -177,6 +177,11 @@ impl Newest {
         self.emptied.insert(id);
     }
 
+    /// Whether there is or was something of the topic of this name.
+    pub(crate) fn has(&self, topic: &str) -> bool {
+        topic.parse::<Topic>().is_ok_and(|topic| self.ids.contains_key(&topic))
+    }
+
     /// A topic's name.
     pub(crate) fn topic(&self, id: TopicId) -> Option<&Topic> {
         self.topics.get(&id).map(|state| &state.topic)

@@ -158,6 +158,17 @@ pub(super) fn insert_topic(
     connection.prepare_cached(sql)?.execute(row).map(drop)
 }
 
+/// Writes up to where the events of a topic were removed.
+pub(super) fn trim_topic(
+    connection: &Connection,
+    (id, topic): (TopicId, &Topic),
+    (trimmed, ended): (Offset, Offset),
+) -> rusqlite::Result<()> {
+    let sql = "UPDATE topics SET trimmed = ?1, checksum = ?2 WHERE id = ?3";
+    let sum = sums::of_topic(id, topic.as_str(), (trimmed, ended));
+    connection.prepare_cached(sql)?.execute((to_sql(trimmed), sum, id.0)).map(drop)
+}
+
 /// Writes where a topic has ended; [`Offset::ZERO`]: it goes on.
 pub(super) fn end_topic(
     connection: &Connection,

@@ -15,9 +15,8 @@ use super::index::{Index, SharedIndex, Sweep};
 use super::keys::Keys;
 use super::present::{Bits, Missing};
 use super::reader::is_damage;
-use super::rows::{self, MARKS, mark, save_blocks};
+use super::rows::{self, MARKS, mark, save_blocks, trim_topic};
 use super::schema::{begin, damaged, set_meta, to_sql};
-use super::sums;
 
 use crate::steps::Now;
 use crate::topics::{TopicId, Topics};
@@ -255,13 +254,10 @@ fn save_trimmed(
     topics: &Topics,
     removed: &RemovedByTopic,
 ) -> rusqlite::Result<()> {
-    let sql = "UPDATE topics SET trimmed = ?1, checksum = ?2 WHERE id = ?3";
-    let mut update = connection.prepare_cached(sql)?;
     for (topic, removed) in removed {
         let state = topics.get(*topic).ok_or_else(|| damaged("an event of an unknown topic"))?;
         let trimmed = removed.newest.max(state.trimmed);
-        let sum = sums::of_topic(*topic, state.topic.as_str(), (trimmed, state.ended));
-        update.execute((to_sql(trimmed), sum, topic.0))?;
+        trim_topic(connection, (*topic, &state.topic), (trimmed, state.ended))?;
     }
     Ok(())
 }

@@ -9,7 +9,7 @@ use crate::Record;
 use crate::disk::block_number::{BLOCK_OFFSETS, BlockNumber};
 use crate::disk::blocks::{Mark, Summary};
 use crate::disk::reader::{self, event, is_whole};
-use crate::disk::rows::{EventRows, EventTable, insert_topic, save_blocks};
+use crate::disk::rows::{EventRows, EventTable, insert_topic, save_blocks, trim_topic};
 use crate::disk::schema::{self, damaged, from_sql, to_sql};
 use crate::disk::sums::EventSums;
 use crate::disk::walk::{Found, Walk};
@@ -73,9 +73,10 @@ impl Salvage<'_> {
             self.events(source, &mut repaired)?;
             let forgotten: i64 = schema::meta(source, "forgotten").ok().flatten().unwrap_or(0);
             schema::set_meta(self.target, "forgotten", forgotten)?;
-            self.keys(source, &mut repaired)?;
-            self.records(source, &mut repaired)?;
             self.values(source, &mut repaired)?;
+            self.keys(source, &mut repaired)?;
+            self.ends()?;
+            self.records(source, &mut repaired)?;
             self.producers(source)?;
             let changes = schema::record_changes(source).unwrap_or_default();
             repaired.record_changes_lost = repaired.record_changes_lost.saturating_sub(changes);
@@ -225,6 +226,11 @@ impl Salvage<'_> {
 
     fn keys(&self, source: &Connection, repaired: &mut Repaired) -> rusqlite::Result<()> {
         let removed = self.trimmed()?;
+        // Of state topics what was replaced is gone, and nothing else is where no value is lost.
+        let are_all_there = repaired.values_lost == 0;
+        let (of_state, newest) = state::load(self.target, (Epoch::new(0), Offset::ZERO), &mut ())?;
+        let is_replaced =
+            |offset: Offset, topic: &str| are_all_there && offset <= newest && of_state.has(topic);
         let walk = Walk {
             select: "SELECT offset, topic, key, time, checksum FROM idempotency
                      WHERE offset BETWEEN ?1 AND ?2 ORDER BY offset",
@@ -238,7 +244,10 @@ impl Salvage<'_> {
             // at its offset.
             if let Found::Row(row) = found
                 && let Ok((offset, topic, key, time)) = keys::row(row)
-                && (offset <= removed(topic) || has_row(&transaction, "events", offset)?)
+                && (offset <= removed(topic)
+                    || is_replaced(offset, topic)
+                    || has_row(&transaction, "events", offset)?
+                    || has_row(&transaction, "state", offset)?)
             {
                 keys::insert(&transaction, (offset, Timestamp::from_ms(time)), (topic, key))?;
                 repaired.keys += 1;
@@ -246,6 +255,16 @@ impl Salvage<'_> {
             Ok(())
         })?;
         transaction.commit()
+    }
+
+    /// An end whose event is lost is told like one that retention has removed.
+    fn ends(&self) -> rusqlite::Result<()> {
+        for (id, TopicState { topic, trimmed, ended, .. }) in &self.topics {
+            if *ended > *trimmed && !has_row(self.target, "events", *ended)? {
+                trim_topic(self.target, (*id, topic), (*ended, *ended))?;
+            }
+        }
+        Ok(())
     }
 
     /// Steps of the clock, without which events may seem older than they are.

@@ -9,9 +9,9 @@ use rusqlite::Connection;
 use tempfile::TempDir;
 
 use super::{killed, open, options, try_open};
-use crate::contract::{filters, keyed, plain, rule, timed};
+use crate::contract::{self, ending, filters, keyed, plain, rule, timed};
 use crate::disk::{DiskOptions, repair, schema, witness};
-use crate::{ClockReading, Error, ReadLimit, RetentionRule};
+use crate::{Append, ClockReading, Ended, Error, ReadLimit, RetentionRule};
 
 /// Changes the file of a journal that is closed.
 fn change(path: &Path, sql: &str) {
@@ -34,6 +34,56 @@ fn keys_of_lost_events_are_lost_with_them_and_stand_in_nobodys_way() {
         assert!(!rig.append_one(keyed("a", key, 0)).duplicate, "{key}");
     }
     assert_eq!(rig.texts("a"), ["1", "2", "4", "5", "6"]);
+}
+
+#[test]
+fn keys_of_changes_of_state_are_kept_where_no_value_is_lost() {
+    let once = |key: &str, text| {
+        let append = contract::change("s", key, text);
+        Append { idempotency_key: Some(format!("{key} {text:?}").into()), ..append }
+    };
+    let fill = || {
+        let folder = TempDir::new().unwrap();
+        let rig = open(options(folder.path()));
+        rig.append_new(vec![once("a", Some("1")), once("a", Some("2")), once("b", Some("3"))]);
+        rig.append_new(vec![once("b", None)]);
+        rig.journal.close().unwrap();
+        drop(rig);
+        // What was replaced goes with a start.
+        let rig = open(options(folder.path()));
+        rig.retain(1);
+        rig.journal.close().unwrap();
+        folder
+    };
+    let folder = fill();
+    assert_eq!(repair(folder.path(), Epoch::new(9)).unwrap().keys, 4);
+    let rig = open(options(folder.path()));
+    for (key, text) in [("a", Some("1")), ("a", Some("2")), ("b", Some("3")), ("b", None)] {
+        assert!(rig.append_one(once(key, text)).duplicate, "{key} {text:?}");
+    }
+    // Nobody knows which of them have lost their change.
+    let folder = fill();
+    change(folder.path(), "UPDATE state SET data = x'78' WHERE data IS NOT NULL");
+    let repaired = repair(folder.path(), Epoch::new(9)).unwrap();
+    assert_eq!((repaired.values_lost, repaired.keys), (1, 1));
+    let rig = open(options(folder.path()));
+    assert!(!rig.append_one(once("a", Some("2"))).duplicate);
+}
+
+#[test]
+fn an_end_whose_event_is_lost_is_told_as_one_that_is_gone() {
+    let folder = TempDir::new().unwrap();
+    let rig = open(options(folder.path()));
+    let offsets = rig.append_new(vec![plain("a", "x"), ending::end("a"), ending::end("b")]);
+    rig.journal.close().unwrap();
+    drop(rig);
+    change(folder.path(), "UPDATE events SET time = 7 WHERE offset = 2");
+    repair(folder.path(), Epoch::new(9)).unwrap();
+    let rig = open(options(folder.path()));
+    assert_eq!(rig.journal.ended("a"), Some(Ended { at: offsets[1], is_kept: false }));
+    assert_eq!(rig.journal.ended("b"), Some(Ended { at: offsets[2], is_kept: true }));
+    assert_eq!(rig.journal.trimmed(&filters(&["a"])), offsets[1]);
+    assert!(rig.append_one(plain("a", "y")).has_ended);
 }
 
 #[test]
