@@ -18,5 +18,9 @@ pub(crate) fn quantile(level: f64, values: &mut [f64]) -> f64 {
     let lower = rank.floor() as usize;
     let upper = (lower + 1).min(values.len() - 1);
     let weight = rank - rank.floor();
+    // Nothing of an infinity is none.
+    if weight == 0.0 {
+        return values[lower];
+    }
     values[lower] * (1.0 - weight) + values[upper] * weight
 }
