@@ -43,6 +43,6 @@ pub use lane::LaneId;
 pub use next::{Entries, Next, Values};
 pub use past::{PastCopy, PastLimits, Point};
 pub use state::{
-    Change, ChangeError, Fate, Kept, KeyPlace, KeysWalk, Look, PastPage, PastPlace, Snapshot,
-    StateError, StateLimits, StateTable,
+    Change, ChangeError, Fate, Kept, KeyPlace, KeysWalk, Look, PastPage, PastPageLimits, PastPlace,
+    Snapshot, StateError, StateLimits, StateTable,
 };

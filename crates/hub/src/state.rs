@@ -43,7 +43,7 @@ use slots::{Charge, Slot, Slots, charge_bytes};
 
 pub use beginning::KeysWalk;
 pub use conditions::{Change, ChangeError};
-pub use pasts::{PastPage, PastPlace};
+pub use pasts::{PastPage, PastPageLimits, PastPlace};
 pub use slots::Kept;
 
 /// The newest change of each key that matches a filter, as of one version.

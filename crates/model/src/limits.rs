@@ -719,9 +719,13 @@ pub const PAST_BYTES_OF_SERIES_MAX: usize = 32 * 1024;
 /// Bytes that there have to be for each series for another one to be remembered: so many fewer are of
 /// no use to a chart.
 pub const PAST_BYTES_OF_SERIES_MIN: usize = 384;
-/// Bytes of compressed points, and looks at the table, that are copied for a reader before others get
-/// their turn at it.
+/// Bytes of compressed points that are copied for a reader before others get their turn at the table.
 pub const PAST_PAGE_BYTES_MAX: usize = 32 * 1024;
+/// Points that are copied and written for a reader at once: a quarter of a megabyte of text. Those of
+/// steady series take two bits each.
+pub const PAST_PAGE_POINTS_MAX: usize = 8_192;
+/// And those for a reader whose socket has taken fewer the last time.
+pub const PAST_PAGE_POINTS_MIN: usize = 64;
 /// Of the budget of memory, all that is remembered of series takes one part of so many at most.
 pub const PASTS_SHARE: u64 = 8;
 /// `[[samples.history]]` tables of the configuration: each is looked at where a topic has no match

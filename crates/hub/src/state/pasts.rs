@@ -90,6 +90,17 @@ pub struct PastPlace {
     slot: u32,
 }
 
+/// How much a page of pasts may have.
+#[derive(Clone, Copy, Debug)]
+pub struct PastPageLimits {
+    /// Bytes of points as they are kept.
+    pub bytes_max: usize,
+    /// Points: those of steady series take next to no bytes, and what is told of them as many as any.
+    pub points_max: usize,
+    /// Things in the table that are looked at.
+    pub looks_max: usize,
+}
+
 /// Some of the pasts that somebody wants.
 #[derive(Debug)]
 pub struct PastPage<P> {
@@ -136,16 +147,17 @@ impl<P: Payload> StateTable<P> {
         (self.pasts.all.len(), self.pasts.size_bytes)
     }
 
-    /// The pasts of keys that match and are there, from a place on: so many bytes and looks, or a
-    /// few more; one at least.
+    /// The pasts of keys that match and are there, from a place on: as much as a page may have, or a
+    /// little more; one at least.
     pub fn past_page(
         &self,
         filters: &FilterSet,
         from: PastPlace,
-        (bytes_max, looks_max): (usize, usize),
+        limits: PastPageLimits,
     ) -> PastPage<P> {
+        let PastPageLimits { bytes_max, points_max, looks_max } = limits;
         let mut page = PastPage { series: Vec::new(), next: None, looks: 0 };
-        let (mut bytes, mut has_looked) = (0, false);
+        let (mut bytes, mut points, mut has_looked) = (0, 0, false);
         let (mut name, mut slot) = match from.topic {
             Some(topic) => (Bound::Included(topic), from.slot),
             None => (Bound::Unbounded, 0),
@@ -161,14 +173,15 @@ impl<P: Payload> StateTable<P> {
             let series = self.pasts.all.range((id, first)..=(id, u32::MAX));
             let matches = filters.matches(topic);
             for (&(_, number), past) in series.take_while(|_| matches) {
-                if has_looked && (page.looks >= looks_max || bytes >= bytes_max) {
+                let is_full = page.looks >= looks_max || bytes >= bytes_max || points >= points_max;
+                if has_looked && is_full {
                     page.next = Some(PastPlace { topic: Some(topic.clone()), slot: number });
                     return page;
                 }
                 (page.looks, has_looked) = (page.looks + 1, true);
                 if self.slots.get(number).is_live() {
                     let copy = past.copy();
-                    bytes += copy.size_bytes();
+                    (bytes, points) = (bytes + copy.size_bytes(), points + copy.len());
                     let behind = PastPlace { topic: Some(topic.clone()), slot: number + 1 };
                     page.series.push((self.value(number), copy, behind));
                 }

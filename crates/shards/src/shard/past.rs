@@ -10,7 +10,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use bellwire_hub::{Hub, LaneId, PastCopy, PastPlace, Payload as _, Value};
+use bellwire_hub::{Hub, LaneId, PastCopy, PastPageLimits, PastPlace, Payload as _, Value};
 use bellwire_model::limits::PAST_PAGE_BYTES_MAX;
 use bellwire_model::{Epoch, Event};
 
@@ -38,8 +38,20 @@ pub(super) struct PastSource<'a> {
 /// The past of some series, as events.
 #[derive(Debug)]
 pub(super) struct PastPage {
-    events: VecDeque<(Frames, u64, PastPlace)>,
+    events: VecDeque<OfSeries>,
     next: Option<PastPlace>,
+    /// Points that have been written of it.
+    written: usize,
+}
+
+/// The past of one series.
+#[derive(Debug)]
+struct OfSeries {
+    frames: Frames,
+    serial: u64,
+    /// Where a reader is that has it.
+    behind: PastPlace,
+    points: usize,
 }
 
 impl PastSource<'_> {
@@ -52,7 +64,11 @@ impl PastSource<'_> {
         reader: &PastReader,
         looks_max: usize,
     ) -> (PastPage, usize) {
-        let limits = (PAST_PAGE_BYTES_MAX, looks_max.max(1));
+        let limits = PastPageLimits {
+            bytes_max: PAST_PAGE_BYTES_MAX,
+            points_max: reader.points_max(),
+            looks_max: looks_max.max(1),
+        };
         // Changes come into the inbox under the table's lock: the two agree while it is held.
         let table = self.table.lock().expect("not poisoned");
         let batches = self.inbox.0.take_batches();
@@ -69,23 +85,33 @@ impl PastSource<'_> {
             if let Some(event) = event(value, past) {
                 *self.serial += 1;
                 let frames = Frames::new(self.epoch, None, event);
-                events.push_back((frames, *self.serial, behind.clone()));
+                let (serial, behind, points) = (*self.serial, behind.clone(), past.len());
+                events.push_back(OfSeries { frames, serial, behind, points });
             }
         }
-        (PastPage { events, next: page.next }, page.looks)
+        (PastPage { events, next: page.next, written: 0 }, page.looks)
     }
 }
 
 impl PastPage {
     pub(super) fn pieces(&self) -> impl Iterator<Item = Piece<'_>> {
-        self.events.iter().map(|(frames, serial, _)| Piece { frames, upto: Upto::Past(*serial) })
+        self.events.iter().map(|OfSeries { frames, serial, .. }| {
+            let upto = Upto::Past(*serial);
+            Piece { frames, upto }
+        })
     }
 
     /// The first so many have been written.
     pub(super) fn took(&mut self, count: usize, reader: &mut PastReader) {
-        if let Some((_, _, behind)) = self.events.drain(..count).next_back() {
+        for OfSeries { behind, points, .. } in self.events.drain(..count) {
+            self.written += points;
             reader.go_on(behind);
         }
+    }
+
+    /// Points that have been written of it.
+    pub(super) fn written(&self) -> usize {
+        self.written
     }
 
     /// Whether all of it has been written.

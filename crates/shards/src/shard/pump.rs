@@ -162,10 +162,6 @@ impl Share {
         let (bytes, looks) = (WRITE_BYTES_MAX, LOOKS_PER_VISIT_MAX);
         Self { bytes: bytes / subscriptions, looks: looks / subscriptions }
     }
-
-    fn is_used_up(self) -> bool {
-        self.bytes == 0 || self.looks == 0
-    }
 }
 
 /// One subscription and the outlet of its connection.
@@ -180,19 +176,35 @@ struct Stretch<'a> {
 }
 
 impl Stretch<'_> {
-    fn pump(mut self, mut share: Share, tools: &mut Tools<'_>) -> io::Result<Came> {
+    fn pump(mut self, share: Share, tools: &mut Tools<'_>) -> io::Result<Came> {
+        let mut page = None;
+        let came = self.pump_with(&mut page, share, tools);
+        if let (Some(page), Some(reader)) = (page, self.past) {
+            // The rest is read again in a later visit.
+            reader.on_part_of_page(page.written());
+        }
+        came
+    }
+
+    /// `page`: what was read of the past and is yet to be written.
+    fn pump_with(
+        &mut self,
+        page: &mut Option<PastPage>,
+        mut share: Share,
+        tools: &mut Tools<'_>,
+    ) -> io::Result<Came> {
         if self.marks().is_on() && self.delivery.is_in_snapshot() {
             if !self.outlet.flush(&mut tools.account)? {
                 return Ok(Came::Full);
             }
             self.tell_page(tools.hub);
         }
-        let mut page = None;
         loop {
             if !self.outlet.flush(&mut tools.account)? {
                 return Ok(Came::Full);
             }
-            if share.is_used_up() {
+            // What was looked for is written, or it would be looked for again in each visit.
+            if share.bytes == 0 || (share.looks == 0 && page.is_none()) {
                 return Ok(Came::Share);
             }
             if self.tell_cursor(tools.hub) {
@@ -206,7 +218,7 @@ impl Stretch<'_> {
                 Next::Later => return Ok(Came::Share),
                 Next::History(after) => return Ok(Came::History(after)),
                 Next::Ready(_) if self.past.is_some() => {
-                    let looks = self.write_past(&mut page, tools, share.looks)?;
+                    let looks = self.write_past(page, tools, share.looks)?;
                     share.looks = share.looks.saturating_sub(looks);
                 }
                 Next::Ready(_) if self.id.is_some() => return Ok(Came::Complete),
@@ -260,6 +272,7 @@ impl Stretch<'_> {
         self.outlet.write(held.pieces(), &mut tools.account, |_| taken += 1)?;
         held.took(taken, reader);
         if held.is_over() {
+            reader.on_whole_page();
             match page.take().and_then(PastPage::into_next) {
                 Some(next) => reader.go_on(next),
                 None => *self.past = None,

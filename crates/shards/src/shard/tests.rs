@@ -8,6 +8,7 @@ mod heartbeats;
 mod journeys;
 mod marks;
 mod moved;
+mod pasts;
 mod reconsidering;
 mod renewing;
 mod rig;

@@ -40,7 +40,7 @@ fn filters(index: usize) -> FilterSet {
 enum Step {
     Put { topic: usize, key: usize, after_ms: i64 },
     Delete { topic: usize, key: usize },
-    Read { filters: usize, bytes_max: usize, looks_max: usize },
+    Read { filters: usize, limits: PastPageLimits },
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -49,9 +49,12 @@ fn step() -> impl Strategy<Value = Step> {
         12 => (place(), 0..2_000i64)
             .prop_map(|((topic, key), after_ms)| Step::Put { topic, key, after_ms }),
         3 => place().prop_map(|(topic, key)| Step::Delete { topic, key }),
-        2 => (0..FILTERS.len(), 0..100usize, 1..20usize).prop_map(|(filters, bytes_max, looks_max)| {
-            Step::Read { filters, bytes_max, looks_max }
-        }),
+        2 => (0..FILTERS.len(), 0..100usize, 0..50usize, 1..20usize).prop_map(
+            |(filters, bytes_max, points_max, looks_max)| {
+                let limits = PastPageLimits { bytes_max, points_max, looks_max };
+                Step::Read { filters, limits }
+            }
+        ),
     ]
 }
 
@@ -81,12 +84,15 @@ proptest! {
                     table.delete((&topic(number), &key.to_string()), ((), 1));
                     live.remove(&(number, key.to_string()));
                 }
-                Step::Read { filters: number, bytes_max, looks_max } => {
+                Step::Read { filters: number, limits } => {
                     let filters = filters(number);
                     let (mut from, mut got) = (Some(PastPlace::default()), Vec::new());
-                    let looks_max = looks_max + filters.iter().count();
+                    let looks_max = limits.looks_max + filters.iter().count();
+                    let limits = PastPageLimits { looks_max, ..limits };
                     while let Some(place) = from {
-                        let page = table.past_page(&filters, place.clone(), (bytes_max, looks_max));
+                        let page = table.past_page(&filters, place.clone(), limits);
+                        let points = page.series.iter().rev().skip(1).map(|(_, copy, _)| copy.len());
+                        prop_assert!(points.sum::<usize>() < limits.points_max.max(1));
                         prop_assert!(page.next.as_ref() != Some(&place), "it gets on");
                         prop_assert!(page.looks <= looks_max + filters.iter().count() + 1);
                         for (value, copy, _) in page.series {

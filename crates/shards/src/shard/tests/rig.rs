@@ -3,12 +3,13 @@
 use std::collections::HashMap;
 use std::io::{ErrorKind, Read, Write};
 use std::net::IpAddr;
+use std::num::NonZeroU32;
 use std::os::unix::net::UnixStream;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
-use bellwire_hub::{Hub, HubLimits, Start, StateLimits, StateTable, Value};
+use bellwire_hub::{Hub, HubLimits, PastLimits, Point, Start, StateLimits, StateTable, Value};
 use bellwire_journal::{
     Append, Bounds, ClockReading, ClockStep, Ended, Error, Journal, MemoryJournal, Observer, Page,
     ReadLimit, Record, RecordChange, RecordReply, Reply as AppendReply, RetentionRule,
@@ -20,6 +21,7 @@ use bellwire_model::{
     FilterSet, Fingerprint, Life, NameHasher, NewAcknowledgement, Offset, Principal, Progress,
     Sight, Timestamp, Topic, Version, WriteTerms,
 };
+use bellwire_process::clock;
 use bellwire_wire::problem::{Code, Problem};
 use bellwire_wire::publish::Post;
 use bellwire_wire::ws::{self, Compression, Opcode, Subprotocol};
@@ -223,6 +225,21 @@ impl Rig {
         self.shard.handle.push(&Batch::Values(changes));
     }
 
+    /// Puts as many series on a topic as there are keys, and remembers so many points of each, which are
+    /// all the same.
+    pub(super) fn put_series(&mut self, topic: &str, keys: std::ops::Range<usize>, points: usize) {
+        let json = r#"{"name":"steady","labels":{"site":"oslo"},"value":1,"timestamp":1}"#;
+        self.put_json(topic, keys.clone(), json);
+        let mut table = self.table.lock().expect("not poisoned");
+        let topic = topic.parse().expect("a topic");
+        let now_ms = clock::now().as_ms();
+        let limits = PastLimits { window_ms: u32::MAX, points_max: u16::MAX };
+        for (key, point) in keys.flat_map(|key| (0..points).map(move |point| (key, point))) {
+            let point = Point { time_ms: now_ms + point as i64, value: 1.0 };
+            table.remember((&topic, &key.to_string()), (point, now_ms), (limits, usize::MAX));
+        }
+    }
+
     /// Appends an event, and feeds it to the shard.
     pub(super) fn publish(&mut self, topic: &str, json: &str) -> Offset {
         self.publish_all(&[topic], json)
@@ -269,6 +286,15 @@ impl Rig {
         let (client, socket) = pair();
         let mut handoff = self.handoff(socket, filters, (start, form));
         handoff.request.resumes_state = true;
+        self.shard.handle.adopt(handoff).expect("room");
+        client
+    }
+
+    /// Connects somebody who wants all that is remembered of series.
+    pub(super) fn connect_for_past(&mut self, filters: &[&str], form: Form) -> Client {
+        let (client, socket) = pair();
+        let mut handoff = self.handoff(socket, filters, (Start::Latest, form));
+        handoff.request.history_ms = Some(NonZeroU32::MAX);
         self.shard.handle.adopt(handoff).expect("room");
         client
     }
