@@ -44,5 +44,5 @@ pub use next::{Entries, Next, Values};
 pub use past::{PastCopy, PastLimits, Point};
 pub use state::{
     Change, ChangeError, Fate, Kept, KeyPlace, KeysWalk, Look, PastPage, PastPageLimits, PastPlace,
-    Snapshot, StateError, StateLimits, StateTable,
+    Reserved, Snapshot, StateError, StateLimits, StateTable,
 };

@@ -42,7 +42,7 @@ use pasts::Pasts;
 use slots::{Charge, Slot, Slots, charge_bytes};
 
 pub use beginning::KeysWalk;
-pub use conditions::{Change, ChangeError};
+pub use conditions::{Change, ChangeError, Reserved};
 pub use pasts::{PastPage, PastPageLimits, PastPlace};
 pub use slots::Kept;
 
@@ -188,6 +188,8 @@ pub struct StateTable<P> {
     topics_max: usize,
     /// Bytes that shared values may take for others to be.
     shared_bytes_max: usize,
+    /// Room for changes that are yet to be made.
+    reserved: Reserved,
 }
 
 /// As how many of its values without an encoding one counts that is shared: most have some.
@@ -212,6 +214,7 @@ impl<P: Payload> StateTable<P> {
             pasts: Pasts::default(),
             topics_max: STATE_TOPICS_MAX,
             shared_bytes_max: usize::MAX,
+            reserved: Reserved::default(),
         }
     }
 
@@ -291,7 +294,7 @@ impl<P: Payload> StateTable<P> {
     ) -> Result<Arc<Value<P>>, StateError> {
         let found = self.find(topic, key);
         let needed = (self.charge_of(found), charge_bytes(key, size_bytes));
-        room.check((self.slots.live(), self.slots.live_bytes()), needed)?;
+        room.check(self.taken(), needed)?;
         if found.is_none() && !self.has_place_for(topic, 0) {
             return Err(StateError::Topics { topics_max: self.topics_max });
         }
@@ -301,7 +304,7 @@ impl<P: Payload> StateTable<P> {
     }
 
     /// Takes in a change that is on the disk at `offset`, whatever room there is: it has happened.
-    /// Who lets it happen asks [`check_all`](Self::check_all) before.
+    /// Who lets it happen has room [set aside](Self::reserve) before.
     pub fn put_durable(
         &mut self,
         (topic, key): (&Topic, &str),
@@ -739,6 +742,7 @@ mod tests {
             key: "key",
             condition: bellwire_model::Condition::Always,
             size_bytes: is_put.then_some(0),
+            expires: false,
             room: ROOM,
         };
         let [a, b, c] = [0, 1, 2].map(|number| change(number, true));

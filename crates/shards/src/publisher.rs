@@ -373,9 +373,8 @@ impl Publisher {
         let sorted = sorted(Writes { writes, is_atomic }, &homes);
         let Sorted { kept, mut values, asked, places } = sorted;
         let of_state = kept.iter().filter(|append| append.keep == Keep::Newest);
-        self.states
-            .check_room(of_state.map(|append| &append.event))
-            .map_err(|error| Problem::new(Code::StateFull, error))?;
+        let room = self.states.reserve_room(of_state.map(|append| &append.event));
+        let room = room.map_err(|error| Problem::new(Code::StateFull, error))?;
         // Refused before anything is done: a request must not fail after half of it.
         if !values.is_empty() && !self.states.has_room() {
             let detail = "subscribers' threads cannot keep up with the changes of state topics";
@@ -427,7 +426,12 @@ impl Publisher {
                 done(Err(error.into()));
             }
         };
-        self.append(kept, Box::new(reply))
+        let settle = move |result: Result<Vec<Appended>, Error>| {
+            // The table has what was taken.
+            drop(room);
+            reply(result);
+        };
+        self.append(kept, Box::new(settle))
     }
 }
 

@@ -5,7 +5,8 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use bellwire_hub::{
-    Change, ChangeError, Look, PastCopy, Point, Start, StateError, StateLimits, StateTable, Value,
+    Change, ChangeError, Look, PastCopy, Point, Reserved, Start, StateError, StateLimits,
+    StateTable, Value,
 };
 use bellwire_journal::Journal;
 use bellwire_model::limits::STATE_LOOKS_MAX;
@@ -14,7 +15,7 @@ use bellwire_model::{
     Offset, Progress, Timestamp, Topic, limits,
 };
 use bellwire_process::clock::{self, Ticker};
-use bellwire_wire::problem::{Code, Problem};
+use bellwire_wire::problem::Problem;
 use tokio::sync::Notify;
 
 use crate::ends;
@@ -223,7 +224,7 @@ impl States {
         let (StateWrite { event, terms }, (topic, key)) = (write, write.name());
         let size_bytes = event.body.as_ref().map(|_| payload_bytes(event));
         let (condition, room) = (terms.condition, Self::room(topic, bytes_max));
-        Change { topic, key, condition, size_bytes, room }
+        Change { topic, key, condition, size_bytes, expires: terms.ttl.is_some(), room }
     }
 
     fn change(&self) -> Changing<'_> {
@@ -291,26 +292,28 @@ impl States {
         filters.iter().filter_map(Filter::topic).filter_map(newest).all(is_there)
     }
 
-    /// Fails where there is no room for what the journal is to be given, and says for which.
-    pub(crate) fn check_room<'a>(
+    /// Sets room aside for what the journal is to be given, until it has taken that.
+    pub(crate) fn reserve_room<'a>(
         &self,
         events: impl Iterator<Item = &'a Event>,
-    ) -> Result<(), ChangeError> {
+    ) -> Result<SetAside, ChangeError> {
         let change = |event: &'a Event| Change {
             topic: &event.topic,
             key: event.key.as_deref().unwrap_or_default(),
             condition: Condition::Always,
             size_bytes: Some(payload_bytes(event)),
+            expires: false,
             room: Self::room(&event.topic, self.bytes_max),
         };
         // What is deleted besides makes room, and is not counted on.
         let puts = events.filter(|event| event.body.is_some());
         let changes: Vec<Change<'_>> = puts.map(change).collect();
-        if changes.is_empty() {
-            return Ok(());
+        let mut held = SetAside { table: Arc::clone(&self.table), reserved: Reserved::default() };
+        if !changes.is_empty() {
+            let mut table = self.table.lock().expect("not poisoned");
+            held.reserved = table.reserve(&changes).map_err(|(_, error)| error)?;
         }
-        let table = self.table.lock().expect("not poisoned");
-        table.check_all(&changes).map_err(|(_, error)| error)
+        Ok(held)
     }
 
     /// Whether the hubs take another change without a wait.
@@ -397,6 +400,25 @@ impl States {
     }
 }
 
+/// Room in the table for changes that are under way, until it is dropped. Whoever does that holds no
+/// lock.
+#[derive(Debug)]
+pub(crate) struct SetAside {
+    table: SharedTable,
+    reserved: Reserved,
+}
+
+impl Drop for SetAside {
+    fn drop(&mut self) {
+        // What only replaces values needs none.
+        if !self.reserved.is_nothing()
+            && let Ok(mut table) = self.table.lock()
+        {
+            table.release(std::mem::take(&mut self.reserved));
+        }
+    }
+}
+
 const CHECKED: &str = "it was looked at whether it can be made, under the same lock";
 
 /// The table while it is changed.
@@ -411,14 +433,12 @@ struct Changing<'a> {
 impl Changing<'_> {
     /// Writes what a client asks for, and says which version the key has then.
     fn write(&mut self, write: StateWrite) -> Result<KeyVersion, Problem> {
-        let name = write.name();
-        let is_missing = write.event.body.is_none() && self.table.look(name.0, name.1).is_none();
-        let checked = self.table.check(name, write.terms.condition);
-        let checked = checked.and(if is_missing { Err(ChangeError::Missing) } else { Ok(()) });
+        let change = States::asked(&write, self.states.bytes_max);
+        let checked = self.table.check_all(&[change]).map_err(|(_, error)| error);
         checked.map_err(|error| write.refusal(error))?;
-        let made = self.make(write.event).map_err(|full| Problem::new(Code::StateFull, full))?;
+        let made = self.make(write.event).expect(CHECKED).expect(CHECKED);
         self.limit(write.terms.ttl);
-        Ok(made.expect(CHECKED))
+        Ok(made)
     }
 
     /// Has the key that was changed last go by itself after a time.

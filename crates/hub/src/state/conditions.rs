@@ -5,6 +5,7 @@ use std::collections::{HashMap, HashSet};
 use bellwire_model::{Condition, KeyVersion, NameHasher, Topic};
 use thiserror::Error;
 
+use super::deadlines::DEADLINE_BYTES;
 use super::slots::charge_bytes;
 use super::{Charge, StateError, StateLimits, StateTable};
 use crate::entry::Payload;
@@ -20,6 +21,8 @@ pub struct Change<'a> {
     pub condition: Condition,
     /// Bytes of its new payload. `None`: it is to go.
     pub size_bytes: Option<usize>,
+    /// Whether it is to go by itself after a time.
+    pub expires: bool,
     /// What there may be for it to be put.
     pub room: StateLimits,
 }
@@ -42,6 +45,20 @@ pub enum ChangeError {
     /// There is no key to delete.
     #[error("there is no such key")]
     Missing,
+}
+
+/// Room that is set aside.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Reserved {
+    keys: usize,
+    bytes: usize,
+}
+
+impl Reserved {
+    /// Whether it is none.
+    pub fn is_nothing(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 impl<P: Payload> StateTable<P> {
@@ -72,14 +89,42 @@ impl<P: Payload> StateTable<P> {
     /// Whether all changes can be made, one after the other and nothing in between; else the first
     /// that cannot, and why.
     pub fn check_all(&self, changes: &[Change<'_>]) -> Result<(), (usize, ChangeError)> {
-        let mut planned = Planned {
-            keys: HashMap::with_capacity_and_hasher(changes.len(), self.hasher),
-            live: self.slots.live(),
-            live_bytes: self.slots.live_bytes(),
-            topics: HashSet::with_hasher(self.hasher),
-        };
-        let mut changes = changes.iter().enumerate();
-        changes.try_for_each(|(at, change)| planned.add(self, change).map_err(|error| (at, error)))
+        self.plan(changes).map(drop)
+    }
+
+    /// The same for changes that are yet to be made: what they will take more is set aside for them
+    /// until it is [released](Self::release).
+    pub fn reserve(&mut self, changes: &[Change<'_>]) -> Result<Reserved, (usize, ChangeError)> {
+        let (keys, bytes) = self.taken();
+        let Planned { live, live_bytes, .. } = self.plan(changes)?;
+        let reserved =
+            Reserved { keys: live.saturating_sub(keys), bytes: live_bytes.saturating_sub(bytes) };
+        self.reserved.keys += reserved.keys;
+        self.reserved.bytes += reserved.bytes;
+        Ok(reserved)
+    }
+
+    /// What was set aside is taken by now, or will not be.
+    pub fn release(&mut self, reserved: Reserved) {
+        self.reserved.keys -= reserved.keys;
+        self.reserved.bytes -= reserved.bytes;
+    }
+
+    fn plan<'c>(&self, changes: &[Change<'c>]) -> Result<Planned<'c>, (usize, ChangeError)> {
+        let (live, live_bytes) = self.taken();
+        let keys = HashMap::with_capacity_and_hasher(changes.len(), self.hasher);
+        let topics = HashSet::with_hasher(self.hasher);
+        let mut planned = Planned { keys, live, live_bytes, topics };
+        for (at, change) in changes.iter().enumerate() {
+            planned.add(self, change).map_err(|error| (at, error))?;
+        }
+        Ok(planned)
+    }
+
+    /// The keys and bytes of what is there, and of what was set aside.
+    pub(super) fn taken(&self) -> (usize, usize) {
+        let Reserved { keys, bytes } = self.reserved;
+        (self.slots.live() + keys, self.slots.live_bytes() + bytes)
     }
 }
 
@@ -99,7 +144,7 @@ impl<'a> Planned<'a> {
         table: &StateTable<P>,
         change: &Change<'a>,
     ) -> Result<(), ChangeError> {
-        let Change { topic, key, condition, size_bytes, room } = *change;
+        let Change { topic, key, condition, size_bytes, expires, room } = *change;
         let name = (topic.as_str(), key);
         let held = match (self.keys.get(&name), condition) {
             (None, _) => {
@@ -110,7 +155,8 @@ impl<'a> Planned<'a> {
             (Some(None), Condition::Absent) => None,
             (Some(_), _) => return Err(ChangeError::Again),
         };
-        let new = size_bytes.map(|size_bytes| charge_bytes(key, size_bytes));
+        let of_deadline = if expires { DEADLINE_BYTES } else { 0 };
+        let new = size_bytes.map(|size_bytes| charge_bytes(key, size_bytes) + of_deadline);
         match new {
             Some(bytes) => {
                 room.check((self.live, self.live_bytes), (held, bytes))?;

@@ -5,8 +5,11 @@ use std::sync::Arc;
 
 use bellwire_model::{NameHasher, Topic};
 
-use super::StateTable;
+use super::{StateError, StateLimits, StateTable};
 use crate::entry::{Payload, Value};
+
+/// What a key costs more that goes by itself: its place among those.
+pub(super) const DEADLINE_BYTES: usize = 64;
 
 /// Slots whose keys have a time at which they go, by that time. Of what has none nothing is kept.
 #[derive(Debug)]
@@ -59,6 +62,11 @@ impl Deadlines {
         }
     }
 
+    /// Whether a slot's key goes by itself.
+    pub(super) fn has(&self, id: u32) -> bool {
+        self.of_slot.contains_key(&id)
+    }
+
     /// The slot whose key goes first, and when.
     pub(super) fn first(&self) -> Option<(u64, u32)> {
         self.queue.first().copied()
@@ -86,6 +94,19 @@ impl<P: Payload> StateTable<P> {
     /// A topic is reopened: its keys go by themselves again.
     pub fn go_on(&mut self, topic: &Topic) {
         self.slots.deadlines_mut().go_on(topic);
+    }
+
+    /// Fails where there is no room for a key that stays to go by itself: what finds it takes a little
+    /// more then.
+    pub fn check_deadline(
+        &self,
+        (topic, key): (&Topic, &str),
+        room: StateLimits,
+    ) -> Result<(), StateError> {
+        let found = self.find_live(topic, key);
+        let has_one = found.is_some_and(|id| self.slots.deadlines().has(id));
+        let Some(held) = self.charge_of(found).filter(|_| !has_one) else { return Ok(()) };
+        room.check(self.taken(), (Some(held), held.charged_bytes + DEADLINE_BYTES))
     }
 
     /// When the first key goes by itself.

@@ -13,7 +13,7 @@ use std::sync::atomic::AtomicU64;
 
 use bellwire_model::{Life, NameHasher, Offset, Progress, Topic, Version};
 
-use super::deadlines::Deadlines;
+use super::deadlines::{DEADLINE_BYTES, Deadlines};
 use super::record::Record;
 use crate::entry::{Payload, Value};
 
@@ -21,8 +21,6 @@ use crate::entry::{Payload, Value};
 /// record, the allocator's share, and its places in the index and in that of a journal, right after
 /// these have grown.
 const KEY_OVERHEAD_BYTES: usize = 176;
-/// What a key costs more that goes by itself: its place among those.
-const DEADLINE_BYTES: usize = 64;
 
 /// No slot.
 pub(super) const NONE: u32 = u32::MAX;

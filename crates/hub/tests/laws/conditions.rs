@@ -34,6 +34,8 @@ struct Step {
     asked: Asked,
     /// `None`: delete it.
     size_bytes: Option<usize>,
+    /// Whether a value is to go by itself.
+    expires: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -53,8 +55,10 @@ fn requests() -> impl Strategy<Value = Vec<Request>> {
         1 => Just(Asked::Journal),
     ];
     let size_bytes = prop_oneof![3 => (0..400usize).prop_map(Some), 1 => Just(None)];
-    let step = (0..2usize, 0..5u8, asked, size_bytes)
-        .prop_map(|(topic, key, asked, size_bytes)| Step { topic, key, asked, size_bytes });
+    let expires = prop::bool::weighted(0.3);
+    let step = (0..2usize, 0..5u8, asked, size_bytes, expires).prop_map(
+        |(topic, key, asked, size_bytes, expires)| Step { topic, key, asked, size_bytes, expires },
+    );
     let steps = prop::collection::vec(step, 1..6);
     let request =
         prop_oneof![steps.clone().prop_map(Request::Each), steps.prop_map(Request::Whole),];
@@ -74,7 +78,7 @@ type Name = (usize, String);
 /// What is known of it all.
 #[derive(Clone, Default)]
 struct Model {
-    /// What is there: its version and its size.
+    /// What is there: its version and its size, with what it takes to go by itself.
     values: BTreeMap<Name, (u64, usize)>,
     /// The newest change of what is gone, too.
     newest: BTreeMap<Name, u64>,
@@ -133,11 +137,34 @@ impl Model {
     fn note(&mut self, step: &Step, version: u64) {
         let name = (step.topic, step.key.to_string());
         self.newest.insert(name.clone(), version);
-        match step.size_bytes {
+        match step.charged_bytes() {
             Some(size_bytes) => self.values.insert(name, (version, size_bytes)),
             None => self.values.remove(&name),
         };
     }
+}
+
+impl Step {
+    /// Bytes of the value, with what it takes to go by itself.
+    fn charged_bytes(&self) -> Option<usize> {
+        let of_deadline = if self.expires { deadline_bytes() } else { 0 };
+        self.size_bytes.map(|size_bytes| size_bytes + of_deadline)
+    }
+
+    /// The change that it asks for of a key.
+    fn change<'a>(&self, (topic, key): (&'a Topic, &'a str), condition: Condition) -> Change<'a> {
+        let (size_bytes, expires, room) = (self.size_bytes, self.expires, room(self.topic));
+        Change { topic, key, condition, size_bytes, expires, room }
+    }
+}
+
+/// What a key takes more that goes by itself.
+fn deadline_bytes() -> usize {
+    let mut table = StateTable::new(LIFE, NameHasher::new([1, 2]));
+    table.put((&topic(0), "key"), ((), 1), ROOM).expect("room");
+    let before = table.size_bytes();
+    table.set_deadline(&topic(0), "key", 1);
+    table.size_bytes() - before
 }
 
 /// Changes a table without looking at conditions.
@@ -147,7 +174,15 @@ fn make(table: &mut StateTable<()>, step: &Step) -> Result<u64, ChangeError> {
         Some(size_bytes) => table.put((&topic, &key), ((), size_bytes), room(step.topic))?,
         None => table.delete((&topic, &key), ((), 0)).ok_or(ChangeError::Missing)?,
     };
+    if step.expires && step.size_bytes.is_some() {
+        table.set_deadline(&topic, &key, 1);
+    }
     Ok(made.version.get())
+}
+
+/// The same to a table in which keys that go by themselves are larger ones that stay.
+fn make_plainly(table: &mut StateTable<()>, step: &Step) -> Result<u64, ChangeError> {
+    make(table, &Step { size_bytes: step.charged_bytes(), expires: false, ..step.clone() })
 }
 
 /// The first that cannot be made of a batch, and why.
@@ -155,7 +190,7 @@ fn first_wrong(model: &Model, steps: &[Step]) -> Result<(), (usize, ChangeError)
     let (mut table, mut model, mut written) = (model.table(), model.clone(), BTreeSet::new());
     for (index, step) in steps.iter().enumerate() {
         let allowed = model.allows(step, &written);
-        let made = allowed.and_then(|()| make(&mut table, step));
+        let made = allowed.and_then(|()| make_plainly(&mut table, step));
         let version = made.map_err(|error| (index, error))?;
         model.note(step, version);
         written.insert((step.topic, step.key.to_string()));
@@ -174,12 +209,13 @@ proptest! {
                 Request::Each(steps) => for step in steps {
                     let expected = model.allows(&step, &BTreeSet::new());
                     let (topic, key) = (topic(step.topic), step.key.to_string());
-                    let checked = table.check((&topic, &key), model.condition(&step));
-                    let made = checked.and_then(|()| make(&mut table, &step));
+                    let change = step.change((&topic, &key), model.condition(&step));
+                    let checked = table.check_all(&[change]).map_err(|(_, error)| error);
+                    let made = checked.map(|()| make(&mut table, &step).expect("it was looked at"));
                     match (&made, expected) {
                         (Ok(version), Ok(())) => model.note(&step, *version),
                         (Err(ChangeError::Full(_)), Ok(())) => {
-                            prop_assert!(make(&mut model.table(), &step).is_err());
+                            prop_assert!(make_plainly(&mut model.table(), &step).is_err());
                         }
                         (made, expected) => prop_assert_eq!(made.map(|_| ()), expected),
                     }
@@ -190,8 +226,7 @@ proptest! {
                     }).collect();
                     let changes: Vec<Change<'_>> = steps.iter().zip(&named).map(|(step, named)| {
                         let (topic, key, condition) = named;
-                        let (condition, size_bytes) = (*condition, step.size_bytes);
-                        Change { topic, key, condition, size_bytes, room: room(step.topic) }
+                        step.change((topic, key), *condition)
                     }).collect();
                     let before = (table.version(), table.keys(), table.size_bytes());
                     let checked = table.check_all(&changes);

@@ -90,6 +90,12 @@ proptest! {
         other.put((&topic, "last"), ((), 8), ROOM).expect("room");
         prop_assert!(table.size_bytes() - empty_bytes <= 1_000);
         let before = (table.size_bytes(), other.size_bytes());
+        let full = StateLimits { bytes_max: other.size_bytes(), ..ROOM };
+        prop_assert!(other.check_deadline((&topic, "last"), full).is_err());
+        prop_assert_eq!(other.check_deadline((&topic, "other"), full), Ok(()));
+        prop_assert_eq!(other.check_deadline((&topic, "last"), ROOM), Ok(()));
+        other.set_deadline(&topic, "last", 1);
+        prop_assert_eq!(other.check_deadline((&topic, "last"), full), Ok(()), "it has one");
         for table in [&mut table, &mut other] {
             table.set_deadline(&topic, "last", 1);
             table.put((&topic, "last"), ((), 8), ROOM).expect("room");

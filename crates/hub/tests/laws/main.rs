@@ -11,6 +11,7 @@ mod deadlines;
 mod ending;
 mod lasting;
 mod rates;
+mod reserving;
 mod resuming;
 mod sights;
 mod subscriber;

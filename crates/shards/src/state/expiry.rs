@@ -48,6 +48,8 @@ impl States {
         let version = table.key_version(name.0, name.1);
         let version = version.ok_or_else(|| touch.refusal(ChangeError::Missing))?;
         if let Some(ttl) = touch.terms.ttl {
+            let room = table.check_deadline(name, Self::room(name.0, self.bytes_max));
+            room.map_err(|full| touch.refusal(full.into()))?;
             self.limit(&mut table, name, ttl);
         }
         Ok(version)
