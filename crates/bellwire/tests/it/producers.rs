@@ -255,10 +255,6 @@ impl Producer {
     fn run(&mut self, name: usize, address: SocketAddr, mut random: Random, count: &AtomicU64) {
         let Ok(mut raw) = Raw::try_connect(address) else { return };
         loop {
-            if random.below(8) == 0 && self.next > 0 {
-                self.sent.push((self.epoch, self.next));
-                (self.epoch, self.next) = (self.epoch + 1, 0);
-            }
             let headers = format!(
                 "Producer-Id: {name}\r\nProducer-Epoch: {}\r\nProducer-Seq: {}\r\n",
                 self.epoch, self.next
@@ -268,6 +264,11 @@ impl Producer {
             assert!([201, 204].contains(&answer.status), "{}", answer.text());
             self.next += 1;
             count.fetch_add(1, Ordering::Relaxed);
+            // Behind an answer: what was not answered is of this epoch still.
+            if random.below(8) == 0 {
+                self.sent.push((self.epoch, self.next));
+                (self.epoch, self.next) = (self.epoch + 1, 0);
+            }
         }
     }
 }
