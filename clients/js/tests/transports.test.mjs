@@ -44,7 +44,7 @@ provesWithConfig('through forced moves and cuts events come once and in order, a
   const state = far.state('places/oslo');
   await Promise.all([subscription.ready(), state.ready()]);
   const breaking = (async () => {
-    while (moves.length < 50) {
+    while (moves.length < 30) {
       await setTimeout(random() * 40);
       if (random() < 0.15) wire.cut();
       else transport.move(NAMES[Math.floor(random() * NAMES.length)]);

@@ -39,8 +39,10 @@ export async function startWire(server, atEnd) {
     for (const [end, other] of [[near, far], [far, near]]) {
       end.on('error', () => {});
       end.on('close', () => {
-        pairs.delete(pair);
-        other.destroy();
+        if (end === near) pairs.delete(pair);
+        // As in `cut`: while the server is away, too, a connection ends once something was asked.
+        if (other === near && near.bytesRead === 0) near.once('data', () => near.destroy());
+        else other.destroy();
       });
     }
   }).listen(0, '127.0.0.1');
