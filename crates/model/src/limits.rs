@@ -641,8 +641,9 @@ pub const RING_LOOKS_MAX: usize = 4_096;
 pub const UPDATE_INTERVAL_MIN: Duration = Duration::from_millis(1);
 /// The longest: one update in a quarter of an hour, or so. Who wants fewer asks when it wants them.
 pub const UPDATE_INTERVAL_MAX: Duration = Duration::from_secs(1000);
-/// Keys of all state topics together: ten million beside those that only alerts may take.
-pub const STATE_KEYS_MAX: usize = 10_000_000 + STATE_KEYS_RESERVED;
+/// Keys of all state topics together: ten million, those that only alerts may take, and some for the
+/// server's own.
+pub const STATE_KEYS_MAX: usize = 10_200_000;
 /// State topics that there may be: each takes some 500 bytes beside its keys.
 pub const STATE_TOPICS_MAX: usize = 1_000_000;
 /// Bytes that state topics are charged with together, their share of the overhead included, where

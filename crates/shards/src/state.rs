@@ -490,9 +490,9 @@ mod tests {
         let room = |topic: &str| States::room(&topic.parse().expect("a topic"), 1_000);
         let (series, users, alerts) = (room("samples/t"), room("lab/a"), room("alerts/active"));
         assert_eq!((room("rules/t"), room("query/t")), (series, series));
-        assert_eq!((series.keys_max, series.bytes_max), (7_500_000, 750));
-        assert_eq!((users.keys_max, users.bytes_max), (10_000_000, 1_000));
+        assert_eq!((series.keys_max, series.bytes_max), (7_537_500, 750));
+        assert_eq!((users.keys_max, users.bytes_max), (10_050_000, 1_000));
         let alerts_bytes = 1_000 + limits::STATE_BYTES_RESERVED;
-        assert_eq!((alerts.keys_max, alerts.bytes_max), (10_150_000, alerts_bytes));
+        assert_eq!((alerts.keys_max, alerts.bytes_max), (10_200_000, alerts_bytes));
     }
 }
