@@ -34,13 +34,15 @@ use std::time::Duration;
 use bellwire_alerts::desk::RuleChange;
 use bellwire_journal::{Append, Error, Journal, ReadLimit};
 use bellwire_model::limits::{ALERT_SERIES_PER_STEP_MAX, SAMPLE_VALUE_AGE};
-use bellwire_model::{Alert, AlertState, Event, Filter, Fingerprint, Timestamp, Topic, Transition};
+use bellwire_model::{
+    Alert, AlertState, Event, Filter, Fingerprint, Sample, Timestamp, Topic, Transition,
+};
 use bellwire_process::clock;
 use bellwire_process::crash;
 use bellwire_rules::{Change, Engine, RuleSet, Settings, State};
 use bellwire_wire::json;
 use bellwire_wire::problem::Problem;
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 
 use self::complaints::Complaints;
 use self::course::Course;
@@ -259,6 +261,7 @@ impl Evaluator {
                 self.looks.push(look, place);
             }
             Work::Begin(beginning) => self.answers.begin(beginning),
+            Work::Seed(samples, shown) => self.seed(arrived.now, samples, shown),
             Work::Replace(rules, reply) => {
                 self.figures.rules_loaded.set(rules.len() as u64);
                 let changes = self.course.replace(&mut self.engine, arrived.now, *rules);
@@ -283,6 +286,15 @@ impl Evaluator {
         }
         self.figures.samples_accepted.add(accepted as u64);
         self.forwarding.push(batch);
+    }
+
+    /// Takes in what was shown before queries began, for their sake alone: it is not shown again.
+    fn seed(&mut self, now: Timestamp, mut samples: Vec<Sample>, shown: oneshot::Sender<()>) {
+        samples.retain(|sample| self.engine.queries_lack(&sample.series));
+        let changes = self.course.apply(&mut self.engine, (now, Duration::ZERO), &mut samples);
+        let _ = self.engine.take_refused();
+        self.settle(changes);
+        self.answers.tell_once_shown(shown);
     }
 
     /// Nothing waits: the rules' time is that of the clock.

@@ -5,8 +5,10 @@ mod naming;
 use std::sync::{Arc, Mutex};
 
 use bellwire_journal::{Error, Journal};
-use bellwire_model::{AskedQuery, QueryId, Sight};
+use bellwire_model::{AskedQuery, QueryId, Sample, Sight};
+use bellwire_rules::{Excerpt, Reading};
 use bellwire_wire::problem::{Code, Problem};
+use tokio::sync::OnceCell;
 
 use self::naming::aside;
 pub use self::naming::{Editor, Recorded, Recording};
@@ -32,6 +34,14 @@ pub struct Followed {
     /// Which of the queries of this id, one after the other.
     number: u64,
     follower: Follower,
+    past: Arc<OnceCell<()>>,
+}
+
+impl Followed {
+    /// Has what was before the query began remembered, once for all who follow it.
+    pub async fn fill(&self, fill: impl Future<Output = ()>) {
+        self.past.get_or_init(|| fill).await;
+    }
 }
 
 impl Drop for Followed {
@@ -68,7 +78,7 @@ impl LiveQueries {
         mut query: LiveQuery,
         follower: Follower,
     ) -> Result<Followed, Problem> {
-        let Entering { number, is_new, mut standing } = loop {
+        let Entering { number, is_new, mut standing, past } = loop {
             if let Some(entering) = self.enter(&query, &follower)? {
                 break entering;
             }
@@ -77,7 +87,7 @@ impl LiveQueries {
             query = aside(move || live.read_again(&query)).await?;
         };
         let id = query.id();
-        let held = Followed { register: Arc::clone(&self.register), id, number, follower };
+        let held = Followed { register: Arc::clone(&self.register), id, number, follower, past };
         if is_new {
             let begun = self.intake.begin_query(query.into_standing());
             begun.inspect_err(|problem| self.register.refuse(id, problem))?;
@@ -90,6 +100,17 @@ impl LiveQueries {
                 Err(Problem::new(Code::Draining, "the evaluator has ended"))
             }
         }
+    }
+
+    /// Has queries look at samples that came before they began, as far as nobody has looked at their
+    /// series. Returns once what they come to is on their topics.
+    pub async fn seed(&self, samples: Vec<Sample>) -> Result<(), Problem> {
+        self.intake.seed(samples).await
+    }
+
+    /// Copies what a question looks at.
+    pub async fn excerpt(&self, excerpt: Excerpt) -> Result<Reading, Problem> {
+        self.intake.excerpt(excerpt).await
     }
 
     /// One more follows a query; nothing where its name stands for something else than what was read.

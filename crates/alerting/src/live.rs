@@ -101,6 +101,11 @@ impl LiveQuery {
         self.id
     }
 
+    /// The expression, and what those see who follow it.
+    pub fn asked(&self) -> (&Plan, &Sight) {
+        (&self.plan, &self.sight)
+    }
+
     /// For the engine.
     pub(crate) fn into_standing(self) -> StandingQuery {
         let Self { id, plan, sight, .. } = self;

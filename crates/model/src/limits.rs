@@ -320,6 +320,15 @@ pub const LIVE_SELECTORS_MAX: usize = 64;
 pub const LIVE_ANSWERED_MAX: usize = 65_536;
 /// The same in bytes of labels.
 pub const LIVE_ANSWERED_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// Instants at which a query is evaluated for the past that it had before anybody followed it.
+pub const LIVE_PAST_STEPS: u32 = 180;
+/// Series of which that past is made: beyond it there is none.
+pub const LIVE_PAST_SERIES_MAX: usize = 10_000;
+/// Samples of these that a query looks at from its beginning on, given to the rules at a time; of one
+/// series more where it has more.
+pub const LIVE_SEED_SAMPLES: usize = 256;
+/// How long whoever follows a query waits for it at most; then it begins without.
+pub const LIVE_PAST_PATIENCE: Duration = Duration::from_secs(5);
 /// How far apart the evaluations of a part of a standing query are for which a step had no time left.
 pub const LIVE_PACE: Duration = Duration::from_secs(1);
 /// How often the answer of a standing query is looked at that moves while time alone passes, and how

@@ -12,6 +12,7 @@ mod partition;
 mod presence;
 mod series;
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use bellwire_model::limits::{
@@ -365,6 +366,11 @@ impl Plan {
         Ok((plan, tree.to_string()))
     }
 
+    /// The metrics that it selects; nothing where one of its selectors names none.
+    pub fn metrics(&self) -> Option<BTreeSet<&str>> {
+        self.selections.iter().map(|selection| selection.selector.metric_name()).collect()
+    }
+
     /// Refuses an expression that is larger than those that are followed may be: says what it has and
     /// what the bound is.
     pub fn check_followed(&self) -> Result<(), String> {
@@ -392,7 +398,7 @@ impl Plan {
     }
 
     /// How far back its selectors look at most.
-    fn reach(&self) -> Duration {
+    pub fn reach(&self) -> Duration {
         let reaches = self.selections.iter().map(|it| it.reach_ms.unsigned_abs());
         Duration::from_millis(reaches.max().unwrap_or_default())
     }

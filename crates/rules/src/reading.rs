@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use bellwire_model::{AlertState, Labels, Timestamp};
+use bellwire_model::{AlertState, Labels, NameMap, Timestamp};
 
 use crate::alert_series;
 use crate::evaluation::{Allowance, Element, EvaluationError, Question, Span};
@@ -103,6 +103,54 @@ impl Reading {
         if let Err(error) = result {
             self.failed.get_or_insert(error);
         }
+    }
+
+    fn is_wanted(&self, labels: &Labels) -> bool {
+        self.question.selectors().any(|selector| selector.selects(labels))
+            && sight::shows(&self.question.sight, labels)
+    }
+
+    /// Adds what else is known of series, oldest first; where there are samples of one, too, those count.
+    /// Returns those of which there were none.
+    pub fn add(
+        &mut self,
+        more: impl Iterator<Item = (Labels, Vec<(Timestamp, f64)>)>,
+    ) -> Vec<(Labels, Vec<(Timestamp, f64)>)> {
+        let mut lacked = Vec::new();
+        let copies = self.copies.iter().enumerate();
+        let places: NameMap<Labels, usize> =
+            copies.map(|(place, copy)| (copy.labels.clone(), place)).collect();
+        for (labels, points) in more {
+            if !self.is_wanted(&labels) {
+                continue;
+            }
+            let bytes = size_of::<SeriesCopy>() + labels.size_bytes();
+            let held = self.allowance.check();
+            let held = held.and_then(|()| self.allowance.hold(points.len()));
+            let held = held.and_then(|()| self.allowance.hold_bytes(bytes));
+            self.note(held);
+            if self.failed.is_some() {
+                break;
+            }
+            let point =
+                |(time, value): &(Timestamp, f64)| Point { time: time.as_ms(), value: *value };
+            let more = points.iter().map(point);
+            match places.get(&labels) {
+                None => {
+                    let points_of = more.collect();
+                    self.copies.push(SeriesCopy { labels: labels.clone(), points: points_of });
+                    lacked.push((labels, points));
+                }
+                Some(place) => {
+                    // Stable: of two of one time the sample stands first.
+                    let known = &mut self.copies[*place].points;
+                    known.extend(more);
+                    known.sort_by_key(|point| point.time);
+                    known.dedup_by_key(|point| point.time);
+                }
+            }
+        }
+        lacked
     }
 
     /// The samples, the instants that they are for, and what may be taken beside them. This takes

@@ -54,14 +54,15 @@ use http::{HeaderValue, Uri, header};
 
 pub(crate) use self::large::LargeReads;
 pub(crate) use self::permission::Asks;
-pub(crate) use self::prometheus::Queries;
 pub(crate) use self::record::Records;
 use crate::access::Access;
 use crate::admission::Admission;
 use crate::config::{IngestConfig, Webhook};
+use crate::live::QueryPasts;
 use crate::observe::Figures;
 use crate::page::Callers;
 use crate::problem::Refused;
+use crate::queries::Queries;
 use crate::receiver::Receiver;
 
 /// What handlers reach.
@@ -75,6 +76,8 @@ pub(crate) struct App {
     pub(crate) intake: Arc<SampleIntake>,
     /// Queries that are followed.
     pub(crate) live: Arc<LiveQueries>,
+    /// What they were before.
+    pub(crate) pasts: Arc<QueryPasts>,
     pub(crate) receiver: Receiver,
     /// How what sources send is taken.
     pub(crate) ingest: IngestConfig,
@@ -86,7 +89,7 @@ pub(crate) struct App {
     pub(crate) scraper: Arc<Scraper>,
     pub(crate) reload: Arc<Reload>,
     /// What Prometheus' queries may take.
-    pub(crate) queries: Queries,
+    pub(crate) queries: Arc<Queries>,
     /// The rules' log, to be read.
     pub(crate) records: Records,
     /// Places for reads whose work grows with the data.

@@ -52,6 +52,7 @@ mod pipeline;
 mod place;
 mod problem;
 mod proxies;
+mod queries;
 mod receiver;
 mod requests;
 mod scraping;

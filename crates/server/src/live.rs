@@ -1,13 +1,17 @@
 //! Queries that are followed, for those who ask over HTTP and over WebSockets.
 
+mod pasts;
+
 use std::sync::Arc;
 
 use bellwire_access::Identity;
-use bellwire_alerting::{Followed, Follower, LiveQueries, LiveQuery};
+use bellwire_alerting::{Followed, LiveQueries, LiveQuery};
 use bellwire_model::AskedQuery;
 use bellwire_wire::problem::{Code, Problem};
 
+pub(crate) use self::pasts::QueryPasts;
 use crate::access;
+use crate::turns::Asker;
 
 /// Reads queries that somebody wants to follow who may query; equal ones are one. To read an expression that is
 /// full of patterns takes long.
@@ -27,15 +31,21 @@ pub(crate) async fn read(
     Ok(read)
 }
 
-/// Follows queries: returns once all of them stand.
+/// Follows queries: returns once all of them stand, and what they were before is remembered where that
+/// is wanted.
 pub(crate) async fn follow(
     live: &Arc<LiveQueries>,
-    queries: Vec<LiveQuery>,
-    asker: &Follower,
+    (queries, pasts): (Vec<LiveQuery>, Option<&QueryPasts>),
+    asker: &Asker,
 ) -> Result<Vec<Followed>, Problem> {
     let mut followed = Vec::with_capacity(queries.len());
     for query in queries {
-        followed.push(live.follow(query, asker.clone()).await?);
+        let again = query.clone();
+        let held = live.follow(query, asker.name()).await?;
+        if let Some(pasts) = pasts {
+            held.fill(pasts.fill(live, again, asker.clone())).await;
+        }
+        followed.push(held);
     }
     Ok(followed)
 }

@@ -34,17 +34,19 @@ use self::journal::apply_retention;
 use self::listening::{listen, open, url};
 use crate::access::{Access, AccessRules};
 use crate::admission::{self, Admission, AdmissionLimits};
-use crate::api::{self, App, LargeReads, Queries, Records};
+use crate::api::{self, App, LargeReads, Records};
 use crate::audit::Deed;
 use crate::config::{Config, Engine, Exposed, MqttConfig};
 use crate::front_door::Door;
 use crate::hosts::KnownHosts;
 use crate::journal_watch;
+use crate::live::QueryPasts;
 use crate::mqtt::MqttDoor;
 use crate::observe::Figures;
 use crate::open_files;
 use crate::page::Callers;
 use crate::proxies::Proxies;
+use crate::queries::Queries;
 use crate::receiver::Receiver;
 use crate::requests::Errands;
 use crate::scraping::Scraping;
@@ -136,8 +138,7 @@ impl Server {
         // What can be wrong comes first: nothing has been touched yet.
         let rules = bellwire_alerting::load_rules(&config.rules, config.rule_mode)?;
         let alertmanager = load_alertmanager_config(config.alertmanager_config.as_deref())?;
-        let figures = Arc::new(Figures::default());
-        let hosts = Arc::new(KnownHosts::new(&config));
+        let (figures, hosts) = (Arc::<Figures>::default(), Arc::new(KnownHosts::new(&config)));
         let tls = start_tls(&config, &figures, &hosts)?;
         let access = access(&config, &figures)?;
         let (listener, sensors) = (listen(config.listen, &config)?, listen_to_sensors(&config)?);
@@ -149,16 +150,16 @@ impl Server {
         let (alerting, desk) = core.attend(notifier)?;
         let evaluators = core.evaluate(&config, (rules, &alerting), drains.clone())?;
         let Evaluators { intake, live, thread: evaluator } = evaluators;
-        let alerts = desk.spawn()?;
+        let (alerts, subscriptions) = (desk.spawn()?, Arc::new(Subscriptions::default()));
         let Core { journal, history, table, states, topics, rates, shard_parts, .. } = core;
-        let subscriptions = Arc::new(Subscriptions::default());
         let sys = SysTopics::new(Arc::clone(&figures), Arc::clone(&states));
         let presence = Presence::new(config.presence.clone());
         let showing = presence.clone().map(|presence| (presence, Arc::clone(&states)));
+        let pasts = query_pasts(&config, &states);
         let publisher = publisher(&journal, (states, topics), &figures);
         let admission = admission(&config, &figures, drains.clone());
-        let errands =
-            Errands::new(&publisher, (&intake, &alerting, &live), (&figures, &admission, &access));
+        let house = (&figures, &admission, &access);
+        let errands = Errands::new(&publisher, (&intake, &alerting, &live), house, &pasts);
         let surroundings = surroundings(
             (&config, shard_parts.len()),
             (&journal, table, &subscriptions, &publisher.topics),
@@ -184,7 +185,8 @@ impl Server {
             address,
             scraper: Arc::clone(&scraper),
             reload: Arc::clone(&reload),
-            queries: Queries::new(&config, memory_bytes(&config)),
+            queries: Arc::clone(&pasts.queries),
+            pasts,
             records: Records::new(kept_state_folder(&config)),
             large_reads: LargeReads::default(),
             subscriptions,
@@ -285,6 +287,12 @@ fn start_tls(
 ) -> Result<Option<Arc<Tls>>, TlsError> {
     let Some(files) = tls::Files::of(config)? else { return Ok(None) };
     Ok(Some(Arc::new(Tls::load(files, Arc::clone(figures), Arc::clone(hosts))?)))
+}
+
+/// What queries may take, and what makes their pasts of it.
+fn query_pasts(config: &Config, states: &Arc<States>) -> Arc<QueryPasts> {
+    let queries = Arc::new(Queries::new(config, memory_bytes(config)));
+    Arc::new(QueryPasts { queries, states: Arc::clone(states) })
 }
 
 fn publisher(

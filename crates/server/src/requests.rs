@@ -3,6 +3,7 @@
 
 use std::net::IpAddr;
 use std::sync::{Arc, Weak};
+use std::time::Duration;
 
 use bellwire_access::{Identity, Means};
 use bellwire_alerting::{Alerting, LiveQueries, NotShown, SampleIntake, StateTopics};
@@ -28,7 +29,7 @@ use crate::admission::Admission;
 use crate::allowances::Sent;
 use crate::api::Asks;
 use crate::audit::{Deed, Kind as DeedKind};
-use crate::live;
+use crate::live::{self, QueryPasts};
 use crate::observe::Figures;
 use crate::receiver;
 use crate::turns::Asker;
@@ -42,6 +43,7 @@ pub(crate) struct Errands {
     /// Gone once the server drains, too.
     alerting: Weak<Alerting>,
     live: Weak<LiveQueries>,
+    pasts: Arc<QueryPasts>,
     figures: Arc<Figures>,
     admission: Arc<Admission>,
     access: Arc<Access>,
@@ -55,11 +57,13 @@ impl Errands {
         publisher: &Arc<Publisher>,
         (intake, alerting, live): (&Arc<SampleIntake>, &Arc<Alerting>, &Arc<LiveQueries>),
         (figures, admission, access): (&Arc<Figures>, &Arc<Admission>, &Arc<Access>),
+        pasts: &Arc<QueryPasts>,
     ) -> Self {
         Self {
             publisher: Arc::clone(publisher),
             intake: Arc::downgrade(intake),
             live: Arc::downgrade(live),
+            pasts: Arc::clone(pasts),
             alerting: Arc::downgrade(alerting),
             figures: Arc::clone(figures),
             admission: Arc::clone(admission),
@@ -121,19 +125,21 @@ impl Requests for Errands {
         &self,
         principal: Principal,
         source: Option<IpAddr>,
-        queries: Vec<AskedQuery>,
+        (queries, history): (Vec<AskedQuery>, Option<Duration>),
         reply: QueriesReply,
     ) -> Result<(), Problem> {
         let identity = self.access.identity(principal);
         self.noting(&identity, Asks::Query.check(&identity.rights))?;
         let live = self.live.upgrade().ok_or_else(is_draining)?;
+        let pasts = Arc::clone(&self.pasts);
         let following = async move {
-            let asker = Asker::of(&identity, source).name();
+            let asker = Asker::of(&identity, source);
+            let past = history.map(|_| &*pasts);
             let followed = async {
                 let queries = live::read(&live, &identity, queries).await?;
                 let topics: Vec<Filter> =
                     queries.iter().map(|query| (&query.id().topic()).into()).collect();
-                let followed = live::follow(&live, queries, &asker).await?;
+                let followed = live::follow(&live, (queries, past), &asker).await?;
                 let held = followed.into_iter().map(|followed| Box::new(followed) as Held);
                 Ok(FollowedQueries(topics.into_iter().zip(held).collect()))
             };

@@ -61,6 +61,7 @@ mod tls;
 mod topics;
 
 pub use authority::{Authority, FollowerName, HeldPrincipal, HeldPrincipals, Standing, Tally};
+pub use bellwire_hub::Point as PastPoint;
 pub use committer::{Committer, Onward};
 pub use controls::gap;
 pub use feed::{Batch, Destination, Feed};

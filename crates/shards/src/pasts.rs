@@ -40,7 +40,13 @@ impl PastRules {
         Self { rules, bytes_max }
     }
 
-    fn limits(&self, topic: &Topic) -> PastLimits {
+    /// In how many bytes.
+    pub(crate) fn bytes_max(&self) -> usize {
+        self.bytes_max
+    }
+
+    /// How much is remembered of each series on a topic.
+    pub(crate) fn limits(&self, topic: &Topic) -> PastLimits {
         let rule = self.rules.iter().find(|rule| rule.pattern.matches(topic));
         let unsaid =
             PastLimits { window_ms: PAST_WINDOW.as_millis() as u32, points_max: PAST_POINTS };

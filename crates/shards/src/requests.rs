@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::net::IpAddr;
+use std::time::Duration;
 
 use bellwire_model::{
     AskedQuery, Condition, EffectiveFilter, Filter, Fingerprint, NewAcknowledgement, Principal,
@@ -35,12 +36,13 @@ pub trait Requests: fmt::Debug + Send + Sync {
         follows: EffectiveFilter,
     ) -> Result<EffectiveFilter, Problem>;
 
-    /// Has queries stand, for somebody who comes from `source`. Replies once their answers are there.
+    /// Has queries stand, for somebody who comes from `source` and wants their past, too, if they name
+    /// one. Replies once their answers are there.
     fn follow_queries(
         &self,
         principal: Principal,
         source: Option<IpAddr>,
-        queries: Vec<AskedQuery>,
+        queries: (Vec<AskedQuery>, Option<Duration>),
         reply: QueriesReply,
     ) -> Result<(), Problem>;
 

@@ -5,16 +5,17 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use bellwire_hub::{
-    Change, ChangeError, Look, PastCopy, Point, Reserved, Start, StateError, StateLimits,
-    StateTable, Value,
+    Change, ChangeError, Look, PastCopy, PastPageLimits, PastPlace, Point, Reserved, Start,
+    StateError, StateLimits, StateTable, Value,
 };
 use bellwire_journal::Journal;
-use bellwire_model::limits::STATE_LOOKS_MAX;
+use bellwire_model::limits::{PAST_PAGE_BYTES_MAX, STATE_LOOKS_MAX};
 use bellwire_model::{
-    Condition, Cursor, Entry, Epoch, Event, Filter, FilterSet, KeyVersion, Life, NameHasher,
-    Offset, Progress, Timestamp, Topic, limits,
+    Condition, Cursor, Entry, Epoch, Event, Filter, FilterSet, KeyVersion, Labels, Life,
+    NameHasher, Offset, Progress, Timestamp, Topic, limits,
 };
 use bellwire_process::clock::{self, Ticker};
+use bellwire_wire::json;
 use bellwire_wire::problem::Problem;
 use tokio::sync::Notify;
 
@@ -353,6 +354,55 @@ impl States {
     /// The past of one.
     pub fn past(&self, topic: &Topic, key: &str) -> Option<PastCopy> {
         self.table.lock().expect("not poisoned").past(topic, key)
+    }
+
+    /// How far back series on a topic are remembered; zero where they are not.
+    pub fn past_window(&self, topic: &Topic) -> Duration {
+        if self.pasts.bytes_max() == 0 {
+            return Duration::ZERO;
+        }
+        Duration::from_millis(self.pasts.limits(topic).window_ms.into())
+    }
+
+    /// The pasts of all series on topics that match, with their labels; nothing where there are more
+    /// than so many. Others get their turn at the table in between.
+    pub fn series_pasts(
+        &self,
+        filters: &FilterSet,
+        series_max: usize,
+    ) -> Option<Vec<(Labels, PastCopy)>> {
+        let mut all = Vec::new();
+        let mut place = Some(PastPlace::default());
+        while let Some(from) = place {
+            let limits = PastPageLimits {
+                bytes_max: PAST_PAGE_BYTES_MAX,
+                points_max: usize::MAX,
+                looks_max: STATE_LOOKS_MAX,
+            };
+            let page = self.table.lock().expect("not poisoned").past_page(filters, from, limits);
+            place = page.next;
+            if all.len() + page.series.len() > series_max {
+                return None;
+            }
+            let labels = |value: &Value<Frames>| {
+                json::labels_of_series(value.payload.event().body.as_ref()?.bytes())
+            };
+            let pasts = page.series.into_iter();
+            all.extend(pasts.filter_map(|(value, past, _)| Some((labels(&value)?, past))));
+        }
+        Some(all)
+    }
+
+    /// Puts points before what is remembered of keys of a topic, as far as there is room; one after the
+    /// other, so that others get their turn at the table in between.
+    pub fn remember_before(&self, topic: &Topic, pasts: &[(String, Vec<Point>)]) {
+        let limits = (self.pasts.limits(topic), self.pasts.bytes_max());
+        for (key, points) in pasts {
+            let mut table = self.table.lock().expect("not poisoned");
+            if !table.remember_before((topic, key), points, limits) {
+                return;
+            }
+        }
     }
 
     /// Forgets the past of all on a topic.

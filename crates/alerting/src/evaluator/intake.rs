@@ -51,6 +51,8 @@ pub(super) enum Work {
     Look(Look, OwnedSemaphorePermit),
     /// Has a query stand.
     Begin(Box<QueryBeginning>),
+    /// Has queries look at samples that came before they began, and says once that is shown.
+    Seed(Vec<Sample>, oneshot::Sender<()>),
     /// Goes on with these rules, and says so.
     Replace(Box<RuleSet>, oneshot::Sender<()>),
 }
@@ -248,6 +250,14 @@ impl SampleIntake {
         tokio::time::timeout(INTAKE_PATIENCE, looked).await.map_err(|_| is_full())?
     }
 
+    /// Has queries look at samples that came before they began, of series that nobody has looked at.
+    /// Returns once what they come to is shown.
+    pub(crate) async fn seed(&self, samples: Vec<Sample>) -> Result<(), Problem> {
+        let (shown, is_shown) = oneshot::channel();
+        self.send(Asked { arrived: clock::slewed(), work: Work::Seed(samples, shown) })?;
+        is_shown.await.map_err(|_| has_ended())
+    }
+
     /// Copies what a query looks at, after the samples that came before. That may take as long as
     /// the query may.
     pub async fn excerpt(&self, mut excerpt: Excerpt) -> Result<Reading, Problem> {
@@ -382,7 +392,7 @@ mod tests {
                     taken.expect("somebody waits")(Ok(RefusedSamples::default()));
                 }
                 Work::Answer(answer, taken) => taken(answer),
-                Work::Look(..) | Work::Begin(_) | Work::Replace(..) => {
+                Work::Look(..) | Work::Begin(_) | Work::Seed(..) | Work::Replace(..) => {
                     unreachable!("nobody asks for that")
                 }
             }

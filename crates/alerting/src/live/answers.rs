@@ -15,6 +15,7 @@ use bellwire_process::clock;
 use bellwire_rules::{Engine, QueryBeginning, QueryEnding, StandingQuery};
 use bellwire_wire::json;
 use bellwire_wire::problem::Problem;
+use tokio::sync::oneshot;
 
 use super::{Change, LiveQuery, Register};
 use crate::states::{NotShown, StateTopics};
@@ -79,6 +80,8 @@ pub(crate) struct Answers {
     counts: (u64, u64),
     /// Queries whose first answers are put once so many have been.
     complete: VecDeque<(u64, QueryId)>,
+    /// Those who wait until so many have been put.
+    waiters: VecDeque<(u64, oneshot::Sender<()>)>,
     shown: HashMap<QueryId, Shown>,
     /// Those that were shown, and begin with another expression.
     replaced: HashSet<QueryId>,
@@ -116,7 +119,13 @@ impl Answers {
 
     /// Whether there is nothing to do.
     pub(crate) fn is_empty(&self) -> bool {
-        self.errands.is_empty() && self.waiting.is_empty() && self.complete.is_empty()
+        let nobody_waits = self.complete.is_empty() && self.waiters.is_empty();
+        self.errands.is_empty() && self.waiting.is_empty() && nobody_waits
+    }
+
+    /// Tells somebody once all is on its topics that there is now.
+    pub(crate) fn tell_once_shown(&mut self, waiter: oneshot::Sender<()>) {
+        self.waiters.push_back((self.counts.1, waiter));
     }
 
     /// Whether it is their turn although samples wait; `passed` is the time since some beginning.
@@ -294,6 +303,12 @@ impl Answers {
     /// Says which first answers are complete. Nobody could be told what one has come to of which
     /// not even that could be said: it ends.
     fn complete(&mut self, register: &Register) {
+        while let Some((_, waiter)) =
+            self.waiters.pop_front_if(|(until, _)| *until <= self.counts.0)
+        {
+            // Who has waited may be gone.
+            let _ = waiter.send(());
+        }
         while self.complete.front().is_some_and(|(until, _)| *until <= self.counts.0) {
             let Some((_, id)) = self.complete.pop_front() else { break };
             match self.shown.get(&id) {

@@ -10,7 +10,7 @@ use bellwire_model::limits::{
 };
 use bellwire_process::clock::Ticker;
 use bellwire_wire::problem::{Code, Problem};
-use tokio::sync::watch;
+use tokio::sync::{OnceCell, watch};
 
 use super::{Follower, LiveQuery, exhausted};
 
@@ -52,6 +52,8 @@ struct Entry {
     standing: watch::Sender<Standing>,
     /// What has become of the name that it is followed by, and is yet to be seen to.
     change: Option<Change>,
+    /// Whether what was before it began is remembered, as far as that is known.
+    past: Arc<OnceCell<()>>,
 }
 
 /// What has become of what is recorded under a name.
@@ -96,6 +98,7 @@ pub(crate) struct Entering {
     /// Whether it has to begin.
     pub(crate) is_new: bool,
     pub(crate) standing: watch::Receiver<Standing>,
+    pub(crate) past: Arc<OnceCell<()>>,
 }
 
 impl Entries {
@@ -164,8 +167,9 @@ impl Register {
             entry.followers += 1;
             entry.left = None;
             let (number, standing) = (entry.number, entry.standing.subscribe());
+            let past = Arc::clone(&entry.past);
             *entries.of_followers.entry(follower.into()).or_default() += 1;
-            return Ok(Entering { number, is_new: false, standing });
+            return Ok(Entering { number, is_new: false, standing, past });
         }
         entries.check_room(query.bytes(), follower)?;
         entries.begun += 1;
@@ -185,10 +189,12 @@ impl Register {
             left: None,
             standing,
             change: None,
+            past: Arc::default(),
         };
+        let past = Arc::clone(&entry.past);
         entries.by_id.insert(query.id, entry);
         *entries.of_followers.entry(follower.into()).or_default() += 1;
-        Ok(Entering { number, is_new: true, standing: receiver })
+        Ok(Entering { number, is_new: true, standing: receiver, past })
     }
 
     /// One follows it no more.
@@ -292,6 +298,7 @@ impl Register {
                     }
                     (entries.bytes, entry.bytes) = (all, bytes);
                     entry.query = LiveQueryText::of(&query);
+                    entry.past = Arc::default();
                     entry.standing.send_replace(Standing::Begins);
                     changed.push((*id, Change::Replaced(query)));
                 }

@@ -1,6 +1,7 @@
 //! Queries that are followed: an expression's answer as a state topic, from its first value on.
 
 mod names;
+mod pasts;
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;

@@ -59,6 +59,30 @@ impl Pasts {
         has_room
     }
 
+    /// Puts points before those that there are. Says whether there was room.
+    fn push_before(
+        &mut self,
+        place: Place,
+        points: &[Point],
+        (limits, bytes_max): (PastLimits, usize),
+    ) -> bool {
+        let Some(past) = self.all.get(&place) else { return true };
+        let known: Vec<Point> = past.copy().points().collect();
+        let first_ms = known.first().map_or(i64::MIN, |point| point.time_ms);
+        let before = points.iter().take_while(|point| point.time_ms < first_ms);
+        let mut whole = Past::default();
+        for point in before.chain(&known) {
+            whole.push(*point, limits, (&mut self.scratch, true));
+        }
+        let size_bytes = self.size_bytes - past.size_bytes() + whole.size_bytes();
+        if size_bytes > bytes_max {
+            return false;
+        }
+        self.size_bytes = size_bytes;
+        self.all.insert(place, Box::new(whole));
+        true
+    }
+
     pub(super) fn forget(&mut self, place: Place) {
         if let Some(past) = self.all.remove(&place) {
             self.size_bytes -= past.size_bytes();
@@ -125,6 +149,18 @@ impl<P: Payload> StateTable<P> {
         let latest = Some(self.pasts.latest).filter(|id| self.known().is(*id, (topic, key)));
         let Some(id) = latest.or_else(|| self.find(topic, key)) else { return true };
         self.pasts.push((self.slots.get(id).topic, id), point, limits)
+    }
+
+    /// Puts points, oldest first, before all that is remembered of a key, as far as they are older. Says
+    /// whether there was room for them.
+    pub fn remember_before(
+        &mut self,
+        (topic, key): (&Topic, &str),
+        points: &[Point],
+        limits: (PastLimits, usize),
+    ) -> bool {
+        let Some(id) = self.find(topic, key) else { return true };
+        self.pasts.push_before((self.slots.get(id).topic, id), points, limits)
     }
 
     /// The past of a key.

@@ -28,7 +28,7 @@ pub use self::beginning::{QueryBeginning, QueryRefusal, StandingQuery};
 pub use self::ending::QueryEnding;
 use super::Engine;
 use super::health::Health;
-use super::ids::PartId;
+use super::ids::{PartId, RuleId};
 use super::parts::RuleParts;
 use super::rules::{QueryEntry, QueryStage};
 use super::terms::Settings;
@@ -212,6 +212,13 @@ impl Engine {
     pub fn query_series(&self, query: QueryId) -> Option<usize> {
         let rule = self.rules.find_query(query)?;
         Some(self.parts.of(rule).series())
+    }
+
+    /// Whether a series is not there that queries alone select: rules see none that nobody has sent now.
+    pub fn queries_lack(&self, labels: &Labels) -> bool {
+        let is_of_query = |(rule, _): &(RuleId, _)| self.rules.get(*rule).query.is_some();
+        let selectors = self.rules.select(labels);
+        self.series.find(labels).is_none() && selectors.iter().all(is_of_query)
     }
 
     /// How the evaluations of a standing query go.

@@ -90,8 +90,8 @@ pub(super) async fn events(
             let _waiting = app.figures.shards.polls_waiting.enter();
             let filters = poll.follows.iter().count();
             let _counted = app.access.allowances.connect(&identity, filters)?;
-            let name = Asker::of(&identity, peer(&extensions)).name();
-            let _followed = live::follow(&app.live, queries, &name).await?;
+            let whose = Asker::of(&identity, peer(&extensions));
+            let _followed = live::follow(&app.live, (queries, None), &whose).await?;
             let principal = app.access.enter(&identity);
             let collected = app.spread.poll(poll, principal)?.collected().await?;
             let is_large = collected.is_large();
@@ -137,8 +137,9 @@ async fn open(
 ) -> Result<Response, Refused> {
     let begun = match may_begin(app, (identity, &stream), extensions.get()) {
         Ok(()) => {
-            let name = Asker::of(identity, peer(extensions)).name();
-            live::follow(&app.live, queries, &name).await
+            let asker = Asker::of(identity, peer(extensions));
+            let pasts = stream.history_ms.map(|_| &*app.pasts);
+            live::follow(&app.live, (queries, pasts), &asker).await
         }
         Err(problem) => Err(problem),
     };

@@ -18,7 +18,6 @@ use http::StatusCode;
 use serde::Serialize;
 use serde_json::{Value, json};
 
-pub(crate) use self::query::Queries;
 pub(super) use self::query::{instant, range};
 pub(super) use self::reload::reload;
 pub(super) use self::rules::{alerts, rules};

@@ -256,6 +256,7 @@ impl Shard {
     ) {
         let (principal, source) = (self.connections[token].principal, self.source(token));
         let reply = self.begin_request(token, id.clone());
+        let queries = (queries, wanted.history);
         let done = |followed| Done::Queries(followed, wanted);
         let reply = Box::new(move |result: Result<_, _>| reply(result.map(done)));
         let requests = &self.surroundings.requests;

@@ -178,3 +178,32 @@ fn the_pasts_of_one_topic_are_forgotten_by_themselves() {
     table.forget_pasts(&topic(5));
     assert_eq!(table.pasts().0, 2);
 }
+
+#[test]
+fn what_was_before_stands_before_what_there_is_and_nothing_twice() {
+    let mut table = table();
+    let topic = topic(2);
+    let point = |time_ms| Point { time_ms, value: time_ms as f64 };
+    let earlier: Vec<Point> = (1..=20).map(|number| point(number * 10)).collect();
+    table.put((&topic, "x"), ((), 1), ROOM).expect("room");
+    // Of what is not remembered nothing was before.
+    assert!(table.remember_before((&topic, "x"), &earlier, (LIMITS, usize::MAX)));
+    assert!(table.past(&topic, "x").is_none());
+    for time_ms in [155, 160, 300] {
+        assert!(table.remember((&topic, "x"), (point(time_ms), time_ms), (LIMITS, usize::MAX)));
+    }
+    assert!(!table.remember_before((&topic, "x"), &earlier, (LIMITS, 10)));
+    assert!(table.remember_before((&topic, "x"), &earlier, (LIMITS, usize::MAX)));
+    let times = |table: &StateTable<()>| -> Vec<i64> {
+        let past = table.past(&topic, "x").expect("it is remembered");
+        past.points().map(|point| point.time_ms).collect()
+    };
+    let whole: Vec<i64> = (1..=15).map(|number| number * 10).chain([155, 160, 300]).collect();
+    assert_eq!(times(&table), whole);
+    // Once more there is nothing that is older.
+    assert!(table.remember_before((&topic, "x"), &earlier, (LIMITS, usize::MAX)));
+    assert_eq!(times(&table), whole);
+    let (_, bytes) = table.pasts();
+    table.forget_pasts(&topic);
+    assert!(bytes > 0 && table.pasts() == (0, 0));
+}

@@ -1,7 +1,6 @@
 //! How a query comes to stand: its series join it, and its parts are evaluated for the first time, in
 //! pieces between the steps.
 
-use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
@@ -217,8 +216,7 @@ impl Engine {
 
     /// The series that may be selected.
     fn candidates(&self, plan: &Plan) -> Candidates {
-        let metrics = plan.selections.iter().map(|selection| selection.selector.metric_name());
-        match metrics.collect::<Option<BTreeSet<&str>>>() {
+        match plan.metrics() {
             Some(metrics) => {
                 let ids = metrics.into_iter().flat_map(|metric| self.storage().of_metric(metric));
                 Candidates::Listed(ids.collect())

@@ -1,7 +1,6 @@
 //! `/api/v1/query` and `/api/v1/query_range`: expressions over what rules remember; and how whatever
 //! else looks at that is answered.
 
-mod queries;
 mod told;
 
 use std::sync::Arc;
@@ -18,7 +17,6 @@ use bellwire_rules::{
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 
-pub(crate) use self::queries::Queries;
 use self::told::told;
 pub(super) use self::told::{Metric, written};
 use super::parameters::Parameters;

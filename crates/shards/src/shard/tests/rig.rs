@@ -581,7 +581,7 @@ impl Requests for Nobody {
         &self,
         _: Principal,
         _: Option<IpAddr>,
-        _: Vec<AskedQuery>,
+        _: (Vec<AskedQuery>, Option<Duration>),
         _: QueriesReply,
     ) -> Result<(), Problem> {
         refused()

@@ -31,18 +31,18 @@ impl Queries {
     }
 
     /// How long a query may take that asks for so much; it may ask for less than others get.
-    pub(super) fn timeout(&self, asked: Option<Duration>) -> Duration {
+    pub(crate) fn timeout(&self, asked: Option<Duration>) -> Duration {
         asked.map_or(self.timeout, |asked| asked.min(self.timeout))
     }
 
     /// Waits until it is a query's turn. The place is held until its work ends, though whoever asked
     /// may be gone.
-    pub(super) async fn place(&self, asker: Asker) -> Turn {
+    pub(crate) async fn place(&self, asker: Asker) -> Turn {
         self.places.take(asker).await
     }
 
     /// What one query may take.
-    pub(super) fn allowance(&self) -> (Allowance, Waiter) {
+    pub(crate) fn allowance(&self) -> (Allowance, Waiter) {
         Allowance::new(self.samples_max, &self.memory)
     }
 }
