@@ -87,11 +87,13 @@ const below = (max) => Math.floor(random() * max);
 /** What a batch says: some series of each metric, some of which end. */
 function samples(counters) {
   const given = [];
-  for (const [a, b] of range(0, 5).map((number) => [`${number % 3}`, `${number >> 1}`])) {
+  for (const number of range(0, 5)) {
+    const [a, b] = [`${number % 3}`, `${number >> 1}`];
     for (const name of ['x', 'y']) {
       if (below(3) > 0) continue;
-      const odd = [NaN, Infinity, STALE, STALE];
-      const value = below(12) === 0 ? odd[below(odd.length)] : below(60) / 10;
+      // No two values of one `a` are equal: of those `topk` may choose either.
+      const odd = [number < 3 ? NaN : Infinity, STALE];
+      const value = below(12) === 0 ? odd[below(odd.length)] : below(60) / 10 + number / 100;
       given.push([{ __name__: name, a, b }, value]);
     }
     const key = `${a}${b}`;
