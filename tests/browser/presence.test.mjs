@@ -145,6 +145,7 @@ test('what others show of themselves is text, in its place, and more than are na
   await shoot(page, 'presence-many');
   for (const one of leave) one();
   await says(page, 'Only you');
+  await here(page).locator('li b').waitFor();
   assert.match((await names(page)).join(), /^Visitor \d+$/);
   // The sheet closes as a menu does, and the keyboard is where it was.
   await nameField(page).focus();
@@ -169,6 +170,7 @@ test('who is here is not known while the page is cut off, and is known again aft
   await other.close();
   await server.start();
   await says(page, 'Only you');
+  await here(page).locator('li b').waitFor();
   assert.equal((await names(page)).length, 1);
 });
 
