@@ -14,10 +14,6 @@ impl Key {
     pub(crate) fn of<P>(value: &Value<P>) -> Self {
         Self(value.topic.clone(), Arc::clone(&value.key))
     }
-
-    pub(crate) fn topic(&self) -> &Topic {
-        &self.0
-    }
 }
 
 /// A [`Key`] to look for; the two hash alike.

@@ -172,13 +172,11 @@ impl<P> Lanes<P> {
     /// A topic ends with the entry that is pushed next.
     pub(crate) fn end(&mut self, topic: &Topic, arrivals: &mut Arrival) {
         let mut reached = Vec::new();
-        self.routes.for_each(topic, |id| {
-            let is_new = !reached.contains(&id);
-            if is_new {
-                reached.push(id);
-            }
-            is_new
-        });
+        // Whether it is new is told where the entry itself is pushed: here none is remembered.
+        self.routes.visit(topic, |id| reached.push(id));
+        // One lane may have it by several filters.
+        reached.sort_unstable();
+        reached.dedup();
         for id in reached {
             self.change(id, |lane| lane.end(topic, arrivals));
         }

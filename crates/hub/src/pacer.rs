@@ -25,8 +25,42 @@ pub(crate) struct Pacer<P> {
     resting: HashMap<Key, Resting<P>, NameHasher>,
     /// When each of them has rested, the soonest on top.
     ends: BinaryHeap<Reverse<RestEnd>>,
-    /// What is held by version, each with the newest change on the disk before it.
-    held: BTreeMap<Version, Offset>,
+    held: HeldVersions,
+}
+
+/// What is held.
+#[derive(Debug)]
+struct HeldVersions {
+    /// By version, each with the newest change on the disk before it.
+    before: BTreeMap<Version, Offset>,
+    /// By topic: one that ends must not cost what there is of all others.
+    of_topic: HashMap<Topic, BTreeMap<Version, Key>, NameHasher>,
+}
+
+impl HeldVersions {
+    fn new(hasher: NameHasher) -> Self {
+        Self { before: BTreeMap::new(), of_topic: HashMap::with_hasher(hasher) }
+    }
+
+    fn insert<P>(&mut self, value: &Value<P>) {
+        self.before.insert(value.version, value.before().durable);
+        let of_topic = self.of_topic.entry(value.topic.clone()).or_default();
+        of_topic.insert(value.version, Key::of(value));
+    }
+
+    fn remove<P>(&mut self, value: &Value<P>) {
+        self.before.remove(&value.version);
+        let Some(of_topic) = self.of_topic.get_mut(&value.topic) else { return };
+        of_topic.remove(&value.version);
+        if of_topic.is_empty() {
+            self.of_topic.remove(&value.topic);
+        }
+    }
+
+    /// The keys that are held of a topic, the oldest change first.
+    fn keys_of(&self, topic: &Topic) -> Vec<Key> {
+        self.of_topic.get(topic).map_or_else(Vec::new, |keys| keys.values().cloned().collect())
+    }
 }
 
 #[derive(Debug)]
@@ -81,20 +115,23 @@ impl Eq for RestEnd {}
 
 impl<P> Pacer<P> {
     /// Bytes that a key takes while it rests.
-    pub(crate) const RESTING_BYTES: usize =
-        size_of::<(Key, Resting<P>)>() + size_of::<Reverse<RestEnd>>() + size_of::<Progress>();
+    pub(crate) const RESTING_BYTES: usize = size_of::<(Key, Resting<P>)>()
+        + size_of::<Reverse<RestEnd>>()
+        + size_of::<Progress>()
+        + size_of::<(Version, Key)>();
 
     pub(crate) fn new(hasher: NameHasher) -> Self {
-        let (ends, held) = (BinaryHeap::new(), BTreeMap::new());
+        let (ends, held) = (BinaryHeap::new(), HeldVersions::new(hasher));
         Self { resting: HashMap::with_hasher(hasher), ends, held }
     }
 
     /// Whether the lane takes in a change at once. If not, it is held.
     pub(crate) fn admit(&mut self, value: &Arc<Value<P>>, rate: MaxRate, now_ms: u64) -> bool {
         if let Some(resting) = self.resting.get_mut(&Named::of(value)) {
-            let before = resting.held.replace(Arc::clone(value));
-            before.map(|before| self.held.remove(&before.version));
-            self.held.insert(value.version, value.before().durable);
+            if let Some(before) = resting.held.replace(Arc::clone(value)) {
+                self.held.remove(&before);
+            }
+            self.held.insert(value);
             return false;
         }
         self.rest(value, rate, now_ms).shown = value.version;
@@ -112,10 +149,10 @@ impl<P> Pacer<P> {
         if resting.held.is_none() || shown < value.version {
             resting.shown = resting.shown.max(shown);
         }
-        let (version, before_it) = (value.version, value.before());
-        let before = resting.held.replace(value);
-        before.map(|before| self.held.remove(&before.version));
-        self.held.insert(version, before_it.durable);
+        if let Some(before) = resting.held.replace(Arc::clone(&value)) {
+            self.held.remove(&before);
+        }
+        self.held.insert(&value);
     }
 
     fn rest(&mut self, value: &Value<P>, rate: MaxRate, now_ms: u64) -> &mut Resting<P> {
@@ -145,7 +182,7 @@ impl<P> Pacer<P> {
             let Reverse(mut end) = self.ends.pop().expect("it was there a moment ago");
             let resting = self.resting.get_mut(&end.key).expect("its rest is yet to end");
             if let Some(value) = resting.held.take() {
-                self.held.remove(&value.version);
+                self.held.remove(&value);
                 let shown = std::mem::replace(&mut resting.shown, value.version);
                 released.push(Held { value, shown });
                 end.at_ms = now_ms + end.interval_ms;
@@ -165,20 +202,20 @@ impl<P> Pacer<P> {
     /// What was held of a topic, of which nothing more comes.
     pub(crate) fn release_of(&mut self, topic: &Topic) -> Vec<Held<P>> {
         let mut released = Vec::new();
-        for (_, resting) in self.resting.iter_mut().filter(|(key, _)| key.topic() == topic) {
+        for key in self.held.keys_of(topic) {
+            let Some(resting) = self.resting.get_mut(&key) else { continue };
             if let Some(value) = resting.held.take() {
-                self.held.remove(&value.version);
+                self.held.remove(&value);
                 let shown = std::mem::replace(&mut resting.shown, value.version);
                 released.push(Held { value, shown });
             }
         }
-        released.sort_unstable_by_key(|held| held.value.version);
         released
     }
 
     /// What somebody has who lacks the oldest change that is held.
     pub(crate) fn before_held(&self) -> Option<Progress> {
-        let (version, durable) = self.held.first_key_value()?;
+        let (version, durable) = self.held.before.first_key_value()?;
         Some(Progress { version: version.previous(), durable: *durable })
     }
 

@@ -82,6 +82,14 @@ impl Routes {
         }
     }
 
+    /// [`for_each`](Self::for_each) that remembers nothing.
+    pub(crate) fn visit(&self, topic: &Topic, visit: impl FnMut(LaneId)) {
+        match self.known(topic) {
+            Ok(lanes) => lanes.iter().copied().for_each(visit),
+            Err(_) => self.index.for_each(topic.as_str(), visit),
+        }
+    }
+
     /// The lanes that `topic` reaches, each once, if that is remembered. Whoever goes through them
     /// without a closure that others have, too, keeps what it needs in registers.
     #[inline]

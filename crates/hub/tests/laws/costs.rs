@@ -1,6 +1,10 @@
 //! What one subscriber may cost the others.
 
-use bellwire_hub::{Begin, Delivery, Hub, HubLimits, LaneId, Next, Start, StateLimits, StateTable};
+use std::sync::Arc;
+
+use bellwire_hub::{
+    Begin, Delivery, Entry, Hub, HubLimits, LaneId, Next, Start, StateLimits, StateTable,
+};
 use bellwire_model::{
     Cursor, EffectiveFilter, Filter, FilterSet, MaxRate, NameHasher, Offset, PacedFilter,
     StateMark, Topic, Version,
@@ -35,6 +39,14 @@ impl Rig {
         let topic: Topic = topic.parse().expect("a topic");
         let deletion = self.table.delete((&topic, &key.to_string()), (Thing::from(0), 0));
         self.hub.push_values(&[deletion.expect("it is there")], self.now_ms, &mut Vec::new());
+    }
+
+    /// A topic ends at an offset.
+    fn end(&mut self, topic: &Topic, offset: u64) -> Offset {
+        let (offset, payload) = (Offset::new(offset), Thing::from(Thing::END));
+        let entry = Arc::new(Entry { offset, topic: topic.clone(), size_bytes: 1, payload });
+        self.hub.push(&[entry], &mut Vec::new());
+        offset
     }
 
     fn join(&mut self, follows: &EffectiveFilter, start: Start) -> Delivery {
@@ -165,4 +177,57 @@ fn very_many_keys_that_are_gone_are_passed_over_by_and_by() {
     }
     assert_eq!(taken, all / 2);
     assert!(looks >= all as u64 / 2, "what is passed over is counted: {looks}");
+}
+
+#[test]
+fn topics_that_end_cost_nothing_for_what_others_hold_back() {
+    const TOPICS: usize = 5_000;
+    let mut rig = Rig::new();
+    let mut delivery = rig.join(&paced("jobs/*", 1.0), Start::Latest);
+    for _ in 0..2 {
+        // The second value of each is held back.
+        (0..TOPICS).for_each(|number| rig.put(&format!("jobs/{number}"), 1));
+    }
+    assert_eq!(rig.take_all(&mut delivery), TOPICS);
+    for number in 0..TOPICS {
+        let topic: Topic = format!("jobs/{number}").parse().expect("a topic");
+        let offset = rig.end(&topic, number as u64 + 1);
+        let Next::Values(mut values) = rig.hub.next(&mut delivery) else { panic!("a value comes") };
+        let came: Vec<Topic> = values
+            .by_ref()
+            .map(|(arrival, value)| {
+                delivery.took_value(arrival);
+                value.topic.clone()
+            })
+            .collect();
+        delivery.took_values(values.end());
+        assert_eq!(came, [topic], "what was held back of it, and of no other");
+        let Next::Entries(mut entries) = rig.hub.next(&mut delivery) else { panic!("its end") };
+        let end = entries.next().expect("the end").offset;
+        assert_eq!(end, offset);
+        delivery.took_entry(end);
+    }
+}
+
+#[test]
+fn a_topic_that_ends_is_told_once_in_each_of_very_many_lanes() {
+    const LANES: usize = 2_000;
+    const ENDS: u64 = 500;
+    let mut rig = Rig::new();
+    // Each has a lane of its own, which the topic reaches by two filters.
+    let mut deliveries: Vec<_> = (0..LANES)
+        .map(|number| rig.join(&filters(&["jobs/*", "jobs/1", &number.to_string()]), Start::Latest))
+        .collect();
+    let topic: Topic = "jobs/1".parse().expect("a topic");
+    for number in 1..=ENDS {
+        rig.end(&topic, number);
+    }
+    for delivery in &mut deliveries {
+        for number in 1..=ENDS {
+            let Next::Entries(mut entries) = rig.hub.next(delivery) else { panic!("an end") };
+            let offset = entries.next().expect("an end").offset;
+            assert_eq!(offset, Offset::new(number));
+            delivery.took_entry(offset);
+        }
+    }
 }
