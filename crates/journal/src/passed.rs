@@ -8,7 +8,7 @@
 use std::time::Duration;
 
 use bellwire_model::Timestamp;
-use bellwire_model::limits::CLOCK_TRUST_AGE;
+use bellwire_model::limits::{CLOCK_STEP_MIN, CLOCK_TRUST_AGE};
 
 use crate::steps::Boot;
 use crate::{ClockReading, ClockStep};
@@ -34,14 +34,17 @@ impl Passed {
         Self { seen: reading, ..Self::default() }
     }
 
-    /// A journal is opened again.
-    pub(crate) fn resume(&mut self, reading: ClockReading, boot: Boot) {
+    /// A journal is opened again. The wall clock may have been set since the last look, as far as the
+    /// uptime tells.
+    pub(crate) fn resume(&mut self, reading: ClockReading, boot: Boot, step: Option<ClockStep>) {
         if boot == Boot::Same {
-            return self.look(reading, None);
+            return self.look(reading, step);
         }
-        let down_ms = reading.wall.as_ms().saturating_sub(self.seen.wall.as_ms()).max(0);
-        let earlier_ms = self.unsure.map_or(0, |(by_ms, _)| by_ms);
-        let by_ms = down_ms.saturating_add(earlier_ms);
+        let down_ms = reading.wall.as_ms().saturating_sub(self.seen.wall.as_ms());
+        // A clock that is behind what it said before was wrong then, or is now.
+        let is_behind = down_ms < -as_ms(CLOCK_STEP_MIN);
+        let earlier_ms = self.unsure.filter(|_| !is_behind).map_or(0, |(by_ms, _)| by_ms);
+        let by_ms = down_ms.max(0).saturating_add(earlier_ms);
         self.unsure = (by_ms > 0).then_some((by_ms, reading.uptime));
         self.seen = reading;
     }
@@ -132,7 +135,7 @@ mod tests {
         }
         // Another process of the same system, whose clock was set while there was none.
         let mut again = stored(&passed);
-        again.resume(reading(17, 20_000), Boot::Same);
+        again.resume(reading(17, 20_000), Boot::Same, Some(SET));
         assert_eq!(after(&again, 21_000), 16_000);
     }
 
@@ -141,7 +144,7 @@ mod tests {
         let start = || {
             let passed = Passed::since(reading(0, 0));
             let mut again = stored(&passed);
-            again.resume(reading(10 * HOUR_MS, 30_000), Boot::Other);
+            again.resume(reading(10 * HOUR_MS, 30_000), Boot::Other, None);
             assert_eq!(after(&again, 30_000), 0, "it may be wrong");
             again
         };
@@ -156,13 +159,33 @@ mod tests {
         assert_eq!(after(&set, 40_000 + 2 * HOUR_MS), 10_000 + 2 * HOUR_MS);
         // Down once more before anybody could know, and a clock that is behind.
         let mut twice = stored(&start());
-        twice.resume(reading(12 * HOUR_MS, 1_000), Boot::Other);
+        twice.resume(reading(12 * HOUR_MS, 1_000), Boot::Other, None);
         twice.look(reading(13 * HOUR_MS, 1_000 + HOUR_MS), None);
         assert_eq!(after(&twice, 1_000 + HOUR_MS), 13 * HOUR_MS);
         let mut behind = stored(&Passed::since(reading(10 * HOUR_MS, 0)));
-        behind.resume(reading(HOUR_MS, 1_000), Boot::Other);
+        behind.resume(reading(HOUR_MS, 1_000), Boot::Other, None);
         behind.look(reading(3 * HOUR_MS, 1_000 + 2 * HOUR_MS), None);
         assert_eq!(after(&behind, 1_000 + 2 * HOUR_MS), 2 * HOUR_MS);
+    }
+
+    #[test]
+    fn a_clock_that_was_wrong_counts_for_nothing_wherever_it_is_set_right() {
+        const YEARS_MS: i64 = 20 * 365 * 24 * HOUR_MS;
+        let wrong = || {
+            let mut passed = stored(&Passed::since(reading(0, 0)));
+            passed.resume(reading(YEARS_MS, 30_000), Boot::Other, None);
+            stored(&passed)
+        };
+        // While there is no process.
+        let mut again = wrong();
+        again.resume(reading(60_000, 90_000), Boot::Same, Some(ClockStep { by_ms: -YEARS_MS }));
+        again.look(reading(60_000 + HOUR_MS, 90_000 + HOUR_MS), None);
+        assert_eq!(after(&again, 90_000 + HOUR_MS), 60_000 + HOUR_MS);
+        // While there is no system: what it says now is no more than what it has said before.
+        let mut again = wrong();
+        again.resume(reading(10 * HOUR_MS, 30_000), Boot::Other, None);
+        again.look(reading(12 * HOUR_MS, 30_000 + 2 * HOUR_MS), None);
+        assert_eq!(after(&again, 30_000 + 2 * HOUR_MS), 2 * HOUR_MS);
     }
 
     #[test]

@@ -72,15 +72,24 @@ impl Steps {
         Self { base, seen: (newest.unwrap_or_default(), tail), ..Self::default() }
     }
 
-    /// A journal is opened again, with its newest offset.
-    pub(crate) fn resume(&mut self, reading: ClockReading, tail: Offset, boot: Boot) {
+    /// A journal is opened again, with its newest offset. Returns the step that was made meanwhile, if
+    /// the system has been up.
+    pub(crate) fn resume(
+        &mut self,
+        reading: ClockReading,
+        tail: Offset,
+        boot: Boot,
+    ) -> Option<ClockStep> {
         if boot == Boot::Same || self.base.is_none() {
-            self.look(reading, tail);
-            return;
+            return self.look(reading, tail);
         }
         let by_ms = reading.wall.as_ms().saturating_sub(self.seen.0.as_ms());
         let step = Step { until: tail, by_ms };
         if by_ms < 0 {
+            // What it said before may never have been so: else all would be as old as that at once.
+            if let Some(unsure) = self.unsure.take_if(|_| by_ms < -as_ms(CLOCK_STEP_MIN)) {
+                self.push(unsure.step);
+            }
             self.push(step);
         } else if by_ms > as_ms(CLOCK_STEP_MIN) || self.unsure.is_some() {
             let earlier = self.unsure.map_or(0, |unsure| unsure.step.by_ms);
@@ -89,6 +98,7 @@ impl Steps {
         }
         self.base = Some(reading);
         self.seen = (reading.wall, tail);
+        None
     }
 
     /// Looks at the clocks. Returns the step that was made since the last look.
@@ -206,5 +216,35 @@ impl Now {
         let inside = self.steps.iter().map(|step| Offset::new(step.until.get().saturating_add(1)));
         let changes = inside.filter(|offset| (first..=last).contains(offset));
         changes.map(|offset| self.at(offset)).fold(self.at(first), Timestamp::max)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HOUR_MS: i64 = 60 * 60 * 1_000;
+    const YEARS_MS: i64 = 20 * 365 * 24 * HOUR_MS;
+
+    fn reading(wall_ms: i64, uptime_ms: i64) -> ClockReading {
+        let uptime = Duration::from_millis(uptime_ms.unsigned_abs());
+        ClockReading { wall: Timestamp::from_ms(wall_ms), uptime }
+    }
+
+    #[test]
+    fn a_system_that_started_with_a_wrong_clock_makes_nothing_old() {
+        let (first, tail) = (Offset::new(1), Offset::new(9));
+        let mut steps = Steps::default();
+        steps.look(reading(YEARS_MS, 0), tail);
+        // Twenty years ahead, and right again with the next start, which nobody has looked at between.
+        steps.resume(reading(2 * YEARS_MS, 30_000), tail, Boot::Other);
+        let mut steps = Steps::from_text(&steps.to_text()).expect("it reads back");
+        steps.resume(reading(YEARS_MS + HOUR_MS, 30_000), tail, Boot::Other);
+        for hours in [0, 2] {
+            let wall_ms = YEARS_MS + (1 + hours) * HOUR_MS;
+            steps.look(reading(wall_ms, 30_000 + hours * HOUR_MS), tail);
+            let now = steps.now(Timestamp::from_ms(wall_ms)).at(first).as_ms();
+            assert!(now <= wall_ms, "{} h too old", (now - wall_ms) / HOUR_MS);
+        }
     }
 }

@@ -11,11 +11,11 @@ use super::index::Index;
 use super::present::Bits;
 use super::schema::{self, damaged, from_sql, to_sql};
 use super::{rows, sums};
-use crate::ClockReading;
 use crate::passed::Passed;
 use crate::retention::Retention;
 use crate::steps::{Boot, Steps};
 use crate::topics::{TopicId, TopicState, Topics};
+use crate::{ClockReading, ClockStep};
 
 /// The index of what is in the file, and the full blocks that its table lacks.
 pub(super) fn index(
@@ -74,12 +74,12 @@ fn topics(connection: &Connection, index: &mut Index) -> rusqlite::Result<()> {
     Ok(())
 }
 
-/// What the file remembers of the wall clock, up to now.
+/// What the file remembers of the wall clock, up to now, and whether that was set meanwhile.
 pub(super) fn steps(
     connection: &Connection,
     (now, boot): (ClockReading, Boot),
     tail: Offset,
-) -> rusqlite::Result<Steps> {
+) -> rusqlite::Result<(Steps, Option<ClockStep>)> {
     let mut steps = if let Some(text) = schema::meta::<String>(connection, "clock")? {
         Steps::from_text(&text).ok_or_else(|| damaged("what it remembers of the clock"))?
     } else {
@@ -87,20 +87,21 @@ pub(super) fn steps(
         let newest = connection.query_row(newest, [], |row| row.get(0)).optional()?;
         Steps::since(newest.map(Timestamp::from_ms), tail)
     };
-    steps.resume(now, tail, boot);
+    let step = steps.resume(now, tail, boot);
     schema::set_meta(connection, "clock", steps.to_text())?;
-    Ok(steps)
+    Ok((steps, step))
 }
 
 /// What has passed in the journal's life, up to now.
 pub(super) fn passed(
     connection: &Connection,
     (now, boot): (ClockReading, Boot),
+    step: Option<ClockStep>,
 ) -> rusqlite::Result<Passed> {
     let passed = if let Some(text) = schema::meta::<String>(connection, schema::PASSED)? {
         let mut passed =
             Passed::from_text(&text).ok_or_else(|| damaged("how long it has lived"))?;
-        passed.resume(now, boot);
+        passed.resume(now, boot, step);
         passed
     } else {
         Passed::since(now)

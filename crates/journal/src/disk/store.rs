@@ -188,8 +188,8 @@ impl DiskStore {
         let bounds = StoreBounds::of(options);
         let mut keys = Keys::load(&connection)?;
         let fences = fences::load(&connection)?;
-        let steps = load::steps(&connection, (options.now, boot), index.tail)?;
-        let passed = load::passed(&connection, (options.now, boot))?;
+        let (steps, step) = load::steps(&connection, (options.now, boot), index.tail)?;
+        let passed = load::passed(&connection, (options.now, boot), step)?;
         let now = steps.now(options.now.wall);
         while keys.forget(&connection, bounds.keys, &now)? {}
         if options.durability == Durability::Interval {
