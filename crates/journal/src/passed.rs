@@ -37,7 +37,7 @@ impl Passed {
     /// A journal is opened again. The wall clock may have been set since the last look, as far as the
     /// uptime tells.
     pub(crate) fn resume(&mut self, reading: ClockReading, boot: Boot, step: Option<ClockStep>) {
-        if boot == Boot::Same {
+        if boot.since(self.seen.uptime, reading) == Boot::Same {
             return self.look(reading, step);
         }
         let down_ms = reading.wall.as_ms().saturating_sub(self.seen.wall.as_ms());
@@ -186,6 +186,15 @@ mod tests {
         again.resume(reading(10 * HOUR_MS, 30_000), Boot::Other, None);
         again.look(reading(12 * HOUR_MS, 30_000 + 2 * HOUR_MS), None);
         assert_eq!(after(&again, 30_000 + 2 * HOUR_MS), 2 * HOUR_MS);
+    }
+
+    #[test]
+    fn an_uptime_that_begins_anew_is_of_another_system_whatever_that_says() {
+        let mut passed = Passed::since(reading(0, 50 * HOUR_MS));
+        passed.look(reading(HOUR_MS, 51 * HOUR_MS), None);
+        let mut again = stored(&passed);
+        again.resume(reading(HOUR_MS + 5_000, 1_000), Boot::Same, None);
+        assert_eq!(after(&again, 2_000), HOUR_MS + 1_000, "time does not go back");
     }
 
     #[test]

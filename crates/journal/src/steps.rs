@@ -53,6 +53,14 @@ pub(crate) enum Boot {
     Other,
 }
 
+impl Boot {
+    /// The same as the uptime has it, which said so much before: where that begins anew, as in a
+    /// container that has one of its own, it is of another system.
+    pub(crate) fn since(self, uptime: Duration, now: ClockReading) -> Self {
+        if now.uptime < uptime { Self::Other } else { self }
+    }
+}
+
 /// The steps of a journal's life.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Steps {
@@ -80,7 +88,8 @@ impl Steps {
         tail: Offset,
         boot: Boot,
     ) -> Option<ClockStep> {
-        if boot == Boot::Same || self.base.is_none() {
+        let uptime = self.base.map_or(Duration::ZERO, |base| base.uptime);
+        if self.base.is_none() || boot.since(uptime, reading) == Boot::Same {
             return self.look(reading, tail);
         }
         let by_ms = reading.wall.as_ms().saturating_sub(self.seen.0.as_ms());

@@ -14,7 +14,7 @@ use crate::contract::fences::fenced;
 use crate::contract::state::{Values, values_after};
 use crate::contract::{Rig, change, filters, rule, text, timed};
 use crate::disk::{DiskOptions, Durability};
-use crate::{Append, Appended, Bounds, Ended, Fenced, ReadLimit, RetentionRule};
+use crate::{Append, Appended, Bounds, ClockReading, Ended, Fenced, ReadLimit, RetentionRule};
 
 const TOPICS: [&str; 5] = ["a/x", "a/y", "b", "c/d/e", "$sys/f"];
 /// One has the name of a stream.
@@ -209,6 +209,11 @@ proptest! {
             retention: rules.clone(),
             durability: Durability::Interval,
             boot_id: Some("the same".into()),
+            // As late as nobody comes to: a system's uptime never goes back.
+            now: ClockReading {
+                wall: Timestamp::from_ms(1 << 40),
+                uptime: Duration::from_millis(1 << 40),
+            },
             ..options(folder.path())
         };
         let mut model = Model::default();
