@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bellwire_journal::{ClockReading, Error, Journal};
-use bellwire_model::limits::JOURNAL_LOOK_INTERVAL;
+use bellwire_model::limits::{JOURNAL_LOOK_INTERVAL, RETENTION_INTERVAL};
 use bellwire_process::clock;
 use tokio::sync::Notify;
 use tokio::time::sleep;
@@ -57,7 +57,7 @@ impl States {
                     is_told = false;
                     next.map(|next| {
                         self.durable_expiry.note(next);
-                        next.saturating_sub(clock::uptime())
+                        pause(next, clock::uptime())
                     })
                 }
                 Ok(Err(Error::Closed)) => return,
@@ -80,5 +80,26 @@ impl States {
                 None => self.durable_expiry.sooner.notified().await,
             }
         }
+    }
+}
+
+/// How long to wait for a key that goes at this uptime. More may have passed in the journal's life than
+/// was known: what a system was down counts an hour later, and no timer runs while it sleeps. So the
+/// journal is asked as often as it looks at the clocks.
+fn pause(next: Duration, now: Duration) -> Duration {
+    next.saturating_sub(now).min(RETENTION_INTERVAL)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_that_goes_late_is_asked_after_as_often_as_the_clocks_are_looked_at() {
+        let now = Duration::from_hours(5);
+        assert_eq!(pause(Duration::from_hours(4), now), Duration::ZERO);
+        assert_eq!(pause(now + Duration::from_millis(7), now), Duration::from_millis(7));
+        // The system was down for 30 hours, and an hour from now that is believed.
+        assert_eq!(pause(Duration::from_hours(40), now), RETENTION_INTERVAL);
     }
 }
