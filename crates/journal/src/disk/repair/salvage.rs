@@ -1,6 +1,6 @@
 //! Takes what is whole of a damaged database into a new one.
 
-use bellwire_model::{Entry, Epoch, NameMap, Offset, Timestamp};
+use bellwire_model::{Entry, Epoch, NameMap, NameSet, Offset, Timestamp};
 use rusqlite::{Connection, Row};
 use rustc_hash::FxHashMap;
 
@@ -77,7 +77,7 @@ impl Salvage<'_> {
             self.keys(source, &mut repaired)?;
             self.ends()?;
             self.records(source, &mut repaired)?;
-            self.producers(source)?;
+            self.producers(source, &repaired)?;
             let changes = schema::record_changes(source).unwrap_or_default();
             repaired.record_changes_lost = repaired.record_changes_lost.saturating_sub(changes);
             self.clock(source)?;
@@ -197,8 +197,11 @@ impl Salvage<'_> {
 
     /// A producer whose newest event is lost has to begin a new epoch, and to send again what it
     /// knows of: nobody knows which of its events are whole. One that is damaged itself begins anew.
-    fn producers(&self, source: &Connection) -> rusqlite::Result<()> {
+    fn producers(&self, source: &Connection, repaired: &Repaired) -> rusqlite::Result<()> {
         let removed = self.trimmed()?;
+        let streams: NameSet<&str> =
+            self.topics.values().map(|state| state.topic.as_str()).collect();
+        let is_all_there = repaired.events_lost == 0 && repaired.values_lost == 0;
         let walk = Walk {
             select: fences::SELECT,
             number: 0,
@@ -210,7 +213,10 @@ impl Salvage<'_> {
             if let Found::Row(row) = found
                 && let Ok((topic, name, mut producer)) = fences::row(row)
             {
-                let is_kept = producer.at <= removed(topic.as_str())
+                // Of a state topic a value that was replaced since is gone by right.
+                let is_replaced = is_all_there && !streams.contains(topic.as_str());
+                let is_kept = is_replaced
+                    || producer.at <= removed(topic.as_str())
                     || has_row(&transaction, "events", producer.at)?
                     || has_row(&transaction, "state", producer.at)?;
                 if !is_kept {

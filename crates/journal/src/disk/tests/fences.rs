@@ -111,6 +111,28 @@ fn a_repair_keeps_producers_and_has_those_begin_anew_whose_last_event_is_lost() 
 }
 
 #[test]
+fn a_repair_keeps_producers_whose_last_value_was_replaced() {
+    let folder = TempDir::new().unwrap();
+    let rig = open(options(folder.path()));
+    let value = |sequence| fenced(change("s", "key", Some("x")), ("p", 4, sequence));
+    rig.append_new(vec![value(0)]);
+    rig.append_new(vec![change("s", "key", Some("another's"))]);
+    rig.journal.close().unwrap();
+    drop(rig);
+    // A start has all rows go that no longer count.
+    let rig = open(options(folder.path()));
+    rig.retain(1);
+    rig.journal.close().unwrap();
+    drop(rig);
+    let repaired = repair(folder.path(), Epoch::new(9)).unwrap();
+    assert_eq!((repaired.values, repaired.values_lost), (1, 0));
+    let rig = open(options(folder.path()));
+    let known = Some(Fenced::Known { epoch: 4, sequence: 0 });
+    assert_eq!(rig.append_one(value(0)).fenced, known);
+    assert_eq!(rig.append_one(value(1)).fenced, None);
+}
+
+#[test]
 fn a_producer_that_is_not_what_was_written_is_refused_at_the_start() {
     let folder = TempDir::new().unwrap();
     let rig = open(options(folder.path()));
