@@ -46,12 +46,30 @@ fn since_epoch() -> Duration {
 }
 
 /// How long the system has been up: where it does not tell that, how long the process has.
+///
+/// The system tells it in a file, which costs whoever asks for each event: so it is read once. A
+/// container may have an uptime of its own there, which journals remember.
 pub fn uptime() -> Duration {
-    static STARTED: LazyLock<Instant> = LazyLock::new(Instant::now);
-    let told = std::fs::read_to_string("/proc/uptime").ok();
-    let seconds = told.as_deref().and_then(|text| text.split(' ').next()?.parse().ok());
-    let uptime = seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
-    uptime.unwrap_or_else(|| STARTED.elapsed())
+    static TOLD: LazyLock<(Duration, Duration)> =
+        LazyLock::new(|| (told_uptime().unwrap_or_default(), awake_or_not()));
+    let (told, at) = *TOLD;
+    told.saturating_add(awake_or_not().saturating_sub(at))
+}
+
+fn told_uptime() -> Option<Duration> {
+    let told = std::fs::read_to_string("/proc/uptime").ok()?;
+    Duration::try_from_secs_f64(told.split(' ').next()?.parse().ok()?).ok()
+}
+
+/// Goes on evenly while the system sleeps, too, where there is such a clock.
+fn awake_or_not() -> Duration {
+    #[cfg(target_os = "linux")]
+    {
+        let time = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
+        Duration::new(time.tv_sec.unsigned_abs(), u32::try_from(time.tv_nsec).unwrap_or_default())
+    }
+    #[cfg(not(target_os = "linux"))]
+    BEGAN.elapsed()
 }
 
 /// A monotonic clock in coarse ticks, small enough to keep one per connection.
@@ -107,4 +125,20 @@ pub fn ticks(duration: Duration) -> Tick {
 /// Waits, in a thread that has nothing else to do.
 pub fn pause(duration: Duration) {
     std::thread::sleep(duration);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_uptime_is_what_the_system_tells() {
+        // In hundredths of a second, rounded down, each time that it is told.
+        const HUNDREDTH: Duration = Duration::from_millis(10);
+        let Some(before) = told_uptime() else { return };
+        let uptime = uptime();
+        let after = told_uptime().expect("it was told a moment ago");
+        assert!(before < uptime + 2 * HUNDREDTH, "{before:?} {uptime:?}");
+        assert!(uptime < after + 2 * HUNDREDTH, "{uptime:?} {after:?}");
+    }
 }
