@@ -59,10 +59,13 @@ impl<P> HistoryPage<P> {
         self.lane == lane && self.after <= offset && offset < self.end
     }
 
-    /// What it has for one who has everything up to `offset`.
-    pub(crate) fn entries_after(&self, offset: Offset) -> Entries<'_, P> {
+    /// What it has for one who has everything up to `offset`, up to a limit if there is one.
+    pub(crate) fn entries_after(&self, offset: Offset, limit: Option<Offset>) -> Entries<'_, P> {
         let start = self.entries.partition_point(|entry| entry.offset <= offset);
-        Entries::Page(self.entries[start..].iter(), self.end)
+        let end = limit.map_or(self.end, |limit| limit.min(self.end));
+        let rest = &self.entries[start..];
+        let upto = rest.partition_point(|entry| entry.offset <= end);
+        Entries::Page(rest[..upto].iter(), end)
     }
 
     fn size_bytes(&self, grown_bytes: impl Fn(&P) -> usize) -> usize {

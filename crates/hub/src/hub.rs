@@ -172,7 +172,7 @@ impl<P: Payload> Hub<P> {
             assert!(entry.offset > self.tail, "offsets strictly increase");
             self.tail = entry.offset;
             if entry.payload.ends_topic() {
-                self.lanes.end(&entry.topic, &mut self.arrivals);
+                self.lanes.end(entry, &mut self.arrivals);
             }
             self.lanes.push(entry, touched);
             self.ring.push(Arc::clone(entry));
@@ -278,10 +278,11 @@ impl<P: Payload> Hub<P> {
         // With none it would never get on.
         let looks_max = looks_max.min(self.limits.ring_looks_max).max(1);
         let lane = self.lanes.get(delivery.lane);
-        let (has_values, has_stream) = (has_values(lane, delivery), has_stream(lane, delivery));
+        let has_values = has_values(lane, delivery);
         // The snapshot comes whole and first, and values do before the end of their topic.
         let in_snapshot = delivery.arrival < delivery.snapshot;
-        let in_snapshot = in_snapshot || delivery.arrival < lane.values_first;
+        let limit = lane.stream_limit(delivery.offset, delivery.arrival).filter(|_| has_values);
+        let has_stream = has_stream_upto(lane, delivery, limit);
         if has_values && (in_snapshot || !has_stream || delivery.turn == Turn::Values) {
             delivery.turn = Turn::Stream;
             let lane = self.lanes.get(delivery.lane);
@@ -290,12 +291,11 @@ impl<P: Payload> Hub<P> {
         }
         delivery.turn = Turn::Values;
         if delivery.offset < lane.since {
-            return self.next_behind(delivery, looks_max);
+            return self.next_behind(delivery, limit, looks_max);
         }
         if has_stream {
             let lane = self.lanes.get(delivery.lane);
-            let start = lane.first_after(delivery.offset);
-            return Next::Entries(Entries::Lane(lane.entries.range(start..)));
+            return Next::Entries(Entries::Lane(lane.entries_after(delivery.offset, limit)));
         }
         match delivery.phase {
             Phase::Beginning | Phase::CatchingUp => Next::Ready(self.cursor(delivery)),
@@ -305,18 +305,23 @@ impl<P: Payload> Hub<P> {
 
     /// The subscriber lacks entries that its lane no longer holds, or never did.
     #[inline(never)]
-    fn next_behind(&mut self, delivery: &mut Delivery, looks_max: usize) -> Next<'_, P> {
+    fn next_behind(
+        &mut self,
+        delivery: &mut Delivery,
+        limit: Option<Offset>,
+        looks_max: usize,
+    ) -> Next<'_, P> {
         let (lane, offset) = (delivery.lane, delivery.offset);
         if self.history.find(lane, offset).is_none() {
             let carries_on = |page: &HistoryPage<P>| page.carries_on(lane, offset);
             return if self.ring_page.as_ref().is_some_and(carries_on) {
-                self.rest_of_ring_page(offset)
+                self.rest_of_ring_page(offset, limit)
             } else if offset < self.ring.floor() {
                 Next::History(offset)
             } else if offset < self.ring.window() {
-                self.next_of_ring(delivery, looks_max)
+                self.next_of_ring(delivery, limit, looks_max)
             } else {
-                self.extend_back(delivery, looks_max)
+                self.extend_back(delivery, limit, looks_max)
             };
         }
         let page = self.history.find(lane, offset).expect("it was there a moment ago");
@@ -331,12 +336,17 @@ impl<P: Payload> Hub<P> {
                 reason: GapReason::Expired,
             });
         }
-        Next::Entries(page.entries_after(offset))
+        Next::Entries(page.entries_after(offset, limit))
     }
 
     /// The ring still has it all: the lane is to have it, too, for whoever comes next. A lane of
     /// few events may mean many looks, so each call makes some of them.
-    fn extend_back(&mut self, delivery: &Delivery, looks_max: usize) -> Next<'_, P> {
+    fn extend_back(
+        &mut self,
+        delivery: &Delivery,
+        limit: Option<Offset>,
+        looks_max: usize,
+    ) -> Next<'_, P> {
         let Self { lanes, ring, .. } = self;
         let looks = lanes.change(delivery.lane, |lane| {
             let older: Vec<_> =
@@ -355,13 +365,17 @@ impl<P: Payload> Hub<P> {
         if delivery.offset < lane.since {
             return Next::Later;
         }
-        let start = lane.first_after(delivery.offset);
-        Next::Entries(Entries::Lane(lane.entries.range(start..)))
+        Next::Entries(Entries::Lane(lane.entries_after(delivery.offset, limit)))
     }
 
     /// Lanes hold too much to have what the ring has: some of that, as if it were a page. Where it
     /// has nothing for the subscriber, that goes on behind it.
-    fn next_of_ring(&mut self, delivery: &mut Delivery, looks_max: usize) -> Next<'_, P> {
+    fn next_of_ring(
+        &mut self,
+        delivery: &mut Delivery,
+        limit: Option<Offset>,
+        looks_max: usize,
+    ) -> Next<'_, P> {
         let lane = self.lanes.get(delivery.lane);
         let filters = lane.follows.filters();
         let (mut end, mut looks, mut size_bytes) = (delivery.offset, 0, 0);
@@ -386,14 +400,14 @@ impl<P: Payload> Hub<P> {
         let page =
             HistoryPage { lane, after, end, trimmed: Offset::ZERO, gone: Gone::Retired, entries };
         self.ring_page = Some(page);
-        self.rest_of_ring_page(after)
+        self.rest_of_ring_page(after, limit)
     }
 
     /// What was last read from the ring, after `offset`: to look at all of it again for each write
     /// would cost many looks for few events.
-    fn rest_of_ring_page(&self, offset: Offset) -> Next<'_, P> {
+    fn rest_of_ring_page(&self, offset: Offset, limit: Option<Offset>) -> Next<'_, P> {
         let page = self.ring_page.as_ref().expect("the caller has looked");
-        Next::Entries(page.entries_after(offset))
+        Next::Entries(page.entries_after(offset, limit))
     }
 
     /// Where the subscriber may resume. For one that has all there is, that is the hub's tail.
@@ -465,6 +479,15 @@ impl<P: Payload> Hub<P> {
 
 fn has_entries<P>(lane: &Lane<P>, delivery: &Delivery) -> bool {
     lane.entries.back().is_some_and(|entry| entry.offset > delivery.offset)
+}
+
+/// Whether it lacks entries up to a limit, if there is one.
+fn has_stream_upto<P>(lane: &Lane<P>, delivery: &Delivery, limit: Option<Offset>) -> bool {
+    let Some(limit) = limit else { return has_stream(lane, delivery) };
+    if delivery.offset < lane.since {
+        return delivery.offset < limit;
+    }
+    lane.entries_after(delivery.offset, Some(limit)).len() > 0
 }
 
 /// Whether it lacks entries, be they in the lane or behind it.

@@ -1,12 +1,13 @@
 //! Lanes: one per distinct filter, shared by all connections that follow it and may see the same.
 
 use std::cmp::Reverse;
-use std::collections::VecDeque;
+use std::collections::{VecDeque, vec_deque};
 use std::ops::{AddAssign, SubAssign};
 use std::sync::Arc;
 
 use bellwire_model::{EffectiveFilter, NameHasher, Offset, Progress, Topic, Version};
 
+use crate::ends::Ends;
 use crate::entry::{Arrival, Entry, Payload, Value};
 use crate::heights::Heights;
 use crate::pacer::{Held, Pacer};
@@ -42,9 +43,8 @@ pub(crate) struct Lane<P> {
     pub(crate) horizon: Progress,
     /// After this arrival values come in the order of their versions, each newer than all before.
     pub(crate) ordered_after: Arrival,
-    /// Values that arrive up to this come before the entries that somebody lacks: a topic ends behind
-    /// the last of its values.
-    pub(crate) values_first: Arrival,
+    /// Which values come before which entries.
+    ends: Ends,
     /// Of what is not in that order: of a lane with rates all, else what arrived up to then.
     heights: Heights,
     /// When `values` is worth compacting.
@@ -72,6 +72,8 @@ pub(crate) struct Holding {
     pub(crate) screened: usize,
     /// Places that lanes remember which are out of order.
     pub(crate) heights: usize,
+    /// Ends of topics that lanes remember.
+    pub(crate) ends: usize,
 }
 
 impl Holding {
@@ -82,6 +84,7 @@ impl Holding {
             + self.resting * Pacer::<P>::RESTING_BYTES
             + self.screened * Screen::KEY_BYTES
             + self.heights * Heights::HEIGHT_BYTES
+            + self.ends * Ends::MARK_BYTES
     }
 }
 
@@ -92,6 +95,7 @@ impl AddAssign for Holding {
         self.resting += other.resting;
         self.screened += other.screened;
         self.heights += other.heights;
+        self.ends += other.ends;
     }
 }
 
@@ -102,6 +106,7 @@ impl SubAssign for Holding {
         self.resting -= other.resting;
         self.screened -= other.screened;
         self.heights -= other.heights;
+        self.ends -= other.ends;
     }
 }
 
@@ -133,7 +138,7 @@ impl<P> Lane<P> {
             values: VecDeque::new(),
             horizon: Progress::ZERO,
             ordered_after: Arrival::ZERO,
-            values_first: Arrival::ZERO,
+            ends: Ends::default(),
             heights: Heights::default(),
             compact_at: STALE_VALUES_SLACK,
             last_lookup,
@@ -144,7 +149,8 @@ impl<P> Lane<P> {
         let resting = self.pacer.as_ref().map_or(0, |pacer| pacer.resting());
         let screened = self.screen.as_ref().map_or(0, |screen| screen.keys());
         let (entries, values) = (self.entries.len(), self.values.len());
-        Holding { entries, values, resting, screened, heights: self.heights.len() }
+        let (heights, ends) = (self.heights.len(), self.ends.len());
+        Holding { entries, values, resting, screened, heights, ends }
     }
 
     /// The place of the first entry after `offset`.
@@ -156,6 +162,24 @@ impl<P> Lane<P> {
             return newest;
         }
         self.entries.partition_point(|entry| entry.offset <= offset)
+    }
+
+    /// The entries after `offset`, up to a limit if there is one.
+    pub(crate) fn entries_after(
+        &self,
+        offset: Offset,
+        limit: Option<Offset>,
+    ) -> vec_deque::Iter<'_, Arc<Entry<P>>> {
+        let start = self.first_after(offset);
+        let upto =
+            |limit: Offset| self.entries.partition_point(|entry| entry.offset <= limit).max(start);
+        self.entries.range(start..limit.map_or(self.entries.len(), upto))
+    }
+
+    /// How far the stream may come to somebody who has it up to an offset, and values up to an
+    /// arrival: to the end of a topic that values come before. `None` where nothing keeps it.
+    pub(crate) fn stream_limit(&self, offset: Offset, arrival: Arrival) -> Option<Offset> {
+        self.ends.limit(offset, arrival)
     }
 
     pub(crate) fn push(&mut self, entry: Arc<Entry<P>>) {
@@ -196,9 +220,10 @@ impl<P> Lane<P> {
         self.since = since;
     }
 
-    /// Lets go of everything up to `offset`; returns how many entries that were.
-    pub(crate) fn trim(&mut self, offset: Offset) -> usize {
-        let before = self.entries.len();
+    /// Lets go of everything up to `offset`; returns what that was.
+    pub(crate) fn trim(&mut self, offset: Offset) -> Holding {
+        let (before, ends_before) = (self.entries.len(), self.ends.len());
+        self.ends.trim(offset);
         while self.entries.front().is_some_and(|entry| entry.offset <= offset) {
             self.entries.pop_front();
         }
@@ -210,7 +235,8 @@ impl<P> Lane<P> {
         if kept < self.entries.capacity() / 4 {
             self.entries.shrink_to(kept * 2);
         }
-        before - kept
+        let ends = ends_before - self.ends.len();
+        Holding { entries: before - kept, ends, ..Holding::default() }
     }
 
     /// Whether it may keep entries out.
@@ -298,13 +324,19 @@ impl<P> Lane<P> {
         self.let_in(released, arrivals)
     }
 
-    /// A topic ends: what was held back of it comes in, and all that has come does so before that.
-    pub(crate) fn end(&mut self, topic: &Topic, arrivals: &mut Arrival) {
+    /// A topic ends with an entry: what was held back of it comes in, and all that has come does so
+    /// before that.
+    pub(crate) fn end(&mut self, entry: &Entry<P>, arrivals: &mut Arrival)
+    where
+        P: Payload,
+    {
         if let Some(pacer) = &mut self.pacer {
-            let released = pacer.release_of(topic);
+            let released = pacer.release_of(&entry.topic);
             self.let_in(released, arrivals);
         }
-        self.values_first = *arrivals;
+        if self.shows(entry) {
+            self.ends.note(entry.offset, *arrivals);
+        }
     }
 
     /// Takes in what was held back; returns whether there was any.
@@ -382,7 +414,11 @@ impl<P> Lane<P> {
         {
             self.ordered_after = newest.arrival;
         }
-        self.values_first = self.values.back().map_or(Arrival::ZERO, |newest| newest.arrival);
+        if let Some(newest) = self.values.back() {
+            // A new lane has all values before it is given entries, up to the hub's tail.
+            let tail = self.entries.back().map_or(Offset::ZERO, |entry| entry.offset);
+            self.ends.blur(tail.max(self.since), newest.arrival);
+        }
         self.note_heights();
     }
 

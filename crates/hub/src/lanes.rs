@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
-use bellwire_model::{EffectiveFilter, Filter, NameHasher, Offset, Topic};
+use bellwire_model::{EffectiveFilter, Filter, NameHasher, Offset};
 use slab::Slab;
 
 use crate::entry::{Arrival, Entry, Payload, Value};
@@ -169,16 +169,19 @@ impl<P> Lanes<P> {
         }
     }
 
-    /// A topic ends with the entry that is pushed next.
-    pub(crate) fn end(&mut self, topic: &Topic, arrivals: &mut Arrival) {
+    /// A topic ends with an entry, which is pushed next.
+    pub(crate) fn end(&mut self, entry: &Entry<P>, arrivals: &mut Arrival)
+    where
+        P: Payload,
+    {
         let mut reached = Vec::new();
         // Whether it is new is told where the entry itself is pushed: here none is remembered.
-        self.routes.visit(topic, |id| reached.push(id));
+        self.routes.visit(&entry.topic, |id| reached.push(id));
         // One lane may have it by several filters.
         reached.sort_unstable();
         reached.dedup();
         for id in reached {
-            self.change(id, |lane| lane.end(topic, arrivals));
+            self.change(id, |lane| lane.end(entry, arrivals));
         }
     }
 
@@ -214,7 +217,7 @@ impl<P> Lanes<P> {
         let Self { shelf: Shelf { slab, holding, .. }, routes, .. } = self;
         // Once more for another of a lane's filters does nothing.
         routes.for_each(&entry.topic, |id| {
-            holding.entries -= slab[id.index()].trim(entry.offset);
+            *holding -= slab[id.index()].trim(entry.offset);
             true
         });
     }

@@ -18,6 +18,7 @@
 //! `docs/internals/delivery.md` tells the whole, with the shards around it.
 
 mod delivery;
+mod ends;
 mod entry;
 mod heights;
 mod history;

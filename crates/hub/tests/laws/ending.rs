@@ -15,8 +15,10 @@ use crate::thing::Thing;
 use crate::world::EPOCH;
 
 const ROOM: StateLimits = StateLimits { keys_max: usize::MAX, bytes_max: usize::MAX };
-const FILTERS: [(&str, Option<f64>); 4] =
-    [("jobs/1", None), ("jobs/*", None), ("jobs/1", Some(1.0)), ("**", Some(50.0))];
+const FILTERS: [(&str, Option<f64>); 5] =
+    [("jobs/1", None), ("jobs/*", None), ("jobs/1", Some(1.0)), ("**", Some(50.0)), ("**", None)];
+/// The last of them, which has all at once.
+const EVERYTHING: usize = FILTERS.len() - 1;
 
 #[derive(Clone, Debug)]
 enum Step {
@@ -28,6 +30,8 @@ enum Step {
     Pass(u64),
     /// Somebody comes, from where another is if that is said.
     Join(usize, Option<usize>),
+    /// One of them leaves, and comes again from where it was.
+    Return(usize),
     /// One of them takes so many things.
     Take(usize, usize),
     /// The topic ends, and is reopened later.
@@ -43,6 +47,7 @@ fn any_step() -> impl Strategy<Value = Step> {
         2 => (1..400_u64).prop_map(Step::Pass),
         3 => (0..FILTERS.len(), prop::option::of(any::<usize>()))
             .prop_map(|(filter, from)| Step::Join(filter, from)),
+        2 => any::<usize>().prop_map(Step::Return),
         8 => (any::<usize>(), 1..4_usize).prop_map(|(who, count)| Step::Take(who, count)),
         1 => Just(Step::End),
         1 => Just(Step::Reopen),
@@ -76,9 +81,9 @@ fn topic(name: &str) -> Topic {
 }
 
 impl World {
-    fn new() -> Self {
+    fn new(limits: HubLimits) -> Self {
         let hasher = NameHasher::new([1, 2]);
-        let hub = Hub::new(Cursor::new(EPOCH, Offset::ZERO), HubLimits::default(), hasher);
+        let hub = Hub::new(Cursor::new(EPOCH, Offset::ZERO), limits, hasher);
         Self {
             table: StateTable::new(Life::new(5), hasher),
             hub,
@@ -127,6 +132,14 @@ impl World {
                 self.hub.release(self.now_ms, &mut Vec::new());
             }
             Step::Join(filter, from) => self.join(*filter, *from),
+            Step::Return(who) => {
+                if let Some(who) = who.checked_rem(self.followers.len()) {
+                    let Follower { follows, delivery, board } = self.followers.remove(who);
+                    let start = Start::After(self.hub.full_cursor(&delivery));
+                    self.hub.leave(&delivery);
+                    self.begin(follows, start, board);
+                }
+            }
             Step::Take(who, count) => {
                 let who = who.checked_rem(self.followers.len());
                 for _ in 0..*count {
@@ -157,6 +170,10 @@ impl World {
             Some(from) => (Start::After(self.hub.full_cursor(&from.delivery)), from.board.clone()),
             None => (Start::Latest, Board::new()),
         };
+        self.begin(follows, start, board);
+    }
+
+    fn begin(&mut self, follows: EffectiveFilter, start: Start, board: Board) {
         let begin = Begin { start, tail: Offset::new(self.tail), trimmed: Offset::ZERO };
         let snapshot = |_: &mut Hub<Thing>| self.table.snapshot(follows.filters());
         let joined = self.hub.join(&follows, begin, snapshot).expect("room");
@@ -164,7 +181,7 @@ impl World {
         self.followers.push(Follower { follows, delivery: joined.delivery, board });
     }
 
-    /// One thing, or all values that are there.
+    /// Some of what comes next.
     fn take(&mut self, who: usize) {
         let Follower { delivery, board, .. } = &mut self.followers[who];
         match self.hub.next(delivery) {
@@ -189,22 +206,18 @@ impl World {
                     Entries::Page(_, end) => Some(*end),
                     Entries::Lane(_) => None,
                 };
-                match entries.next() {
-                    Some(entry) => {
-                        delivery.took_entry(entry.offset);
-                        if let Some(expected) = self.ended.get(&entry.offset) {
-                            let newer = self.ended.range(entry.offset..).nth(1).is_some();
-                            // Behind a topic that was reopened there may be newer values.
-                            if !newer && self.has_ended {
-                                assert_eq!(board, expected, "at the end of the topic");
-                            }
+                for entry in entries.by_ref().take(4) {
+                    delivery.took_entry(entry.offset);
+                    if let Some(expected) = self.ended.get(&entry.offset) {
+                        let newer = self.ended.range(entry.offset..).nth(1).is_some();
+                        // Behind a topic that was reopened there may be newer values.
+                        if !newer && self.has_ended {
+                            assert_eq!(board, expected, "at the end of the topic");
                         }
                     }
-                    None => {
-                        if let Some(end) = page_end {
-                            delivery.took_page(end);
-                        }
-                    }
+                }
+                if let Some(end) = page_end.filter(|_| entries.next().is_none()) {
+                    delivery.took_page(end);
                 }
             }
             Next::Ready(_) => delivery.took_ready(),
@@ -219,8 +232,9 @@ proptest! {
     #[test]
     fn a_topic_ends_behind_the_last_of_its_values(
         steps in prop::collection::vec(any_step(), 1..120),
+        lane_entries_max in prop_oneof![Just(HubLimits::default().lane_entries_max), 1..9_usize],
     ) {
-        let mut world = World::new();
+        let mut world = World::new(HubLimits { lane_entries_max, ..HubLimits::default() });
         world.join(0, None);
         world.join(2, None);
         for step in &steps {
@@ -234,5 +248,25 @@ proptest! {
             let Follower { delivery, .. } = &world.followers[who];
             prop_assert!(world.hub.is_complete(delivery));
         }
+    }
+}
+
+#[test]
+fn a_stream_gets_on_beside_values_that_come_faster_however_often_topics_end() {
+    const ROUNDS: u8 = 100;
+    const VALUES: u8 = 4;
+    let mut world = World::new(HubLimits::default());
+    world.join(EVERYTHING, None);
+    for stretch in 0..8 {
+        let before = world.followers[0].delivery.offset();
+        for round in 0..ROUNDS {
+            let first = round.wrapping_mul(VALUES);
+            (0..VALUES).for_each(|it| world.step(&Step::Put(1, first.wrapping_add(it))));
+            for step in [Step::Stream, Step::End, Step::Reopen, Step::Take(0, 1)] {
+                world.step(&step);
+            }
+        }
+        let after = world.followers[0].delivery.offset();
+        assert!(after > before, "it stands at {after} in stretch {stretch}");
     }
 }
