@@ -609,17 +609,33 @@ impl<P: Payload> StateTable<P> {
         places
     }
 
-    /// The values in some of these places as they are now, without keys that have gone meanwhile.
-    pub fn values_at(&self, places: &[KeyPlace], filters: &FilterSet) -> Vec<Arc<Value<P>>> {
-        let is_there = |place: &&KeyPlace| {
-            let slot = self.slots.find(place.slot).filter(|slot| slot.is_live());
+    /// The values in the first of these places as they are now, without keys that have gone meanwhile,
+    /// and in how many places that was looked for them. There are no further ones once those that were
+    /// found are charged with so many bytes: what is packed of them is copied.
+    pub fn values_at(
+        &self,
+        places: &[KeyPlace],
+        filters: &FilterSet,
+        bytes_max: usize,
+    ) -> (Vec<Arc<Value<P>>>, usize) {
+        let is_there = |place: &KeyPlace, slot: &Slot<P>| {
             // In the place of a key that is forgotten there may be another's.
-            slot.is_some_and(|slot| {
-                slot.version == place.version
-                    || filters.matches(&self.topics[slot.topic as usize].topic)
-            })
+            slot.is_live()
+                && (slot.version == place.version
+                    || filters.matches(&self.topics[slot.topic as usize].topic))
         };
-        places.iter().filter(is_there).map(|place| self.value(place.slot)).collect()
+        let (mut values, mut bytes) = (Vec::new(), 0);
+        for (looked, place) in places.iter().enumerate() {
+            if bytes >= bytes_max {
+                return (values, looked);
+            }
+            let slot = self.slots.find(place.slot);
+            if let Some(slot) = slot.filter(|slot| is_there(place, slot)) {
+                bytes += slot.charge().size_bytes;
+                values.push(self.value(place.slot));
+            }
+        }
+        (values, places.len())
     }
 
     /// The topics that may pass filters with wildcards, each once however many filters there are:

@@ -9,7 +9,7 @@ use bellwire_hub::{
     StateError, StateLimits, StateTable, Value,
 };
 use bellwire_journal::Journal;
-use bellwire_model::limits::{PAST_PAGE_BYTES_MAX, STATE_LOOKS_MAX};
+use bellwire_model::limits::{PAST_PAGE_BYTES_MAX, STATE_LOOKS_MAX, STATE_READ_BYTES_MAX};
 use bellwire_model::{
     Condition, Cursor, Entry, Epoch, Event, Filter, FilterSet, KeyVersion, Labels, Life,
     NameHasher, Offset, Progress, Timestamp, Topic, limits,
@@ -332,15 +332,17 @@ impl States {
     ) -> usize {
         let table = self.table.lock().expect("not poisoned");
         let places = table.places(filters);
-        let mut free = Some(table);
-        for some in places.chunks(READ_AT_ONCE) {
+        let (mut free, mut left) = (Some(table), &*places);
+        while !left.is_empty() {
             let table = free.take();
             let table = table.unwrap_or_else(|| self.table.lock().expect("not poisoned"));
-            let values = table.values_at(some, filters);
+            let some = &left[..left.len().min(READ_AT_ONCE)];
+            let (values, looked) = table.values_at(some, filters, STATE_READ_BYTES_MAX);
             drop(table);
             if values.into_iter().try_for_each(&mut take).is_break() {
                 break;
             }
+            left = &left[looked..];
         }
         places.len()
     }

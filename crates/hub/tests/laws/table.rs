@@ -18,10 +18,23 @@ const ROOM: StateLimits = StateLimits { keys_max: 12, bytes_max: 3_000 };
 
 #[derive(Clone, Debug)]
 enum Step {
-    Put { topic: usize, key: u8, size_bytes: usize },
-    Delete { topic: usize, key: u8 },
-    Snapshot { filters: Vec<usize> },
-    Settle { looks: usize },
+    Put {
+        topic: usize,
+        key: u8,
+        size_bytes: usize,
+    },
+    Delete {
+        topic: usize,
+        key: u8,
+    },
+    /// And what matches is read, so many bytes at a time.
+    Snapshot {
+        filters: Vec<usize>,
+        bytes_max: usize,
+    },
+    Settle {
+        looks: usize,
+    },
 }
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
@@ -30,8 +43,8 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         6 => (topic(), 0..4u8, 0..600usize)
             .prop_map(|(topic, key, size_bytes)| Step::Put { topic, key, size_bytes }),
         3 => (topic(), 0..4u8).prop_map(|(topic, key)| Step::Delete { topic, key }),
-        2 => prop::collection::vec(0..FILTERS.len(), 1..6)
-            .prop_map(|filters| Step::Snapshot { filters }),
+        2 => (prop::collection::vec(0..FILTERS.len(), 1..6), 1..2_000usize)
+            .prop_map(|(filters, bytes_max)| Step::Snapshot { filters, bytes_max }),
         4 => (0..8usize).prop_map(|looks| Step::Settle { looks }),
     ];
     prop::collection::vec(step, 1..120)
@@ -57,6 +70,46 @@ fn walk(table: &StateTable<Thing>) -> BTreeMap<(Topic, Arc<str>), u64> {
         place = next;
     }
     found
+}
+
+/// What matches, so many bytes at a time.
+fn read(
+    table: &StateTable<Thing>,
+    filters: &FilterSet,
+    bytes_max: usize,
+) -> Vec<Arc<Value<Thing>>> {
+    let places = table.places(filters);
+    let (mut found, mut left) = (Vec::new(), &*places);
+    while !left.is_empty() {
+        let (values, looked) = table.values_at(left, filters, bytes_max);
+        assert!((1..=left.len()).contains(&looked), "it gets on");
+        found.extend(values);
+        left = &left[looked..];
+    }
+    found
+}
+
+#[test]
+fn who_reads_copies_so_many_bytes_at_a_time() {
+    const VALUE_BYTES: usize = 10_000;
+    let mut table = StateTable::new(Life::new(5), NameHasher::new([1, 2]));
+    let room = StateLimits { keys_max: usize::MAX, bytes_max: usize::MAX };
+    for key in 0..100 {
+        let value = (Thing::from(key), VALUE_BYTES);
+        table.put((&topic(0), &key.to_string()), value, room).expect("room");
+    }
+    let filters = FilterSet::from(Filter::from(&topic(0)));
+    let places = table.places(&filters);
+    for is_packed in [false, true] {
+        if is_packed {
+            assert_eq!(table.settle(1_000, |_| 0), 0);
+        }
+        for (values, bytes_max) in [(1, 1), (1, VALUE_BYTES), (2, VALUE_BYTES * 2), (7, 70_000)] {
+            let (found, looked) = table.values_at(&places, &filters, bytes_max);
+            assert_eq!((found.len(), looked), (values, values), "{bytes_max}");
+        }
+        assert_eq!(table.values_at(&places, &filters, usize::MAX).1, places.len());
+    }
 }
 
 fn named(value: &Value<Thing>) -> ((Topic, Arc<str>), u64) {
@@ -98,13 +151,13 @@ proptest! {
                         model.remove(&(topic, key.as_str().into())).is_some()
                     );
                 }
-                Step::Snapshot { filters } => {
+                Step::Snapshot { filters, bytes_max } => {
                     let filters = filters.iter().map(|index| FILTERS[*index].parse::<Filter>());
                     let filters = filters.collect::<Result<Vec<_>, _>>().expect("filters");
                     let filters = FilterSet::new(filters).expect("a set");
                     let version = table.snapshot(&filters).version;
                     prop_assert_eq!(version, table.version());
-                    let values = table.values_at(&table.places(&filters), &filters);
+                    let values = read(&table, &filters, bytes_max);
                     prop_assert!(values.is_sorted_by(|one, other| one.version < other.version));
                     let found: BTreeMap<_, _> = values.iter().map(|value| named(value)).collect();
                     prop_assert_eq!(found.len(), values.len());
