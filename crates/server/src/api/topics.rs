@@ -17,7 +17,8 @@ use bellwire_model::limits::{
     PAGE_BYTES_MAX, PAGE_EVENTS_MAX, STATE_ANSWER_BYTES_MAX, TOPICS_LISTED_MAX,
 };
 use bellwire_model::{
-    Closure, Cursor, EffectiveFilter, Epoch, Filter, LabelsOf, Offset, Timestamp, Topic,
+    Closure, Cursor, EffectiveFilter, Epoch, Filter, FilterSet, LabelsOf, Offset, QueryId, Scope,
+    Timestamp, Topic,
 };
 use bellwire_process::clock;
 use bellwire_shards::{
@@ -33,7 +34,7 @@ use super::App;
 use super::page_tag::{Keeping, PagePlace, PageTag};
 use super::permission::Caller;
 use super::publish::TopicPath;
-use crate::access::{permit_reading, shows_presence};
+use crate::access::{self, permit_reading, shows_presence};
 use crate::problem::Refused;
 
 /// `GET /v1/topics?prefix=…&after=…&limit=…`: topics with their kinds and figures, sorted by name.
@@ -150,12 +151,17 @@ fn streams(
 struct ShownTopics<'a> {
     rights: &'a Rights,
     shows_all: bool,
+    /// The answers of queries that somebody may follow who does not see everything.
+    answers: Option<FilterSet>,
 }
 
 impl<'a> ShownTopics<'a> {
     fn new(rights: &'a Rights) -> Self {
         let shows_all = rights.subscribe.covers(&Rights::all().subscribe);
-        Self { rights, shows_all }
+        let sight = access::sight(rights);
+        let own = || Some(QueryId::topics_of(&sight)).filter(|_| rights.query != Scope::none());
+        let answers = (!sight.is_all()).then(|| FilterSet::gathered(own().into_iter().collect()));
+        Self { rights, shows_all, answers }
     }
 
     /// Whether nothing is hidden.
@@ -191,7 +197,21 @@ impl<'a> ShownTopics<'a> {
     /// whoever sees only some of those.
     fn has(&self, topic: &Topic) -> bool {
         let is_board = topic.as_str() == bellwire_alerting::ALERTS_ACTIVE;
-        (is_board || self.shows_all_of(topic)) && (self.shows_all || self.may_read(topic))
+        (is_board || self.shows_all_of(topic))
+            && (self.shows_all || self.may_read(topic))
+            && self.has_in_sight(topic)
+    }
+
+    /// Whether it is no answer of a query of those who see something else, and does not tell who
+    /// follows one: as many keys as it has there are series. Its name can be found out by who guesses
+    /// the expression.
+    fn has_in_sight(&self, topic: &Topic) -> bool {
+        let Some(answers) = &self.answers else { return true };
+        match topic.as_str().split_once('/') {
+            Some((Topic::QUERIES, _)) => answers.matches(topic),
+            Some((Topic::PRESENCE, of)) => of.parse().is_ok_and(|of| self.has_in_sight(&of)),
+            _ => true,
+        }
     }
 
     fn may_read(&self, topic: &Topic) -> bool {
@@ -492,5 +512,36 @@ impl HistoryQuery {
             }
         }
         Ok(parsed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bellwire_model::Sight;
+
+    use super::*;
+
+    #[test]
+    fn a_listing_has_no_answers_of_those_who_see_something_else() {
+        let narrow = |sets: &[&str]| {
+            Scope::of(sets.iter().map(|set| set.parse().expect("matchers")).collect())
+        };
+        let mut of_blue = Rights { query: narrow(&["team=blue"]), ..Rights::all() };
+        let of_all = QueryId::of("up == 0", &Sight::all()).topic();
+        let of_team = QueryId::of("up == 0", &access::sight(&of_blue)).topic();
+        let presence = |of: &Topic| format!("presence/{of}").parse::<Topic>().expect("a topic");
+        let lab: Topic = "lab/a".parse().expect("a topic");
+        for (topic, is_own) in [(&of_all, false), (&of_team, true), (&lab, true)] {
+            let shown = ShownTopics::new(&of_blue);
+            assert_eq!(shown.has(topic), is_own, "{topic}");
+            assert_eq!(shown.has(&presence(topic)), is_own, "presence of {topic}");
+            let all = Rights::all();
+            assert!(ShownTopics::new(&all).has(topic), "{topic}");
+        }
+        // Whatever a role says of these topics: see `readable`.
+        of_blue.subscribe = FilterSet::gathered(vec!["query/**".parse().expect("a filter")]);
+        assert!(!ShownTopics::new(&of_blue).has(&of_all));
+        let none = Rights { query: Scope::none(), ..Rights::all() };
+        assert!(!ShownTopics::new(&none).has(&of_all) && !ShownTopics::new(&none).has(&of_team));
     }
 }
