@@ -8,12 +8,13 @@ use bellwire_journal::{Error, Journal};
 use bellwire_model::{AskedQuery, QueryId, Sample, Sight};
 use bellwire_rules::{Excerpt, Reading};
 use bellwire_wire::problem::{Code, Problem};
-use tokio::sync::OnceCell;
 
 use self::naming::aside;
 pub use self::naming::{Editor, Recorded, Recording};
 use crate::evaluator::SampleIntake;
-use crate::live::{Entering, Follower, LiveQuery, NAMED_PREFIX, NamedQueries, Register, Standing};
+use crate::live::{
+    Entering, Follower, LiveQuery, NAMED_PREFIX, NamedQueries, QueryPast, Register, Standing,
+};
 
 /// The queries that stand, and those that are recorded under names.
 #[derive(Debug)]
@@ -34,13 +35,19 @@ pub struct Followed {
     /// Which of the queries of this id, one after the other.
     number: u64,
     follower: Follower,
-    past: Arc<OnceCell<()>>,
+    past: Arc<QueryPast>,
 }
 
 impl Followed {
     /// Has what was before the query began remembered, once for all who follow it.
     pub async fn fill(&self, fill: impl Future<Output = ()>) {
-        self.past.get_or_init(|| fill).await;
+        self.past.find(fill).await;
+    }
+
+    /// Tells whether what was read still stands, so that its past is wanted.
+    pub fn still_stands(&self) -> impl Fn() -> bool + Send + use<> {
+        let past = Arc::clone(&self.past);
+        move || !past.is_over()
     }
 }
 

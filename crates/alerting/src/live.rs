@@ -12,6 +12,7 @@
 mod answers;
 mod cost;
 mod named;
+mod past;
 mod register;
 
 use std::sync::Arc;
@@ -25,6 +26,7 @@ pub(crate) use self::answers::Answers;
 pub use self::cost::{CostReport, PartsReport};
 pub(crate) use self::named::{NamedQueries, NamedRecord, PREFIX as NAMED_PREFIX, forgotten};
 pub use self::named::{NamedQuery, NewNamedQuery};
+pub(crate) use self::past::QueryPast;
 pub use self::register::Register;
 pub(crate) use self::register::{Change, Entering, Standing};
 

@@ -43,7 +43,8 @@ pub(crate) async fn follow(
         let again = query.clone();
         let held = live.follow(query, asker.name()).await?;
         if let Some(pasts) = pasts {
-            held.fill(pasts.fill(live, again, asker.clone())).await;
+            let found = pasts.fill(live, (again, held.still_stands()), asker.clone());
+            held.fill(found).await;
         }
         followed.push(held);
     }

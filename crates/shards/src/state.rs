@@ -395,13 +395,21 @@ impl States {
         Some(all)
     }
 
-    /// Puts points before what is remembered of keys of a topic, as far as there is room; one after the
-    /// other, so that others get their turn at the table in between.
-    pub fn remember_before(&self, topic: &Topic, pasts: &[(String, Vec<Point>)]) {
+    /// Puts points before what is remembered of keys of a topic, as far as there is room and they are
+    /// still wanted; one after the other, so that others get their turn at the table in between.
+    ///
+    /// They are not wanted any more before they are [forgotten](Self::forget_pasts): it is asked while
+    /// nobody else has the table, so that none is put behind that.
+    pub fn remember_before(
+        &self,
+        topic: &Topic,
+        pasts: &[(String, Vec<Point>)],
+        is_wanted: impl Fn() -> bool,
+    ) {
         let limits = (self.pasts.limits(topic), self.pasts.bytes_max());
         for (key, points) in pasts {
             let mut table = self.table.lock().expect("not poisoned");
-            if !table.remember_before((topic, key), points, limits) {
+            if !is_wanted() || !table.remember_before((topic, key), points, limits) {
                 return;
             }
         }

@@ -199,10 +199,16 @@ impl Answers {
                 return;
             }
             Errand::Begin(beginning) => {
+                let id = beginning.id();
+                if beginning.is_new() && register.text(id).is_some_and(|(_, name)| name.is_some()) {
+                    // Under the same keys another expression may have come to something else: also
+                    // one that ended before the name came to stand for this one.
+                    states.forget_pasts(&id.topic());
+                }
                 let begun = engine.begin_query(beginning);
                 selects = Some(beginning.selects());
                 let mode = if beginning.is_on_tick() { Mode::Tick } else { Mode::Stream };
-                let begun = begun.map(|begun| (beginning.id(), begun.map(|()| mode)));
+                let begun = begun.map(|begun| (id, begun.map(|()| mode)));
                 (begun.is_some(), begun)
             }
         };
@@ -210,10 +216,6 @@ impl Answers {
         self.take(engine);
         if let Some(Errand::End(ending)) = done {
             self.held.remove(&ending.id());
-            if self.replaced.contains(&ending.id()) {
-                // Under the same keys the new expression comes to something else.
-                states.forget_pasts(&ending.id().topic());
-            }
         }
         match begun {
             None => {}
@@ -465,3 +467,6 @@ fn description(topic: Topic, body: Option<String>) -> Event {
     let (key, time) = (Some(DESCRIPTION.into()), clock::now());
     Event { topic, key, event_type: None, time, body }
 }
+
+#[cfg(test)]
+mod tests;

@@ -10,8 +10,9 @@ use bellwire_model::limits::{
 };
 use bellwire_process::clock::Ticker;
 use bellwire_wire::problem::{Code, Problem};
-use tokio::sync::{OnceCell, watch};
+use tokio::sync::watch;
 
+use super::past::QueryPast;
 use super::{Follower, LiveQuery, exhausted};
 
 /// How far a query has come.
@@ -53,7 +54,7 @@ struct Entry {
     /// What has become of the name that it is followed by, and is yet to be seen to.
     change: Option<Change>,
     /// Whether what was before it began is remembered, as far as that is known.
-    past: Arc<OnceCell<()>>,
+    past: Arc<QueryPast>,
 }
 
 /// What has become of what is recorded under a name.
@@ -98,7 +99,7 @@ pub(crate) struct Entering {
     /// Whether it has to begin.
     pub(crate) is_new: bool,
     pub(crate) standing: watch::Receiver<Standing>,
-    pub(crate) past: Arc<OnceCell<()>>,
+    pub(crate) past: Arc<QueryPast>,
 }
 
 impl Entries {
@@ -167,7 +168,9 @@ impl Register {
             entry.followers += 1;
             entry.left = None;
             let (number, standing) = (entry.number, entry.standing.subscribe());
-            let past = Arc::clone(&entry.past);
+            // Where its name stands for something else by now, what it is yet to be has no past here.
+            let is_same = entry.query.canonical == query.canonical;
+            let past = if is_same { Arc::clone(&entry.past) } else { Arc::new(QueryPast::over()) };
             *entries.of_followers.entry(follower.into()).or_default() += 1;
             return Ok(Entering { number, is_new: false, standing, past });
         }
@@ -227,6 +230,7 @@ impl Register {
         let mut entries = self.entries();
         if let Some(entry) = entries.by_id.remove(&id) {
             entries.bytes -= entry.bytes;
+            entry.past.end();
             entry.standing.send_replace(Standing::Refused(problem.clone()));
         }
     }
@@ -298,7 +302,7 @@ impl Register {
                     }
                     (entries.bytes, entry.bytes) = (all, bytes);
                     entry.query = LiveQueryText::of(&query);
-                    entry.past = Arc::default();
+                    std::mem::take(&mut entry.past).end();
                     entry.standing.send_replace(Standing::Begins);
                     changed.push((*id, Change::Replaced(query)));
                 }
@@ -400,6 +404,28 @@ mod tests {
         let gone = Problem::new(Code::QueryNotFound, "gone");
         register.change(id, Change::Ended(gone));
         assert!(matches!(&register.take_changed()[..], [(_, Change::Ended(_))]));
+    }
+
+    #[test]
+    fn what_was_found_of_an_expression_is_not_wanted_once_its_name_stands_for_another() {
+        let register = Register::default();
+        let named = |text: &str, number| {
+            LiveQuery::read_named("hot", (text, number), &Sight::all()).expect(text)
+        };
+        let (old, new) = (named("sum(x)", 1), named("max(x)", 2));
+        let id = old.id;
+        let of_old = register.enter(&old, "ada").expect("there is nothing yet").past;
+        register.stand(id);
+        register.change(id, Change::Replaced(Box::new(new.clone())));
+        let early = register.enter(&new, "bob").expect("the old one stands").past;
+        assert!(!of_old.is_over(), "it stands still");
+        assert!(early.is_over(), "the new one does not stand yet");
+        assert_eq!(register.take_changed().len(), 1);
+        assert!(of_old.is_over());
+        let of_new = register.enter(&new, "bob").expect("it begins").past;
+        assert!(!of_new.is_over());
+        register.refuse(id, &exhausted("there is no room".into()));
+        assert!(of_new.is_over());
     }
 
     #[test]

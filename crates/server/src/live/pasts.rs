@@ -43,14 +43,19 @@ const STEP_MIN: Duration = Duration::from_secs(1);
 impl QueryPasts {
     /// Remembers what a query was that stands, as far as its series are remembered. Where that comes to
     /// nothing, for whatever reason, the query's past begins with it.
-    pub(super) async fn fill(&self, live: &LiveQueries, query: LiveQuery, asker: Asker) {
+    pub(super) async fn fill(
+        &self,
+        live: &LiveQueries,
+        (query, is_wanted): (LiveQuery, impl Fn() -> bool + Send + 'static),
+        asker: Asker,
+    ) {
         let topic = query.id().topic();
         let window = self.states.past_window(&topic);
         // What is on a tick looks at other instants than its own.
         if window.is_zero() || query.asked().0.is_on_tick() {
             return;
         }
-        let work = self.find(live, &query, (window, asker));
+        let work = self.find(live, (&query, is_wanted), (window, asker));
         match tokio::time::timeout(LIVE_PAST_PATIENCE, work).await {
             Ok(Some(())) => {}
             Ok(None) | Err(_) => {
@@ -62,7 +67,7 @@ impl QueryPasts {
     async fn find(
         &self,
         live: &LiveQueries,
-        query: &LiveQuery,
+        (query, is_wanted): (&LiveQuery, impl Fn() -> bool + Send + 'static),
         (window, asker): (Duration, Asker),
     ) -> Option<()> {
         let place = self.queries.place(asker).await;
@@ -90,7 +95,7 @@ impl QueryPasts {
             live.seed(samples).await.ok()?;
         }
         let (states, topic) = (Arc::clone(&self.states), query.id().topic());
-        let remember = move || states.remember_before(&topic, &points(answer));
+        let remember = move || states.remember_before(&topic, &points(answer), is_wanted);
         tokio::task::spawn_blocking(remember).await.ok()
     }
 }

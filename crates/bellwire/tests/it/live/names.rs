@@ -123,6 +123,33 @@ fn who_follows_a_name_is_moved_to_what_it_stands_for_and_told_of_its_end() {
 }
 
 #[test]
+fn a_name_that_is_recorded_anew_has_none_of_the_past_of_what_it_was() {
+    let server = Server::start_with(&[]);
+    let address = server.address();
+    record(&server, "level", "sum(t)");
+    let mut stream = Stream::open(address, "query_name=level&history=15m");
+    ready(&mut stream);
+    for value in [1.0, 2.0, 3.0] {
+        send(&server, &[("t", "oslo", value)]);
+        assert_eq!(change(&mut stream), ("{}".to_owned(), json!(value as u64)));
+    }
+    assert_eq!(delete(address, "/v1/queries/level").status, 204);
+    while said(&mut stream)["deleted"] != true {}
+
+    let topic = record(&server, "level", "0 - sum(t)")["topic"].clone();
+    let mut stream = Stream::open(address, "query_name=level&history=15m");
+    ready(&mut stream);
+    send(&server, &[("t", "oslo", 4.0)]);
+    while change(&mut stream) != ("{}".to_owned(), json!(-4)) {}
+    let path = format!("/v1/topics/{}?history=15m", topic.as_str().expect("a topic"));
+    let events = get(address, &path).json()["events"].clone();
+    let events = events.as_array().expect("events");
+    let past = events.iter().find(|event| event["type"] == "history").expect("a past");
+    let values = past["data"]["values"].as_array().expect("values");
+    assert!(values.iter().all(|value| value.as_f64().is_some_and(|it| it < 0.0)), "{values:?}");
+}
+
+#[test]
 fn what_cannot_be_recorded_is_refused() {
     let server = Server::start_with(&[]);
     let address = server.address();

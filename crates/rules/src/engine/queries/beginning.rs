@@ -134,6 +134,11 @@ impl QueryBeginning {
     pub fn id(&self) -> QueryId {
         self.query.id
     }
+
+    /// Whether nothing has been done of it yet.
+    pub fn is_new(&self) -> bool {
+        matches!(self.stage, Stage::New)
+    }
 }
 
 impl Engine {
