@@ -229,11 +229,16 @@ impl<P: Payload> StateTable<P> {
         if self.slots.len() <= values_max {
             return true;
         }
+        let free = values_max.saturating_sub(self.slots.shared_len());
         let (topics, _) = self.matching(filters);
         let matching: usize = topics.iter().map(|id| self.topics[*id as usize].len()).sum();
-        let shared = self.slots.shared_len();
-        // Of those that match some may be shared already; the others are no more than all others.
-        shared + matching.min(self.slots.len().saturating_sub(shared)) <= values_max
+        if matching <= free {
+            return true;
+        }
+        // Those that are shared already take nothing more, however many they have become since somebody
+        // began to follow them: others find room for streams, and for what is followed.
+        let slots = topics.iter().flat_map(|id| self.topics[*id as usize].in_order(&self.slots));
+        slots.filter(|id| !self.slots.is_shared(*id)).nth(free).is_none()
     }
 
     /// Whether there may be a topic of this name beside so many others that there are to be.
@@ -803,6 +808,30 @@ mod tests {
         drop(had);
         table.settle(1_000, |()| 0);
         assert!(has_room(&table, "few"), "what nobody has any more takes no room");
+    }
+
+    #[test]
+    fn values_that_have_become_more_while_they_are_followed_keep_nobody_from_anything_else() {
+        let mut table = StateTable::new(Life::new(5), NameHasher::new([1, 2]));
+        let [many, few] = ["many", "few"].map(topic);
+        let values_max = 10;
+        table.set_shared_bytes_max(values_max * SHARED_VALUE_WEIGHT * size_of::<Value<()>>());
+        let put = |number: usize| (many.clone(), number.to_string());
+        let mut followed = Vec::new();
+        for (topic, key) in (0..values_max * 10).map(put) {
+            followed.push(table.put((&topic, &key), ((), 0), ROOM).expect("room"));
+        }
+        drop(table.put((&few, "a"), ((), 0), ROOM).expect("room"));
+        assert_eq!(table.settle(1_000, |()| 0), followed.len(), "what is followed is shared");
+        let has_room = |table: &StateTable<()>, text: &str| {
+            table.may_share(&text.parse::<Filter>().expect("a filter").into())
+        };
+        assert!(has_room(&table, "a/stream"), "it has no values");
+        assert!(has_room(&table, "many"), "all of them are shared already");
+        assert!(!has_room(&table, "few") && !has_room(&table, "**"), "there is one more");
+        followed.truncate(values_max - 1);
+        table.settle(1_000, |()| 0);
+        assert!(has_room(&table, "few") && !has_room(&table, "many"));
     }
 
     #[test]

@@ -189,6 +189,11 @@ impl<P: Payload> Slots<P> {
         self.shared.len()
     }
 
+    /// Whether the value of a slot is shared.
+    pub(super) fn is_shared(&self, id: u32) -> bool {
+        matches!(self.get(id).held, Held::Shared(_))
+    }
+
     /// Keys that are gone and remembered.
     pub(super) fn gone(&self) -> usize {
         self.len - self.live
