@@ -29,8 +29,8 @@ pub(super) struct Pasts {
     size_bytes: usize,
     /// Room to write one anew.
     scratch: Vec<Point>,
-    /// Behind which it is swept next.
-    swept: Place,
+    /// From which on it is swept next.
+    unswept: Place,
     /// The slot of the key that was put last: mostly it is what is remembered next.
     pub(super) latest: u32,
 }
@@ -92,14 +92,13 @@ impl Pasts {
     /// Looks at a few, round and round, and forgets those that lie before their window.
     fn sweep(&mut self, now_ms: i64) {
         for _ in 0..SWEPT_PER_POINT {
-            let behind = (Bound::Excluded(self.swept), Bound::Unbounded);
-            let Some((place, past)) = self.all.range(behind).next() else {
-                self.swept = (0, 0);
+            let Some((&place, past)) = self.all.range(self.unswept..).next() else {
+                self.unswept = (0, 0);
                 return;
             };
-            self.swept = *place;
+            self.unswept = (place.0, place.1 + 1);
             if now_ms.saturating_sub(past.newest_ms()) > past.window_ms() {
-                self.forget(self.swept);
+                self.forget(place);
             }
         }
     }

@@ -207,3 +207,21 @@ fn what_was_before_stands_before_what_there_is_and_nothing_twice() {
     table.forget_pasts(&topic);
     assert!(bytes > 0 && table.pasts() == (0, 0));
 }
+
+#[test]
+fn the_past_of_what_is_long_gone_is_forgotten_also_that_of_the_first_of_all_keys() {
+    let (mut table, topic) = (table(), topic(0));
+    let window = PAST_WINDOW.as_millis() as i64;
+    for key in ["x", "y"] {
+        table.put((&topic, key), ((), 0), ROOM).expect("room");
+    }
+    let mut remember = |key: &str, time_ms: i64| {
+        let point = Point { time_ms, value: 1.0 };
+        assert!(table.remember((&topic, key), (point, time_ms), (LIMITS, usize::MAX)));
+    };
+    remember("x", 0);
+    for after_ms in 1..=4 {
+        remember("y", window + after_ms);
+    }
+    assert!(table.past(&topic, "x").is_none() && table.past(&topic, "y").is_some());
+}
