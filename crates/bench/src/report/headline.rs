@@ -268,6 +268,25 @@ pub(super) const HEADLINES: &[Headline] = &[
         not_shown: "networks; TLS; the generator takes its share of the same cores.",
     },
     Headline {
+        workload: "keys",
+        about: "Keys of one state topic, put in batches that are whole or not at all; then, with \
+                those on the disk, a start that finds them.",
+        figures: &[
+            ("put_keys_per_s", "keys a second that are put"),
+            ("server_cpu_us_per_key", "server CPU for each, µs"),
+            (
+                "rss_bytes_per_key_beside_its_own",
+                "memory of a key beside its text and value, bytes",
+            ),
+            ("start_s", "until a server that starts listens, s"),
+            ("rss_bytes_per_key_after_start_beside_its_own", "memory of a key after that, bytes"),
+            ("rss_after_start_bytes", "memory of the server then, bytes"),
+        ],
+        parameters: &["keys", "body_bytes", "durability"],
+        compared: &[],
+        not_shown: "keys that somebody follows, which take more; many topics; a cold page cache.",
+    },
+    Headline {
         workload: "replay",
         about: "The whole journal read in pages by one reader, inside the process.",
         figures: &[

@@ -174,6 +174,31 @@ const TARGETS: &[Target] = &[
         bound: Bound::Most(10.0),
     },
     Target {
+        workload: "keys",
+        parameters: &[],
+        figure: "rss_bytes_per_key_beside_its_own",
+        bound: Bound::Most(200.0),
+    },
+    Target {
+        workload: "keys",
+        parameters: &[("durability", "disk")],
+        figure: "rss_bytes_per_key_after_start_beside_its_own",
+        bound: Bound::Most(200.0),
+    },
+    // Of ten million keys, and so of any number that there may be.
+    Target {
+        workload: "keys",
+        parameters: &[("durability", "disk")],
+        figure: "start_s",
+        bound: Bound::Most(20.0),
+    },
+    Target {
+        workload: "keys",
+        parameters: &[("durability", "disk")],
+        figure: "put_keys_per_s",
+        bound: Bound::Least(100_000.0),
+    },
+    Target {
         workload: "replay",
         parameters: &[],
         figure: "events_per_s",
