@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use serde_json::{Value, json};
 
 use crate::harness::{
-    Lines, Random, Request, Stream, StreamItem, WebSocket, delete, get, post, request,
+    Lines, Random, Raw, Request, Server, Stream, StreamItem, WebSocket, delete, get, post, request,
 };
 use crate::state;
 
@@ -337,4 +337,81 @@ fn whoever_is_cut_off_again_and_again_has_the_truth_in_the_end() {
     client.has(address);
     let lab: Vec<Value> = (1..=published).map(Value::from).collect();
     assert_eq!(client.lab, lab, "nothing is missing, nothing comes twice");
+}
+
+/// Changes until the server is gone: values, keys that go, and numbers of a stream, which count on from
+/// `number`. Returns the numbers that were acknowledged.
+fn change_until_gone(address: SocketAddr, random: &mut Random, number: &mut u64) -> Vec<u64> {
+    let mut acknowledged = Vec::new();
+    let mut change = |raw: &mut Raw| -> std::io::Result<()> {
+        let key = format!("k{}", random.below(40));
+        if random.below(4) == 0 {
+            let path = format!("/v1/topics/tickers/x?key={key}");
+            raw.try_send(format!("DELETE {path} HTTP/1.1\r\nHost: x\r\n\r\n"))?;
+            assert!([204, 404].contains(&raw.try_answer()?.status));
+            return Ok(());
+        }
+        *number += 1;
+        let lines = format!(
+            "{{\"topic\":\"tickers/x\",\"key\":\"{key}\",\"data\":{number}}}\n\
+             {{\"topic\":\"lab/a\",\"data\":{number}}}\n"
+        );
+        let answer = raw.try_post("/v1/events", "Content-Type: application/x-ndjson\r\n", lines)?;
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        acknowledged.push(*number);
+        Ok(())
+    };
+    if let Ok(mut raw) = Raw::try_connect(address) {
+        while change(&mut raw).is_ok() {}
+    }
+    acknowledged
+}
+
+/// Kills the server in the end, though a test fails: others wait for that.
+struct Killed<'a>(&'a mut Server);
+
+impl Drop for Killed<'_> {
+    fn drop(&mut self) {
+        self.0.kill();
+    }
+}
+
+#[test]
+fn whoever_is_cut_off_a_thousand_times_though_the_server_is_killed_has_the_truth_in_the_end() {
+    const LIVES: usize = 5;
+    const RETURNS: usize = 200;
+    let topic = "[[topic]]\nmatch = \"tickers/**\"\nkind = \"state\"\ndurability = \"disk\"\n";
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("bellwire.toml");
+    std::fs::write(&file, topic).expect("written");
+    let mut server = Server::start_with(&["--config", file.to_str().expect("UTF-8")]);
+    let mut random = Random::announced();
+    let mut others = Random::new(random.seed());
+    let cursor = Stream::open(server.address(), QUERY).next_of("ready").id;
+    let mut client = Client { cursor, ..Client::default() };
+    let (mut number, mut acknowledged) = (0, Vec::new());
+    for _ in 0..LIVES {
+        let address = server.address();
+        std::thread::scope(|scope| {
+            let changes = scope.spawn(|| change_until_gone(address, &mut others, &mut number));
+            // In the midst of changes.
+            let killed = Killed(&mut server);
+            for _ in 0..RETURNS {
+                let transport = TRANSPORTS[random.below(4) as usize];
+                client.follow(address, transport, random.below(12) as usize);
+            }
+            drop(killed);
+            acknowledged.extend(changes.join().expect("it ends"));
+        });
+        server.restart();
+    }
+    assert_eq!(client.resets, 0, "the journal knows all along what has changed");
+    let address = server.address();
+    client.resume(address, "ndjson");
+    client.has(address);
+    let truth = Lines::open(address, "topic=lab/**&after=earliest").until_ready();
+    let truth = truth.iter().filter(|event| event["topic"] == "lab/a");
+    let truth: Vec<Value> = truth.map(|event| event["data"].clone()).collect();
+    assert_eq!(client.lab, truth, "nothing is missing, nothing comes twice");
+    assert!(acknowledged.into_iter().all(|number| truth.contains(&json!(number))));
 }
