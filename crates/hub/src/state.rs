@@ -665,7 +665,7 @@ impl<P: Payload> StateTable<P> {
     }
 
     /// Looks at so many of the values that are shared, round and round. Those that nobody else has any
-    /// more are packed. Of the others it is counted what they take: that may be more than when they
+    /// more are packed, up to so many bytes at once. Of the others it is counted what they take: that may be more than when they
     /// came, once they are in use, and limits in bytes hold for it, too. Returns how many are shared,
     /// or a few more.
     pub fn settle(&mut self, looks: usize, grown_bytes: impl Fn(&P) -> usize) -> usize {
@@ -723,7 +723,7 @@ impl<P: Payload> StateTable<P> {
 
 #[cfg(test)]
 mod tests {
-    use bellwire_model::limits::DELETIONS_OF_TOPIC_MIN;
+    use bellwire_model::limits::{DELETIONS_OF_TOPIC_MIN, STATE_PACKED_BYTES_MAX};
 
     use super::*;
 
@@ -832,6 +832,23 @@ mod tests {
         followed.truncate(values_max - 1);
         table.settle(1_000, |()| 0);
         assert!(has_room(&table, "few") && !has_room(&table, "many"));
+    }
+
+    #[test]
+    fn what_is_packed_at_once_is_bounded_in_bytes() {
+        const VALUE_BYTES: usize = 64 * 1024;
+        let mut table = StateTable::new(Life::new(5), NameHasher::new([1, 2]));
+        let topic = topic("blobs");
+        for key in 0..200 {
+            let (key, value) = (key.to_string(), ((), VALUE_BYTES));
+            table.put((&topic, &key), value, ROOM).expect("room");
+        }
+        let mut left = 200;
+        while left > 0 {
+            let now = table.settle(1_000, |()| 0);
+            assert!(now < left && (left - now - 1) * VALUE_BYTES <= STATE_PACKED_BYTES_MAX);
+            left = now;
+        }
     }
 
     #[test]

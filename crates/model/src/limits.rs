@@ -669,6 +669,9 @@ pub const STATE_LOOKS_MAX: usize = 1_024;
 /// Bytes that values are charged with that are copied for somebody who reads them, before others get
 /// their turn at the table; of one value more.
 pub const STATE_READ_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// Bytes that values are charged with that are packed before others get their turn at the table; of
+/// one value more.
+pub const STATE_PACKED_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// How often it is looked for values that nobody has any more, which are packed, where nothing changes.
 pub const STATE_SETTLE_INTERVAL: Duration = Duration::from_millis(250);
 /// Values that are looked at for that each time: a million that are in use are all looked at within

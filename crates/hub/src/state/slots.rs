@@ -11,6 +11,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
+use bellwire_model::limits::STATE_PACKED_BYTES_MAX;
 use bellwire_model::{Life, NameHasher, Offset, Progress, Topic, Version};
 
 use super::deadlines::{DEADLINE_BYTES, Deadlines};
@@ -320,9 +321,14 @@ impl<P: Payload> Slots<P> {
     }
 
     /// Looks at so many of the values that are shared, round and round: those that nobody else has any
-    /// more are packed, and of the others it is counted what they take. Returns how many are left.
+    /// more are packed, up to so many bytes, and of the others it is counted what they take. Returns
+    /// how many are left.
     pub(super) fn settle(&mut self, looks: usize, grown_bytes: impl Fn(&P) -> usize) -> usize {
+        let mut packed_bytes = 0;
         for _ in 0..looks.min(self.shared.len()) {
+            if packed_bytes > STATE_PACKED_BYTES_MAX {
+                break;
+            }
             let Some((version, id)) = self.shared.pop_front() else { break };
             let slot = self.find(id).filter(|slot| slot.version == version);
             let Some(Held::Shared(value)) = slot.map(|slot| &slot.held) else { continue };
@@ -335,7 +341,9 @@ impl<P: Payload> Slots<P> {
                 let names = (&*value.key, value.durable);
                 let pack = |into: &mut Vec<u8>| value.payload.pack(into);
                 let record = Record::new(names, pack, &mut self.scratch);
-                self.get_mut(id).held = Held::Packed(record);
+                let slot = self.get_mut(id);
+                slot.held = Held::Packed(record);
+                packed_bytes += slot.size_bytes as usize;
                 self.grow(id, 0);
             }
         }
