@@ -84,11 +84,7 @@ export function beginPresence(boardsOwn) {
     show();
     board.reopen();
   });
-  $('here').addEventListener('toggle', () => {
-    if (!$('here').open) return;
-    $('here-name').value = recall(NAME);
-    show();
-  });
+  $('here').addEventListener('toggle', show);
   // As a menu closes: it lies over the board.
   document.addEventListener('pointerdown', (event) => {
     if (!$('here').contains(event.target)) $('here').open = false;
@@ -184,14 +180,18 @@ function show() {
   setText($('here-count'), isLive ? text : '–');
   $('here').querySelector('summary').title = isLive ? `${isAlone ? text : followers} at this board` : text;
   showHeads(here, followers);
-  if (!$('here').open) return;
+  $('here-shows').checked = !hides();
+  if (!$('here').open) {
+    // Before the sheet opens, which is told only later: whoever is quick has typed by then.
+    $('here-name').value = recall(NAME);
+    return;
+  }
   showNames(here);
   $('here-many').hidden = !isLive || count?.named !== false;
   $('here-nobody').hidden = !isLive || followers > 0;
   $('here-names').classList.toggle('stale', !isLive);
   $('here-unknown').hidden = isLive;
   $('here-form').hidden = subject() !== null || hides();
-  $('here-shows').checked = !hides();
 }
 
 function showHeads(here, followers) {
