@@ -268,12 +268,9 @@ impl Publisher {
         named: (Topic, &str),
         terms: WriteTerms,
     ) -> Result<Published, Problem> {
-        let (reply, replied) = oneshot::channel();
-        self.touch_then(named, terms, move |result| {
-            // A publisher that has left does not need its answer.
-            let _ = reply.send(result);
-        })?;
-        replied.await.unwrap_or_else(|_| Err(Error::Closed.into()))
+        let (done, answered) = answer();
+        self.touch_then(named, terms, done)?;
+        answered.await
     }
 
     /// The same without blocking: `done` is called now, or on the journal's writer once it is durable.
@@ -346,12 +343,9 @@ impl Publisher {
 
     /// Publishes events, those that the journal keeps whole or not at all.
     pub async fn publish(&self, writes: Writes) -> Result<Results, Problem> {
-        let (reply, replied) = oneshot::channel();
-        self.publish_then(writes, move |results| {
-            // A publisher that has left does not need its answer.
-            let _ = reply.send(results);
-        })?;
-        replied.await.unwrap_or_else(|_| Err(Error::Closed.into()))
+        let (done, answered) = answer();
+        self.publish_then(writes, done)?;
+        answered.await
     }
 
     /// Publishes events without blocking, and calls `done` with the answer: now, or on the
@@ -583,4 +577,20 @@ fn write_all(
     })?;
     let written = |version| Ok(Published::State { version, end: None });
     Ok(versions.into_iter().map(written).collect())
+}
+
+/// What is called with the answer, and what waits for it. Where it is dropped uncalled the journal is
+/// closed.
+fn answer<T, E>()
+-> (impl FnOnce(Result<T, E>) + Send + 'static, impl Future<Output = Result<T, E>> + Send)
+where
+    T: Send + 'static,
+    E: From<Error> + Send + 'static,
+{
+    let (reply, replied) = oneshot::channel();
+    let done = move |result| {
+        // A publisher that has left does not need its answer.
+        let _ = reply.send(result);
+    };
+    (done, async move { replied.await.unwrap_or_else(|_| Err(Error::Closed.into())) })
 }

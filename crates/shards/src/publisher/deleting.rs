@@ -6,10 +6,9 @@ use bellwire_model::{Condition, Event, KeyVersion, Offset, Topic};
 use bellwire_process::clock;
 use bellwire_wire::problem::Problem;
 use bellwire_wire::publish::check_key;
-use tokio::sync::oneshot;
 use tokio::time::sleep;
 
-use super::{Published, Publisher};
+use super::{Published, Publisher, answer};
 use crate::ends;
 use crate::state::{KeysBeginning, ROOM_PAUSE};
 
@@ -105,12 +104,8 @@ impl Publisher {
             let condition = Condition::At(KeyVersion::Journal { epoch, offset: *offset });
             Append { condition, ..Append::of_state(event, None) }
         };
-        let (reply, replied) = oneshot::channel();
-        let reply = move |result| {
-            // Whoever has left does not need the answer.
-            let _ = reply.send(result);
-        };
-        self.journal.append(keys.iter().map(deletion).collect(), Box::new(reply))?;
-        replied.await.unwrap_or(Err(Error::Closed))
+        let (done, answered) = answer();
+        self.journal.append(keys.iter().map(deletion).collect(), Box::new(done))?;
+        answered.await
     }
 }
