@@ -12,42 +12,12 @@ use bellwire_alerts::config::Config;
 use bellwire_alerts::desk::Plan;
 use bellwire_journal::{Journal, MemoryJournal, Observer, ReadLimit};
 use bellwire_model::limits::TOPICS_RESERVED;
-use bellwire_model::{
-    Entry, Epoch, Event, Filter, Labels, NewAcknowledgement, Offset, Timestamp, Topic,
-};
+use bellwire_model::{Entry, Epoch, Filter, Labels, NewAcknowledgement, Offset};
 use bellwire_rules::{RuleFile, RuleSet, Settings};
 use tokio::sync::watch;
 
 use super::*;
-use fixture::{Nobody, take_topics};
-
-/// A board that nobody looks at.
-#[derive(Debug)]
-struct Board;
-
-impl StateTopics for Board {
-    fn wait_for_room(&self) {}
-
-    fn apply_now(&self, events: Vec<Event>) -> Vec<Result<(), NotShown>> {
-        events.iter().map(|_| Ok(())).collect()
-    }
-
-    fn apply_measured(&self, events: Vec<(Event, Option<f64>)>) -> Vec<Result<(), NotShown>> {
-        events.iter().map(|_| Ok(())).collect()
-    }
-
-    fn past(&self, _: &Topic, _: &str, _: usize) -> Vec<(Timestamp, f64)> {
-        Vec::new()
-    }
-
-    fn forget_pasts(&self, _: &Topic) {}
-
-    fn time(&self, _: &Topic, _: &str) -> Option<Timestamp> {
-        None
-    }
-
-    fn expire_samples(&self, _: Timestamp) {}
-}
+use fixture::{Board, Nobody, take_topics};
 
 /// Asks for each alert the moment its event is visible, and gives the desk time to answer before
 /// the evaluator hears of anything.
@@ -107,7 +77,7 @@ fn open_for_evaluator(
     rules: RuleSet,
 ) -> (EvaluatorParts, desk::Run, watch::Sender<bool>) {
     let (drain, draining) = watch::channel(false);
-    let states: Arc<dyn StateTopics> = Arc::new(Board);
+    let states: Arc<dyn StateTopics> = Arc::new(Board::default());
     let (alerting, desk, figures) = open_desk(&journal, &states);
     let parts = EvaluatorParts {
         rules,
@@ -149,7 +119,7 @@ fn desk_without_topics() -> (Arc<Alerting>, Arc<dyn Journal>, Arc<Figures>) {
     let journal = MemoryJournal::with_topics_max((Epoch::new(1), 0), Vec::new(), Box::new(Nobody));
     let journal: Arc<dyn Journal> = Arc::new(journal);
     take_topics(&*journal, TOPICS_RESERVED);
-    let states: Arc<dyn StateTopics> = Arc::new(Board);
+    let states: Arc<dyn StateTopics> = Arc::new(Board::default());
     let (alerting, desk, figures) = open_desk(&journal, &states);
     let _ = desk.spawn().expect("a thread");
     (alerting, journal, figures)

@@ -1,17 +1,57 @@
 //! What tests of several modules begin with.
 
+use std::sync::Mutex;
 use std::sync::mpsc::sync_channel;
 
 use bellwire_journal::{Append, Error, Journal, Observer};
 use bellwire_model::{
-    Alert, AlertSource, AlertState, Entry, Event, Fingerprint, Labels, Timestamp,
+    Alert, AlertSource, AlertState, Entry, Event, Fingerprint, Labels, Timestamp, Topic,
 };
+
+use crate::states::{NotShown, StateTopics};
 
 /// Nobody looks at what is appended but the test.
 pub(crate) struct Nobody;
 
 impl Observer for Nobody {
     fn on_commit(&mut self, _: Vec<Entry>) {}
+}
+
+/// A board that nobody looks at. It is known of it whose pasts were forgotten.
+#[derive(Debug, Default)]
+pub(crate) struct Board(Mutex<Vec<Topic>>);
+
+impl StateTopics for Board {
+    fn wait_for_room(&self) {}
+
+    fn apply_now(&self, events: Vec<Event>) -> Vec<Result<(), NotShown>> {
+        events.iter().map(|_| Ok(())).collect()
+    }
+
+    fn apply_measured(&self, events: Vec<(Event, Option<f64>)>) -> Vec<Result<(), NotShown>> {
+        events.iter().map(|_| Ok(())).collect()
+    }
+
+    fn past(&self, _: &Topic, _: &str, _: usize) -> Vec<(Timestamp, f64)> {
+        Vec::new()
+    }
+
+    fn forget_pasts(&self, topic: &Topic) {
+        self.0.lock().expect("not poisoned").push(topic.clone());
+    }
+
+    fn time(&self, _: &Topic, _: &str) -> Option<Timestamp> {
+        None
+    }
+
+    fn expire_samples(&self, _: Timestamp) {}
+}
+
+impl Board {
+    /// The topics whose pasts were forgotten since it was asked last.
+    pub(crate) fn take_forgotten(&self) -> Vec<Topic> {
+        std::mem::take(&mut self.0.lock().expect("not poisoned"))
+    }
 }
 
 /// An alert that somebody has posted, and that fires since then.

@@ -1,53 +1,16 @@
 //! Queries that come to stand, with topics that nobody follows.
 
-use std::sync::Mutex;
-
 use bellwire_model::Sight;
 use bellwire_rules::RuleSet;
 
 use super::*;
-
-/// Topics of which it is known whose pasts were forgotten.
-#[derive(Debug, Default)]
-struct Topics(Mutex<Vec<Topic>>);
-
-impl StateTopics for Topics {
-    fn wait_for_room(&self) {}
-
-    fn apply_now(&self, events: Vec<Event>) -> Vec<Result<(), NotShown>> {
-        events.iter().map(|_| Ok(())).collect()
-    }
-
-    fn apply_measured(&self, events: Vec<(Event, Option<f64>)>) -> Vec<Result<(), NotShown>> {
-        events.iter().map(|_| Ok(())).collect()
-    }
-
-    fn past(&self, _: &Topic, _: &str, _: usize) -> Vec<(Timestamp, f64)> {
-        Vec::new()
-    }
-
-    fn forget_pasts(&self, topic: &Topic) {
-        self.0.lock().expect("not poisoned").push(topic.clone());
-    }
-
-    fn time(&self, _: &Topic, _: &str) -> Option<Timestamp> {
-        None
-    }
-
-    fn expire_samples(&self, _: Timestamp) {}
-}
-
-impl Topics {
-    fn take_forgotten(&self) -> Vec<Topic> {
-        std::mem::take(&mut self.0.lock().expect("not poisoned"))
-    }
-}
+use crate::tests::fixture::Board;
 
 struct Rig {
     answers: Answers,
     engine: Engine,
     register: Register,
-    topics: Topics,
+    topics: Board,
 }
 
 impl Rig {
@@ -81,7 +44,7 @@ impl Rig {
 #[test]
 fn a_name_that_comes_to_stand_for_something_else_while_nobody_follows_it_has_none_of_its_past() {
     let engine = Engine::new(RuleSet::default());
-    let (answers, register, topics) = (Answers::default(), Register::default(), Topics::default());
+    let (answers, register, topics) = (Answers::default(), Register::default(), Board::default());
     let mut rig = Rig { answers, engine, register, topics };
     let sight = Sight::all();
     let named = |text: &str, number| {
