@@ -11,7 +11,7 @@ import { build } from 'esbuild';
 const BYTES_MAX = {
   Follower: 6_000,
   Client: 7_500,
-  'Client, moving, sse, webSocket, longPoll': 10_000,
+  'Client, moving, sse, webSocket, longPoll': 10_500,
   SseParser: 800,
 };
 

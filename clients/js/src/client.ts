@@ -2,7 +2,7 @@
 
 import type { Acknowledgement, Alert, Published, Sample, SamplesTaken } from './api.js';
 import { Follower, type FollowerOptions } from './follower.js';
-import { type Outgoing, Outbox, OUTBOX_MAX, type SendOptions } from './outbox.js';
+import { Outbox, OUTBOX_MAX, type Sending, type SendOptions } from './outbox.js';
 
 export interface ClientOptions extends FollowerOptions {
   /** How many requests may wait to be sent; 1,000 by default. */
@@ -48,34 +48,30 @@ export class Client extends Follower {
    * cursor, or on a state topic its version.
    */
   publish(topic: string, data: unknown, options: PublishOptions = {}): Promise<Published> {
-    const { key, type, ifVersion, ifAbsent, ttl, end, contentType } = options;
-    const idempotencyKey = options.idempotencyKey ?? newKey();
+    const { key, type, ifVersion, ifAbsent, ttl, end, contentType, idempotencyKey = newKey() } = options;
     const isBinary = data instanceof Uint8Array;
-    const headers: Record<string, string> = { 'idempotency-key': idempotencyKey };
-    const set = (name: string, value: string | undefined) => {
-      // Headers are bytes, and `fetch` takes each character for one.
-      if (value !== undefined) headers[`bellwire-${name}`] = utf8(value);
-    };
-    if (data !== undefined) headers['content-type'] = isBinary ? contentType ?? 'application/octet-stream' : 'application/json';
-    set('key', key);
-    set('type', type);
-    set('if-version', ifVersion);
-    set('if-absent', ifAbsent ? 'true' : undefined);
-    set('ttl', ttl);
-    set('end', end ? 'true' : undefined);
     const body = data === undefined ? null : isBinary ? data : JSON.stringify(data);
     if (body === undefined) throw new TypeError('what is published is JSON, or a Uint8Array');
+    const headers: Record<string, string> = { 'idempotency-key': idempotencyKey };
+    if (body !== null) headers['content-type'] = isBinary ? contentType ?? 'application/octet-stream' : 'application/json';
+    const members = { key, type, if_version: ifVersion, if_absent: ifAbsent || undefined, ttl, end: end || undefined };
+    for (const [name, value] of Object.entries(members)) {
+      // Headers are bytes, and `fetch` takes each character for one.
+      if (value !== undefined) headers[`bellwire-${name.replace('_', '-')}`] = utf8(`${value}`);
+    }
+    const command = { request: 'publish', topic, idempotency_key: idempotencyKey, ...members };
     // A condition that held once does not hold for what it has written.
     const isRepeatable = ifVersion === undefined && !ifAbsent;
-    return this.#send({ method: 'POST', path: topicPath(topic), headers, body, isRepeatable, idempotencyKey }, options);
+    return this.#send({ method: 'POST', path: topicPath(topic), headers, body, command, isRepeatable, idempotencyKey }, options);
   }
 
   /** Deletes a key of a state topic. */
   async delete(topic: string, key: string, options: DeleteOptions = {}): Promise<void> {
-    const parameters = new URLSearchParams({ key });
-    if (options.ifVersion !== undefined) parameters.set('if_version', options.ifVersion);
-    const path = `${topicPath(topic)}?${parameters}`;
-    await this.#send({ method: 'DELETE', path, isRepeatable: options.ifVersion === undefined }, options);
+    const { ifVersion } = options;
+    const members = ifVersion === undefined ? { key } : { key, if_version: ifVersion };
+    const path = `${topicPath(topic)}?${new URLSearchParams(members)}`;
+    const command = { request: 'delete', topic, ...members };
+    await this.#send({ method: 'DELETE', path, command, isRepeatable: ifVersion === undefined }, options);
   }
 
   /**
@@ -84,7 +80,8 @@ export class Client extends Follower {
    */
   samples(samples: readonly Sample[], options: SendOptions = {}): Promise<SamplesTaken> {
     const isRepeatable = samples.every(({ timestamp }) => timestamp !== undefined);
-    return this.#send({ method: 'POST', path: 'v1/samples', ...json(samples), isRepeatable }, options);
+    const command = { request: 'samples' };
+    return this.#send({ method: 'POST', path: 'v1/samples', ...json(samples), command, isRepeatable }, options);
   }
 
   /** Says who has taken an alert up. */
@@ -108,9 +105,9 @@ export class Client extends Follower {
     this.#outbox.close();
   }
 
-  async #send<Answer>(outgoing: Pick<Outgoing, 'method' | 'path'> & Partial<Outgoing>, options: SendOptions): Promise<Answer> {
-    const defaults = { headers: {}, body: null, isRepeatable: true, idempotencyKey: null };
-    return (await this.#outbox.send({ ...defaults, ...outgoing }, options)) as Answer;
+  async #send<Answer>(sending: Pick<Sending, 'method' | 'path'> & Partial<Sending>, options: SendOptions): Promise<Answer> {
+    const defaults = { headers: {}, body: null, command: null, isRepeatable: true, idempotencyKey: null };
+    return (await this.#outbox.send({ ...defaults, ...sending }, options)) as Answer;
   }
 }
 
@@ -122,7 +119,7 @@ function ackPath(fingerprint: string): string {
   return `v1/alerts/${encodeURIComponent(fingerprint)}/ack`;
 }
 
-function json(body: unknown): Pick<Outgoing, 'headers' | 'body'> {
+function json(body: unknown): Pick<Sending, 'headers' | 'body'> {
   return { headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) };
 }
 

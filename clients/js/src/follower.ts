@@ -9,7 +9,7 @@ import { sse } from './sse.js';
 import { QueryState, TopicState } from './state.js';
 import { type CursorStore, Subscription } from './subscription.js';
 import { Token, type TokenSource } from './token.js';
-import type { Item, Transport } from './transport.js';
+import type { Channel, Item, Transport } from './transport.js';
 import { watchWakes } from './wake.js';
 
 export interface FollowerOptions {
@@ -78,6 +78,7 @@ export class Follower {
     const asking = {
       fetch: options.fetch ?? ((...request: Parameters<typeof fetch>) => fetch(...request)),
       credentials: options.credentials,
+      channels: new Set<Channel>(),
     };
     const backoff = () => new Backoff(random);
     const common = { asking, clock, token: new Token(options.token), base: baseOf(url), backoff };

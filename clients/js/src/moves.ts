@@ -1,16 +1,18 @@
 // Several transports as one: from one that does not come through to the next, and back when the
-// better one does. A move loses and doubles nothing: the next is opened at the cursor of what was
-// given, what the one before still brings is held meanwhile, and dropped once the next one brings it.
+// better one does; and to one that carries what is sent, too, while that is often. A move loses and
+// doubles nothing: the next is opened at the cursor of what was given, what the one before still
+// brings is held meanwhile, and dropped once the next one brings it.
 
+import { Choice } from './choice.js';
 import type { Cancel, Clock } from './clock.js';
 import { type BellwireError, ConnectionError } from './errors.js';
+import { Rate } from './rate.js';
 import { type Connection, isControl, type Item, type MoveReason, type Opening, type Sink, type Transport } from './transport.js';
 
 /** How long an open connection may bring nothing before it counts as mute, in milliseconds. */
 export const MUTE_MS = 4_000;
-/** How long a transport that did not come through is left alone at first, and at most. */
+/** How long a transport that did not come through is left alone at first, in milliseconds. */
 export const LEFT_ALONE_MS = 30_000;
-export const LEFT_ALONE_MAX_MS = 600_000;
 
 export interface MovesOptions {
   /** How long a transport that did not come through is left alone at first, in milliseconds. */
@@ -25,63 +27,65 @@ export interface MovingTransport extends Transport {
   move(name: string): void;
 }
 
-/** What is known of each transport, for all that is open. */
-class Choice {
-  readonly #until: number[];
-  readonly #times: number[];
+/** The streams that are open, and how often something is sent beside them. */
+class Moving implements MovingTransport {
+  readonly name = 'moving';
+  readonly #choice: Choice;
+  readonly #open = new Set<Course>();
+  readonly #rate = new Rate();
+  /** The first that carries what is sent, too. */
+  readonly #channel: number;
+  #cancelLook: Cancel | null = null;
 
-  constructor(readonly transports: readonly Transport[], readonly muteMs: number, private readonly leftAloneMs: number) {
-    this.#until = transports.map(() => 0);
-    this.#times = transports.map(() => 0);
+  constructor(private readonly transports: readonly Transport[], { muteMs = MUTE_MS, leftAloneMs = LEFT_ALONE_MS }: MovesOptions) {
+    this.#choice = new Choice(transports, muteMs, leftAloneMs);
+    this.#channel = transports.findIndex(({ isChannel }) => isChannel);
   }
 
-  /** The best from `begin` to before `end` that is not left alone; -1 where there is none. */
-  best(clock: Clock, begin: number, end = this.transports.length): number {
-    const now = clock.now();
-    return this.#until.findIndex((until, index) => index >= begin && index < end && until <= now);
+  open(opening: Opening, sink: Sink): Connection {
+    const { clock } = opening;
+    const course = new Course(this.#choice, opening, sink, () => {
+      this.#open.delete(course);
+      if (this.#open.size > 0) return;
+      this.#cancelLook?.();
+      this.#cancelLook = null;
+    });
+    this.#open.add(course);
+    this.#look(clock);
+    course.begin();
+    return course;
   }
 
-  /** The best of all, or the one that is left alone for the least time. */
-  first(clock: Clock): number {
-    const best = this.best(clock, 0);
-    return best >= 0 ? best : this.#until.indexOf(Math.min(...this.#until));
+  move(name: string): void {
+    const index = this.transports.findIndex((transport) => transport.name === name);
+    if (index < 0) throw new TypeError(`there is no transport \`${name}\``);
+    for (const course of this.#open) course.moveTo(index, 'asked');
   }
 
-  /** When the first of the better ones is worth a try. */
-  next(index: number): number {
-    return Math.min(...this.#until.slice(0, index));
+  sent(clock: Clock): void {
+    if (this.#channel < 0) return;
+    this.#rate.sent(clock.now());
+    this.#look(clock);
   }
 
-  failed(index: number, clock: Clock): void {
-    const span = Math.min(this.leftAloneMs * 2 ** this.#times[index]!, LEFT_ALONE_MAX_MS);
-    this.#times[index]! += 1;
-    this.#until[index] = clock.now() + span;
-  }
-
-  worked(index: number): void {
-    this.#times[index] = 0;
-    this.#until[index] = 0;
+  /** Has what is open move once it is often, and once it is no more. */
+  #look(clock: Clock): void {
+    const againInMs = this.#rate.look(clock.now());
+    const { isOften } = this.#rate;
+    if (this.#choice.prefer(isOften ? this.#channel : -1)) {
+      for (const course of this.#open) course.probe();
+    }
+    if (!isOften || this.#open.size === 0) return;
+    this.#cancelLook ??= clock.after(againInMs, () => {
+      this.#cancelLook = null;
+      this.#look(clock);
+    });
   }
 }
 
 export function moving(transports: readonly Transport[], options: MovesOptions = {}): MovingTransport {
   if (transports.length === 0) throw new TypeError('there is no transport to choose from');
-  const choice = new Choice(transports, options.muteMs ?? MUTE_MS, options.leftAloneMs ?? LEFT_ALONE_MS);
-  const open = new Set<Course>();
-  return {
-    name: 'moving',
-    open(opening, sink): Connection {
-      const course = new Course(choice, opening, sink, () => open.delete(course));
-      open.add(course);
-      course.begin();
-      return course;
-    },
-    move(name) {
-      const index = transports.findIndex((transport) => transport.name === name);
-      if (index < 0) throw new TypeError(`there is no transport \`${name}\``);
-      for (const course of open) course.moveTo(index, 'asked');
-    },
-  };
+  return new Moving(transports, options);
 }
 
 /** One connection of one transport. */
@@ -109,6 +113,8 @@ class Course implements Connection {
   /** Behind which everything is still to be given. */
   #cursor: string | null = null;
   #isLive = false;
+  /** Why the leader leads. */
+  #reason: MoveReason = 'better';
   /** What the leader brings while another one is on its way from the same cursor. */
   #held: Item[] | null = null;
   #cancelProbe: Cancel = () => {};
@@ -122,7 +128,8 @@ class Course implements Connection {
   ) {}
 
   begin(): void {
-    this.#follow(this.choice.first(this.opening.clock));
+    const index = this.choice.first(this.opening.clock);
+    this.#follow(index, this.#reasonFor(index));
   }
 
   close(): void {
@@ -158,7 +165,7 @@ class Course implements Connection {
         this.#other = null;
         this.#leave(before);
         if (before) this.#moved(before.index, index, reason);
-        this.#lead(leg);
+        this.#lead(leg, reason);
         this.sink.sign();
       },
       item: (leg, item) => this.#give(leg, item),
@@ -175,16 +182,17 @@ class Course implements Connection {
   }
 
   /** Opens the first leader, or the one behind a leader that has failed. */
-  #follow(index: number): void {
+  #follow(index: number, reason: MoveReason): void {
     this.#lead(this.#open(index, {
       sign: () => this.sink.sign(),
       item: (leg, item) => this.#give(leg, item),
       over: (leg, reason, error) => this.#broken(leg, reason, error),
-    }));
+    }), reason);
   }
 
-  #lead(leg: Leg): void {
+  #lead(leg: Leg, reason: MoveReason): void {
     this.#leader = leg;
+    this.#reason = reason;
     this.#isLive = false;
   }
 
@@ -230,27 +238,35 @@ class Course implements Connection {
     if (leg.isOver || this.#isOver || !isControl(item) || item.control !== 'ready') return;
     this.#isLive = true;
     this.choice.worked(leg.index);
-    this.#probe();
+    this.probe();
   }
 
-  /** When a better one may come through again, it is tried. */
-  #probe(): void {
+  /** When a better one may come through, it is tried. */
+  probe(): void {
     const leader = this.#leader;
     this.#cancelProbe();
-    if (!leader || leader.index === 0) return;
+    if (!leader) return;
     const { clock } = this.opening;
-    this.#cancelProbe = clock.after(Math.max(0, this.choice.next(leader.index) - clock.now()), () => {
-      const better = this.choice.best(clock, 0, leader.index);
+    const next = this.choice.next(leader.index);
+    if (next === Infinity) return;
+    this.#cancelProbe = clock.after(Math.max(0, next - clock.now()), () => {
+      const better = this.choice.better(leader.index, clock);
       // Where another one is tried out already, this is looked at again once that is over.
-      if (better >= 0) this.moveTo(better, 'better');
-      else this.#probe();
+      if (better >= 0) this.moveTo(better, this.#reasonFor(better));
+      else this.probe();
     });
+  }
+
+  /** Why this one is better than the leader. */
+  #reasonFor(index: number): MoveReason {
+    if (index === this.choice.preferred) return 'sending';
+    return this.#reason === 'sending' ? 'quiet' : 'better';
   }
 
   /** One that was tried out does not come through. */
   #failed(leg: Leg): void {
     this.choice.failed(leg.index, this.opening.clock);
-    this.#probe();
+    this.probe();
   }
 
   /** The leader is over. */
@@ -262,11 +278,11 @@ class Course implements Connection {
     if (!isFault) return this.#end(error);
     const { clock } = this.opening;
     this.choice.failed(leg.index, clock);
-    const index = this.choice.best(clock, leg.index + 1);
+    const index = this.choice.worse(leg.index, clock);
     // All were tried: it is time to wait.
     if (index < 0) return this.#end(error ?? silent());
     this.#leave(this.#other);
-    this.#follow(index);
+    this.#follow(index, reason);
     this.#moved(leg.index, index, reason);
   }
 

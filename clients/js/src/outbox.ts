@@ -1,12 +1,12 @@
-// What is sent, in order and one at a time: it waits for the network, within bounds, and what could
-// not be sent is handed back.
+// What is sent, in order and one at a time, over a channel where there is one: it waits for the
+// network, within bounds, and what could not be sent is handed back.
 
 import type { Backoff } from './backoff.js';
 import type { Clock } from './clock.js';
 import { BellwireError, ProblemError, UnsentError } from './errors.js';
 import { asError, ask, refusal, remedy } from './http.js';
 import type { Token } from './token.js';
-import type { Asking } from './transport.js';
+import type { Asking, Outgoing, Transport } from './transport.js';
 import { watchWakes } from './wake.js';
 
 /** How many requests may wait. */
@@ -25,22 +25,20 @@ export interface SendOptions {
   timeoutMs?: number;
 }
 
-/** What to ask of the server. */
-export interface Outgoing {
-  method: string;
-  path: string;
-  headers: Record<string, string>;
-  body: string | Uint8Array | null;
+/** What is sent, and what becomes of it. */
+export interface Sending extends Outgoing {
   /** Whether it does the same when it comes twice. If not, it is not sent again once it may be there. */
   isRepeatable: boolean;
   idempotencyKey: string | null;
 }
 
-interface Letter extends Outgoing {
+interface Letter extends Sending {
   resolve(answer: unknown): void;
   reject(error: BellwireError): void;
-  /** Ends a request that is under way, for good. */
-  control: AbortController;
+  /** Ends what is under way for it. */
+  stop(): void;
+  /** It was tried over a channel. */
+  hadChannel: boolean;
   hasRefreshed: boolean;
   mayBeTaken: boolean;
   forget(): void;
@@ -52,6 +50,7 @@ export interface OutboxSetting {
   clock: Clock;
   backoff: Backoff;
   token: Token;
+  transport: Transport;
   max: number;
 }
 
@@ -68,19 +67,20 @@ export class Outbox {
   }
 
   /** Resolves with what the server answers, or rejects: with its refusal, or as `UnsentError`. */
-  send(outgoing: Outgoing, { signal, timeoutMs = TIMEOUT_MS }: SendOptions): Promise<unknown> {
+  send(sending: Sending, { signal, timeoutMs = TIMEOUT_MS }: SendOptions): Promise<unknown> {
+    const { clock, transport, max } = this.setting;
     return new Promise((resolve, reject) => {
-      const length = outgoing.body?.length ?? 0;
+      const length = sending.body?.length ?? 0;
+      const nothing = () => {};
       const letter: Letter = {
-        ...outgoing, resolve, reject, control: new AbortController(), hasRefreshed: false, mayBeTaken: false,
-        forget: () => {},
+        ...sending, resolve, reject, stop: nothing, hadChannel: false, hasRefreshed: false, mayBeTaken: false, forget: nothing,
       };
       if (signal?.aborted) return this.#handBack(letter, 'aborted');
-      if (this.#waiting.length >= this.setting.max || this.#length + length > OUTBOX_LENGTH_MAX) {
+      if (this.#waiting.length >= max || this.#length + length > OUTBOX_LENGTH_MAX) {
         return this.#handBack(letter, 'queue_full');
       }
       const abort = () => this.#handBack(letter, 'aborted');
-      const cancel = this.setting.clock.after(timeoutMs, () => this.#handBack(letter, 'unanswered'));
+      const cancel = clock.after(timeoutMs, () => this.#handBack(letter, 'unanswered'));
       signal?.addEventListener('abort', abort);
       letter.forget = () => {
         cancel();
@@ -89,6 +89,7 @@ export class Outbox {
       };
       this.#waiting.push(letter);
       this.#length += length;
+      transport.sent?.(clock);
       if (!this.#isSending) void this.#sendAll();
     });
   }
@@ -102,7 +103,7 @@ export class Outbox {
     this.#isSending = true;
     for (let letter; (letter = this.#waiting[0]); ) {
       try {
-        const answer = await this.#ask(letter);
+        const answer = await this.#try(letter);
         this.setting.backoff.reset();
         this.#settle(letter);
         letter.resolve(answer);
@@ -113,39 +114,43 @@ export class Outbox {
     this.#isSending = false;
   }
 
-  async #ask(letter: Letter): Promise<unknown> {
-    const { asking, base, token, clock } = this.setting;
+  async #try(letter: Letter): Promise<unknown> {
+    const { asking: { channels }, token, clock } = this.setting;
     const shown = await token.get();
-    const { method, headers, body } = letter;
-    const { signal } = letter.control;
-    if (signal.aborted) throw new BellwireError('aborted', '');
+    if (this.#waiting[0] !== letter) return null;
     const hadBeen = letter.mayBeTaken;
     letter.mayBeTaken = true;
-    const once = new AbortController();
-    const abort = () => once.abort();
-    const cancel = clock.after(TRY_MS, abort);
-    signal.addEventListener('abort', abort);
-    let error;
+    const [channel] = letter.hadChannel ? [] : channels;
+    const control = new AbortController();
+    letter.stop = () => control.abort();
+    const cancel = clock.after(TRY_MS, () => {
+      // It may be dead without a word.
+      channels.delete(channel!);
+      control.abort();
+    });
     try {
-      const request = { method, headers: { ...headers }, body: body as BodyInit | null, signal: once.signal };
-      const response = await ask(asking, shown, new URL(letter.path, base), request);
-      if (response.ok) {
-        const text = await response.text();
-        return text ? JSON.parse(text) : null;
-      }
-      error = await refusal(response);
+      letter.hadChannel = true;
+      return (await channel?.ask(letter, control.signal)) ?? (await this.#post(letter, shown, control.signal));
+    } catch (fault) {
+      const error = asError(fault);
+      // What the server refuses it has not taken; what another server says for it may be wrong.
+      if (error instanceof ProblemError && error.code !== 'unexpected_status') letter.mayBeTaken = hadBeen;
+      if (remedy(error) !== 'token' || !token.canRefresh || letter.hasRefreshed) throw error;
+      letter.hasRefreshed = true;
     } finally {
       cancel();
-      signal.removeEventListener('abort', abort);
     }
-    // What the server refuses it has not taken; what another server says for it may be wrong.
-    if (error.code !== 'unexpected_status') letter.mayBeTaken = hadBeen;
-    if (remedy(error) === 'token' && token.canRefresh && !letter.hasRefreshed) {
-      letter.hasRefreshed = true;
-      await token.refresh(shown);
-      return this.#ask(letter);
-    }
-    throw error;
+    await token.refresh(shown);
+    return this.#try(letter);
+  }
+
+  async #post({ method, path, headers, body }: Letter, token: string | null, signal: AbortSignal): Promise<unknown> {
+    const { asking, base } = this.setting;
+    const request = { method, headers: { ...headers }, body: body as BodyInit | null, signal };
+    const response = await ask(asking, token, new URL(path, base), request);
+    if (!response.ok) throw await refusal(response);
+    const text = await response.text();
+    return text ? JSON.parse(text) : null;
   }
 
   async #failed(letter: Letter, error: BellwireError): Promise<void> {
@@ -156,23 +161,20 @@ export class Outbox {
       return letter.reject(error);
     }
     if (letter.mayBeTaken && !letter.isRepeatable) return this.#handBack(letter, 'unanswered', error);
-    const askedMs = error instanceof ProblemError ? error.retryAfterMs : null;
-    await this.#pause(askedMs, letter.control.signal);
+    await this.#pause(letter, error instanceof ProblemError ? error.retryAfterMs : null);
   }
 
   /** Waits until the next try; what the server asks for is not cut short by a network that is back. */
-  #pause(askedMs: number | null, signal: AbortSignal): Promise<void> {
+  #pause(letter: Letter, askedMs: number | null): Promise<void> {
     const { clock, backoff } = this.setting;
     return new Promise((resolve) => {
-      const goOn = () => {
+      const goOn = (letter.stop = () => {
         cancel();
         stopWatching();
-        signal.removeEventListener('abort', goOn);
         resolve();
-      };
+      });
       const cancel = clock.after(Math.max(askedMs ?? 0, backoff.next()), goOn);
       const stopWatching = askedMs === null ? watchWakes(goOn) : () => {};
-      signal.addEventListener('abort', goOn);
     });
   }
 
@@ -184,11 +186,10 @@ export class Outbox {
   }
 
   #handBack(letter: Letter, code: string, cause?: BellwireError): void {
-    const why = HANDED_BACK[code];
-    const { idempotencyKey, mayBeTaken } = letter;
+    const { idempotencyKey, mayBeTaken, method, path } = letter;
     this.#settle(letter);
-    letter.reject(new UnsentError(code, `${letter.method} ${letter.path}: ${why}`, idempotencyKey, mayBeTaken, cause));
-    letter.control.abort();
+    letter.reject(new UnsentError(code, `${method} ${path}: ${HANDED_BACK[code]}`, idempotencyKey, mayBeTaken, cause));
+    letter.stop();
   }
 }
 

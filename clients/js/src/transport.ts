@@ -11,10 +11,31 @@ export function isControl(item: Item): item is Control {
   return 'control' in item;
 }
 
+/** What to ask of the server: a request of HTTP, and the command that does the same over a channel. */
+export interface Outgoing {
+  method: string;
+  path: string;
+  headers: Record<string, string>;
+  body: string | Uint8Array | null;
+  /** Its members but for what is in the body; `null` where there is no such command. */
+  command: { request: string; [member: string]: unknown } | null;
+}
+
+/** A connection over which requests go, too. */
+export interface Channel {
+  /**
+   * Resolves with the answer, or with `null` where the server refuses or there is no way to ask it
+   * so: asked by HTTP it says more. Throws `ConnectionError` where it is lost before.
+   */
+  ask(outgoing: Outgoing, signal: AbortSignal): Promise<unknown>;
+}
+
 /** How to ask, the same for all requests of a client. */
 export interface Asking {
   fetch: typeof fetch;
   credentials: RequestCredentials | undefined;
+  /** Those that are live; a transport that has some puts them here, and takes them away. */
+  channels: Set<Channel>;
 }
 
 /** What to open. */
@@ -27,9 +48,9 @@ export interface Opening extends Asking {
 
 /**
  * Why one transport has taken the place of another: that one failed, or brought nothing; this one is
- * the better one; or the application has asked for it.
+ * the better one; the application has asked for it; or it sends often, or does so no more.
  */
-export type MoveReason = 'failed' | 'mute' | 'better' | 'asked';
+export type MoveReason = 'failed' | 'mute' | 'better' | 'asked' | 'sending' | 'quiet';
 
 export interface Move {
   from: string;
@@ -56,5 +77,9 @@ export interface Connection {
 
 export interface Transport {
   readonly name: string;
+  /** Whether its connections are channels, too. */
+  readonly isChannel?: boolean;
   open(opening: Opening, sink: Sink): Connection;
+  /** Something is sent: for one that goes by how often that is. */
+  sent?(clock: Clock): void;
 }

@@ -1,7 +1,8 @@
-// The WebSocket as a transport: for where streams of HTTP do not come through.
+// The WebSocket as a transport: for where streams of HTTP do not come through, and for who sends often.
 
-import { asError } from './http.js';
+import { Commands } from './channel.js';
 import { ConnectionError } from './errors.js';
+import { asError } from './http.js';
 import { itemOf } from './sse.js';
 import type { Connection, Opening, Sink, Transport } from './transport.js';
 
@@ -17,16 +18,16 @@ export interface WebSocketOptions {
 export function webSocket(options: WebSocketOptions = {}): Transport {
   return {
     name: 'websocket',
+    isChannel: true,
     open(opening, sink): Connection {
-      let socket: WebSocket | null = null;
       try {
         const Socket = options.WebSocket ?? globalThis.WebSocket;
-        socket = follow(new Socket(addressOf(opening.url), protocolsOf(opening)), opening, sink);
+        return follow(new Socket(addressOf(opening.url), protocolsOf(opening)), opening, sink);
       } catch (cause) {
         const error = new ConnectionError('connection_failed', 'there is no WebSocket here', cause);
         queueMicrotask(() => sink.closed(error));
+        return { close: () => {} };
       }
-      return { close: () => socket?.close() };
     },
   };
 }
@@ -41,39 +42,49 @@ function protocolsOf({ token }: Opening): string[] {
   return ['bellwire.v1.json', ...(token === null ? [] : [`bellwire.bearer.${token}`])];
 }
 
-function follow(socket: WebSocket, { clock }: Opening, sink: Sink): WebSocket {
+function follow(socket: WebSocket, { clock, channels }: Opening, sink: Sink): Connection {
+  const commands = new Commands(socket);
   let cancel = () => {};
   // Its heartbeats are pings, which no page sees: after as much silence it is asked.
   let silenceMs = Infinity;
+  let isLeft = false;
   const listen = () => {
     cancel();
-    if (silenceMs === Infinity) return;
+    if (silenceMs === Infinity || isLeft) return;
     cancel = clock.after(silenceMs, () => {
       socket.send(PROBE);
       listen();
     });
   };
+  const leave = () => {
+    isLeft = true;
+    cancel();
+    channels.delete(commands);
+    commands.leave();
+  };
   socket.onmessage = ({ data }) => {
-    sink.sign();
+    if (!isLeft) sink.sign();
     listen();
     try {
       // A reply is a sign, and no more.
-      if (data.startsWith('{"reply":')) return;
+      if (commands.take(data) || isLeft) return;
       const item = itemOf(data);
-      if ('control' in item && item.control === 'ready' && item.heartbeat_interval_ms > 0) {
-        silenceMs = item.heartbeat_interval_ms;
+      if ('control' in item && item.control === 'ready') {
+        channels.add(commands);
+        silenceMs = item.heartbeat_interval_ms || Infinity;
         listen();
       }
       sink.item(item);
     } catch (fault) {
-      socket.close();
+      leave();
       sink.closed(asError(fault));
     }
   };
   socket.onclose = ({ code, reason }) => {
-    cancel();
+    leave();
+    commands.lose();
     sink.closed(new ConnectionError('connection_lost', `the WebSocket has ended: ${code} ${reason}`));
   };
   socket.onerror = () => {};
-  return socket;
+  return { close: leave };
 }

@@ -55,6 +55,7 @@ export function settle() {
 /** Opens what tests play: each connection says with what it was opened. */
 export class FakeTransport {
   opened = [];
+  isChannel = false;
 
   constructor(name = 'fake') {
     this.name = name;

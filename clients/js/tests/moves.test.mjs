@@ -5,6 +5,7 @@ import { test } from 'node:test';
 import { Backoff } from '../dist/parts/backoff.js';
 import { ConnectionError, ProblemError } from '../dist/parts/errors.js';
 import { LEFT_ALONE_MS, moving, MUTE_MS } from '../dist/parts/moves.js';
+import { OFTEN_COUNT, OFTEN_MS, QUIET_MS } from '../dist/parts/rate.js';
 import { Subscription } from '../dist/parts/subscription.js';
 import { Token } from '../dist/parts/token.js';
 import { event, FakeTransport, ready, settle, VirtualClock } from './fakes.mjs';
@@ -26,9 +27,10 @@ function subscribe(clock, transport, random = () => 1) {
   return { subscription, heard };
 }
 
-async function begin() {
+async function begin({ hasChannel = false } = {}) {
   const clock = new VirtualClock();
   const [a, b, c] = ['a', 'b', 'c'].map((name) => new FakeTransport(name));
+  b.isChannel = hasChannel;
   const transport = moving([a, b, c]);
   const { subscription, heard } = subscribe(clock, transport);
   await settle();
@@ -140,6 +142,111 @@ test('moves: closed, nothing is left open and no timer waits', async () => {
   subscription.close();
   assert.ok(a.newest.isClosed && b.newest.isClosed);
   assert.equal(clock.waiting, 0);
+});
+
+/** Sends so many, so many milliseconds apart. */
+async function send({ clock, transport }, count, everyMs) {
+  for (let sent = 0; sent < count; sent += 1) {
+    transport.sent(clock);
+    await clock.advance(everyMs);
+  }
+}
+
+/** Nothing is sent until this transport is opened once more. */
+async function quietUntilOpened(clock, transport) {
+  const before = transport.opened.length;
+  for (let passedMs = 0; passedMs < QUIET_MS + 500 && transport.opened.length === before; passedMs += 500) await clock.advance(500);
+  assert.equal(transport.opened.length, before + 1, 'it is tried out');
+}
+
+test('moves: who sends often comes over the channel, and back once it is quiet', async () => {
+  const begun = await begin({ hasChannel: true });
+  const { clock, a, b, moves, data, statuses } = begun;
+  a.newest.give(event(1), ready(1, 0));
+  await send(begun, OFTEN_MS / 800 - 1, 800);
+  assert.deepEqual([moves, b.opened.length], [[], 0], 'not for long yet');
+  await send(begun, 2, 800);
+  assert.equal(b.opened.length, 1, 'it is tried out');
+  b.newest.sign();
+  a.newest.give(event(2));
+  b.newest.give(event(2), ready(2, 0));
+  assert.deepEqual([moves, data], [['a>b sending'], [1, 2]]);
+  // Less often, and not quiet.
+  await send(begun, 40, QUIET_MS / (OFTEN_COUNT + 2));
+  assert.deepEqual(moves, ['a>b sending']);
+  await quietUntilOpened(clock, a);
+  a.newest.sign();
+  a.newest.give(event(3), ready(3, 0));
+  assert.ok(b.newest.isClosed);
+  assert.deepEqual([moves, data], [['a>b sending', 'b>a quiet'], [1, 2, 3]]);
+  assert.deepEqual(new Set(statuses), new Set(['connecting', 'live']), 'nobody was cut off');
+  begun.subscription.close();
+  assert.equal(clock.waiting, 0);
+});
+
+test('moves: a burst, or once a second, is not often', async () => {
+  const begun = await begin({ hasChannel: true });
+  begun.a.newest.give(ready(0, 0));
+  await send(begun, 500, 0);
+  await begun.clock.advance(OFTEN_MS);
+  await send(begun, 500, 0);
+  await begun.clock.advance(OFTEN_MS);
+  await send(begun, 60, 1_000);
+  assert.deepEqual([begun.moves, begun.b.opened.length], [[], 0]);
+});
+
+test('moves: where the channel does not come through it stays, and that is tried again later', async () => {
+  const begun = await begin({ hasChannel: true });
+  const { clock, a, b, moves, data } = begun;
+  a.newest.give(ready(0, 0));
+  const start = clock.now();
+  const tried = [];
+  for (let count = 1; count <= 600; count += 1) {
+    await send(begun, 1, 500);
+    a.newest.give(event(count));
+    if (b.opened.length === tried.length) continue;
+    tried.push(Math.round((clock.now() - start) / 10_000));
+    b.newest.end(failed());
+  }
+  assert.deepEqual(tried, [1, 4, 10, 22], 'after 30 s, 60 s, 120 s');
+  assert.deepEqual([moves, data.length], [[], 600], 'and nothing waits for it');
+  await clock.advance(QUIET_MS * 20);
+  assert.equal(b.opened.length, tried.length, 'and not once it is quiet');
+});
+
+test('moves: what is opened while it is often begins with the channel, and falls back', async () => {
+  const clock = new VirtualClock();
+  const [a, b] = ['a', 'b'].map((name) => new FakeTransport(name));
+  b.isChannel = true;
+  const transport = moving([a, b]);
+  await send({ clock, transport }, 30, 500);
+  assert.equal(clock.waiting, 0, 'nothing is open that could move');
+  const { heard, subscription } = subscribe(clock, transport);
+  await settle();
+  assert.deepEqual([a.opened.length, b.opened.length], [0, 1]);
+  b.newest.end(failed());
+  a.newest.give(ready(1, 0));
+  assert.deepEqual(heard.moves, ['b>a failed']);
+  await send({ clock, transport }, LEFT_ALONE_MS / 500 + 1, 500);
+  b.newest.sign();
+  b.newest.give(ready(1, 0));
+  assert.deepEqual(heard.moves, ['b>a failed', 'a>b sending']);
+  await quietUntilOpened(clock, a);
+  a.newest.sign();
+  a.newest.give(ready(1, 0));
+  assert.equal(heard.moves.at(-1), 'b>a quiet');
+  // One that has no better one, and one that has no channel, stay.
+  for (const transports of [[b, a], [a]]) {
+    const stays = moving(transports);
+    const other = subscribe(clock, stays);
+    await settle();
+    transports[0].newest.give(ready(1, 0));
+    const before = a.opened.length + b.opened.length;
+    await send({ clock, transport: stays }, 40, 500);
+    assert.equal(a.opened.length + b.opened.length, before);
+    other.subscription.close();
+  }
+  subscription.close();
 });
 
 /** A server with one order of events, and a transport that brings them with delays and cuts. */

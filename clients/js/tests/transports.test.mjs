@@ -110,6 +110,87 @@ for (const transport of all().slice(1)) {
   });
 }
 
+/** A WebSocket that counts what is sent over it. */
+function counting() {
+  const counted = { sent: 0 };
+  class Counting extends WebSocket {
+    send(text) {
+      counted.sent += 1;
+      super.send(text);
+    }
+  }
+  return { counted, socket: webSocket({ WebSocket: Counting }) };
+}
+
+proves('what is sent over a WebSocket is there once and in order, through kills, cuts and moves', async (server, atEnd) => {
+  const random = randomOf(SEED);
+  const wire = await startWire(server, atEnd);
+  const { counted, socket } = counting();
+  const transport = moving([socket, sse], { leftAloneMs: 100, muteMs: 2_000 });
+  const client = clientOf(wire, atEnd, { transport });
+  const subscription = client.subscribe('lab/**', { after: 'earliest' });
+  const { data } = hear(subscription);
+  await subscription.ready();
+  const cursors = [];
+  let isDone = false;
+  const publishing = (async () => {
+    // Until enough of it went over the WebSocket, however slow this machine connects.
+    while (cursors.length < 100 || (counted.sent < 20 && cursors.length < 5_000)) {
+      const ten = range(cursors.length + 1, cursors.length + 10);
+      for (const { cursor } of await Promise.all(ten.map((n) => client.publish(`lab/${n % 3}`, n)))) cursors.push(cursor);
+    }
+  })().finally(() => { isDone = true; });
+  for (let round = 0; !isDone; round += 1) {
+    await setTimeout(random() * 80);
+    if (round % 12 === 11) {
+      await server.end('SIGKILL');
+      await server.start();
+    } else if (random() < 0.5) {
+      wire.cut();
+    } else {
+      transport.move(random() < 0.5 ? 'sse' : 'websocket');
+    }
+  }
+  await publishing;
+  const count = cursors.length;
+  assert.equal(new Set(cursors).size, count);
+  await eventually('the last event', () => data.length >= count);
+  assert.deepEqual(data, range(1, count));
+  assert.ok(counted.sent >= 20, `${counted.sent} of ${count} over the WebSocket`);
+});
+
+proves('what an application says over a WebSocket is what it says by HTTP', async (server, atEnd) => {
+  const { counted, socket } = counting();
+  const near = clientOf(server, atEnd, { transport: socket });
+  const subscription = near.subscribe('lab/**', { after: 'earliest' });
+  await subscription.ready();
+  const byHttp = clientOf(server, atEnd, {});
+  const told = [];
+  const given = [];
+  subscription.addEventListener('event', ({ detail: { topic, key, type, data, encoding, content_type } }) => {
+    given.push(JSON.stringify({ topic, key, type, data, encoding, content_type }));
+  });
+  for (const [topic, data, options] of [
+    ['lab/é', { text: 'ключ', n: [1, -0.5, null] }, { key: 'ключ', type: 'note' }],
+    ['lab/b', new Uint8Array([0, 255, 128]), { contentType: 'image/x' }],
+    ['lab/b', new Uint8Array(0), {}],
+    ['lab/b', 'text', {}],
+  ]) {
+    for (const client of [near, byHttp]) told.push(Object.keys(await client.publish(topic, data, options)).join());
+  }
+  await eventually('the events', () => given.length === 8);
+  for (let at = 0; at < 8; at += 2) assert.equal(given[at], given[at + 1]);
+  assert.deepEqual(new Set(told), new Set(['cursor']));
+  assert.equal(counted.sent, 4);
+  const once = await byHttp.publish('lab/b', 1, { idempotencyKey: 'one' });
+  assert.deepEqual(await near.publish('lab/b', 2, { idempotencyKey: 'one' }), { ...once, duplicate: true });
+  await assert.rejects(near.publish('alerts/active', 1), { name: 'ProblemError', code: 'topic_reserved', status: 403 });
+  const samples = [{ name: 'temperature', value: 1 }, { name: '1', value: 1 }];
+  assert.deepEqual(await near.samples(samples), await byHttp.samples(samples));
+  await near.publish('lab/end', 1, { end: true });
+  await assert.rejects(near.publish('lab/end', 2), { code: 'topic_ended', status: 409 });
+});
+
 provesWithKeys('a WebSocket and polls show a token', {
   roles: '[[access.role]]\nname = "team"\nsubscribe = ["teams/{sub}/**"]\npublish = ["teams/{sub}/**"]\n', subjects: { red: ['team'] },
 }, async (server, atEnd, { red }) => {
