@@ -36,6 +36,7 @@ fn open(folder: &TempDir, durability: Durability) -> DiskJournal {
         path: folder.path().to_owned(),
         durability,
         retention: Vec::new(),
+        state_places: String::new(),
         fresh_epoch: Epoch::new(1),
         boot_id: None,
         now: ClockReading::default(),

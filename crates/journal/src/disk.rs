@@ -93,6 +93,9 @@ pub struct DiskOptions {
     pub durability: Durability,
     /// How long events are kept.
     pub retention: Vec<RetentionRule>,
+    /// What says which state topics are kept here. Where the last run had it otherwise, nobody goes
+    /// on with what the state was: keys may have come and gone elsewhere.
+    pub state_places: String,
     /// A random number, used where a new epoch must begin.
     pub fresh_epoch: Epoch,
     /// Changes with each start of the operating system, where it tells.

@@ -168,6 +168,11 @@ impl Newest {
         Self { forgotten, ..Self::default() }
     }
 
+    /// What any topic was before is not known.
+    pub(crate) fn forget_up_to(&mut self, offset: Offset) {
+        self.forgotten = offset;
+    }
+
     /// Takes a topic in.
     pub(crate) fn insert_topic(&mut self, id: TopicId, topic: Topic, horizon: Offset) {
         self.next = self.next.max(id.0 + 1);

@@ -113,6 +113,19 @@ impl TopicRules {
         self.state_durability(topic) == StateDurability::Disk
     }
 
+    /// The same of all topics, as a text that is another one wherever a topic's place may be.
+    pub fn state_places(&self) -> String {
+        let is_on_disk =
+            |rule: &TopicRule| rule.kind == Kind::State && rule.durability == StateDurability::Disk;
+        // Behind the last one that is on the disk none is.
+        let rules = self.rules.iter().rposition(is_on_disk).map_or(0, |last| last + 1);
+        let line = |rule: &TopicRule| {
+            let place = if is_on_disk(rule) { "disk" } else { "elsewhere" };
+            format!("{} {place}\n", rule.pattern)
+        };
+        self.rules[..rules].iter().map(line).collect()
+    }
+
     /// Whether all state topics that pass are on the disk, as far as the patterns tell.
     pub fn are_on_disk(&self, filters: &FilterSet) -> bool {
         filters.iter().all(|filter| self.all_on_disk(filter))

@@ -367,6 +367,33 @@ fn change_until_gone(address: SocketAddr, random: &mut Random, number: &mut u64)
     acknowledged
 }
 
+#[test]
+fn topics_that_change_their_place_begin_anew_for_whoever_comes_back() {
+    let rule = |durability: &str| {
+        format!(
+            "[[topic]]\nmatch = \"tickers/**\"\nkind = \"state\"\ndurability = \"{durability}\"\n"
+        )
+    };
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("bellwire.toml");
+    std::fs::write(&file, rule("memory")).expect("written");
+    let mut server = Server::start_with(&["--config", file.to_str().expect("UTF-8")]);
+    let cursor = Stream::open(server.address(), QUERY).next_of("ready").id;
+    let mut client = Client { cursor, ..Client::default() };
+    put(server.address(), "gone with its process", "1");
+    client.resume(server.address(), "ndjson");
+    client.has(server.address());
+    for (durability, resets) in [("disk", 1), ("disk", 1), ("memory", 2), ("disk", 3)] {
+        std::fs::write(&file, rule(durability)).expect("written");
+        server.restart();
+        client.resume(server.address(), "ndjson");
+        client.has(server.address());
+        assert_eq!(client.resets, resets, "{durability}");
+        put(server.address(), durability, "2");
+        client.resume(server.address(), "ndjson");
+    }
+}
+
 /// Kills the server in the end, though a test fails: others wait for that.
 struct Killed<'a>(&'a mut Server);
 

@@ -45,6 +45,7 @@ pub(crate) fn run(arguments: &Arguments, print: Print) -> Result<()> {
         path: folder.path().to_owned(),
         durability: Durability::Interval,
         retention: Vec::new(),
+        state_places: String::new(),
         fresh_epoch: Epoch::new(1),
         boot_id: None,
         now: ClockReading { wall: now(), uptime: std::time::Duration::ZERO },

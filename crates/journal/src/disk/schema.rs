@@ -28,6 +28,10 @@ const FORMAT: i64 = 6;
 const SOUND: &str = "ok";
 /// Where the table `meta` has how many transactions have changed records.
 const RECORD_CHANGES: &str = "record_changes";
+/// Where the table `meta` has the newest horizon of state topics that are forgotten.
+pub(super) const STATE_FORGOTTEN: &str = "state_forgotten";
+/// Where the table `meta` has which state topics the last run has kept here.
+const STATE_PLACES: &str = "state_places";
 /// Where the table `meta` has how much time has passed in the journal's life.
 pub(super) const PASSED: &str = "passed";
 /// How long to wait for an operator's tool that holds the file, such as a backup.
@@ -351,6 +355,8 @@ pub(super) struct LastRun {
     pub(super) may_have_lost: bool,
     /// How many transactions have changed records.
     pub(super) record_changes: u64,
+    /// Whether other state topics were kept here than are now.
+    pub(super) had_other_places: bool,
 }
 
 impl LastRun {
@@ -378,12 +384,14 @@ pub(super) fn last_run(
     let synced = durability.as_deref() == Some(Durability::Sync.as_str());
     let may_have_lost = !synced && !was_closed && boot == Boot::Other;
     let epoch = meta(connection, "epoch")?.map(Epoch::new);
+    let places: Option<String> = meta(connection, STATE_PLACES)?;
     Ok(LastRun {
         epoch,
         was_closed,
         boot,
         may_have_lost: may_have_lost && epoch.is_some(),
         record_changes: record_changes(connection)?,
+        had_other_places: places.is_some_and(|places| places != options.state_places),
     })
 }
 
@@ -423,7 +431,7 @@ fn quick_check(connection: &Connection, table: &str) -> rusqlite::Result<String>
 pub(super) fn begin_run(
     connection: &Connection,
     options: &DiskOptions,
-    last: LastRun,
+    (last, tail): (LastRun, Offset),
 ) -> rusqlite::Result<Epoch> {
     let epoch = last.next_epoch(options);
     let transaction = begin(connection)?;
@@ -431,6 +439,10 @@ pub(super) fn begin_run(
     set_meta(&transaction, "durability", options.durability.as_str())?;
     set_meta(&transaction, "boot_id", options.boot_id.as_deref().unwrap_or_default())?;
     set_meta(&transaction, "clean", false)?;
+    set_meta(&transaction, STATE_PLACES, options.state_places.as_str())?;
+    if last.had_other_places {
+        set_meta(&transaction, STATE_FORGOTTEN, to_sql(tail))?;
+    }
     // Holds until something is appended or removed.
     transaction.execute("DELETE FROM meta WHERE name = 'open'", [])?;
     transaction.commit()?;

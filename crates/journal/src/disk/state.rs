@@ -5,16 +5,13 @@ use bellwire_model::{Entry, Epoch, Keep, Offset, Topic};
 use rusqlite::{Connection, Row};
 
 use super::reader::{self, event, is_whole};
-use super::schema::{begin, damaged, from_sql, meta, set_meta, to_sql};
+use super::schema::{STATE_FORGOTTEN, begin, damaged, from_sql, meta, set_meta, to_sql};
 use super::sums::{self, EventSums};
 use crate::deadlines::TopicKey;
 use crate::newest::{Change, Newest, Place, Sweep};
 use crate::passed::Moment;
 use crate::topics::TopicId;
 use crate::{ReadLimit, StateHorizon, StateHorizons, StateLoader, StatePage};
-
-/// Where the table `meta` has the newest horizon of topics that are forgotten.
-pub(super) const FORGOTTEN: &str = "state_forgotten";
 
 /// What [`event`] reads, and the offset; the order is to follow.
 pub(super) const SELECT_BARE: &str = "
@@ -28,16 +25,21 @@ const SELECT: &str = "
 const NAME: usize = 8;
 
 /// Loads where the newest change of each key is, and hands on all changes; of a journal of this epoch,
-/// of which all else ends there. Returns also where all of it ends.
+/// of which all else ends there. Returns also where all of it ends: a place further where other topics
+/// were kept here, so that nobody has seen it who was there before.
 pub(super) fn load(
     connection: &Connection,
-    (epoch, end): (Epoch, Offset),
+    (epoch, end, had_other_places): (Epoch, Offset, bool),
     states: &mut dyn StateLoader,
 ) -> rusqlite::Result<(Newest, Offset)> {
     let mut newest = index(connection)?;
     let last = "SELECT coalesce(max(offset), 0) FROM state";
     let last = from_sql(connection.query_row(last, [], |row| row.get(0))?);
-    let tail = newest.newest_horizon().max(last).max(end);
+    let mut tail = newest.newest_horizon().max(last).max(end);
+    if had_other_places {
+        tail = Offset::new(tail.get() + 1);
+        newest.forget_up_to(tail);
+    }
     states.begin(epoch, tail);
     let mut select = connection.prepare(SELECT_BARE)?;
     let mut rows = select.query([])?;
@@ -69,7 +71,7 @@ pub(super) fn load(
 
 /// What is known of topics, and when keys go.
 fn index(connection: &Connection) -> rusqlite::Result<Newest> {
-    let forgotten = from_sql(meta(connection, FORGOTTEN)?.unwrap_or_default());
+    let forgotten = from_sql(meta(connection, STATE_FORGOTTEN)?.unwrap_or_default());
     let mut newest = Newest::new(forgotten);
     let mut select =
         connection.prepare("SELECT id, name, horizon, checksum FROM state_topics ORDER BY id")?;
@@ -202,7 +204,7 @@ pub(super) fn sweep(
     if sweep.over.is_empty() {
         Ok(())
     } else {
-        set_meta(connection, FORGOTTEN, to_sql(sweep.forgotten))
+        set_meta(connection, STATE_FORGOTTEN, to_sql(sweep.forgotten))
     }
 }
 
@@ -268,7 +270,7 @@ pub(super) fn entry(row: &Row<'_>, (topic, sums): (Topic, &EventSums)) -> rusqli
 
 /// See [`Journal::state_horizons`](crate::Journal::state_horizons).
 pub(super) fn horizons(connection: &Connection) -> rusqlite::Result<StateHorizons> {
-    let forgotten = from_sql(meta(connection, FORGOTTEN)?.unwrap_or_default());
+    let forgotten = from_sql(meta(connection, STATE_FORGOTTEN)?.unwrap_or_default());
     let sql = "SELECT id, name, horizon, checksum FROM state_topics WHERE horizon > 0";
     let mut select = connection.prepare_cached(sql)?;
     let topics = select.query_map([], |row| {

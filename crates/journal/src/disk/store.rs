@@ -131,17 +131,17 @@ pub(super) fn in_doubt(
     }
 }
 
-/// Notes that a server runs. Returns the epoch.
+/// Notes that a server runs, on a journal that ends there. Returns the epoch.
 pub(super) fn begin_run(
     connection: &Connection,
     options: &DiskOptions,
-    last: LastRun,
+    (last, tail): (LastRun, Offset),
 ) -> Result<Epoch, Error> {
     if last.may_have_lost {
         // Whoever is killed once the epoch is new must not seem to have another one's witness.
         drop(Witness::begin(&options.path, Testimony::of_nothing())?);
     }
-    schema::begin_run(connection, options, last)
+    schema::begin_run(connection, options, (last, tail))
         .map_err(|error| Error::sqlite(&options.path.join(schema::FILE), error))
 }
 
@@ -158,7 +158,7 @@ impl DiskStore {
         let retention = Retention::new(options.retention.clone());
         let mut loaded = load::index(&connection, retention).map_err(fail)?;
         let ended = schema::last_run(&connection, &options).map_err(fail)?;
-        let end = (ended.next_epoch(&options), loaded.0.tail);
+        let end = (ended.next_epoch(&options), loaded.0.tail, ended.had_other_places);
         let (newest, tail) = state::load(&connection, end, states).map_err(fail)?;
         loaded.0.tail = tail;
         if let Some(testimony) = testimony
@@ -167,8 +167,8 @@ impl DiskStore {
             testimony.check(file, ended, loaded.0.tail)?;
         }
         let doubt = settle(&connection, file, ended, testimony).map_err(fail)?;
-        let epoch = begin_run(&connection, &options, ended)?;
-        let (tail, record_changes) = (loaded.0.tail, ended.record_changes);
+        let epoch = begin_run(&connection, &options, (ended, tail))?;
+        let record_changes = ended.record_changes;
         let testimony = Testimony { state: State::Running, epoch, tail, record_changes };
         let witness = Witness::begin(file.parent().unwrap_or(file), testimony)?;
         let place = Place::of(file)?.into();

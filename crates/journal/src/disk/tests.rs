@@ -43,6 +43,7 @@ fn options(path: &Path) -> DiskOptions {
         path: path.to_owned(),
         durability: Durability::Sync,
         retention: Vec::new(),
+        state_places: String::new(),
         fresh_epoch: Epoch::new(7),
         boot_id: None,
         now: ClockReading::default(),

@@ -34,6 +34,7 @@ pub(super) fn open_journal(
                     Durability::Interval => bellwire_journal::Durability::Interval,
                 },
                 retention: topics.retention(),
+                state_places: topics.state_places(),
                 fresh_epoch: epoch,
                 boot_id: boot_id(),
                 now: clock_reading(),

@@ -85,7 +85,7 @@ impl Salvage<'_> {
         repaired.topics = self.topics.len() as u64;
         let (index, unsaved) = load::index(self.target, Retention::new(Vec::new()))?;
         save_blocks(self.target, &unsaved)?;
-        let tail = state::load(self.target, (Epoch::new(0), index.tail), &mut ())?.1;
+        let tail = state::load(self.target, (Epoch::new(0), index.tail, false), &mut ())?.1;
         let acknowledged = self.testimony.map_or(Offset::ZERO, |testimony| testimony.tail);
         if acknowledged > tail {
             let first = Offset::new(tail.get() + 1);
@@ -102,8 +102,9 @@ impl Salvage<'_> {
     fn values(&self, source: &Connection, repaired: &mut Repaired) -> rusqlite::Result<()> {
         let salvaged = values::salvage(source, self.target)?;
         (repaired.values, repaired.values_lost) = (salvaged.kept, salvaged.lost);
-        let forgotten: i64 = schema::meta(source, state::FORGOTTEN).ok().flatten().unwrap_or(0);
-        schema::set_meta(self.target, state::FORGOTTEN, forgotten)
+        let forgotten: i64 =
+            schema::meta(source, schema::STATE_FORGOTTEN).ok().flatten().unwrap_or(0);
+        schema::set_meta(self.target, schema::STATE_FORGOTTEN, forgotten)
     }
 
     /// The newest offset that the witness tells.
@@ -234,7 +235,8 @@ impl Salvage<'_> {
         let removed = self.trimmed()?;
         // Of state topics what was replaced is gone, and nothing else is where no value is lost.
         let are_all_there = repaired.values_lost == 0;
-        let (of_state, newest) = state::load(self.target, (Epoch::new(0), Offset::ZERO), &mut ())?;
+        let (of_state, newest) =
+            state::load(self.target, (Epoch::new(0), Offset::ZERO, false), &mut ())?;
         let is_replaced =
             |offset: Offset, topic: &str| are_all_there && offset <= newest && of_state.has(topic);
         let walk = Walk {

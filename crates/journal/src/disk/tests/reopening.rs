@@ -256,6 +256,32 @@ fn a_killed_journal_has_the_newest_change_of_each_key_and_what_is_gone() {
 }
 
 #[test]
+fn who_knows_state_that_was_kept_elsewhere_meanwhile_has_seen_nothing_of_it() {
+    let folder = TempDir::new().unwrap();
+    let with =
+        |path: &Path, places: &str| DiskOptions { state_places: places.into(), ..options(path) };
+    let forgotten = |rig: &Rig| rig.journal.state_horizons().expect("the journal reads").forgotten;
+    let rig = open(with(folder.path(), "a/** disk"));
+    let seen = rig.append_one(change("a/x", "key", Some("1"))).offset;
+    assert_eq!(forgotten(&rig), Offset::ZERO, "a first run has had no other places");
+    let copy = killed(&folder);
+    let again = open(with(copy.path(), "a/** disk"));
+    assert_eq!((forgotten(&again), again.journal.bounds().tail), (Offset::ZERO, seen));
+    drop((rig, again));
+    let other = open(with(copy.path(), "b/** disk"));
+    let horizon = forgotten(&other);
+    assert!(horizon > seen, "whoever has seen all that there was is told, too");
+    assert_eq!(other.journal.bounds().tail, horizon);
+    assert_eq!(state::values_after(&other, Offset::ZERO).len(), 1, "values stay");
+    // It holds for whoever comes back later, though the process was killed at once.
+    let later = killed(&copy);
+    drop(other);
+    let rig = open(with(later.path(), "b/** disk"));
+    assert_eq!((forgotten(&rig), rig.journal.bounds().tail), (horizon, horizon));
+    assert!(rig.append_one(plain("x", "1")).offset > horizon);
+}
+
+#[test]
 fn a_start_forgets_no_deletion_for_keys_that_it_has_not_come_to() {
     let folder = TempDir::new().unwrap();
     let rig = open(options(folder.path()));
@@ -308,7 +334,7 @@ fn a_start_that_is_killed_while_it_begins_an_epoch_is_no_damage() {
     let after = with(copy.path(), "after", 8);
     let (connection, _) = store::connect(&copy.path().join(schema::FILE)).unwrap();
     let last = schema::last_run(&connection, &after).unwrap();
-    store::begin_run(&connection, &after, last).unwrap();
+    store::begin_run(&connection, &after, (last, Offset::new(1))).unwrap();
     let again = killed(&copy);
     drop(connection);
     let rig = open(with(again.path(), "after", 9));
