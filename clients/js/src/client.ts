@@ -1,6 +1,7 @@
 // The way in: what a follower does, and sending.
 
 import type { Acknowledgement, Alert, Published, Sample, SamplesTaken } from './api.js';
+import type { Echo } from './echo.js';
 import { Follower, type FollowerOptions } from './follower.js';
 import { Outbox, OUTBOX_MAX, type Sending, type SendOptions } from './outbox.js';
 
@@ -25,6 +26,8 @@ export interface PublishOptions extends SendOptions {
   ttl?: string;
   /** Streams: the topic ends with this event; without data (`undefined`) it ends by itself. */
   end?: boolean;
+  /** With the function of this name it resolves once the event has come back, in its order. */
+  echo?: Echo;
 }
 
 export interface DeleteOptions extends SendOptions {
@@ -48,7 +51,7 @@ export class Client extends Follower {
    * cursor, or on a state topic its version.
    */
   publish(topic: string, data: unknown, options: PublishOptions = {}): Promise<Published> {
-    const { key, type, ifVersion, ifAbsent, ttl, end, contentType, idempotencyKey = newKey() } = options;
+    const { key, type, ifVersion, ifAbsent, ttl, end, contentType, idempotencyKey = newKey(), echo } = options;
     const isBinary = data instanceof Uint8Array;
     const body = data === undefined ? null : isBinary ? data : JSON.stringify(data);
     if (body === undefined) throw new TypeError('what is published is JSON, or a Uint8Array');
@@ -62,7 +65,11 @@ export class Client extends Follower {
     const command = { request: 'publish', topic, idempotency_key: idempotencyKey, ...members };
     // A condition that held once does not hold for what it has written.
     const isRepeatable = ifVersion === undefined && !ifAbsent;
-    return this.#send({ method: 'POST', path: topicPath(topic), headers, body, command, isRepeatable, idempotencyKey }, options);
+    const sending = { method: 'POST', path: topicPath(topic), headers, body, command, isRepeatable, idempotencyKey };
+    const send = () => this.#send<Published>(sending, options);
+    if (!echo) return send();
+    const { subscriptions, surroundings: { clock } } = this;
+    return echo({ topic, key, idempotencyKey, options, subscriptions, clock, send });
   }
 
   /** Deletes a key of a state topic. */

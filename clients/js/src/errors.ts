@@ -51,7 +51,8 @@ export class TokenError extends BellwireError {
 }
 
 /**
- * What was to be sent is handed back: `queue_full`, `unanswered` (in time), `aborted` or `closed`.
+ * What was to be sent is handed back: `queue_full`, `unanswered` (in time), `aborted`, `closed`, or
+ * `not_followed` where its echo was asked for.
  * The same `idempotencyKey` makes it safe to send it again.
  */
 export class UnsentError extends BellwireError {

@@ -68,7 +68,7 @@ export interface Surroundings extends Setting {
 /** Follows what one server has. Nothing is connected before something is asked of it. */
 export class Follower {
   protected readonly surroundings: Surroundings;
-  readonly #subscriptions = new Set<Pick<Subscription, 'close' | 'wake'>>();
+  protected readonly subscriptions = new Set<Subscription<unknown, unknown>>();
   #stopWatching: Cancel | null = null;
 
   /** `url`: the server's, such as `https://bell.example`; in a page it may be relative to that. */
@@ -114,13 +114,13 @@ export class Follower {
       signal,
       store,
       onClose: () => {
-        this.#subscriptions.delete(subscription);
-        if (this.#subscriptions.size > 0) return;
+        this.subscriptions.delete(subscription);
+        if (this.subscriptions.size > 0) return;
         this.#stopWatching?.();
         this.#stopWatching = null;
       },
     });
-    this.#subscriptions.add(subscription);
+    this.subscriptions.add(subscription);
     this.#watch();
     return subscription;
   }
@@ -148,12 +148,12 @@ export class Follower {
 
   /** Closes all subscriptions. */
   close(): void {
-    for (const subscription of [...this.#subscriptions]) subscription.close();
+    for (const subscription of [...this.subscriptions]) subscription.close();
   }
 
   #watch(): void {
     this.#stopWatching ??= watchWakes((wake) => {
-      for (const subscription of this.#subscriptions) subscription.wake(wake);
+      for (const subscription of this.subscriptions) subscription.wake(wake);
     });
   }
 }

@@ -4,6 +4,8 @@ export * from './api.js';
 export type { Clock, Cancel } from './clock.js';
 export { Client } from './client.js';
 export type { ClientOptions, DeleteOptions, PublishOptions } from './client.js';
+export { echo } from './echo.js';
+export type { Echo, Echoing } from './echo.js';
 export { BellwireError, ConnectionError, ProblemError, ProtocolError, TokenError, UnsentError } from './errors.js';
 export { Follower } from './follower.js';
 export type { FollowerOptions, Present, StateOptions, SubscribeOptions } from './follower.js';

@@ -55,6 +55,11 @@ export class Subscription<Data = unknown, Yielded = TopicEvent<Data>>
   /** Why it is closed; `null` where it is not, or nothing was wrong. */
   error: BellwireError | null = null;
 
+  /** The topics and wildcards that it follows. */
+  readonly filters: readonly string[];
+  /** For `echo`: they hear each item when it is handed out. */
+  readonly watchers = new Set<(item: Item) => void>();
+
   readonly #session: Session;
   readonly #givesControls: boolean;
   #waiting: Item[] = [];
@@ -72,6 +77,7 @@ export class Subscription<Data = unknown, Yielded = TopicEvent<Data>>
   /** Made by `Client`: the session begins with the next microtask, so that listeners hear it all. */
   constructor(setting: Setting, followed: Followed, { controls, signal, store, onClose }: SubscriptionSetting) {
     super();
+    this.filters = followed.url.searchParams.getAll('topic');
     this.#givesControls = controls;
     this.#clock = setting.clock;
     this.#store = store;
@@ -211,6 +217,7 @@ export class Subscription<Data = unknown, Yielded = TopicEvent<Data>>
 
   /** It is handed out: to go on behind it misses nothing. */
   #pass(item: Item): void {
+    if (this.watchers.size > 0) for (const hear of this.watchers) hear(item);
     if (!('cursor' in item) || !item.cursor) return;
     this.cursor = item.cursor;
     if (this.#store) this.#cancelKeeping ??= this.#clock.after(KEEP_MS, () => this.#keep());

@@ -2,16 +2,12 @@
 // the network is cut.
 
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
-import { writeFileSync } from 'node:fs';
 import { setTimeout } from 'node:timers/promises';
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import {
-  BINARY, eventually, proves, provesWithConfig, provesWithConfigOf, provesWithFlags, provesWithKeys, provesWithRules, range,
+  eventually, proves, provesWithConfig, provesWithConfigOf, provesWithFlags, provesWithKeys, provesWithRules, range,
 } from '../../../tests/clients/bellwire.mjs';
 import { Client, ProblemError } from '../dist/index.js';
+import { issuing } from './issuer.mjs';
 import { randomOf, SEED, startWire } from './wire.mjs';
 
 console.error(`BELLWIRE_TEST_SEED=${SEED}`);
@@ -262,32 +258,6 @@ provesWithKeys('a key is shown, and one that does not count ends it', KEYS, asyn
   assert.equal(asked, 2, 'one more is asked for, and no other');
   await assert.rejects(clientOf(server, atEnd).publish('teams/red/a', 1), { code: 'credential_missing', status: 401 });
 });
-
-/** A server that takes tokens of its own secret. */
-async function issuing() {
-  const folder = await mkdtemp(join(tmpdir(), 'bellwire-issuer-'));
-  const secret = join(folder, 'secret');
-  writeFileSync(secret, 'a secret of thirty-two bytes and more');
-  const text = `
-[[access.role]]
-name = "reader"
-subscribe = ["lab/**"]
-publish = ["lab/**"]
-
-[[access.issuer]]
-name = "me"
-audiences = ["bellwire"]
-roles = ["reader"]
-leeway = "0s"
-
-[[access.issuer.key]]
-secret_file = "${secret}"
-`;
-  const token = (validFor) => execFileSync(BINARY, [
-    'token', 'make', '--secret-file', secret, '--issuer', 'me', '--audience', 'bellwire', '--subject', 'ada', '--valid-for', validFor,
-  ]).toString().trim();
-  return { text, token, close: () => rm(folder, { recursive: true, force: true }) };
-}
 
 provesWithConfigOf('a stream goes on under newer tokens, without a break', issuing, async (server, atEnd, { token }) => {
   let asked = 0;
