@@ -14,8 +14,8 @@ export async function openExample(t, name) {
   return openPages(t, () => ({ type: 'text/html', text: html }));
 }
 
-/** The same for pages of which `find` tells the `type` and `text`, by their path. */
-export async function openPages(t, find) {
+/** The same for pages of which `find` tells the `type` and `text`, by their path; the server has `flags`. */
+export async function openPages(t, find, flags = []) {
   const data = await mkdtemp(join(tmpdir(), 'bellwire-browser-'));
   const closings = [() => rm(data, { recursive: true, force: true })];
   t.after(async () => {
@@ -28,9 +28,10 @@ export async function openPages(t, find) {
   await new Promise((done) => pages.listen(0, '127.0.0.1', done));
   closings.push(() => new Promise((done) => pages.close(done)));
   const origin = `http://127.0.0.1:${pages.address().port}`;
-  const server = new Server(BINARY, 'serve', join(data, 'journal'), ['--allowed-origins', origin]);
-  process.on('exit', () => server.kill());
-  closings.push(() => server.end('SIGKILL'));
+  const server = new Server(BINARY, 'serve', join(data, 'journal'), ['--allowed-origins', origin, ...flags]);
+  const kill = () => server.kill();
+  process.on('exit', kill);
+  closings.push(() => server.end('SIGKILL').then(() => process.off('exit', kill)));
   await server.start();
 
   const browser = await chromium.launch({ executablePath: CHROMIUM, args: CHROMIUM_FLAGS });

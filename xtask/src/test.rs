@@ -114,6 +114,14 @@ fn steps(workspace: &Workspace, runner: &mut Runner) -> Result<()> {
         tests.env("BELLWIRE_BIN", &binary).envs(seeds());
         process::run_reading(&mut tests, |line| counts.read(line))
     });
+    // Behind the client that they stand on, which is built by then.
+    runner.tests("react hooks", |counts| {
+        let folder = workspace.react_folder();
+        process::run(Command::new("node").arg("scripts/build.mjs").current_dir(&folder))?;
+        let mut tests = node_test(&folder);
+        tests.env("BELLWIRE_BIN", &binary).env("CHROMIUM_BIN", &browser);
+        process::run_reading(&mut tests, |line| counts.read(line))
+    });
     runner.tests("browser tests", |counts| {
         let mut tests = node_test(&workspace.browser_folder());
         tests.env("BELLWIRE_BIN", &binary).env("CHROMIUM_BIN", &browser);

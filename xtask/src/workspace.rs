@@ -40,8 +40,13 @@ impl Workspace {
     }
 
     /// The folders with npm packages to install before their tests run.
-    pub(crate) fn npm_folders(&self) -> [PathBuf; 3] {
-        [self.real_clients_folder(), self.js_client_folder(), self.browser_folder()]
+    pub(crate) fn npm_folders(&self) -> [PathBuf; 4] {
+        [
+            self.real_clients_folder(),
+            self.js_client_folder(),
+            self.react_folder(),
+            self.browser_folder(),
+        ]
     }
 
     /// Clients that others wrote, against the binary.
@@ -52,6 +57,11 @@ impl Workspace {
     /// The client library for browsers and Node, with its own tests.
     pub(crate) fn js_client_folder(&self) -> PathBuf {
         self.root.join("clients").join("js")
+    }
+
+    /// The client library's hooks for React, with their own tests.
+    pub(crate) fn react_folder(&self) -> PathBuf {
+        self.root.join("clients").join("react")
     }
 
     /// The page in a browser.

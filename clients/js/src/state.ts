@@ -17,6 +17,8 @@ export interface Change<Value> {
 export interface StateEvents<Value> {
   change: Change<Value>;
   status: StatusChange;
+  /** Queries: what it says of itself is another. */
+  info: QueryInfo | null;
 }
 
 /** A map of keys to values that others write. Each change is an event, and makes another `snapshot`. */
@@ -148,7 +150,8 @@ export class QueryState extends TopicState<QueryElement> {
   info: QueryInfo | null = null;
 
   protected override take(event: TopicEvent<QueryElement>): void {
-    if (event.key === INFO_KEY) this.info = (event.data as unknown as QueryInfo | undefined) ?? null;
-    else super.take(event);
+    if (event.key !== INFO_KEY) return super.take(event);
+    this.info = (event.data as unknown as QueryInfo | undefined) ?? null;
+    this.emit('info', this.info);
   }
 }

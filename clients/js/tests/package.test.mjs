@@ -1,18 +1,17 @@
 // The package as others meet it: imported, required, type-checked, and its README typed in.
 
 import assert from 'node:assert/strict';
-import { execFile, spawn } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { promisify } from 'node:util';
 import { eventually, proves } from '../../../tests/clients/bellwire.mjs';
+import { examplesOf, folderOf, typeCheck } from './package.mjs';
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
-const README = readFileSync(`${ROOT}README.md`, 'utf8');
-const EXAMPLES = [...README.matchAll(/^```js\n([^]*?)^```$/gm)].map(([, code]) => code);
+const EXAMPLES = examplesOf(ROOT, 'js');
 
 /** Where the README's server listens. */
 const HOST = 'http://localhost:8080';
@@ -30,14 +29,6 @@ const PRINTED = [
   /^$/,
   /^live\nsse poll asked$/m,
 ];
-
-/** A folder within the package, from which it is found by its name. */
-function folderOf(name) {
-  const folder = `${ROOT}dist/${name}`;
-  rmSync(folder, { recursive: true, force: true });
-  mkdirSync(folder, { recursive: true });
-  return folder;
-}
 
 test('it is the same imported and required', async () => {
   const imported = await import('@bellwire/client');
@@ -69,23 +60,8 @@ async function uses() {
 void uses;
 `;
 
-/** What TypeScript says of files with these names. */
-async function typeCheck(folder, files) {
-  const config = {
-    compilerOptions: {
-      module: 'NodeNext', strict: true, noEmit: true, target: 'ES2022', lib: ['ES2022', 'DOM', 'DOM.Iterable', 'ESNext.Disposable'],
-      types: [], allowJs: true, checkJs: true, skipLibCheck: false,
-    },
-    include: ['*'],
-  };
-  writeFileSync(`${folder}/tsconfig.json`, JSON.stringify(config));
-  for (const [name, text] of Object.entries(files)) writeFileSync(`${folder}/${name}`, text);
-  const { stdout } = await promisify(execFile)('node', [`${ROOT}node_modules/typescript/bin/tsc`, '-p', folder]).catch((error) => error);
-  return stdout.split('\n').filter((line) => line && !line.startsWith(' '));
-}
-
 test('its types are those of a module and of a script, and say what is wrong', async () => {
-  const folder = folderOf('type-check');
+  const folder = folderOf(ROOT, 'type-check');
   const head = "import { Client, ProblemError } from '@bellwire/client';";
   const right = USES.replace('await client.ready();', 'await client.alerts().ready();');
   assert.deepEqual(await typeCheck(folder, { 'a.mts': head + right, 'b.cts': head + right }), []);
@@ -99,7 +75,7 @@ test('its types are those of a module and of a script, and say what is wrong', a
 
 proves('what the README shows does what it says', async (server, atEnd) => {
   assert.equal(EXAMPLES.length, PRINTED.length);
-  const folder = folderOf('readme');
+  const folder = folderOf(ROOT, 'readme');
   atEnd(() => rmSync(folder, { recursive: true, force: true }));
   const typed = Object.fromEntries(EXAMPLES.map((code, index) => [`${index}.mjs`, code]));
   assert.deepEqual(await typeCheck(folder, typed), []);

@@ -264,7 +264,9 @@ test('state of a query: its description is no element', async () => {
   const { transport, state } = await beginState(QueryState);
   assert.equal(state.info, null);
   const info = { query: 'up', mode: 'stream' };
+  const infos = [];
+  state.addEventListener('info', ({ detail }) => infos.push(detail));
   transport.newest.give(value('query', info), value('{a="1"}', { value: 1 }), ready(1));
-  assert.deepEqual(state.info, info);
+  assert.deepEqual([state.info, infos], [info, [info]]);
   assert.deepEqual([...state], [['{a="1"}', { value: 1 }]]);
 });
