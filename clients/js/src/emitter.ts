@@ -2,6 +2,9 @@
 
 /** `Events` names what each event carries as its `detail`. */
 export class Emitter<Events> extends EventTarget {
+  /** What somebody has listened to, at any time: of the rest no event is made. */
+  readonly #heard = new Set<string>();
+
   override addEventListener<Type extends keyof Events & string>(
     type: Type,
     listener: ((event: CustomEvent<Events[Type]>) => void) | null,
@@ -14,6 +17,7 @@ export class Emitter<Events> extends EventTarget {
   ): void;
   override addEventListener(type: string, listener: never, options?: AddEventListenerOptions | boolean): void {
     super.addEventListener(type, listener, options);
+    this.#heard.add(type);
     this.listened(type);
   }
 
@@ -36,6 +40,6 @@ export class Emitter<Events> extends EventTarget {
 
   /** For whoever makes the events, not for those who listen. */
   protected emit<Type extends keyof Events & string>(type: Type, detail: Events[Type]): void {
-    this.dispatchEvent(new CustomEvent(type, { detail }));
+    if (this.#heard.has(type)) this.dispatchEvent(new CustomEvent(type, { detail }));
   }
 }

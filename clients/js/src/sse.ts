@@ -49,7 +49,8 @@ async function read(opening: Opening, sink: Sink, signal: AbortSignal): Promise<
     } catch (cause) {
       throw cause instanceof RangeError ? malformed(cause) : cause;
     }
-    await sink.room();
+    const room = sink.room();
+    if (room) await room;
   }
 }
 

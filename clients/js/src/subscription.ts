@@ -163,7 +163,7 @@ export class Subscription<Data = unknown, Yielded = TopicEvent<Data>>
 
   #take(item: Item): void {
     if (isControl(item)) this.emit(item.control, item as never);
-    else if (this.#isListenedTo) this.emit('event', item as TopicEvent<Data>);
+    else this.emit('event', item as TopicEvent<Data>);
     if (this.#isListenedTo && !this.#isIterated) return this.#pass(item);
     this.#waiting.push(item);
     this.#serve();

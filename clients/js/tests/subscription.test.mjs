@@ -117,6 +117,29 @@ test('subscription: listeners hear each control event and each status', async ()
   assert.deepEqual(heard, ['gap', 'ready', 'live', 'bye', 'waiting', 'connecting']);
 });
 
+test('subscription: of what nobody listens to no event is made', async (t) => {
+  const made = [];
+  const { CustomEvent } = globalThis;
+  globalThis.CustomEvent = class extends CustomEvent {
+    constructor(type, init) {
+      super(type, init);
+      made.push(type);
+    }
+  };
+  t.after(() => { globalThis.CustomEvent = CustomEvent; });
+  const { transport, subscription } = await begin();
+  const iterator = subscription[Symbol.asyncIterator]();
+  transport.newest.give(ready(0), event(1), event(2));
+  await take(iterator, 2);
+  assert.deepEqual(made, []);
+  subscription.addEventListener('event', () => {});
+  subscription.addEventListener('status', () => {});
+  transport.newest.give(event(3), gap(3, 4));
+  await take(iterator, 1);
+  subscription.close();
+  assert.deepEqual(made, ['event', 'status']);
+});
+
 test('subscription: a refusal is thrown behind the last event', async () => {
   const { transport, subscription } = await begin();
   transport.newest.give(event(1));
