@@ -25,7 +25,7 @@ const PRINTED = [
   /^({site="oslo"}|change {site="oslo"}) {[^]*value: 93.5/m,
   /^{site="oslo"} 93.5$/m,
   /^it is durable, at e\d+-\d+\n1 accepted$/m,
-  /^hello was shown, at e\d+-\d+$/m,
+  /^shown already: true$/m,
   /^$/,
   /^live\nsse poll asked$/m,
 ];
