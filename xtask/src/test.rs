@@ -62,20 +62,37 @@ pub(crate) fn run(workspace: &Workspace) -> ExitCode {
     if counts.failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
+/// What tests need beside what cargo builds.
+#[derive(Debug, Default)]
+struct Tools {
+    browser: PathBuf,
+    /// The programs that tests speak to, by the variables that tell tests of them.
+    programs: Vec<(String, PathBuf)>,
+    /// A Python with what the client for Python needs.
+    python: PathBuf,
+}
+
+fn set_up(workspace: &Workspace) -> Result<Tools> {
+    setup::tools()?;
+    let browser = setup::browser()?;
+    let folder = workspace.target.join("test-programs");
+    let mut programs = setup::test_programs(&folder, &workspace.real_clients_folder())?;
+    let requirements = workspace.real_clients_folder().join("requirements.txt");
+    programs.push(("PYTHON_BIN".into(), setup::python(&folder.join("python"), &requirements)?));
+    let requirements = workspace.python_client_folder().join("requirements.txt");
+    let python = setup::python(&folder.join("python-client"), &requirements)?;
+    workspace.npm_folders().iter().try_for_each(|folder| setup::npm_packages(folder))?;
+    Ok(Tools { browser, programs, python })
+}
+
 fn steps(workspace: &Workspace, runner: &mut Runner) -> Result<()> {
     let root = workspace.root.as_path();
     let cargo = |arguments: &[&str]| process::run(process::cargo(arguments).current_dir(root));
 
-    let mut browser = PathBuf::new();
-    let mut tools = Vec::new();
+    let mut tools = Tools::default();
     runner.step("set-up", || {
-        setup::tools()?;
-        browser = setup::browser()?;
-        let folder = workspace.target.join("test-programs");
-        tools = setup::test_programs(&folder, &workspace.real_clients_folder())?;
-        let requirements = workspace.real_clients_folder().join("requirements.txt");
-        tools.push(("PYTHON_BIN".into(), setup::python(&folder.join("python"), &requirements)?));
-        workspace.npm_folders().iter().try_for_each(|folder| setup::npm_packages(folder))
+        tools = set_up(workspace)?;
+        Ok(())
     })?;
     runner.step("format", || {
         cargo(&["fmt", "--all", "--check"])?;
@@ -100,11 +117,18 @@ fn steps(workspace: &Workspace, runner: &mut Runner) -> Result<()> {
         process::run_reading(tests.current_dir(root), |line| counts.read(line))
     });
     runner.tests("fuzz", |counts| fuzz::run(workspace, || counts.passed += 1));
+    clients(workspace, runner, &tools);
+    Ok(())
+}
+
+/// Tests of the binary from without: with others' clients, ours and a browser.
+fn clients(workspace: &Workspace, runner: &mut Runner, tools: &Tools) {
+    let Tools { browser, programs, python } = tools;
     let binary = workspace.target.join("debug").join("bellwire");
     runner.tests("real clients", |counts| {
         ensure!(binary.exists(), "{} was not built", binary.display());
         let mut tests = node_test(&workspace.real_clients_folder());
-        tests.env("BELLWIRE_BIN", &binary).envs(tools.iter().cloned());
+        tests.env("BELLWIRE_BIN", &binary).envs(programs.iter().cloned());
         process::run_reading(&mut tests, |line| counts.read(line))
     });
     runner.tests("js client", |counts| {
@@ -119,16 +143,21 @@ fn steps(workspace: &Workspace, runner: &mut Runner) -> Result<()> {
         let folder = workspace.react_folder();
         process::run(Command::new("node").arg("scripts/build.mjs").current_dir(&folder))?;
         let mut tests = node_test(&folder);
-        tests.env("BELLWIRE_BIN", &binary).env("CHROMIUM_BIN", &browser);
+        tests.env("BELLWIRE_BIN", &binary).env("CHROMIUM_BIN", browser);
+        process::run_reading(&mut tests, |line| counts.read(line))
+    });
+    runner.tests("python client", |counts| {
+        let mut tests = Command::new(python);
+        tests.args(["-B", "-m", "tests"]).current_dir(workspace.python_client_folder());
+        tests.env("BELLWIRE_BIN", &binary).envs(seeds());
         process::run_reading(&mut tests, |line| counts.read(line))
     });
     runner.tests("browser tests", |counts| {
         let mut tests = node_test(&workspace.browser_folder());
-        tests.env("BELLWIRE_BIN", &binary).env("CHROMIUM_BIN", &browser);
-        tests.envs(tools.iter().cloned());
+        tests.env("BELLWIRE_BIN", &binary).env("CHROMIUM_BIN", browser);
+        tests.envs(programs.iter().cloned());
         process::run_reading(&mut tests, |line| counts.read(line))
     });
-    Ok(())
 }
 
 impl Runner {

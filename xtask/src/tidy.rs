@@ -46,11 +46,12 @@ const BUDGETS: &[(&str, usize)] = &[
 ];
 
 /// Folders that are made, not written.
-const SKIPPED_FOLDERS: &[&str] = &["target", "node_modules", "bellwire-data", "dist"];
+const SKIPPED_FOLDERS: &[&str] =
+    &["target", "node_modules", "bellwire-data", "dist", "__pycache__"];
 
 /// Kinds of file in which white space at the end of a line means nothing.
 const TEXT_KINDS: &[&str] =
-    &["rs", "md", "toml", "js", "mjs", "ts", "tsx", "css", "html", "sh", "yml", "yaml"];
+    &["rs", "md", "toml", "js", "mjs", "ts", "tsx", "py", "css", "html", "sh", "yml", "yaml"];
 
 /// A file of the tree, with its path from the root for complaints.
 #[derive(Debug)]

@@ -64,6 +64,11 @@ impl Workspace {
         self.root.join("clients").join("react")
     }
 
+    /// The client library for Python, with its own tests.
+    pub(crate) fn python_client_folder(&self) -> PathBuf {
+        self.root.join("clients").join("python")
+    }
+
     /// The page in a browser.
     pub(crate) fn browser_folder(&self) -> PathBuf {
         self.root.join("tests").join("browser")

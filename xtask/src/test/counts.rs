@@ -17,7 +17,7 @@ impl Counts {
     }
 
     /// Adds what a line of output says, if it says anything: the summary of a binary of Rust tests,
-    /// or a part of that of Node's runner.
+    /// that of the Python client's in the same form, or a part of that of Node's runner.
     pub(super) fn read(&mut self, line: &str) {
         if let Some((_, summary)) = line.split_once("test result: ") {
             for part in summary.split([';', '.']) {

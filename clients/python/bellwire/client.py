@@ -1,0 +1,345 @@
+"""The client for programs without `async`."""
+
+from __future__ import annotations
+
+import threading
+import weakref
+from collections.abc import Iterator, Mapping, Sequence
+from types import TracebackType
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Generic,
+    TypeVar,
+    cast,
+    overload,
+)
+
+import httpx
+from typing_extensions import Self
+
+from .core import TURNS, Core, measured
+from .effects import Done, Flow
+from .errors import UnsentError
+from .following import Following
+from .items import Event, Item
+from .outgoing import (
+    NO_DATA,
+    Outgoing,
+    acknowledging,
+    deleting,
+    publishing,
+    unacknowledging,
+)
+from .runner import Runner
+from .samples import CLOSE_S, QUEUE_BYTES_MAX, OnUnsent, Sample, Sampling, sample_of
+from .sending import TIMEOUT_S, Closed
+from .transfer import LIMITS
+
+if TYPE_CHECKING:
+    from typing import Literal
+
+    from typing_extensions import Unpack
+
+    from .core import ClientOptions, Published, SamplesTaken, SubscribeOptions
+    from .outgoing import PublishOptions
+
+Yielded_co = TypeVar("Yielded_co", bound=Item, covariant=True)
+Opened = TypeVar("Opened")
+
+#: How much longer than its time a sampler's last request may take, in seconds.
+_GRACE_S = 0.5
+
+
+class Subscription(Iterator[Yielded_co], Generic[Yielded_co]):
+    """Events of topics, in order, across cuts and restarts.
+
+    It goes on while it is iterated over: what is not taken is not read. `with` closes it.
+    """
+
+    def __init__(self, following: Following, runner: Runner) -> None:
+        self._following = following
+        self._runner = runner
+        self._flow = following.run()
+        self._lock = threading.RLock()
+        self._is_busy = False
+        self._is_over = False
+
+    @property
+    def cursor(self) -> str | None:
+        """Behind what was given: to go on from it misses nothing."""
+        return self._following.cursor
+
+    @property
+    def status(self) -> str:
+        """`connecting`, `live`, `waiting` or `closed`."""
+        return self._following.status
+
+    def __iter__(self) -> Subscription[Yielded_co]:
+        return self
+
+    def __next__(self) -> Yielded_co:
+        with self._lock:
+            if self._is_over:
+                raise StopIteration
+            self._is_busy = True
+            try:
+                given = self._runner.advance(self._flow)
+            except Exception:
+                self._is_over = True
+                self._runner.hang_up()
+                raise
+            finally:
+                self._is_busy = False
+            if isinstance(given, Done):
+                self._is_over = True
+                raise StopIteration
+            return cast("Yielded_co", given)
+
+    def close(self) -> None:
+        """Ends it for good, from any thread. What was given counts as taken."""
+        self._end(is_taken=True)
+
+    def __enter__(self) -> Subscription[Yielded_co]:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        # An event whose handling has failed is to come again.
+        self._end(is_taken=kind is None)
+
+    def __del__(self) -> None:
+        if hasattr(self, "_is_over"):
+            self._end(is_taken=False)
+
+    def _end(self, is_taken: bool) -> None:
+        self._runner.close()
+        # Who iterates in another thread is told, and does the rest; so does who calls from within.
+        if not self._lock.acquire(blocking=False):
+            return
+        try:
+            if self._is_over or self._is_busy:
+                return
+            self._is_over = True
+            self._flow.close()
+            if is_taken:
+                self._following.taken = self._following.cursor
+            self._runner.run(self._following.keep())
+            self._runner.hang_up()
+            self._following.end()
+        finally:
+            self._lock.release()
+
+
+class Sampler:
+    """Sends samples from a thread of its own, in order and in batches.
+
+    They wait while there is no network. `with` closes it.
+    """
+
+    def __init__(self, sampling: Sampling, runner: Runner) -> None:
+        self._sampling = sampling
+        self._runner = runner
+        self._is_closed = False
+        self._thread = threading.Thread(target=self._run, name="bellwire-sampler", daemon=True)
+        self._thread.start()
+
+    @property
+    def unsent(self) -> int:
+        """How many samples wait, or are on their way."""
+        return self._sampling.size
+
+    def add(
+        self,
+        name: str,
+        value: float,
+        labels: Mapping[str, str] | None = None,
+        *,
+        timestamp: int | None = None,
+    ) -> None:
+        """Queues one, and does not wait. `timestamp`: milliseconds since 1970, by default now."""
+        sample = sample_of(name, value, labels, timestamp)
+        if self._is_closed:
+            raise UnsentError("closed", "the sampler is closed", samples=[sample])
+        self._sampling.add(sample)
+        self._runner.work.set()
+
+    def close(self, timeout: float = CLOSE_S) -> None:
+        """Goes on for so many seconds with what waits; hands back what is left."""
+        if self._is_closed:
+            return
+        self._is_closed = True
+        self._sampling.close(timeout)
+        self._runner.wake.set()
+        self._runner.work.set()
+        self._thread.join(timeout + _GRACE_S)
+        self._runner.close()
+        self._sampling.give_up()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+    def _run(self) -> None:
+        try:
+            self._runner.run(self._sampling.run())
+        except Closed:
+            pass
+
+
+class Client(Core):
+    """Follows what one server has, and sends to it. Several threads may use it.
+
+    `http`: an `httpx.Client` of your own, with its certificates and proxies; it stays open.
+    """
+
+    def __init__(
+        self, url: str, *, http: httpx.Client | None = None, **options: Unpack[ClientOptions]
+    ) -> None:
+        super().__init__(url, **options)
+        self._owns_http = http is None
+        self._http = httpx.Client(limits=LIMITS) if http is None else http
+        self._locks = {name: threading.Lock() for name in TURNS}
+        #: What is to be closed with it.
+        self._opened: weakref.WeakSet[Any] = weakref.WeakSet()
+        self._opened_lock = threading.Lock()
+        self._is_closed = False
+
+    @overload
+    def subscribe(
+        self,
+        filters: str | Sequence[str],
+        *,
+        controls: Literal[True],
+        **options: Unpack[SubscribeOptions],
+    ) -> Subscription[Item]: ...
+    @overload
+    def subscribe(
+        self,
+        filters: str | Sequence[str],
+        *,
+        controls: Literal[False] = ...,
+        **options: Unpack[SubscribeOptions],
+    ) -> Subscription[Event]: ...
+    def subscribe(
+        self, filters: str | Sequence[str], *, controls: bool = False, **options: Any
+    ) -> Subscription[Any]:
+        """Follows topics: filters such as `chat/general`, `alerts/*` or `plant/**`.
+
+        With `controls` control events, such as `gap`, are given in their place among the events.
+        """
+        following = self._following(filters, controls, **options)
+        return self._opens(Subscription(following, self._new_runner()))
+
+    def publish(
+        self,
+        topic: str,
+        data: Any = NO_DATA,
+        *,
+        timeout: float = TIMEOUT_S,
+        **options: Unpack[PublishOptions],
+    ) -> Published:
+        """Publishes an event: JSON, or `bytes`. Returns once it is durable."""
+        return cast("Published", self._send(publishing(topic, data, **options), timeout))
+
+    def delete(
+        self,
+        topic: str,
+        key: str,
+        *,
+        if_version: str | None = None,
+        timeout: float = TIMEOUT_S,
+    ) -> None:
+        """Deletes a key of a state topic; with `if_version` only if it has this version."""
+        self._send(deleting(topic, key, if_version), timeout)
+
+    def samples(self, samples: Sequence[Sample], *, timeout: float = TIMEOUT_S) -> SamplesTaken:
+        """Sends samples. Returns once the rules have seen them, with what the server refuses of them.
+
+        Those with a `timestamp` count once however often they are sent.
+        """
+        return cast("SamplesTaken", self._send(measured(samples), timeout))
+
+    def sampler(
+        self,
+        *,
+        on_unsent: OnUnsent | None = None,
+        queue_bytes_max: int = QUEUE_BYTES_MAX,
+    ) -> Sampler:
+        """Sends samples in the background; `on_unsent` is told of those that could not be sent."""
+        sampling = self._sampling(on_unsent, queue_bytes_max)
+        return self._opens(Sampler(sampling, self._new_runner()))
+
+    def acknowledge(
+        self, fingerprint: str, by: str, note: str | None = None, *, timeout: float = TIMEOUT_S
+    ) -> dict[str, Any]:
+        """Says who has taken an alert up; returns the alert."""
+        return cast("dict[str, Any]", self._send(acknowledging(fingerprint, by, note), timeout))
+
+    def unacknowledge(self, fingerprint: str, *, timeout: float = TIMEOUT_S) -> None:
+        """Takes an acknowledgement back."""
+        self._send(unacknowledging(fingerprint), timeout)
+
+    def state(self, topic: str, *, timeout: float = TIMEOUT_S) -> dict[str, Any]:
+        """The values of a state topic as they are now, by their keys."""
+        return cast("dict[str, Any]", self._run(self._values(topic, timeout)))
+
+    def query(
+        self, expression: str, *, history: str = "15m", timeout: float = TIMEOUT_S
+    ) -> dict[str, Any]:
+        """The answer of a PromQL expression, by the labels of its elements.
+
+        Each has `labels`, `value` and `timestamp`, and its past as `timestamps` and `values`.
+        """
+        flow = self._answered(expression, history, timeout)
+        return cast("dict[str, Any]", self._run(flow))
+
+    def history(
+        self, topic: str, *, after: str = "earliest", timeout: float = TIMEOUT_S
+    ) -> Iterator[Event]:
+        """The events of a stream that are kept, up to now; each page is asked for when it is needed."""
+        while True:
+            events, after = self._run(self._page(topic, after, timeout))
+            if not events:
+                return
+            yield from events
+
+    def close(self) -> None:
+        """Closes all subscriptions and samplers, and hands back what is not sent yet."""
+        with self._opened_lock:
+            self._is_closed = True
+            opened = list(self._opened)
+        for one in opened:
+            one.close()
+        if self._owns_http:
+            self._http.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+    def _new_runner(self) -> Runner:
+        runner = Runner(self._http, self._locks)
+        with self._opened_lock:
+            self._opened.add(runner)
+            runner.is_closed = self._is_closed
+        return runner
+
+    def _opens(self, one: Opened) -> Opened:
+        with self._opened_lock:
+            self._opened.add(one)
+        return one
+
+    def _send(self, outgoing: Outgoing, timeout: float) -> Any:
+        return self._run(self._sending_in_turn(outgoing, timeout))
+
+    def _run(self, flow: Flow[Any]) -> Any:
+        return self._new_runner().run(flow)

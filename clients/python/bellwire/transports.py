@@ -1,0 +1,114 @@
+"""What a subscription comes over: Server-Sent Events, or long polls."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .answers import ANSWER_BYTES_MAX, REFUSAL_BYTES_MAX, Answer, Body, Head, refusal
+from .effects import Ask, Flow, Open, Read, Sleep
+from .errors import BellwireError, ConnectionError, ProtocolError
+from .following import CONNECT_S, Following, Link, Transport
+from .items import Item, item_from, item_of, items_of, malformed
+from .sse import SseParser
+
+_STREAM = "text/event-stream"
+
+#: How long a poll waits for something.
+POLL_WAIT_S = 25
+#: How long to wait between two polls of which the first had something that comes each time.
+POLL_PAUSE_S = 1.0
+#: How many events an answer has at most: with fewer all is there.
+POLL_EVENTS_MAX = 1_000
+
+
+def stream(following: Following, link: Link) -> Flow[None]:
+    """Reads until all topics have ended; raises where the stream ends otherwise."""
+    clock = following.setting.clock
+    until = clock() + CONNECT_S
+    # Statuses can be read, and none is needed in the stream.
+    head: Head = yield Open(following.request(link, _STREAM, refusals="status"), CONNECT_S)
+    if head.status == 204:
+        return
+    if not head.is_success:
+        raise (yield from _refusal(head))
+    if not head.headers.get("content-type", "").startswith(_STREAM):
+        raise _other("no stream of events", following)
+    parser = SseParser()
+    first_s = max(0.0, until - clock())
+    piece: bytes = yield Read(first_s)
+    while piece:
+        yield from following.came(link)
+        try:
+            events = parser.feed(piece)
+        except ValueError as fault:
+            raise malformed() from fault
+        for event in events:
+            yield from following.item(link, item_of(event.data))
+        piece = yield Read(link.patience_s)
+    raise ConnectionError("connection_lost", "the stream has ended")
+
+
+def poll(following: Following, link: Link) -> Flow[None]:
+    """Polls until all topics have ended."""
+    is_ready = False
+    was_narrowed: Any = None
+    while True:
+        # The first does not wait: what comes tells that polls come through.
+        wait_s = POLL_WAIT_S if is_ready else 0
+        # Without `changes` all values come with each answer, at once.
+        request = following.request(link, "application/json", state="changes", wait=f"{wait_s}s")
+        answer: Answer = yield Ask(request, wait_s + CONNECT_S, ANSWER_BYTES_MAX)
+        if answer.status == 204:
+            return
+        if not answer.is_success:
+            raise refusal(answer)
+        page = answer.json()
+        if not isinstance(page, dict) or not isinstance(page.get("events"), list):
+            raise _other("no events", following)
+        yield from following.came(link)
+        # It comes with each answer; told is what is new.
+        if page.get("narrowed") == was_narrowed:
+            page.pop("narrowed", None)
+        else:
+            was_narrowed = page.get("narrowed")
+        for item in _items(page):
+            yield from following.item(link, item)
+        is_whole = len(page["events"]) < POLL_EVENTS_MAX and not page.get("values_left_out")
+        told: dict[str, Any] = {"control": "heartbeat", "cursor": page.get("cursor")}
+        if is_whole and not is_ready:
+            is_ready = True
+            told = {**told, "control": "ready", "heartbeat_interval_ms": POLL_WAIT_S * 1_000}
+        yield from following.item(link, item_from(told))
+        if is_ready and page.get("reset"):
+            yield Sleep(POLL_PAUSE_S)
+
+
+TRANSPORTS: dict[str, Transport] = {"sse": stream, "poll": poll}
+
+
+def _items(page: dict[str, Any]) -> list[Item]:
+    """What an answer holds, in its order."""
+    narrowed = page.get("narrowed")
+    before = [{"control": "narrowed", "topics": narrowed}] if narrowed else []
+    before += [page[name] for name in ("gap", "reset") if page.get(name)]
+    ends = page.get("ends") or []
+    return [*map(item_from, before), *items_of(page), *map(item_from, ends)]
+
+
+def _refusal(head: Head) -> Flow[BellwireError]:
+    """What an answer says that is no success; its status is enough where the rest does not come."""
+    body = Body(REFUSAL_BYTES_MAX)
+    try:
+        while True:
+            piece: bytes = yield Read(CONNECT_S)
+            if not piece:
+                break
+            body.add(piece)
+    except (ConnectionError, ProtocolError):
+        body = Body(0)
+    return refusal(Answer(head.status, head.headers, bytes(body)))
+
+
+def _other(what: str, following: Following) -> ProtocolError:
+    base = following.setting.base
+    return ProtocolError("not_bellwire", f"{base} answers with {what}: is it a Bellwire?")
