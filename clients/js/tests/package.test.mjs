@@ -7,6 +7,7 @@ import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { publint } from 'publint';
 import { eventually, proves } from '../../../tests/clients/bellwire.mjs';
 import { examplesOf, folderOf, typeCheck } from './package.mjs';
 
@@ -38,6 +39,11 @@ test('it is the same imported and required', async () => {
   const { dependencies, license, version } = JSON.parse(readFileSync(`${ROOT}package.json`));
   assert.deepEqual([dependencies, license], [undefined, 'Apache-2.0']);
   assert.match(version, /^\d+\.\d+\.\d+$/);
+});
+
+test('what is published is there, and found by whoever imports or requires it', async () => {
+  const { messages } = await publint({ pkgDir: ROOT, pack: 'npm', strict: true });
+  assert.deepEqual(messages, []);
 });
 
 const USES = `
