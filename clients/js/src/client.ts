@@ -3,6 +3,7 @@
 import type { Acknowledgement, Alert, Published, Sample, SamplesTaken } from './api.js';
 import type { Echo } from './echo.js';
 import { Follower, type FollowerOptions } from './follower.js';
+import { JSON_TYPE } from './http.js';
 import { Outbox, OUTBOX_MAX, type Sending, type SendOptions } from './outbox.js';
 
 export interface ClientOptions extends FollowerOptions {
@@ -127,7 +128,7 @@ function ackPath(fingerprint: string): string {
 }
 
 function json(body: unknown): Pick<Sending, 'headers' | 'body'> {
-  return { headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) };
+  return { headers: JSON_TYPE, body: JSON.stringify(body) };
 }
 
 /** Text as the characters of its bytes. */

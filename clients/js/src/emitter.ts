@@ -1,5 +1,19 @@
 // An `EventTarget` whose events have types.
 
+/** What is a matter of types alone. */
+export interface Emitter<Events> {
+  removeEventListener<Type extends keyof Events & string>(
+    type: Type,
+    listener: ((event: CustomEvent<Events[Type]>) => void) | null,
+    options?: EventListenerOptions | boolean,
+  ): void;
+  removeEventListener(
+    type: string,
+    listener: EventListenerOrEventListenerObject | null,
+    options?: EventListenerOptions | boolean,
+  ): void;
+}
+
 /** `Events` names what each event carries as its `detail`. */
 export class Emitter<Events> extends EventTarget {
   /** What somebody has listened to, at any time: of the rest no event is made. */
@@ -19,20 +33,6 @@ export class Emitter<Events> extends EventTarget {
     super.addEventListener(type, listener, options);
     this.#heard.add(type);
     this.listened(type);
-  }
-
-  override removeEventListener<Type extends keyof Events & string>(
-    type: Type,
-    listener: ((event: CustomEvent<Events[Type]>) => void) | null,
-    options?: EventListenerOptions | boolean,
-  ): void;
-  override removeEventListener(
-    type: string,
-    listener: EventListenerOrEventListenerObject | null,
-    options?: EventListenerOptions | boolean,
-  ): void;
-  override removeEventListener(type: string, listener: never, options?: EventListenerOptions | boolean): void {
-    super.removeEventListener(type, listener, options);
   }
 
   /** Somebody listens to it from now on. */

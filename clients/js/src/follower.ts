@@ -3,7 +3,7 @@
 import type { Alert } from './api.js';
 import { Backoff } from './backoff.js';
 import { type Cancel, type Clock, systemClock } from './clock.js';
-import { Renewal } from './renewal.js';
+import { renewalOf } from './renewal.js';
 import type { Setting } from './session.js';
 import { sse } from './sse.js';
 import { QueryState, TopicState } from './state.js';
@@ -82,8 +82,7 @@ export class Follower {
     };
     const backoff = () => new Backoff(random);
     const common = { asking, clock, token: new Token(options.token), base: baseOf(url), backoff };
-    const renewal = new Renewal(common);
-    this.surroundings = { ...common, transport: options.transport ?? sse, renew: (renew, shown) => renewal.renew(renew, shown) };
+    this.surroundings = { ...common, transport: options.transport ?? sse, renew: renewalOf(common) };
   }
 
   /** Follows topics: filters such as `chat/general`, `alerts/*` or `plant/**`. */
@@ -95,18 +94,20 @@ export class Follower {
   subscribe<Data>(filters: string | readonly string[], options: SubscribeOptions = {}): Subscription<Data, never> {
     const topics = typeof filters === 'string' ? [filters] : [...filters];
     const { queries = [], after = null, controls = false, signal, store } = options;
-    if (topics.length + queries.length === 0) throw new TypeError('there is no filter to follow');
+    if (topics.length + queries.length === 0) throw new TypeError('there is nothing to follow');
     const url = new URL('v1/events', this.surroundings.base);
-    const set = (name: string, value: string | undefined) => {
-      if (value !== undefined) url.searchParams.append(name, value);
+    const parameters = {
+      topic: topics,
+      query: queries,
+      history: options.history,
+      max_rate: options.maxRate,
+      state: options.state,
+      present: JSON.stringify(options.present),
+      present_id: options.presentId,
     };
-    topics.forEach((topic) => set('topic', topic));
-    queries.forEach((query) => set('query', query));
-    set('history', options.history);
-    set('max_rate', options.maxRate?.toString());
-    set('state', options.state);
-    set('present', options.present === undefined ? undefined : JSON.stringify(options.present));
-    set('present_id', options.presentId);
+    for (const [name, given] of Object.entries(parameters)) {
+      for (const value of [given].flat()) if (value !== undefined) url.searchParams.append(name, `${value}`);
+    }
     const areNamed = queries.length === 0 && !topics.some((topic) => topic.includes('*'));
     const followed = { url, after, topics: areNamed ? topics : null };
     const subscription = new Subscription<Data, never>(this.surroundings, followed, {
@@ -127,7 +128,7 @@ export class Follower {
 
   /** The newest value of each key of a state topic, kept current. */
   state<Value = unknown>(topic: string, options: StateOptions = {}): TopicState<Value> {
-    if (topic.includes('*')) throw new TypeError(`\`${topic}\`: keys are those of one topic; name it without \`*\``);
+    if (topic.includes('*')) throw new TypeError(`\`${topic}\`: name one topic, without \`*\``);
     return new TopicState(this.subscribe<Value>(topic, { ...options, state: 'changes' }));
   }
 
@@ -161,7 +162,7 @@ export class Follower {
 /** The server's address, with a slash behind it so that paths can follow. */
 function baseOf(url: string | URL): URL {
   const base = new URL(url, typeof location === 'undefined' ? undefined : location.href);
-  if (!/^https?:$/.test(base.protocol)) throw new TypeError(`\`${base}\` is no address of a server: it begins with http:// or https://`);
+  if (!/^https?:$/.test(base.protocol)) throw new TypeError(`\`${base}\` does not begin with http:// or https://`);
   base.search = base.hash = '';
   if (!base.pathname.endsWith('/')) base.pathname += '/';
   return base;

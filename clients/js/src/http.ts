@@ -4,10 +4,13 @@ import type { Problem } from './api.js';
 import { BellwireError, ConnectionError, ProblemError } from './errors.js';
 import type { Asking } from './transport.js';
 
+/** The header of a body that is JSON. */
+export const JSON_TYPE = { 'content-type': 'application/json' };
+
 /** What no `Retry-After` is believed beyond: a date that is wrong would keep a page silent. */
 const RETRY_AFTER_MAX_MS = 300_000;
 
-/** Asks; throws `ConnectionError` where there is no answer. */
+/** Asks; throws `ConnectionError` where there is no answer, and `ProblemError` where it is refused. */
 export async function ask(
   asking: Asking,
   token: string | null,
@@ -16,17 +19,20 @@ export async function ask(
 ): Promise<Response> {
   if (token !== null) request.headers['authorization'] = `Bearer ${token}`;
   if (asking.credentials) request.credentials = asking.credentials;
+  let response;
   try {
     // As a function, not as a member: browsers refuse theirs another `this`.
     const { fetch } = asking;
-    return await fetch(url, { ...request, cache: 'no-store' });
+    response = await fetch(url, { ...request, cache: 'no-store' });
   } catch (cause) {
     throw new ConnectionError('connection_failed', `no answer from ${url.origin}`, cause);
   }
+  if (!response.ok) throw await refusal(response);
+  return response;
 }
 
 /** What an answer that is no success says. */
-export async function refusal(response: Response): Promise<ProblemError> {
+async function refusal(response: Response): Promise<ProblemError> {
   let problem: Partial<Problem> = {};
   try {
     const text = await response.text();

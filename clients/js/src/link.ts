@@ -121,6 +121,6 @@ export class Link implements Sink {
     if (this.#isHeld) return this.#watch(this.#patienceMs);
     if (age < this.#patienceMs) return this.#watch(this.#patienceMs - age);
     if (hasSlept && !this.#hasGrace) return this.check();
-    this.closed(new ConnectionError('connection_silent', `nothing has come for ${Math.round(age / 1_000)} s`));
+    this.closed(new ConnectionError('connection_silent', `silent for ${Math.round(age / 1_000)} s`));
   }
 }

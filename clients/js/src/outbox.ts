@@ -4,7 +4,7 @@
 import type { Backoff } from './backoff.js';
 import type { Clock } from './clock.js';
 import { BellwireError, ProblemError, UnsentError } from './errors.js';
-import { asError, ask, refusal, remedy } from './http.js';
+import { asError, ask, remedy } from './http.js';
 import type { Token } from './token.js';
 import type { Asking, Outgoing, Transport } from './transport.js';
 import { watchWakes } from './wake.js';
@@ -148,7 +148,6 @@ export class Outbox {
     const { asking, base } = this.setting;
     const request = { method, headers: { ...headers }, body: body as BodyInit | null, signal };
     const response = await ask(asking, token, new URL(path, base), request);
-    if (!response.ok) throw await refusal(response);
     const text = await response.text();
     return text ? JSON.parse(text) : null;
   }
@@ -188,14 +187,7 @@ export class Outbox {
   #handBack(letter: Letter, code: string, cause?: BellwireError): void {
     const { idempotencyKey, mayBeTaken, method, path } = letter;
     this.#settle(letter);
-    letter.reject(new UnsentError(code, `${method} ${path}: ${HANDED_BACK[code]}`, idempotencyKey, mayBeTaken, cause));
+    letter.reject(new UnsentError(code, `${method} ${path}: ${code}`, idempotencyKey, mayBeTaken, cause));
     letter.stop();
   }
 }
-
-const HANDED_BACK: Record<string, string> = {
-  queue_full: 'too much waits to be sent: wait until some of it has been',
-  unanswered: 'there was no answer in time',
-  aborted: 'it was aborted',
-  closed: 'the client was closed',
-};

@@ -1,7 +1,7 @@
 // The long poll as a transport: a request after the other, for where nothing else comes through.
 
 import type { Control, End, Gap, Narrowed, Reopened, Reset, TopicEvent } from './api.js';
-import { asError, ask, refusal } from './http.js';
+import { asError, ask } from './http.js';
 import { ProtocolError } from './errors.js';
 import type { Connection, Opening, Sink, Transport } from './transport.js';
 
@@ -49,7 +49,6 @@ async function read(opening: Opening, sink: Sink, signal: AbortSignal): Promise<
   while (!signal.aborted) {
     const response = await ask(opening, opening.token, url, { headers: { accept: 'application/json' }, signal });
     if (response.status === 204) return;
-    if (!response.ok) throw await refusal(response);
     const answer = (await response.json()) as Answer;
     if (!Array.isArray(answer.events)) throw new ProtocolError('not_bellwire', `${url.origin} answers with no events`);
     sink.sign();

@@ -3,7 +3,7 @@
 import type { Renew } from './api.js';
 import type { Backoff } from './backoff.js';
 import type { Clock } from './clock.js';
-import { asError, ask, refusal, remedy } from './http.js';
+import { asError, ask, JSON_TYPE, remedy } from './http.js';
 import type { Token } from './token.js';
 import type { Asking } from './transport.js';
 
@@ -15,33 +15,31 @@ export interface RenewalSetting {
   token: Token;
 }
 
-export class Renewal {
+/**
+ * Gets a newer token than the one that is given, and shows it for all streams of that. Resolves with
+ * it, or with `null` where the streams end: they come back with a newer token, or say why not.
+ */
+export type Renewal = (renew: Renew, old: string | null) => Promise<string | null>;
+
+export function renewalOf({ asking, base, clock, backoff, token }: RenewalSetting): Renewal {
   /** What was renewed last, and of which token: all streams of one name it alike, and it is done once. */
-  #last = '';
-  #newest: Promise<string | null> = Promise.resolve(null);
+  let last = '';
+  let newest: Promise<string | null>;
 
-  constructor(private readonly setting: RenewalSetting) {}
+  const attempt = async (renews: string, old: string | null) => {
+    const newer = await token.refresh(old);
+    if (newer === null) return null;
+    const request = { method: 'POST', headers: { ...JSON_TYPE }, body: JSON.stringify({ renews }) };
+    await ask(asking, newer, new URL('v1/session/token', base), request);
+    return newer;
+  };
 
-  /**
-   * Gets a newer token than the one that is given, and shows it for all streams of that. Resolves with
-   * it, or with `null` where the streams end: they come back with a newer token, or say why not.
-   */
-  renew(renew: Renew, old: string | null): Promise<string | null> {
-    const asked = `${renew.renews} ${old}`;
-    if (asked !== this.#last) {
-      this.#last = asked;
-      this.#newest = this.#try(renew, old);
-    }
-    return this.#newest;
-  }
-
-  async #try({ renews, expires_in_ms }: Renew, old: string | null): Promise<string | null> {
-    const { clock, backoff, token } = this.setting;
+  const renewed = async ({ renews, expires_in_ms }: Renew, old: string | null) => {
     const until = clock.now() + expires_in_ms;
     const waits = backoff();
     while (token.canRefresh) {
       try {
-        return await this.#attempt(renews, old);
+        return await attempt(renews, old);
       } catch (fault) {
         const wait = waits.next();
         if (remedy(asError(fault)) !== 'later' || clock.now() + wait >= until) break;
@@ -49,16 +47,14 @@ export class Renewal {
       }
     }
     return null;
-  }
+  };
 
-  async #attempt(renews: string, old: string | null): Promise<string | null> {
-    const { asking, base, token } = this.setting;
-    const newer = await token.refresh(old);
-    if (newer === null) return null;
-    const headers = { 'content-type': 'application/json' };
-    const request = { method: 'POST', headers, body: JSON.stringify({ renews }) };
-    const response = await ask(asking, newer, new URL('v1/session/token', base), request);
-    if (!response.ok) throw await refusal(response);
-    return newer;
-  }
+  return (renew, old) => {
+    const asked = `${renew.renews} ${old}`;
+    if (asked !== last) {
+      last = asked;
+      newest = renewed(renew, old);
+    }
+    return newest;
+  };
 }

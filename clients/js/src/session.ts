@@ -175,10 +175,10 @@ export class Session implements Owner {
     }
     this.#leave(link);
     if (reason === 'displaced') {
-      return this.close(new BellwireError(reason, 'another connection has come with the same ticket'));
+      return this.close(new BellwireError(reason, 'another one has come with its ticket'));
     }
     if (reason.startsWith('credential') && this.setting.token.canRefresh) this.#stale = link.token;
-    this.#later(new ConnectionError('connection_lost', `the server has ended the stream: ${reason}`), retry_ms);
+    this.#later(new ConnectionError('connection_lost', `the server says bye: ${reason}`), retry_ms);
   }
 
   /** A connection is done with; it was a good one where it was live for a while. */

@@ -1,7 +1,7 @@
 // Server-Sent Events over `fetch`: statuses, heartbeats and headers can be seen, which an
 // `EventSource` hides.
 
-import { asError, ask, refusal } from './http.js';
+import { asError, ask } from './http.js';
 import { ConnectionError, ProtocolError } from './errors.js';
 import { SseParser } from './parser.js';
 import type { Connection, Item, Opening, Sink, Transport } from './transport.js';
@@ -31,9 +31,8 @@ async function read(opening: Opening, sink: Sink, signal: AbortSignal): Promise<
   url.searchParams.set('refusals', 'status');
   const response = await ask(opening, opening.token, url, { headers: { accept: MEDIA_TYPE }, signal });
   if (response.status === 204) return;
-  if (!response.ok) throw await refusal(response);
   if (!response.headers.get('content-type')?.startsWith(MEDIA_TYPE) || !response.body) {
-    throw new ProtocolError('not_bellwire', `${url.origin} answers with no stream of events: is it a Bellwire?`);
+    throw new ProtocolError('not_bellwire', `${url.origin} gives no stream of events: is it a Bellwire?`);
   }
   const reader = response.body.getReader();
   // A `fetch` that an application gives may not look at the signal.
@@ -63,11 +62,11 @@ export function itemOf(text: string): Item {
     throw malformed(cause);
   }
   if (typeof item !== 'object' || !item || !('topic' in item || 'control' in item)) {
-    throw new ProtocolError('not_bellwire', 'what comes are no events of Bellwire');
+    throw new ProtocolError('not_bellwire', 'these are no events of Bellwire');
   }
   return item;
 }
 
 function malformed(cause: unknown): ProtocolError {
-  return new ProtocolError('frame_malformed', 'what came is no event: something between has changed it?', cause);
+  return new ProtocolError('frame_malformed', 'what came is no event', cause);
 }

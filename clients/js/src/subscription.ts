@@ -133,7 +133,7 @@ export class Subscription<Data = unknown, Yielded = TopicEvent<Data>>
   }
 
   [Symbol.asyncIterator](): AsyncIterableIterator<Yielded, undefined> {
-    if (this.#isIterated) throw new TypeError('a subscription is iterated over once; subscribe once more');
+    if (this.#isIterated) throw new TypeError('it is iterated over already');
     this.#isIterated = true;
     const iterator: AsyncIterableIterator<Yielded, undefined> = {
       next: () => {

@@ -36,7 +36,7 @@ export class Token {
     try {
       return typeof this.source === 'function' ? await this.source() : (this.source ?? null);
     } catch (cause) {
-      throw new TokenError('token_unavailable', 'the function that gives tokens has failed', cause);
+      throw new TokenError('token_unavailable', 'the function of the token has failed', cause);
     }
   }
 }

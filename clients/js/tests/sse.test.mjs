@@ -101,7 +101,7 @@ test('client: addresses that are none, and filters that are none', () => {
   for (const url of ['bell', '', 'ftp://bell', 'ws://bell']) assert.throws(() => new Follower(url), TypeError, url);
   const client = new Follower('https://bell:8443/under/?x#y');
   assert.throws(() => client.subscribe([]), TypeError);
-  assert.throws(() => client.state('a/*'), /keys are those of one topic/);
+  assert.throws(() => client.state('a/*'), /name one topic/);
 });
 
 test('client: to make one connects to nothing', async () => {
