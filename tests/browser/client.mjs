@@ -8,12 +8,12 @@ const CLIENT = new URL('../../clients/js/dist/index.js', import.meta.url);
 const HTML = `<!doctype html><title>client</title>
 <script type="module">import * as bellwire from '/client.js'; globalThis.bellwire = bellwire;</script>`;
 
-/** A page that has the library as `bellwire`, beside a server that allows it. */
-export async function openLibrary(t) {
+/** A page that has the library as `bellwire`, beside a server that allows it, in the browser that `launch` starts. */
+export async function openLibrary(t, launch) {
   const script = await readFile(CLIENT);
   const parts = await openPages(t, (path) => (path === '/client.js'
     ? { type: 'text/javascript', text: script }
-    : { type: 'text/html', text: HTML }));
+    : { type: 'text/html', text: HTML }), [], launch);
   await parts.page.goto(parts.origin);
   await parts.page.waitForFunction(() => globalThis.bellwire);
   return parts;

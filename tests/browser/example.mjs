@@ -14,8 +14,13 @@ export async function openExample(t, name) {
   return openPages(t, () => ({ type: 'text/html', text: html }));
 }
 
-/** The same for pages of which `find` tells the `type` and `text`, by their path; the server has `flags`. */
-export async function openPages(t, find, flags = []) {
+const launchChromium = () => chromium.launch({ executablePath: CHROMIUM, args: CHROMIUM_FLAGS });
+
+/**
+ * The same for pages of which `find` tells the `type` and `text`, by their path; the server has `flags`,
+ * and `launch` starts the browser.
+ */
+export async function openPages(t, find, flags = [], launch = launchChromium) {
   const data = await mkdtemp(join(tmpdir(), 'bellwire-browser-'));
   const closings = [() => rm(data, { recursive: true, force: true })];
   t.after(async () => {
@@ -34,7 +39,7 @@ export async function openPages(t, find, flags = []) {
   closings.push(() => server.end('SIGKILL').then(() => process.off('exit', kill)));
   await server.start();
 
-  const browser = await chromium.launch({ executablePath: CHROMIUM, args: CHROMIUM_FLAGS });
+  const browser = await launch();
   closings.push(() => browser.close());
   const page = await browser.newPage();
   page.setDefaultTimeout(PATIENCE_MS);

@@ -114,6 +114,7 @@ class Session {
 class Page {
   #session;
   #context;
+  #patienceMs = PATIENCE_MS;
 
   static async open(session) {
     const { context } = await session.ask('browsingContext.create', { type: 'tab' });
@@ -125,12 +126,16 @@ class Page {
     this.#context = context;
   }
 
+  setDefaultTimeout(ms) {
+    this.#patienceMs = ms;
+  }
+
   on(type, listener) {
     if (type !== 'pageerror') throw new TypeError(`nothing tells of \`${type}\``);
-    this.#session.listen((method, { source, type, level, text }) => {
-      if (method === 'log.entryAdded' && source.context === this.#context && type === 'javascript' && level === 'error') {
-        listener(new Error(text));
-      }
+    this.#session.listen((method, { source, level, text, stackTrace }) => {
+      if (method !== 'log.entryAdded' || source.context !== this.#context) return;
+      // What it says of the network comes from no line of a script.
+      if (level === 'error' && stackTrace) listener(new Error(text));
     });
   }
 
@@ -152,7 +157,7 @@ class Page {
 
   /** Waits until the function gives something true. */
   async waitForFunction(run, argument) {
-    const deadline = Date.now() + PATIENCE_MS;
+    const deadline = Date.now() + this.#patienceMs;
     while (!(await this.evaluate(run, argument))) {
       if (Date.now() > deadline) throw new Error(`waited in vain for ${run}`);
       await setTimeout(LOOK_INTERVAL_MS);

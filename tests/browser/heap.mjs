@@ -1,12 +1,7 @@
 // A page that follows much, and what it keeps of that: its heap, with the rubbish taken out.
 
 import assert from 'node:assert/strict';
-import { readFile } from 'node:fs/promises';
-import { openPages } from './example.mjs';
-
-/** Built by the tests of clients/js, or by `npm run build` there. */
-const CLIENT = new URL('../../clients/js/dist/index.js', import.meta.url);
-const HTML = '<!doctype html><title>heap</title>';
+import { openLibrary } from './client.mjs';
 
 /** How many events a page is sent at once, and one newer value. */
 const BATCH = 100;
@@ -14,14 +9,9 @@ const KEYS = 100;
 
 /** A page that follows the same by an iteration and by a listener, and values by their keys. */
 export async function openFollowing(t) {
-  const script = await readFile(CLIENT);
-  const parts = await openPages(t, (path) => (path === '/client.js'
-    ? { type: 'text/javascript', text: script }
-    : { type: 'text/html', text: HTML }));
-  await parts.page.goto(parts.origin);
+  const parts = await openLibrary(t);
   await parts.page.evaluate(async (url) => {
-    const { Client } = await import('/client.js');
-    const client = new Client(url);
+    const client = new globalThis.bellwire.Client(url);
     Object.assign(globalThis, { iterated: 0, heard: 0, state: client.state('samples/pressure') });
     const [one, other] = [client.subscribe('lab/**'), client.subscribe('lab/**')];
     void (async () => {

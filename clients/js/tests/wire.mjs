@@ -12,6 +12,8 @@ export async function startWire(server, atEnd) {
     connections: 0,
     /** Nothing of the server reaches clients, and nobody is told. */
     isMute: false,
+    /** What connects meanwhile is ended like what is cut. */
+    isDown: false,
     /** Nothing of the server reaches those whose first request this says so of, by its head. */
     isHeldBack: () => false,
     /**
@@ -27,6 +29,7 @@ export async function startWire(server, atEnd) {
     },
   };
   const listener = createServer((near) => {
+    if (wire.isDown) return void near.on('error', () => {}).once('data', () => near.destroy());
     wire.connections += 1;
     const far = connect(Number(port), hostname);
     const pair = { near, far, isHeldBack: false };
