@@ -113,6 +113,10 @@ export class Client extends Follower {
     this.#outbox.close();
   }
 
+  protected override reached(): void {
+    this.#outbox.retry();
+  }
+
   async #send<Answer>(sending: Pick<Sending, 'method' | 'path'> & Partial<Sending>, options: SendOptions): Promise<Answer> {
     const defaults = { headers: {}, body: null, command: null, isRepeatable: true, idempotencyKey: null };
     return (await this.#outbox.send({ ...defaults, ...sending }, options)) as Answer;

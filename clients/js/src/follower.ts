@@ -121,6 +121,7 @@ export class Follower {
         this.#stopWatching = null;
       },
     });
+    subscription.addEventListener('status', ({ detail }) => { if (detail.status === 'live') this.reached(); });
     this.subscriptions.add(subscription);
     this.#watch();
     return subscription;
@@ -151,6 +152,9 @@ export class Follower {
   close(): void {
     for (const subscription of [...this.subscriptions]) subscription.close();
   }
+
+  /** A subscription is live: the server is there. */
+  protected reached(): void {}
 
   #watch(): void {
     this.#stopWatching ??= watchWakes((wake) => {

@@ -245,7 +245,8 @@ class Course implements Connection {
   probe(): void {
     const leader = this.#leader;
     this.#cancelProbe();
-    if (!leader) return;
+    // Where the application wants it, it stays for as long as that works.
+    if (!leader || this.#reason === 'asked') return;
     const { clock } = this.opening;
     const next = this.choice.next(leader.index);
     if (next === Infinity) return;

@@ -58,6 +58,8 @@ export class Outbox {
   readonly #waiting: Letter[] = [];
   #length = 0;
   #isSending = false;
+  /** Ends the wait for the next try, where it may be cut short. */
+  #tryNow = () => {};
 
   constructor(private readonly setting: OutboxSetting) {}
 
@@ -92,6 +94,11 @@ export class Outbox {
       transport.sent?.(clock);
       if (!this.#isSending) void this.#sendAll();
     });
+  }
+
+  /** The server is there again: what waits for its next try is tried now. */
+  retry(): void {
+    this.#tryNow();
   }
 
   /** All that waits is handed back. */
@@ -163,7 +170,7 @@ export class Outbox {
     await this.#pause(letter, error instanceof ProblemError ? error.retryAfterMs : null);
   }
 
-  /** Waits until the next try; what the server asks for is not cut short by a network that is back. */
+  /** Waits until the next try; what the server asks for is not cut short by one that is back. */
   #pause(letter: Letter, askedMs: number | null): Promise<void> {
     const { clock, backoff } = this.setting;
     return new Promise((resolve) => {
@@ -173,7 +180,7 @@ export class Outbox {
         resolve();
       });
       const cancel = clock.after(Math.max(askedMs ?? 0, backoff.next()), goOn);
-      const stopWatching = askedMs === null ? watchWakes(goOn) : () => {};
+      const stopWatching = askedMs === null ? watchWakes((this.#tryNow = goOn)) : () => {};
     });
   }
 

@@ -188,7 +188,7 @@ test('channel: a move away waits for the reply of what is under way', async () =
   sockets[1].give(ready(0, 0));
   const sent = client.publish('a', 1, { key: 'k', ifAbsent: true });
   await clock.advance(0);
-  // The better one is tried out at once.
+  transport.move('sse');
   sse.newest.sign();
   sse.newest.give(ready(0, 0));
   assert.ok(!sockets[1].isClosed);

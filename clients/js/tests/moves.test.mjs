@@ -117,6 +117,11 @@ test('moves: one that is asked for is made once it comes through', async () => {
   a.newest.end(lost());
   c.newest.give(event(4), ready(4));
   assert.deepEqual([moves, data], [['a>c asked'], [1, 2, 3, 4]]);
+  await clock.advance(LEFT_ALONE_MS);
+  assert.deepEqual([moves, a.opened.length], [['a>c asked'], 1], 'it stays where it was asked to');
+  c.newest.end(lost());
+  await clock.advance(1_000);
+  assert.equal(a.opened.length, 2, 'until that is cut');
   assert.throws(() => transport.move('d'), TypeError);
   assert.throws(() => moving([]), TypeError);
 });
@@ -310,5 +315,5 @@ test('moves: through hundreds of them and of cuts each event comes once, in orde
   const count = (reason) => moves.filter((move) => move.endsWith(reason)).length;
   const told = ['asked', 'better', 'mute', 'failed'].map((reason) => `${count(reason)} ${reason}`);
   console.error(`   moves: ${told.join(', ')}; ${cuts} cuts`);
-  assert.ok(count('asked') > 200 && count('better') > 100 && count('mute') > 4 && cuts > 150, `${told}, ${cuts} cuts`);
+  assert.ok(count('asked') > 200 && count('better') > 15 && count('mute') > 4 && cuts > 150, `${told}, ${cuts} cuts`);
 });

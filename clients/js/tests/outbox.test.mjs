@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Client, ProblemError, UnsentError } from '../dist/index.js';
-import { settle, VirtualClock } from './fakes.mjs';
+import { FakeTransport, ready, settle, VirtualClock } from './fakes.mjs';
 
 const answer = (status, body = {}, headers = {}) => new Response(body === null ? null : JSON.stringify(body), {
   status, headers: { 'content-type': status < 400 ? 'application/json' : 'application/problem+json', ...headers },
@@ -121,6 +121,24 @@ test('outbox: a try that hangs is given up, and is made again under the same key
   assert.deepEqual(await published, { cursor: 'e1-1' });
   assert.equal(requests[0].headers.get('idempotency-key'), requests[1].headers.get('idempotency-key'));
   assert.equal(clock.waiting, 0);
+});
+
+test('outbox: once a subscription is back, what waits is tried at once', async () => {
+  const transport = new FakeTransport();
+  const { clock, requests, client } = begin((n) => (n < 5 ? cut() : answer(n < 6 ? 503 : 201, {}, n < 6 ? { 'retry-after': '20' } : {})), { transport });
+  client.subscribe('a');
+  const published = client.publish('a', 1);
+  await clock.advance(1_000 + 2_000 + 4_000);
+  assert.equal(requests.length, 4, 'the next try is 8 s away');
+  transport.newest.give(ready(0, 0));
+  await settle();
+  assert.equal(requests.length, 5);
+  transport.newest.give(ready(0, 0));
+  await clock.advance(19_999);
+  assert.equal(requests.length, 5, 'what the server asks for is not cut short');
+  await clock.advance(1);
+  await published;
+  client.close();
 });
 
 test('outbox: it is bounded', async () => {
