@@ -35,7 +35,7 @@ from .outgoing import (
 )
 from .samples import CLOSE_S, QUEUE_BYTES_MAX, OnUnsent, Sample, Sampling, sample_of
 from .sending import TIMEOUT_S, Closed
-from .transfer import LIMITS
+from .transfer import REQUEST_LIMITS, STREAM_LIMITS, trust
 
 if TYPE_CHECKING:
     from typing import Literal
@@ -202,12 +202,17 @@ class AsyncClient(Core):
     ) -> None:
         super().__init__(url, **options)
         self._owns_http = http is None
-        self._http = httpx.AsyncClient(limits=LIMITS) if http is None else http
+        if http is None:
+            self._http = httpx.AsyncClient(verify=trust(), limits=REQUEST_LIMITS)
+            self._streams = httpx.AsyncClient(verify=trust(), limits=STREAM_LIMITS)
+        else:
+            self._http = self._streams = http
         # Made when they are needed: older Pythons bind them to the loop that is there by then.
         self._locks: dict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         #: What is to be closed with it.
         self._opened: weakref.WeakSet[Any] = weakref.WeakSet()
         self._runners: weakref.WeakSet[AsyncRunner] = weakref.WeakSet()
+        self._asides: set[asyncio.Future[Any]] = set()
         self._is_closed = False
 
     @overload
@@ -325,6 +330,7 @@ class AsyncClient(Core):
             runner.close()
         if self._owns_http:
             await self._http.aclose()
+            await self._streams.aclose()
 
     async def __aenter__(self) -> Self:
         return self
@@ -333,10 +339,16 @@ class AsyncClient(Core):
         await self.aclose()
 
     def _new_runner(self) -> AsyncRunner:
-        runner = AsyncRunner(self._http, self._locks)
+        runner = AsyncRunner(self._http, self._streams, self._locks, self._aside)
         runner.is_closed = self._is_closed
         self._runners.add(runner)
         return runner
+
+    def _aside(self, flow: Flow[Any]) -> None:
+        # Who only has a task begun must keep it.
+        task = asyncio.ensure_future(self._new_runner().run(flow))
+        self._asides.add(task)
+        task.add_done_callback(self._asides.discard)
 
     async def _send(self, outgoing: Outgoing, timeout: float) -> Any:
         return await self._run(self._sending_in_turn(outgoing, timeout))

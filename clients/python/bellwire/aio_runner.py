@@ -5,12 +5,26 @@ from __future__ import annotations
 import asyncio
 import inspect
 from collections.abc import AsyncIterator, Coroutine
-from typing import Any
+from typing import Any, Callable
 
 import httpx
 
 from .answers import Answer, Body, Head
-from .effects import Ask, Call, Done, Effect, Flow, HangUp, Idle, InTurn, Open, Read, Sleep, step
+from .effects import (
+    Aside,
+    Ask,
+    Call,
+    Done,
+    Effect,
+    Flow,
+    HangUp,
+    Idle,
+    InTurn,
+    Open,
+    Read,
+    Sleep,
+    step,
+)
 from .items import Control, Event, Item
 from .sending import Closed
 from .transfer import FAULTS, built, head_of, lost, silent, unanswered
@@ -19,9 +33,17 @@ from .transfer import FAULTS, built, head_of, lost, silent, unanswered
 class AsyncRunner:
     """For one flow at a time; what is open between two steps stays open."""
 
-    def __init__(self, http: httpx.AsyncClient, locks: dict[str, asyncio.Lock]) -> None:
+    def __init__(
+        self,
+        http: httpx.AsyncClient,
+        streams: httpx.AsyncClient,
+        locks: dict[str, asyncio.Lock],
+        aside: Callable[[Flow[Any]], None],
+    ) -> None:
         self._http = http
+        self._streams = streams
         self._locks = locks
+        self._aside = aside
         self._response: httpx.Response | None = None
         self._pieces: AsyncIterator[bytes] | None = None
         #: What is under way, for as long as it takes.
@@ -108,6 +130,8 @@ class AsyncRunner:
         if isinstance(effect, InTurn):
             async with self._locks[effect.name]:
                 return await self.run(effect.flow())
+        if isinstance(effect, Aside):
+            return self._aside(effect.flow)
         if isinstance(effect, Idle):
             self._is_idle = True
             while not self._has_work and not self.is_closed:
@@ -167,9 +191,9 @@ class AsyncRunner:
         return Answer(head.status, head.headers, bytes(body))
 
     async def _open(self, effect: Open) -> Head:
-        request = built(self._http, effect.request, effect.seconds)
+        request = built(self._streams, effect.request, effect.seconds)
         try:
-            response = await self._http.send(request, stream=True, follow_redirects=True)
+            response = await self._streams.send(request, stream=True, follow_redirects=True)
         except FAULTS as fault:
             raise unanswered(fault, effect.request.url) from fault
         # From here on it is `_read` that knows how long to wait.

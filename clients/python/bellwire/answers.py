@@ -31,6 +31,10 @@ class Head:
     def is_success(self) -> bool:
         return 200 <= self.status < 300
 
+    def is_of(self, media_type: str) -> bool:
+        """Whether that is the type of its body."""
+        return self.headers.get("content-type", "").lower().startswith(media_type)
+
 
 @dataclass(frozen=True)
 class Answer(Head):
@@ -71,7 +75,7 @@ class Body:
 def refusal(answer: Answer) -> ProblemError:
     """What an answer that is no success says."""
     problem: Any = {}
-    if answer.headers.get("content-type", "").startswith("application/problem+json"):
+    if answer.is_of("application/problem+json"):
         try:
             problem = json.loads(answer.body)
         except (ValueError, RecursionError):

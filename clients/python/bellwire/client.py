@@ -34,7 +34,7 @@ from .outgoing import (
 from .runner import Runner
 from .samples import CLOSE_S, QUEUE_BYTES_MAX, OnUnsent, Sample, Sampling, sample_of
 from .sending import TIMEOUT_S, Closed
-from .transfer import LIMITS
+from .transfer import REQUEST_LIMITS, STREAM_LIMITS, trust
 
 if TYPE_CHECKING:
     from typing import Literal
@@ -204,7 +204,11 @@ class Client(Core):
     ) -> None:
         super().__init__(url, **options)
         self._owns_http = http is None
-        self._http = httpx.Client(limits=LIMITS) if http is None else http
+        if http is None:
+            self._http = httpx.Client(verify=trust(), limits=REQUEST_LIMITS)
+            self._streams = httpx.Client(verify=trust(), limits=STREAM_LIMITS)
+        else:
+            self._http = self._streams = http
         self._locks = {name: threading.Lock() for name in TURNS}
         #: What is to be closed with it.
         self._opened: weakref.WeakSet[Any] = weakref.WeakSet()
@@ -319,6 +323,7 @@ class Client(Core):
             one.close()
         if self._owns_http:
             self._http.close()
+            self._streams.close()
 
     def __enter__(self) -> Self:
         return self
@@ -327,11 +332,17 @@ class Client(Core):
         self.close()
 
     def _new_runner(self) -> Runner:
-        runner = Runner(self._http, self._locks)
+        runner = Runner(self._http, self._streams, self._locks, self._aside)
         with self._opened_lock:
             self._opened.add(runner)
             runner.is_closed = self._is_closed
         return runner
+
+    def _aside(self, flow: Flow[Any]) -> None:
+        runner = self._new_runner()
+        threading.Thread(
+            target=runner.run, args=(flow,), name="bellwire-aside", daemon=True
+        ).start()
 
     def _opens(self, one: Opened) -> Opened:
         with self._opened_lock:

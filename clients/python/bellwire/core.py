@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any, Callable
 
 from .effects import Done, Flow, HangUp, InTurn, Sleep, step
 from .errors import BellwireError, ProtocolError, UnsentError
-from .following import Followed, Following, Renewals
+from .following import Followed, Following
 from .items import Control, Event, items_of
 from .outgoing import Outgoing, base_of, filters_of, measuring, reading
+from .renewals import Renewals
 from .samples import OnUnsent, Sample, SampleQueue, Sampling, samples_body
 from .sending import OUTBOX_MAX, Outbox, Sending, Setting
 from .tokens import Token, TokenSource
@@ -86,7 +87,7 @@ _PARAMETERS = ("history", "max_rate", "state", "present_id")
 _OPTIONS = {"after", "store", "queries", "present", "on_status", "transport"}
 
 #: What only one flow of a client does at a time.
-TURNS = ("token", "renewal", "sending")
+TURNS = ("token", "sending")
 
 #: How many events of a page of history are asked for.
 HISTORY_EVENTS = 1_000

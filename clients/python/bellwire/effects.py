@@ -76,6 +76,13 @@ class InTurn:
 
 
 @dataclass(frozen=True)
+class Aside:
+    """Another flow that goes on beside this one; it raises nothing."""
+
+    flow: Generator[Any, Any, Any]
+
+
+@dataclass(frozen=True)
 class Idle:
     """Waits until there is something to do."""
 
@@ -87,7 +94,7 @@ class Done:
     value: Any
 
 
-Effect = Union[Ask, Open, Read, HangUp, Sleep, Call, InTurn, Idle]
+Effect = Union[Ask, Open, Read, HangUp, Sleep, Call, InTurn, Aside, Idle]
 Returned = TypeVar("Returned")
 #: A flow may give items, too, to whoever runs it.
 Flow = Generator[Union[Effect, Item], Any, Returned]

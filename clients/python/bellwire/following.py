@@ -7,26 +7,20 @@ from dataclasses import dataclass, field
 from typing import Any, Callable, Protocol
 
 from .answers import remedy
-from .effects import Call, Flow, HangUp, InTurn, Request, Sleep
+from .effects import Call, Flow, HangUp, Request, Sleep
 from .errors import BellwireError, ConnectionError, ProblemError, ProtocolError
 from .items import Control, Item
-from .outgoing import authorization, events_path, renewing
-from .sending import TRY_S, Closed, Sending, Setting
+from .link import Link
+from .outgoing import authorization, events_path
+from .renewals import Renewals
+from .sending import Closed, Setting
 
 _log = logging.getLogger("bellwire")
 
-#: How long a connection may take until its first byte, in seconds.
-CONNECT_S = 15.0
-#: The interval of heartbeats until the server has said its own.
-HEARTBEAT_S = 25.0
-#: How many intervals may pass in silence.
-HEARTBEATS_MISSED = 2.5
 #: How long a connection has to be live for the next fault to be a first one.
 HEALTHY_S = 10.0
 #: How often a cursor is kept at most.
 KEEP_S = 1.0
-#: In place of a limit: none.
-NEVER_S = 365.0 * 86_400
 
 
 class CursorStore(Protocol):
@@ -73,27 +67,6 @@ class Followed:
     #: Whether control events are given, too.
     controls: bool = False
     on_status: Callable[[Status], None] | None = None
-
-
-@dataclass
-class Renewals:
-    """What was renewed last, the same for all streams of a client: one renewal is for all of them."""
-
-    last: tuple[str, str | None] | None = None
-    newer: str | None = None
-
-
-@dataclass
-class Link:
-    """One connection."""
-
-    token: str | None = None
-    #: When it was told to be live.
-    ready_at: float | None = None
-    #: How long it may be silent.
-    patience_s: float = CONNECT_S
-    #: A renewal that is still to be done: what to name, when to try it next, when it is too late.
-    renewal: tuple[str, float, float] | None = None
 
 
 class _Over(Exception):
@@ -160,17 +133,18 @@ class Following:
 
     def came(self, link: Link) -> Flow[None]:
         """Something has come, be it a heartbeat."""
-        if link.patience_s == CONNECT_S and link.ready_at is None:
-            link.patience_s = HEARTBEAT_S * HEARTBEATS_MISSED
+        link.sign()
         if self.taken != self._kept and self.setting.clock() - self._kept_at >= KEEP_S:
             yield from self.keep()
-        if link.renewal is not None and self.setting.clock() >= link.renewal[1]:
-            yield from self._renew(link)
 
     def item(self, link: Link, item: Item) -> Flow[None]:
         """Gives what came; raises where it ends the connection."""
         if isinstance(item, Control):
             self._note(link, item)
+            if item.control == "renew":
+                renews = str(item.raw.get("renews"))
+                expires_in_s = _number(item.raw.get("expires_in_ms")) / 1_000
+                yield from self.renewals.renew(self.setting, link, renews, expires_in_s)
         self.cursor = item.cursor or self.cursor
         if self.followed.controls or not isinstance(item, Control):
             yield item
@@ -182,8 +156,6 @@ class Following:
             raise _Over
         if item.control == "bye":
             self._bye(link, item)
-        elif link.renewal is not None and item.control == "renew":
-            yield from self._renew(link)
 
     def keep(self) -> Flow[None]:
         """What is not kept yet is."""
@@ -245,19 +217,14 @@ class Following:
     def _note(self, link: Link, item: Control) -> None:
         raw = item.raw
         if item.control == "ready":
-            interval_s = _number(raw.get("heartbeat_interval_ms")) / 1_000
-            link.ready_at = self.setting.clock()
-            link.patience_s = interval_s * HEARTBEATS_MISSED if interval_s > 0 else NEVER_S
+            heartbeat_s = _number(raw.get("heartbeat_interval_ms")) / 1_000
+            link.ready(self.setting.clock(), heartbeat_s)
             self._was_ready, self._has_refreshed = True, False
             self._say("live")
         elif item.control == "end":
             self._ended.add(str(raw.get("topic")))
         elif item.control == "reopened":
             self._ended.discard(str(raw.get("topic")))
-        elif item.control == "renew" and self.setting.token.can_refresh:
-            now = self.setting.clock()
-            until = now + _number(raw.get("expires_in_ms")) / 1_000
-            link.renewal = (str(raw.get("renews")), now, until)
 
     def _bye(self, link: Link, item: Control) -> None:
         """The server ends the stream."""
@@ -293,29 +260,6 @@ class Following:
         self._has_refreshed = True
         self._is_stale, self._stale = True, link.token
         return None
-
-    def _renew(self, link: Link) -> Flow[None]:
-        """Goes on under a newer token, or is tried once more with what comes next."""
-        assert link.renewal is not None
-        renews, _, until = link.renewal
-        link.renewal = None
-        try:
-            link.token = yield InTurn("renewal", lambda: self._renewed(renews, link.token))
-        except BellwireError as error:
-            wait = self.setting.backoff().next()
-            now = self.setting.clock()
-            if remedy(error) == "later" and now + wait < until:
-                link.renewal = (renews, now + wait, until)
-
-    def _renewed(self, renews: str, old: str | None) -> Flow[str | None]:
-        renewals, token = self.renewals, self.setting.token
-        if renewals.last == (renews, old):
-            return renewals.newer
-        newer = yield from token.refresh(old)
-        # Once: what comes meanwhile is not to wait long.
-        yield from Sending(self.setting, renewing(renews), self.setting.clock).ask(newer, TRY_S)
-        renewals.last, renewals.newer = (renews, old), newer
-        return newer
 
     def _have_all_ended(self) -> bool:
         topics = self.followed.topics

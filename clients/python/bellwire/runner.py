@@ -5,12 +5,26 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Callable
 
 import httpx
 
 from .answers import Answer, Body, Head
-from .effects import Ask, Call, Done, Effect, Flow, HangUp, Idle, InTurn, Open, Read, Sleep, step
+from .effects import (
+    Aside,
+    Ask,
+    Call,
+    Done,
+    Effect,
+    Flow,
+    HangUp,
+    Idle,
+    InTurn,
+    Open,
+    Read,
+    Sleep,
+    step,
+)
 from .items import Control, Event, Item
 from .sending import Closed
 from .transfer import FAULTS, built, head_of, lost, silent, unanswered
@@ -20,9 +34,17 @@ from .watch import Watch
 class Runner:
     """For one flow at a time; what is open between two steps stays open."""
 
-    def __init__(self, http: httpx.Client, locks: dict[str, threading.Lock]) -> None:
+    def __init__(
+        self,
+        http: httpx.Client,
+        streams: httpx.Client,
+        locks: dict[str, threading.Lock],
+        aside: Callable[[Flow[Any]], None],
+    ) -> None:
         self._http = http
+        self._streams = streams
         self._locks = locks
+        self._aside = aside
         self._watch: Watch | None = None
         self._response: httpx.Response | None = None
         self._pieces: Iterator[bytes] = iter(())
@@ -96,6 +118,8 @@ class Runner:
         if isinstance(effect, InTurn):
             with self._locks[effect.name]:
                 return self.run(effect.flow())
+        if isinstance(effect, Aside):
+            return self._aside(effect.flow)
         if isinstance(effect, Idle):
             self.work.wait()
             self.work.clear()
@@ -135,10 +159,10 @@ class Runner:
         self.hang_up()
         watch = self._watch = Watch()
         self._check()
-        request = built(self._http, effect.request, effect.seconds, trace=watch.trace)
+        request = built(self._streams, effect.request, effect.seconds, trace=watch.trace)
         try:
             with watch.within(effect.seconds):
-                response = self._http.send(request, stream=True, follow_redirects=True)
+                response = self._streams.send(request, stream=True, follow_redirects=True)
         except FAULTS as fault:
             self._check()
             if watch.is_silent or isinstance(fault, httpx.ReadTimeout):

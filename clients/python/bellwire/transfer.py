@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import ssl
 from typing import Any
 
 import httpx
@@ -24,8 +26,16 @@ FAULTS: tuple[type[Exception], ...] = (
 #: Of these it is known that nothing was sent.
 _UNSENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError)
 
-#: For a client that is made where the application gives none: each stream is a connection.
-LIMITS = httpx.Limits(max_connections=None, max_keepalive_connections=20)
+#: For requests, where the application gives no client of its own.
+REQUEST_LIMITS = httpx.Limits(max_connections=None, max_keepalive_connections=20)
+#: For streams: each is a connection of its own, so that to cut it off cuts off nothing else.
+STREAM_LIMITS = httpx.Limits(max_connections=None, max_keepalive_connections=0)
+
+
+@functools.lru_cache(maxsize=1)
+def trust() -> ssl.SSLContext:
+    """Whose certificates count, as httpx has it; to read them takes a while."""
+    return httpx.create_ssl_context()
 
 
 def built(

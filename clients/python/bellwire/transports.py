@@ -5,17 +5,19 @@ from __future__ import annotations
 from typing import Any
 
 from .answers import ANSWER_BYTES_MAX, REFUSAL_BYTES_MAX, Answer, Body, Head, refusal
-from .effects import Ask, Flow, Open, Read, Sleep
+from .effects import Flow, HangUp, Open, Read, Sleep
 from .errors import BellwireError, ConnectionError, ProtocolError
-from .following import CONNECT_S, Following, Link, Transport
-from .items import Item, item_from, item_of, items_of, malformed
+from .following import Following, Transport
+from .items import Item, item_from, item_of, items_of, json_of, malformed
+from .link import CONNECT_S, Link
 from .sse import SseParser
 
 _STREAM = "text/event-stream"
+_JSON = "application/json"
 
 #: How long a poll waits for something.
 POLL_WAIT_S = 25
-#: How long to wait between two polls of which the first had something that comes each time.
+#: How long to wait between two polls of which the first had what comes each time, or nothing at once.
 POLL_PAUSE_S = 1.0
 #: How many events an answer has at most: with fewer all is there.
 POLL_EVENTS_MAX = 1_000
@@ -31,7 +33,7 @@ def stream(following: Following, link: Link) -> Flow[None]:
         return
     if not head.is_success:
         raise (yield from _refusal(head))
-    if not head.headers.get("content-type", "").startswith(_STREAM):
+    if not head.is_of(_STREAM):
         raise _other("no stream of events", following)
     parser = SseParser()
     first_s = max(0.0, until - clock())
@@ -56,15 +58,15 @@ def poll(following: Following, link: Link) -> Flow[None]:
         # The first does not wait: what comes tells that polls come through.
         wait_s = POLL_WAIT_S if is_ready else 0
         # Without `changes` all values come with each answer, at once.
-        request = following.request(link, "application/json", state="changes", wait=f"{wait_s}s")
-        answer: Answer = yield Ask(request, wait_s + CONNECT_S, ANSWER_BYTES_MAX)
-        if answer.status == 204:
+        request = following.request(link, _JSON, state="changes", wait=f"{wait_s}s")
+        asked_at = following.setting.clock()
+        head: Head = yield Open(request, wait_s + CONNECT_S)
+        if head.status == 204:
             return
-        if not answer.is_success:
-            raise refusal(answer)
-        page = answer.json()
-        if not isinstance(page, dict) or not isinstance(page.get("events"), list):
-            raise _other("no events", following)
+        if not head.is_success:
+            raise (yield from _refusal(head))
+        page = yield from _page(head, following)
+        yield HangUp()
         yield from following.came(link)
         # It comes with each answer; told is what is new.
         if page.get("narrowed") == was_narrowed:
@@ -73,13 +75,17 @@ def poll(following: Following, link: Link) -> Flow[None]:
             was_narrowed = page.get("narrowed")
         for item in _items(page):
             yield from following.item(link, item)
+        was_ready = is_ready
         is_whole = len(page["events"]) < POLL_EVENTS_MAX and not page.get("values_left_out")
         told: dict[str, Any] = {"control": "heartbeat", "cursor": page.get("cursor")}
         if is_whole and not is_ready:
             is_ready = True
             told = {**told, "control": "ready", "heartbeat_interval_ms": POLL_WAIT_S * 1_000}
         yield from following.item(link, item_from(told))
-        if is_ready and page.get("reset"):
+        # Where something between does not wait, this side does.
+        took_s = following.setting.clock() - asked_at
+        is_hasty = was_ready and not page["events"] and took_s < POLL_PAUSE_S
+        if is_hasty or (is_ready and page.get("reset")):
             yield Sleep(POLL_PAUSE_S)
 
 
@@ -95,18 +101,37 @@ def _items(page: dict[str, Any]) -> list[Item]:
     return [*map(item_from, before), *items_of(page), *map(item_from, ends)]
 
 
+def _page(head: Head, following: Following) -> Flow[dict[str, Any]]:
+    """What a poll is answered."""
+    body = yield from _whole(ANSWER_BYTES_MAX)
+    page = None
+    if head.is_of(_JSON):
+        try:
+            page = json_of(body.decode())
+        except UnicodeDecodeError as fault:
+            raise malformed() from fault
+    if not isinstance(page, dict) or not isinstance(page.get("events"), list):
+        raise _other("no events", following)
+    return page
+
+
 def _refusal(head: Head) -> Flow[BellwireError]:
     """What an answer says that is no success; its status is enough where the rest does not come."""
-    body = Body(REFUSAL_BYTES_MAX)
     try:
-        while True:
-            piece: bytes = yield Read(CONNECT_S)
-            if not piece:
-                break
-            body.add(piece)
+        body = yield from _whole(REFUSAL_BYTES_MAX)
     except (ConnectionError, ProtocolError):
-        body = Body(0)
-    return refusal(Answer(head.status, head.headers, bytes(body)))
+        body = b""
+    return refusal(Answer(head.status, head.headers, body))
+
+
+def _whole(bytes_max: int) -> Flow[bytes]:
+    """What is open, to its end."""
+    body = Body(bytes_max)
+    while True:
+        piece: bytes = yield Read(CONNECT_S)
+        if not piece:
+            return bytes(body)
+        body.add(piece)
 
 
 def _other(what: str, following: Following) -> ProtocolError:

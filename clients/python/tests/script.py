@@ -6,7 +6,20 @@ import json
 from typing import Any, Callable
 
 from bellwire.answers import Answer, Head
-from bellwire.effects import Ask, Call, Done, Flow, HangUp, InTurn, Open, Read, Request, Sleep, step
+from bellwire.effects import (
+    Aside,
+    Ask,
+    Call,
+    Done,
+    Flow,
+    HangUp,
+    InTurn,
+    Open,
+    Read,
+    Request,
+    Sleep,
+    step,
+)
 from bellwire.errors import ConnectionError
 from bellwire.items import Control, Event
 from bellwire.sending import Closed, Setting
@@ -97,6 +110,8 @@ class Script:
             return effect.function()
         elif isinstance(effect, InTurn):
             return self.run(effect.flow())[1]
+        elif isinstance(effect, Aside):
+            self.run(effect.flow)
         elif isinstance(effect, HangUp):
             self.open = None
         return None

@@ -9,7 +9,9 @@ from urllib.parse import parse_qs, urlsplit
 from bellwire import BellwireError, ConnectionError, ProblemError, ProtocolError, TokenError
 from bellwire.answers import Head
 from bellwire.core import Core
-from bellwire.following import Link, Status
+from bellwire.effects import Aside
+from bellwire.following import Status
+from bellwire.link import Link
 
 from .script import Script, Stream, answer, event, frame, problem, ready
 from .seeded import seeded
@@ -288,30 +290,35 @@ class Tokens(unittest.TestCase):
         # What ends is the token that was shown last.
         self.assertEqual(followed.tokens(), ["one", "two", "three"])
 
-    def test_a_renewal_that_fails_is_tried_with_what_comes_next(self) -> None:
-        given = iter(["one", "two"])
+    def test_a_renewal_that_fails_is_tried_while_the_old_token_counts(self) -> None:
         renew = frame(control="renew", expires_in_ms=60_000, renews="bwr_1")
-        beat = b":\n\n"
-        script = Script(
-            [Stream(ready(), renew, beat, 5.0, beat, 5.0, beat)], [REFUSED, REFUSED, answer({})]
-        )
-        followed = Followed(script, token=lambda: next(given))
-        self.assertEqual(followed.tokens(), ["one", "two", "two", "two", "two"])
-        refused = Script(
-            [Stream(ready(), renew, beat, 5.0, beat)], [problem(403, "subject_differs")]
-        )
-        given = iter(["one", "two"])
-        followed = Followed(refused, token=lambda: next(given))
-        self.assertEqual(len(refused.requests), 3, "it is refused for good")
+        for answers, tries in [
+            ([REFUSED, problem(503, "issuer_unavailable"), answer({})], 3),
+            ([REFUSED] * 99, 6),
+            ([problem(403, "subject_differs")], 1),
+        ]:
+            with self.subTest(tries):
+                given = iter(["one", "two"])
+                script = Script([Stream(ready(), renew, event(1))], answers)
+                followed = Followed(script, token=lambda given=given: next(given))
+                self.assertEqual(followed.told, ["ready", "renew", 1])
+                self.assertEqual(followed.tokens()[1:-1], ["two"] * tries)
 
     def test_one_renewal_is_for_all_streams(self) -> None:
         given = iter(["two"])
         script = Script(answers=[answer({})])
         core = Core("http://bell", token=lambda: next(given), clock=lambda: script.now)
-        links = [Link("one", renewal=("bwr_1", 0.0, 60.0)) for _ in range(2)]
-        for link in links:
-            script.run(core._following("a", False)._renew(link))
-        self.assertEqual([link.token for link in links], ["two", "two"])
+        links = [Link("one") for _ in range(3)]
+        first, *rest = [
+            core._renewals.renew(core._setting, link, "bwr_1", 60.0) for link in links[:2]
+        ]
+        effect = next(first)
+        assert isinstance(effect, Aside)
+        for flow in rest:
+            self.assertEqual(list(flow), [], "somebody else does it")
+        script.run(effect.flow)
+        script.run(core._renewals.renew(core._setting, links[2], "bwr_1", 60.0))
+        self.assertEqual([link.token for link in links], ["two"] * 3)
         self.assertEqual(len(script.requests), 1)
 
 
@@ -335,14 +342,24 @@ class Stores(unittest.TestCase):
         self.assertEqual((followed.told, followed.after[0]), ([1], "earliest"))
 
 
+def polled(page: Any) -> Stream:
+    whole = answer(page)
+    return Stream(whole.body, head=whole)
+
+
+def refused(status: int, code: str) -> Stream:
+    whole = problem(status, code)
+    return Stream(whole.body, head=whole)
+
+
 class LongPolls(unittest.TestCase):
     def test_it_polls_on_from_cursor_to_cursor(self) -> None:
         gap = {"control": "gap", "from": "e1-0", "to": "e1-1", "reason": "expired"}
         end = {"control": "end", "topic": "a", "cursor": "e1-3"}
         script = Script(
-            answers=[
-                answer({"events": [], "cursor": "e1-1", "narrowed": ["a"]}),
-                answer(
+            [
+                polled({"events": [], "cursor": "e1-1", "narrowed": ["a"]}),
+                polled(
                     {
                         "events": [{"topic": "a", "cursor": "e1-2", "data": 2}],
                         "cursor": "e1-2",
@@ -350,7 +367,7 @@ class LongPolls(unittest.TestCase):
                         "narrowed": ["a"],
                     }
                 ),
-                answer({"events": [], "cursor": "e1-3", "ends": [end]}),
+                polled({"events": [], "cursor": "e1-3", "ends": [end]}),
             ]
         )
         followed = Followed(script, "a", transport="poll")
@@ -361,12 +378,12 @@ class LongPolls(unittest.TestCase):
 
     def test_it_comes_back_as_a_stream_does(self) -> None:
         script = Script(
-            answers=[
-                answer({"events": [], "cursor": "e1-1"}),
+            [
+                polled({"events": [], "cursor": "e1-1"}),
                 REFUSED,
-                problem(502, "x"),
-                answer({"events": [], "cursor": "e1-1"}),
-                problem(400, "cursor_invalid"),
+                refused(502, "x"),
+                polled({"events": [], "cursor": "e1-1"}),
+                refused(400, "cursor_invalid"),
             ]
         )
         followed = Followed(script, transport="poll")
