@@ -74,10 +74,10 @@ const lost = () => new ConnectionError('connection_lost', 'the WebSocket has end
 
 /** A command as it is sent; `null` where there is none, or it is too long. */
 function textOf({ command, headers, body }: Outgoing, id: number): string | null {
-  if (!command || (body?.length ?? 0) > COMMAND_LENGTH_MAX) return null;
+  if (!command || (body ?? '').length > COMMAND_LENGTH_MAX) return null;
   const isBinary = body instanceof Uint8Array;
-  const head = JSON.stringify({ ...command, id, ...(isBinary && { encoding: 'base64', content_type: headers['content-type'] }) });
-  if (body === null) return head;
+  const head = JSON.stringify({ ...command, id, ...(isBinary && { encoding: 'base64', content_type: headers?.['content-type'] }) });
+  if (body === undefined) return head;
   const name = command.request === 'samples' ? 'samples' : 'data';
   // Its JSON is put in as it is.
   return `${head.slice(0, -1)},"${name}":${isBinary ? `"${base64(body)}"` : body}}`;

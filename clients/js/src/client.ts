@@ -54,10 +54,10 @@ export class Client extends Follower {
   publish(topic: string, data: unknown, options: PublishOptions = {}): Promise<Published> {
     const { key, type, ifVersion, ifAbsent, ttl, end, contentType, idempotencyKey = newKey(), echo } = options;
     const isBinary = data instanceof Uint8Array;
-    const body = data === undefined ? null : isBinary ? data : JSON.stringify(data);
-    if (body === undefined) throw new TypeError('what is published is JSON, or a Uint8Array');
+    const body = isBinary ? data : JSON.stringify(data) as string | undefined;
+    if (body === undefined && data !== undefined) throw new TypeError('what is published is JSON, or a Uint8Array');
     const headers: Record<string, string> = { 'idempotency-key': idempotencyKey };
-    if (body !== null) headers['content-type'] = isBinary ? contentType ?? 'application/octet-stream' : 'application/json';
+    if (body !== undefined) headers['content-type'] = isBinary ? contentType ?? 'application/octet-stream' : 'application/json';
     const members = { key, type, if_version: ifVersion, if_absent: ifAbsent || undefined, ttl, end: end || undefined };
     for (const [name, value] of Object.entries(members)) {
       // Headers are bytes, and `fetch` takes each character for one.
@@ -65,9 +65,9 @@ export class Client extends Follower {
     }
     const command = { request: 'publish', topic, idempotency_key: idempotencyKey, ...members };
     // A condition that held once does not hold for what it has written.
-    const isRepeatable = ifVersion === undefined && !ifAbsent;
-    const sending = { method: 'POST', path: topicPath(topic), headers, body, command, isRepeatable, idempotencyKey };
-    const send = () => this.#send<Published>(sending, options);
+    const isOnce = !!(ifVersion || ifAbsent);
+    const sending = { method: 'POST', path: topicPath(topic), headers, body, command, isOnce, idempotencyKey };
+    const send = () => this.#outbox.send<Published>(sending, options);
     if (!echo) return send();
     const { subscriptions, surroundings: { clock } } = this;
     return echo({ topic, key, idempotencyKey, options, subscriptions, clock, send });
@@ -79,7 +79,7 @@ export class Client extends Follower {
     const members = ifVersion === undefined ? { key } : { key, if_version: ifVersion };
     const path = `${topicPath(topic)}?${new URLSearchParams(members)}`;
     const command = { request: 'delete', topic, ...members };
-    await this.#send({ method: 'DELETE', path, command, isRepeatable: ifVersion === undefined }, options);
+    await this.#outbox.send({ method: 'DELETE', path, command, isOnce: !!ifVersion }, options);
   }
 
   /**
@@ -87,19 +87,19 @@ export class Client extends Follower {
    * answer. Those with a `timestamp` count once however often they are sent.
    */
   samples(samples: readonly Sample[], options: SendOptions = {}): Promise<SamplesTaken> {
-    const isRepeatable = samples.every(({ timestamp }) => timestamp !== undefined);
+    const isOnce = samples.some(({ timestamp }) => timestamp === undefined);
     const command = { request: 'samples' };
-    return this.#send({ method: 'POST', path: 'v1/samples', ...json(samples), command, isRepeatable }, options);
+    return this.#outbox.send({ method: 'POST', path: 'v1/samples', ...json(samples), command, isOnce }, options);
   }
 
   /** Says who has taken an alert up. */
   acknowledge(fingerprint: string, acknowledgement: Acknowledgement, options: SendOptions = {}): Promise<Alert> {
-    return this.#send({ method: 'POST', path: ackPath(fingerprint), ...json(acknowledgement) }, options);
+    return this.#outbox.send({ method: 'POST', path: ackPath(fingerprint), ...json(acknowledgement) }, options);
   }
 
   /** Takes an acknowledgement back. */
   async unacknowledge(fingerprint: string, options: SendOptions = {}): Promise<void> {
-    await this.#send({ method: 'DELETE', path: ackPath(fingerprint) }, options);
+    await this.#outbox.send({ method: 'DELETE', path: ackPath(fingerprint) }, options);
   }
 
   /** How many requests wait to be sent. */
@@ -116,22 +116,17 @@ export class Client extends Follower {
   protected override reached(): void {
     this.#outbox.retry();
   }
-
-  async #send<Answer>(sending: Pick<Sending, 'method' | 'path'> & Partial<Sending>, options: SendOptions): Promise<Answer> {
-    const defaults = { headers: {}, body: null, command: null, isRepeatable: true, idempotencyKey: null };
-    return (await this.#outbox.send({ ...defaults, ...sending }, options)) as Answer;
-  }
 }
 
 function topicPath(topic: string): string {
-  return `v1/topics/${topic.split('/').map(encodeURIComponent).join('/')}`;
+  return `v1/topics/${encodeURIComponent(topic).replaceAll('%2F', '/')}`;
 }
 
 function ackPath(fingerprint: string): string {
   return `v1/alerts/${encodeURIComponent(fingerprint)}/ack`;
 }
 
-function json(body: unknown): Pick<Sending, 'headers' | 'body'> {
+function json(body: unknown): Required<Pick<Sending, 'headers' | 'body'>> {
   return { headers: JSON_TYPE, body: JSON.stringify(body) };
 }
 
@@ -142,5 +137,5 @@ function utf8(text: string): string {
 
 /** Nobody else's; pages without TLS have no `randomUUID`. */
 function newKey(): string {
-  return Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, '0')).join('');
+  return crypto.getRandomValues(new Uint32Array(4)).join('-');
 }

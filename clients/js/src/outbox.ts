@@ -27,21 +27,22 @@ export interface SendOptions {
 
 /** What is sent, and what becomes of it. */
 export interface Sending extends Outgoing {
-  /** Whether it does the same when it comes twice. If not, it is not sent again once it may be there. */
-  isRepeatable: boolean;
-  idempotencyKey: string | null;
+  /** It does not do the same when it comes twice: it is not sent again once it may be there. */
+  isOnce?: boolean;
+  idempotencyKey?: string;
 }
 
 interface Letter extends Sending {
   resolve(answer: unknown): void;
   reject(error: BellwireError): void;
   /** Ends what is under way for it. */
-  stop(): void;
+  stop?(): void;
   /** It was tried over a channel. */
-  hadChannel: boolean;
-  hasRefreshed: boolean;
-  mayBeTaken: boolean;
-  forget(): void;
+  hadChannel?: boolean;
+  hasRefreshed?: boolean;
+  mayBeTaken?: boolean;
+  /** It waits no more. */
+  forget?(): void;
 }
 
 export interface OutboxSetting {
@@ -69,14 +70,11 @@ export class Outbox {
   }
 
   /** Resolves with what the server answers, or rejects: with its refusal, or as `UnsentError`. */
-  send(sending: Sending, { signal, timeoutMs = TIMEOUT_MS }: SendOptions): Promise<unknown> {
+  send<Answer>(sending: Sending, { signal, timeoutMs = TIMEOUT_MS }: SendOptions): Promise<Answer> {
     const { clock, transport, max } = this.setting;
     return new Promise((resolve, reject) => {
-      const length = sending.body?.length ?? 0;
-      const nothing = () => {};
-      const letter: Letter = {
-        ...sending, resolve, reject, stop: nothing, hadChannel: false, hasRefreshed: false, mayBeTaken: false, forget: nothing,
-      };
+      const { length } = sending.body ?? '';
+      const letter: Letter = { ...sending, resolve: resolve as Letter['resolve'], reject };
       if (signal?.aborted) return this.#handBack(letter, 'aborted');
       if (this.#waiting.length >= max || this.#length + length > OUTBOX_LENGTH_MAX) {
         return this.#handBack(letter, 'queue_full');
@@ -125,7 +123,7 @@ export class Outbox {
     const { asking: { channels }, token, clock } = this.setting;
     const shown = await token.get();
     if (this.#waiting[0] !== letter) return null;
-    const hadBeen = letter.mayBeTaken;
+    const hadBeen = letter.mayBeTaken ?? false;
     letter.mayBeTaken = true;
     const [channel] = letter.hadChannel ? [] : channels;
     const control = new AbortController();
@@ -153,7 +151,7 @@ export class Outbox {
 
   async #post({ method, path, headers, body }: Letter, token: string | null, signal: AbortSignal): Promise<unknown> {
     const { asking, base } = this.setting;
-    const request = { method, headers: { ...headers }, body: body as BodyInit | null, signal };
+    const request = { method, headers: { ...headers }, body: body as BodyInit, signal };
     const response = await ask(asking, token, new URL(path, base), request);
     const text = await response.text();
     return text ? JSON.parse(text) : null;
@@ -166,7 +164,7 @@ export class Outbox {
       this.#settle(letter);
       return letter.reject(error);
     }
-    if (letter.mayBeTaken && !letter.isRepeatable) return this.#handBack(letter, 'unanswered', error);
+    if (letter.mayBeTaken && letter.isOnce) return this.#handBack(letter, 'unanswered', error);
     await this.#pause(letter, error instanceof ProblemError ? error.retryAfterMs : null);
   }
 
@@ -188,13 +186,13 @@ export class Outbox {
     const at = this.#waiting.indexOf(letter);
     if (at < 0) return;
     this.#waiting.splice(at, 1);
-    letter.forget();
+    letter.forget?.();
   }
 
   #handBack(letter: Letter, code: string, cause?: BellwireError): void {
-    const { idempotencyKey, mayBeTaken, method, path } = letter;
+    const { idempotencyKey = null, mayBeTaken = false, method, path } = letter;
     this.#settle(letter);
     letter.reject(new UnsentError(code, `${method} ${path}: ${code}`, idempotencyKey, mayBeTaken, cause));
-    letter.stop();
+    letter.stop?.();
   }
 }

@@ -15,10 +15,10 @@ export function isControl(item: Item): item is Control {
 export interface Outgoing {
   method: string;
   path: string;
-  headers: Record<string, string>;
-  body: string | Uint8Array | null;
-  /** Its members but for what is in the body; `null` where there is no such command. */
-  command: { request: string; [member: string]: unknown } | null;
+  headers?: Record<string, string>;
+  body?: string | Uint8Array | undefined;
+  /** Its members but for what is in the body, where there is such a command. */
+  command?: { request: string; [member: string]: unknown };
 }
 
 /** A connection over which requests go, too. */

@@ -6,18 +6,14 @@ import type { Cancel } from './clock.js';
 export type Wake = 'online' | 'shown';
 
 export function watchWakes(heard: (wake: Wake) => void): Cancel {
-  if (typeof addEventListener !== 'function') return () => {};
-  const online = () => heard('online');
+  const control = new AbortController();
+  const page: Partial<typeof globalThis> = globalThis;
+  const { document } = page;
   const shown = () => {
-    if (typeof document === 'undefined' || document.visibilityState === 'visible') heard('shown');
+    if (!document || document.visibilityState === 'visible') heard('shown');
   };
-  const listened: [EventTarget, string, () => void][] = [
-    [globalThis, 'online', online],
-    [globalThis, 'pageshow', shown],
-  ];
-  if (typeof document !== 'undefined') listened.push([document, 'visibilitychange', shown]);
-  for (const [target, type, listener] of listened) target.addEventListener(type, listener);
-  return () => {
-    for (const [target, type, listener] of listened) target.removeEventListener(type, listener);
-  };
+  page.addEventListener?.('online', () => heard('online'), control);
+  page.addEventListener?.('pageshow', shown, control);
+  document?.addEventListener('visibilitychange', shown, control);
+  return () => control.abort();
 }
