@@ -108,8 +108,7 @@ class AsyncRunner:
     async def hang_up(self) -> None:
         reading, self._reading = self._reading, None
         if reading is not None:
-            reading.cancel()
-            await asyncio.wait({reading})
+            await _ended(reading)
         response, self._response = self._response, None
         if response is not None:
             await response.aclose()
@@ -166,8 +165,7 @@ class AsyncRunner:
         finally:
             self._task = None
             if not task.done():
-                task.cancel()
-                await asyncio.wait({task})
+                await _ended(task)
         if not done or task.cancelled():
             self._check()
             raise silent(seconds)
@@ -223,3 +221,11 @@ class AsyncRunner:
             return await self._pieces.__anext__()
         except StopAsyncIteration:
             return b""
+
+
+async def _ended(task: asyncio.Future[Any]) -> None:
+    """It is cancelled; what came of it is of no interest."""
+    task.cancel()
+    await asyncio.wait({task})
+    if not task.cancelled():
+        task.exception()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import threading
 import weakref
 from collections.abc import Iterator, Mapping, Sequence
@@ -147,6 +148,8 @@ class Sampler:
         self._is_closed = False
         self._thread = threading.Thread(target=self._run, name="bellwire-sampler", daemon=True)
         self._thread.start()
+        # A program that ends without closing it has what waits sent, too, or handed back.
+        atexit.register(self.close)
 
     @property
     def unsent(self) -> int:
@@ -173,6 +176,7 @@ class Sampler:
         if self._is_closed:
             return
         self._is_closed = True
+        atexit.unregister(self.close)
         self._sampling.close(timeout)
         self._runner.wake.set()
         self._runner.work.set()

@@ -26,17 +26,22 @@ class ProblemError(BellwireError):
     def __init__(
         self, status: int, problem: Mapping[str, Any], retry_after_s: float | None = None
     ) -> None:
+        errors = problem.get("errors")
+        #: Of `samples_invalid`: what is wrong with which, by its `line`, from 1.
+        self.errors: Sequence[Mapping[str, Any]] = [
+            error
+            for error in (errors if isinstance(errors, list) else [])
+            if isinstance(error, dict)
+        ]
         code = problem.get("code")
-        detail = problem.get("detail")
         named = code if isinstance(code, str) else "unexpected_status"
+        detail = problem.get("detail") or (self.errors[0].get("detail") if self.errors else None)
         super().__init__(named, f"{status} {named}" + (f": {detail}" if detail else ""))
         self.status = status
         #: When another try is worth it, in seconds; where the server says so.
         self.retry_after_s = retry_after_s
         #: Of `condition_failed`: the version that the key has, where there is one.
         self.version: str | None = problem.get("version")
-        #: Of `samples_invalid`: what is wrong with which, by its `line`, from 1.
-        self.errors: Sequence[Mapping[str, Any]] = problem.get("errors") or ()
 
 
 class ConnectionError(BellwireError):

@@ -6,7 +6,7 @@ import logging
 from dataclasses import dataclass, field
 from typing import Any, Callable, Protocol
 
-from .answers import remedy
+from .answers import RETRY_AFTER_MAX_S, remedy
 from .effects import Call, Flow, HangUp, Request, Sleep
 from .errors import BellwireError, ConnectionError, ProblemError, ProtocolError
 from .items import Control, Item
@@ -202,6 +202,9 @@ class Following:
             wait = self._wait_behind(error, link)
             if wait is not None:
                 self._say("waiting", error, wait)
+                # Where it has never come through, what it was told may be wrong.
+                level = logging.INFO if self._was_ready else logging.WARNING
+                _log.log(level, "%s; tried again in %.1f s", error, wait)
         if wait is not None:
             yield Sleep(wait)
 
@@ -230,7 +233,7 @@ class Following:
         """The server ends the stream."""
         raw = item.raw
         reason = str(raw.get("reason"))
-        retry_s = _number(raw.get("retry_ms")) / 1_000
+        retry_s = min(_number(raw.get("retry_ms")) / 1_000, RETRY_AFTER_MAX_S)
         if "status" in raw:
             problem = {"code": reason, "detail": raw.get("detail")}
             raise ProblemError(int(_number(raw["status"])), problem, retry_s)
@@ -287,4 +290,7 @@ class _Bye(ConnectionError):
 
 def _number(value: Any) -> float:
     """What is no number counts as none."""
-    return float(value) if isinstance(value, (int, float)) else 0.0
+    try:
+        return float(value) if isinstance(value, (int, float)) else 0.0
+    except OverflowError:
+        return 0.0

@@ -65,6 +65,8 @@ def item_from(raw: Any) -> Item:
     if not isinstance(raw, dict) or not ("topic" in raw or "control" in raw):
         raise ProtocolError("not_bellwire", "what comes are no events of Bellwire")
     cursor = raw.get("cursor") or None
+    if not isinstance(cursor, (str, type(None))):
+        raise malformed()
     if "control" in raw:
         return Control(str(raw["control"]), cursor, raw)
     data = raw.get("data")

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
         if_absent: bool
         #: State topics: after which time the key goes by itself, such as `30s`.
         ttl: str
-        #: Streams: the topic ends with this event; without data it ends by itself.
+        #: The topic ends with this event, or without data by itself; `False` without data reopens it.
         end: bool
 
 
@@ -58,17 +58,25 @@ class Outgoing:
 
 def publishing(topic: str, data: Any, **options: Any) -> Outgoing:
     """`options` are those of `PublishOptions`."""
-    names = ("key", "type", "if_version", "if_absent", "ttl", "end")
-    wrong = set(options) - {*names, "idempotency_key", "content_type"}
+    names = ("key", "type", "if_version", "ttl")
+    wrong = set(options) - {*names, "if_absent", "end", "idempotency_key", "content_type"}
     if wrong:
         raise TypeError(f"there is no option {', '.join(sorted(wrong))} of what is published")
+    end = options.get("end")
+    if data is NO_DATA and end is None:
+        raise TypeError("there is no data to publish")
     idempotency_key = options.get("idempotency_key") or secrets.token_hex(16)
     headers = [("idempotency-key", _header("idempotency_key", idempotency_key))]
     for name in names:
-        value = options.get(name)
-        if value is not None and value is not False:
-            text = "true" if value is True else value
+        text = options.get(name)
+        if text is not None:
             headers.append((f"bellwire-{name.replace('_', '-')}", _header(name, text)))
+    if options.get("if_absent"):
+        headers.append(("bellwire-if-absent", b"true"))
+    if end:
+        headers.append(("bellwire-end", b"true"))
+    elif data is NO_DATA:
+        headers.append(("bellwire-end", b"false"))
     body: bytes | None = None
     if isinstance(data, (bytes, bytearray, memoryview)):
         content_type = options.get("content_type") or "application/octet-stream"

@@ -152,12 +152,13 @@ class Sampling:
         # They have their times: sent again they are the same.
         outgoing = measuring(body, is_repeatable=True)
         try:
-            answer = yield from Sending(self._setting, outgoing, lambda: self._until).run()
+            sending = Sending(self._setting, outgoing, lambda: self._until, _warn)
+            answer = yield from sending.run()
             batch, self._batch = self._batch, []
-            errors = (answer or {}).get("errors") or []
-            if errors:
-                problem = {"code": "samples_invalid", "errors": errors, "detail": _first(errors)}
-                self._refused(batch, ProblemError(400, problem))
+            told = {"code": "samples_invalid", "errors": (answer or {}).get("errors")}
+            refusal = ProblemError(400, told)
+            if refusal.errors:
+                self._refused(batch, refusal)
         except ProblemError as error:
             batch, self._batch = self._batch, []
             self._refused(batch, error)
@@ -182,6 +183,7 @@ class Sampling:
             _log.exception("what was to be told of samples that were not taken has failed")
 
 
-def _first(errors: list[Any]) -> str:
-    first = errors[0]
-    return str(first.get("detail") or first.get("code")) if isinstance(first, dict) else str(first)
+def _warn(error: BellwireError) -> None:
+    """Said once of each outage; a refusal is told with what it refuses."""
+    if not isinstance(error, ProblemError):
+        _log.warning("samples wait until they can be sent: %s", error)

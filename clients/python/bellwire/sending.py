@@ -9,7 +9,7 @@ from typing import Any, Callable
 from .answers import ANSWER_BYTES_MAX, Answer, refusal, remedy
 from .backoff import Backoff
 from .effects import Ask, Flow, Sleep
-from .errors import BellwireError, ConnectionError, ProblemError, UnsentError
+from .errors import BellwireError, ConnectionError, ProblemError, ProtocolError, UnsentError
 from .outgoing import Outgoing
 from .tokens import Token
 
@@ -79,7 +79,15 @@ class Outbox:
 class Sending:
     """One request on its way. `until` says, each time it is asked, when to give up."""
 
-    def __init__(self, setting: Setting, outgoing: Outgoing, until: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        setting: Setting,
+        outgoing: Outgoing,
+        until: Callable[[], float],
+        on_fault: Callable[[BellwireError], None] | None = None,
+    ) -> None:
+        #: Is told of the first try that fails.
+        self._on_fault = on_fault
         self._setting = setting
         self._outgoing = outgoing
         self._until = until
@@ -117,7 +125,7 @@ class Sending:
             self._may_be_taken = had_been or error.was_sent
             raise
         if answer.is_success:
-            return answer.json()
+            return _taken(answer)
         refused = refusal(answer)
         # What the server refuses it has not taken; what another says for it may be wrong.
         if refused.code != "unexpected_status":
@@ -140,6 +148,8 @@ class Sending:
 
     def _wait_behind(self, error: BellwireError) -> float:
         """How long to wait for the next try, in seconds; raises where there is none."""
+        if self._fault is None and self._on_fault is not None:
+            self._on_fault(error)
         self._fault = error
         if remedy(error) != "later":
             raise error
@@ -152,6 +162,16 @@ class Sending:
         error = handed_back(code, self._outgoing, self._may_be_taken)
         error.__cause__ = self._fault
         return error
+
+
+def _taken(answer: Answer) -> dict[str, Any] | None:
+    """What the server says of what it has taken; a page in its place is no answer."""
+    value = answer.json()
+    if isinstance(value, dict):
+        return value
+    if value is None and answer.status == 204:
+        return None
+    raise ProtocolError("not_bellwire", "the answer says nothing: is it a Bellwire?")
 
 
 def handed_back(code: str, outgoing: Outgoing, may_be_taken: bool) -> UnsentError:

@@ -26,14 +26,17 @@ _LOOK_INTERVAL_S = 0.02
 class Server:
     """Fresh, on a port of its own, and gone when the test is over."""
 
-    def __init__(self, test: TestCase, *flags: str, config: str = "") -> None:
+    def __init__(self, test: TestCase, *flags: str, config: str = "", rules: str = "") -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="bellwire-python-"))
         test.addCleanup(shutil.rmtree, self.folder, ignore_errors=True)
         self._flags = list(flags)
-        if config:
-            file = self.folder / "bellwire.toml"
-            file.write_text(config)
-            self._flags += ["--config", str(file)]
+        for flag, name, text in [
+            ("--config", "bellwire.toml", config),
+            ("--rules", "rules.yml", rules),
+        ]:
+            if text:
+                (self.folder / name).write_text(text)
+                self._flags += [flag, str(self.folder / name)]
         self._child: subprocess.Popen[bytes] | None = None
         self._listen = "127.0.0.1:0"
         self.url = ""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 import subprocess
+import sys
 import tempfile
 import threading
 import unittest
@@ -17,6 +18,13 @@ from .both import SOON, Both, take
 from .seeded import seeded
 from .server import BINARY, Server, Wire, eventually
 
+RULES = """
+groups:
+  - name: heat
+    rules:
+      - alert: Hot
+        expr: heat > 90
+"""
 QUICK = ("--heartbeat-interval", "200ms")
 COUNT = 200
 
@@ -270,11 +278,40 @@ class Sends(Both):
                 self.assertEqual(found['{site="oslo"}']["value"], 1)
                 with self.assertRaises(ProblemError):
                     await client.query("load{")
+
+        self.each(body)
+
+    def test_alerts_are_acknowledged(self) -> None:
+        async def body(make: Any) -> None:
+            server = Server(self, rules=RULES)
+            async with make(server.url, **SOON) as client:
+                await client.samples([{"name": "heat", "labels": {"site": "oslo"}, "value": 93.5}])
+                board = client.subscribe("alerts/active")
+                while (alert := (await board.__anext__()).data)["state"] != "firing":
+                    pass
+                fingerprint = alert["fingerprint"]
+                acknowledged = await client.acknowledge(fingerprint, "ada", "on it")
+                self.assertEqual(acknowledged["acknowledged"]["by"], "ada")
+                await client.unacknowledge(fingerprint)
+                alerts = await client.state("alerts/active")
+                self.assertEqual(alerts[fingerprint]["state"], "firing")
                 with self.assertRaises(ProblemError) as raised:
-                    await client.acknowledge("0000000000000000", "ada", "on it")
+                    await client.acknowledge("0000000000000000", "ada")
                 self.assertEqual(raised.exception.code, "alert_not_found")
 
         self.each(body)
+
+    def test_a_program_that_ends_has_what_waits_sent(self) -> None:
+        server = Server(self)
+        code = """
+import sys
+from bellwire import Client
+Client(sys.argv[1]).sampler().add("temperature", 21.4)
+"""
+        root = str(Path(__file__).parents[1])
+        subprocess.run([sys.executable, "-c", code, server.url], cwd=root, check=True)
+        with Client(server.url) as client:
+            self.assertEqual(client.state("samples/temperature")["{}"]["value"], 21.4)
 
 
 class Interrupted(unittest.TestCase):

@@ -118,7 +118,11 @@ class Session(unittest.TestCase):
         script = Script(
             [later, Stream(ready(), bye), Stream(overload), Stream(frame(control="bye"))]
         )
-        followed = Followed(script, random=lambda: 0.1)
+        with self.assertLogs("bellwire", "INFO") as logs:
+            followed = Followed(script, random=lambda: 0.1)
+        self.assertEqual(
+            [log.split(":")[0] for log in logs.output[:3]], ["WARNING", "INFO", "INFO"]
+        )
         self.assertEqual(script.slept[:3], [7, 2.5, 9])
         codes = [status.error.code for status in followed.statuses if status.error]
         self.assertEqual(
@@ -212,6 +216,7 @@ class Session(unittest.TestCase):
             b'data: {"topic":\n\n',
             b"data: \xff\n\n",
             b"data: NaN\n\n",
+            frame(topic="a", data=1, cursor=7),
             b"data: " + b"[" * 100_000 + b"\n\n",
             frame(topic="a", data="?", encoding="base64"),
             b"data: 1" + b"0" * 5_000 + b"x\n\n",

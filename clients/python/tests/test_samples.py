@@ -50,7 +50,9 @@ class Samples(unittest.TestCase):
         sensor = Sensor(answers=[REFUSED] * 150 + [answer({"accepted": 1})] * 36)
         for second in range(3_600):
             sensor.sampling.add(sample(second))
-        sensor.go()
+        with self.assertLogs("bellwire", "WARNING") as logs:
+            sensor.go()
+        self.assertEqual(len(logs.output), 1, "it is said once that they wait")
         self.assertEqual(sensor.taken[150 * BATCH_SAMPLES_MAX :], list(range(3_600)))
         self.assertGreater(sum(sensor.slept), 3_600)
         self.assertLess(max(sensor.slept), 30.001)

@@ -61,6 +61,8 @@ class Sending(unittest.TestCase):
         ended = publishing("a/../b", NO_DATA, end=True)
         self.assertEqual((ended.path, ended.body), ("v1/topics/a/%2E%2E/b", None))
         self.assertEqual(dict(ended.headers)["bellwire-end"], b"true")
+        reopened = publishing("a", NO_DATA, end=False)
+        self.assertEqual(dict(reopened.headers)["bellwire-end"], b"false")
         self.assertEqual(deleting("a", "k&").path, "v1/topics/a?key=k%26")
 
     def test_wrong_arguments_are_told_at_once(self) -> None:
@@ -68,6 +70,7 @@ class Sending(unittest.TestCase):
             lambda: publishing("a", float("nan")),
             lambda: publishing("a", object()),
             lambda: publishing("", 1),
+            lambda: publishing("a", NO_DATA),
             lambda: publishing("a", 1, key="a\nb"),
             lambda: publishing("a", 1, key=7),
             lambda: publishing("a", 1, tpye="x"),
@@ -107,6 +110,8 @@ class Sending(unittest.TestCase):
             ([problem(503, "draining")] * 9, False),
             ([Answer(502, {}, b"")] * 9, True),
             ([Answer(200, {}, b"<html>")] * 9, True),
+            ([Answer(200, {}, b"[]")] * 9, True),
+            ([Answer(200, {}, b"")] * 9, True),
         ]:
             with self.subTest(answers[0]):
                 error = fails(Script(answers=answers), publishing("a", 1), timeout=10.0)
