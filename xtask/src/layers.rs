@@ -3,7 +3,7 @@
 //! ```text
 //! floor 4   bellwire
 //! floor 3   server
-//! floor 2   authn  shards  alerting  sources  bench  sockets, threads, tasks; never each other
+//! floor 2   authn  shards  alerting  sources  bench  client  sockets, threads, tasks; never each other
 //! floor 1   access wire ingest rules alerts journal hub process   see floor 0 only, never each other
 //! floor 0   model ─▶ re2
 //! ```
@@ -37,6 +37,7 @@ const FLOORS: &[(&str, u8)] = &[
     ("bellwire-alerting", 2),
     ("bellwire-sources", 2),
     ("bellwire-bench", 2),
+    ("bellwire-client", 2),
     ("bellwire-server", 3),
     ("bellwire", 4),
     // The commands of this file build and run the others but must not link them: they have to

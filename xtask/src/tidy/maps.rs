@@ -34,7 +34,7 @@ const HASHERS: [&str; 2] = [concat!("Fx", "Hasher"), concat!("FxBuild", "Hasher"
 /// Complaints about a file of code.
 pub(super) fn unkeyed(name: &str, code: &str) -> Vec<String> {
     let mut complaints = Vec::new();
-    let is_product = name.starts_with("crates/");
+    let is_product = name.starts_with("crates/") || name.starts_with("clients/");
     for line in code.lines().filter(|line| is_product && !line.starts_with("use ")) {
         let wrong = MAPS.iter().find_map(|map| wrong_key(line, map));
         if let Some(key) = wrong {

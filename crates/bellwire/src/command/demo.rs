@@ -15,6 +15,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
+use bellwire_client::Client;
 use bellwire_journal::Lock;
 use bellwire_model::Topic;
 use bellwire_server::Config;
@@ -23,7 +24,6 @@ use bellwire_server::config::{Flags, parse_listen};
 use self::teams::Teams;
 use super::serve;
 use super::serve::Signals;
-use crate::client::Server;
 
 /// The rules, as the user may read and change them.
 const RULES: &str = include_str!("../../../../examples/rules/demo.yml");
@@ -72,12 +72,12 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
         let address = server.address();
         let welcome = welcome(address, &rules, teams.as_ref());
         serve::announce(&format!("listening on http://{address}\n\n{welcome}"));
-        let mut itself = Server::parse(&reachable(address).to_string())?;
+        let mut itself = Client::builder(&reachable(address).to_string())?;
         if let Some(teams) = &teams {
-            itself.show(&teams.key)?;
+            itself = itself.token(&*teams.key);
         }
         tokio::select! {
-            result = feeder::run(itself) => result?,
+            result = feeder::run(itself.build()?) => result?,
             () = signals.next() => {}
         }
         serve::drain(server, signals).await

@@ -5,16 +5,14 @@ mod lines;
 use std::io::Read;
 
 use anyhow::{Context, Result, ensure};
+use bellwire_client::{Client, ConnectionError, Error, Publish, Published};
 use bellwire_model::limits::EVENT_BYTES_MAX;
 use bellwire_model::{Topic, without_byte_order_mark};
 use bytes::Bytes;
-use hyper::Request;
-use hyper::header::{CONTENT_TYPE, HeaderValue};
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
-use serde::Deserialize;
+use http::HeaderValue;
 use serde_json::value::RawValue;
 
-use crate::client::{Connection, Server, ServerFlag};
+use crate::client::{ServerFlag, advised};
 use crate::output;
 
 /// What `publish` takes.
@@ -50,31 +48,23 @@ pub(super) struct Arguments {
     ndjson: bool,
 }
 
-/// What the server says of an event that it took.
-#[derive(Deserialize)]
-struct Published {
-    /// State topics have none.
-    cursor: Option<String>,
-    /// Where the topic has ended.
-    end: Option<String>,
-    /// Where it goes on.
-    reopened: Option<String>,
-}
+/// How a flag's value becomes part of what is published.
+type Set = fn(Publish, &str) -> Publish;
 
 /// Prints the cursor of what was published.
 pub(super) fn run(arguments: Arguments) -> Result<()> {
-    let server = arguments.server.clone().server()?;
+    let client = arguments.server.clone().client()?;
     super::runtime()?.block_on(async {
         if arguments.ndjson {
             let envelope =
                 lines::Envelope::new(&arguments.topic, arguments.key, arguments.event_type);
-            return lines::publish(&server, &envelope).await;
+            return lines::publish(&client, &envelope).await;
         }
-        one(&server, arguments).await
+        one(&client, arguments).await
     })
 }
 
-async fn one(server: &Server, arguments: Arguments) -> Result<()> {
+async fn one(client: &Client, arguments: Arguments) -> Result<()> {
     let body = match arguments.data.as_deref() {
         None if arguments.end || arguments.reopen => Bytes::new(),
         None | Some("-") => read_body()?,
@@ -87,39 +77,48 @@ async fn one(server: &Server, arguments: Arguments) -> Result<()> {
     if arguments.end && is_event {
         ensure!(!body.is_empty(), "an event that a topic ends with has a body");
     }
-    let end = match (arguments.end, arguments.reopen) {
-        (false, false) => None,
-        (is_end, _) => Some(is_end.to_string()),
+    let topic = arguments.topic.as_str();
+    let mut publish = if arguments.reopen {
+        client.reopen(topic)
+    } else if arguments.end {
+        client.end(topic)
+    } else {
+        client.publish_bytes(topic, Bytes::new())
     };
-    let mut request = Request::post(format!("/v1/topics/{}", path(&arguments.topic)));
-    let headers = [
-        ("--key", "Bellwire-Key", arguments.key),
-        ("--type", "Bellwire-Type", arguments.event_type),
-        ("--end", "Bellwire-End", end),
-        ("--idempotency-key", "Idempotency-Key", arguments.idempotency_key),
-        ("--content-type", CONTENT_TYPE.as_str(), arguments.content_type),
+    publish = publish.body(body).once();
+    let headers: [(&str, Set, Option<&String>); 4] = [
+        ("--key", Publish::key, arguments.key.as_ref()),
+        ("--type", Publish::event_type, arguments.event_type.as_ref()),
+        ("--idempotency-key", Publish::idempotency_key, arguments.idempotency_key.as_ref()),
+        ("--content-type", Publish::content_type, arguments.content_type.as_ref()),
     ];
-    for (flag, name, value) in headers {
+    for (flag, set, value) in headers {
         if let Some(value) = value {
-            // As bytes: keys may be any UTF-8.
-            let value = HeaderValue::from_bytes(value.as_bytes());
-            let value = value.with_context(|| format!("`{flag}` has no control characters"))?;
-            request = request.header(name, value);
+            let checked = HeaderValue::from_bytes(value.as_bytes());
+            checked.with_context(|| format!("`{flag}` has no control characters"))?;
+            publish = set(publish, value);
         }
     }
-    let answer = connect(server).await?.ask(request, body).await;
-    let answer = answer.with_context(|| format!("cannot publish to `{}`", arguments.topic))?;
-    let published: Published =
-        serde_json::from_slice(&answer).context("the server's answer is not understood")?;
-    let Published { cursor, end, reopened } = published;
+    let published = publish.send().await;
+    let published =
+        published.map_err(|error| unsent(error, &format!("cannot publish to `{topic}`")))?;
+    let Published { cursor, end, reopened, .. } = published;
     print_cursor(end.or(reopened).or(cursor).as_deref())
 }
 
-/// Nothing is tried again: it is said what to do.
-async fn connect(server: &Server) -> Result<Connection> {
+/// Nothing is tried again: it is said what was not done, or what to do.
+fn unsent(error: Error, what: &str) -> anyhow::Error {
     const HINT: &str = "nothing was published: `bellwire serve` starts a server, `--server` names \
                         another";
-    server.connect().await.context(HINT)
+    let error = match error {
+        Error::Unsent(unsent) => match unsent.last {
+            Some(last) => *last,
+            None => return Error::Unsent(unsent).into(),
+        },
+        other => other,
+    };
+    let is_nobody_there = matches!(error, Error::Connection(ConnectionError::Failed { .. }));
+    advised(error).context(if is_nobody_there { HINT } else { what }.to_owned())
 }
 
 /// Refuses JSON that is broken. Where nothing says what the body is, what begins as an object or an
@@ -163,13 +162,6 @@ fn print_cursor(cursor: Option<&str>) -> Result<()> {
     cursor.map_or(Ok(()), output::line)
 }
 
-/// A topic within a path: `/` stays, all else that is special is escaped.
-fn path(topic: &Topic) -> String {
-    const ESCAPED: &AsciiSet =
-        &NON_ALPHANUMERIC.remove(b'/').remove(b'-').remove(b'_').remove(b'.').remove(b'~');
-    utf8_percent_encode(topic.as_str(), ESCAPED).to_string()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -199,15 +191,6 @@ mod tests {
         ];
         for (content_type, body) in taken {
             check_json(content_type, body.as_bytes()).expect(body);
-        }
-    }
-
-    #[test]
-    fn a_topic_is_escaped_segment_by_segment() {
-        for (topic, expected) in
-            [("a/b-c_d.e~f", "a/b-c_d.e~f"), ("höhe/a b?", "h%C3%B6he/a%20b%3F")]
-        {
-            assert_eq!(path(&topic.parse().expect("a topic")), expected);
         }
     }
 }

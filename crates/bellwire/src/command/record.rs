@@ -9,12 +9,13 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
+use bellwire_client::Client;
 use bellwire_model::Timestamp;
 use bellwire_rules::replay::Stretch;
 use bellwire_server::{RecordEnd, RecordReader, rule_state_folder, write_record};
 
 use super::stretch::StretchFlags;
-use crate::client::{Server, ServerFlag};
+use crate::client::ServerFlag;
 use crate::output::{self, counted};
 
 const EXAMPLES: &str = "\
@@ -42,15 +43,12 @@ pub(super) struct Arguments {
 /// Where what has happened is.
 enum Source {
     Folder(PathBuf),
-    Server(Box<Server>),
+    Server(Client),
 }
 
 impl Source {
     fn of(data: Option<PathBuf>, server: ServerFlag) -> Result<Self> {
-        data.map_or_else(
-            || Ok(Self::Server(Box::new(server.server()?))),
-            |data| Ok(Self::Folder(data)),
-        )
+        data.map_or_else(|| Ok(Self::Server(server.client()?)), |data| Ok(Self::Folder(data)))
     }
 }
 
@@ -58,7 +56,7 @@ impl fmt::Display for Source {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Folder(data) => write!(f, "{}", data.display()),
-            Self::Server(server) => f.write_str(server.name()),
+            Self::Server(client) => f.write_str(client.server()),
         }
     }
 }
@@ -84,8 +82,8 @@ fn write(source: &Source, stretch: Stretch, (file, path): (File, &Path)) -> Resu
     let mut sink = BufWriter::new(file);
     let end = match source {
         Source::Folder(data) => write_record(&rule_state_folder(data), stretch, &mut sink)?,
-        Source::Server(server) => {
-            super::runtime()?.block_on(download::download(server, stretch, &mut sink))?;
+        Source::Server(client) => {
+            super::runtime()?.block_on(download::download(client, stretch, &mut sink))?;
             end_of(path)?
         }
     };

@@ -1,9 +1,7 @@
 //! `bellwire subscribe`: follows topics over SSE, and resumes where it was after every failure.
 
-mod backoff;
 mod follow;
 mod print;
-mod stream;
 
 use anyhow::{Result, bail};
 use bellwire_model::{Cursor, Filter};
@@ -46,8 +44,8 @@ pub(super) fn run(arguments: Arguments) -> Result<()> {
         (true, _) => Printer::Json,
         _ => Printer::suited_to_output(),
     };
-    let server = arguments.server.server()?;
-    let follow = Follow::new(server, &arguments.topics, &arguments.after);
+    let client = arguments.server.client()?;
+    let follow = Follow::new(client, &arguments.topics, arguments.after);
     match super::runtime()?.block_on(follow.run(printer))? {
         End::OfTopics => {}
         End::ByServer => output::notice("The server has ended the stream for good."),

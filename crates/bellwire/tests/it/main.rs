@@ -9,6 +9,7 @@ mod audit;
 mod bad_input;
 mod charts;
 mod check;
+mod client;
 mod collisions;
 mod compression;
 mod conditions;

@@ -3,15 +3,16 @@
 use anyhow::{Context, Result};
 use bellwire_model::Timestamp;
 use bytes::Bytes;
-use hyper::Request;
-use hyper::header::CONTENT_TYPE;
+use http::Request;
+use http::header::CONTENT_TYPE;
+use http::request::Builder;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Deserialize;
 use serde_json::json;
 
 use super::super::token::gathered;
 use super::{List, Make, Revoke};
-use crate::client::ServerFlag;
+use crate::client::{ServerFlag, advised};
 use crate::output;
 
 /// A key that was made.
@@ -101,7 +102,8 @@ pub(super) fn revoke(revoke: Revoke) -> Result<()> {
     Ok(())
 }
 
-fn ask(server: ServerFlag, request: hyper::http::request::Builder, body: Bytes) -> Result<Bytes> {
-    let server = server.server()?;
-    super::super::runtime()?.block_on(async { server.connect().await?.ask(request, body).await })
+fn ask(server: ServerFlag, request: Builder, body: Bytes) -> Result<Bytes> {
+    let (client, request) = (server.client()?, request.body(body)?);
+    let asked = async { client.request(request).await?.bytes().await };
+    super::super::runtime()?.block_on(asked).map_err(advised)
 }

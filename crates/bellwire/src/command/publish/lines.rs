@@ -3,16 +3,16 @@
 use std::io::{BufRead, Read};
 
 use anyhow::{Context, Result, bail, ensure};
+use bellwire_client::{Client, Error};
 use bellwire_model::limits::EVENT_BYTES_MAX;
 use bellwire_model::{Topic, without_byte_order_mark};
 use bytes::Bytes;
-use hyper::Request;
-use hyper::header::CONTENT_TYPE;
+use http::Request;
+use http::header::CONTENT_TYPE;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use tokio::sync::mpsc;
 
-use crate::client::Server;
 use crate::output::ReaderGone;
 
 /// Events in one request: enough that a request's own cost does not show.
@@ -75,11 +75,10 @@ struct Line {
 
 /// Publishes until standard input ends; prints the newest cursor after each batch. What stands
 /// before a line that cannot be published is published.
-pub(super) async fn publish(server: &Server, envelope: &Envelope) -> Result<()> {
+pub(super) async fn publish(client: &Client, envelope: &Envelope) -> Result<()> {
     let (sender, mut lines) = mpsc::channel(LINES_READ_AHEAD_MAX);
     // Reading blocks, and so has a thread of its own.
     std::thread::spawn(move || read_lines(&sender));
-    let mut connection = super::connect(server).await?;
     let mut broken = Ok(());
     while let Some(line) = lines.recv().await {
         let mut numbers = Vec::new();
@@ -100,9 +99,9 @@ pub(super) async fn publish(server: &Server, envelope: &Envelope) -> Result<()> 
             next = if is_full { None } else { lines.try_recv().ok() };
         }
         let (Some(first), Some(last)) = (numbers.first(), numbers.last()) else { break };
-        let request = Request::post("/v1/events").header(CONTENT_TYPE, "application/x-ndjson");
-        let context = || format!("cannot publish lines {first} to {last}");
-        let answer = connection.ask(request, Bytes::from(body)).await.with_context(context)?;
+        let answer = send(client, body).await.map_err(|error| {
+            super::unsent(error, &format!("cannot publish lines {first} to {last}"))
+        })?;
         match report(&numbers, &answer) {
             // Who no longer reads the cursors has not said that the rest is not to be published.
             Err(error) if error.is::<ReaderGone>() => {}
@@ -110,6 +109,12 @@ pub(super) async fn publish(server: &Server, envelope: &Envelope) -> Result<()> 
         }
     }
     broken
+}
+
+async fn send(client: &Client, body: String) -> Result<Bytes, Error> {
+    let request = Request::post("/v1/events").header(CONTENT_TYPE, "application/x-ndjson");
+    let request = request.body(Bytes::from(body)).expect("a request that is always the same");
+    client.request(request).await?.bytes().await
 }
 
 fn report(numbers: &[usize], answer: &[u8]) -> Result<()> {

@@ -1,0 +1,203 @@
+//! What is sent, in order and one at a time: it waits for the network, within bounds, and what could
+//! not be sent is handed back.
+
+mod letter;
+#[cfg(test)]
+mod tests;
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use serde::de::DeserializeOwned;
+use tokio::time::{sleep, timeout};
+
+pub(crate) use self::letter::{Letter, Repeat, Terms, Tries};
+use crate::backoff::Backoff;
+use crate::error::{ConnectionError, Error, ProtocolError, UnsentError, UnsentReason};
+use crate::http::{Answer, Failed, Remedy, read, refusal, remedy};
+use crate::surroundings::Surroundings;
+
+/// How many requests may wait.
+const LETTERS_MAX: usize = 1_000;
+/// How many bytes of bodies may wait.
+const BYTES_MAX: usize = 16 * 1024 * 1024;
+/// How long one try may take: a connection may be dead without a word.
+const TRY_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// Sends for all who share a client.
+#[derive(Debug)]
+pub(crate) struct Outbox {
+    around: Surroundings,
+    /// Whose turn it is; they come in the order in which they asked.
+    turn: tokio::sync::Mutex<Backoff>,
+    load: Arc<Mutex<Load>>,
+}
+
+/// What waits.
+#[derive(Debug, Default)]
+struct Load {
+    letters: usize,
+    bytes: usize,
+}
+
+/// A share of the load, for as long as it is there.
+#[derive(Debug)]
+struct Share {
+    bytes: usize,
+    load: Arc<Mutex<Load>>,
+}
+
+/// How far it has come.
+#[derive(Debug, Default)]
+struct Course {
+    may_be_taken: bool,
+    has_refreshed: bool,
+    last: Option<Error>,
+}
+
+impl Outbox {
+    pub(crate) fn new(around: Surroundings) -> Self {
+        let turn = tokio::sync::Mutex::new(around.backoff);
+        Self { around, turn, load: Arc::default() }
+    }
+
+    /// Returns what the server answers, its refusal, or what was to be sent as [`UnsentError`].
+    pub(crate) async fn send<T: DeserializeOwned>(
+        &self,
+        letter: Letter,
+        terms: Terms,
+    ) -> Result<T, Error> {
+        let mut course = Course::default();
+        let Some(_share) = self.share(letter.body.len()) else {
+            return Err(unsent(letter, UnsentReason::QueueFull, course));
+        };
+        let settled = timeout(terms.timeout, self.tries(&letter, terms.tries, &mut course)).await;
+        match settled {
+            Ok(Some(settled)) => settled,
+            Ok(None) | Err(_) => Err(unsent(letter, UnsentReason::Unanswered, course)),
+        }
+    }
+
+    fn share(&self, bytes: usize) -> Option<Share> {
+        let mut load = self.load.lock().unwrap_or_else(PoisonError::into_inner);
+        if load.letters >= LETTERS_MAX || load.bytes + bytes > BYTES_MAX {
+            return None;
+        }
+        load.letters += 1;
+        load.bytes += bytes;
+        Some(Share { bytes, load: Arc::clone(&self.load) })
+    }
+
+    /// `None`: it is not to be tried again.
+    async fn tries<T: DeserializeOwned>(
+        &self,
+        letter: &Letter,
+        tries: Tries,
+        course: &mut Course,
+    ) -> Option<Result<T, Error>> {
+        let mut backoff = self.turn.lock().await;
+        loop {
+            let error = match self.attempt(letter, course).await {
+                Ok(answer) => {
+                    backoff.reset();
+                    return Some(Ok(answer));
+                }
+                Err(error) => error,
+            };
+            if remedy(&error) != Remedy::Later {
+                return Some(Err(error));
+            }
+            let asked = match &error {
+                Error::Problem(problem) => problem.retry_after,
+                _ => None,
+            };
+            let is_refused = matches!(error, Error::Problem(_)) && tries == Tries::One;
+            if is_refused {
+                return Some(Err(error));
+            }
+            course.last = Some(error);
+            let would_do_it_twice = course.may_be_taken && letter.repeat == Repeat::Never;
+            if would_do_it_twice || tries == Tries::One {
+                return None;
+            }
+            sleep(backoff.next(asked)).await;
+        }
+    }
+
+    async fn attempt<T: DeserializeOwned>(
+        &self,
+        letter: &Letter,
+        course: &mut Course,
+    ) -> Result<T, Error> {
+        let token = &self.around.token;
+        let mut shown = token.get().await?;
+        loop {
+            let error = match self.ask(letter, shown.as_deref(), course).await {
+                Ok(body) => {
+                    let body: &[u8] = if body.is_empty() { b"null" } else { &body };
+                    return serde_json::from_slice(body)
+                        .map_err(|error| ProtocolError::NoAnswer(error).into());
+                }
+                Err(error) => error,
+            };
+            let is_worth_a_newer = remedy(&error) == Remedy::Token && token.can_refresh();
+            if !is_worth_a_newer || course.has_refreshed {
+                return Err(error);
+            }
+            course.has_refreshed = true;
+            shown = token.refresh(&shown).await?;
+        }
+    }
+
+    async fn ask(
+        &self,
+        letter: &Letter,
+        shown: Option<&str>,
+        course: &mut Course,
+    ) -> Result<Bytes, Error> {
+        let had_been = course.may_be_taken;
+        // It is until somebody says otherwise, also where this is given up midway.
+        course.may_be_taken = true;
+        let asking = async {
+            let answer: Answer = self.around.http.ask(letter.request(), shown).await?;
+            if answer.status().is_success() {
+                return read(answer).await.map_err(Failed::midway);
+            }
+            let problem = refusal(answer).await;
+            // What the server refuses it has not taken; what another one says for it may be wrong.
+            Err(if problem.is_foreign() {
+                Failed::midway(problem)
+            } else {
+                Failed::before(problem)
+            })
+        };
+        let asked = timeout(TRY_TIMEOUT, asking).await.unwrap_or_else(|_| {
+            Err(Failed::midway(ConnectionError::Silent { silence: TRY_TIMEOUT }))
+        });
+        asked.map_err(|failed: Failed| {
+            course.may_be_taken = had_been || failed.may_be_taken;
+            failed.error
+        })
+    }
+}
+
+impl Drop for Share {
+    fn drop(&mut self) {
+        let mut load = self.load.lock().unwrap_or_else(PoisonError::into_inner);
+        load.letters -= 1;
+        load.bytes -= self.bytes;
+    }
+}
+
+fn unsent(letter: Letter, reason: UnsentReason, course: Course) -> Error {
+    Box::new(UnsentError {
+        request: format!("{} {}", letter.method, letter.path),
+        reason,
+        idempotency_key: letter.idempotency_key,
+        may_be_taken: course.may_be_taken,
+        body: letter.body,
+        last: course.last.map(Box::new),
+    })
+    .into()
+}

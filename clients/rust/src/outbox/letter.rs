@@ -1,0 +1,62 @@
+//! Something to be sent, and how.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderMap, Method, Request};
+
+/// How long something is tried where nobody says otherwise.
+const TIMEOUT: Duration = Duration::from_mins(1);
+
+/// What to ask of the server.
+#[derive(Clone, Debug)]
+pub(crate) struct Letter {
+    pub(crate) method: Method,
+    /// Of the API, as `/v1/…`.
+    pub(crate) path: String,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
+    pub(crate) repeat: Repeat,
+    pub(crate) idempotency_key: Option<String>,
+}
+
+/// What becomes of it when it comes twice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Repeat {
+    /// It does the same as when it comes once.
+    Harmless,
+    /// It does something else: it is not sent again once the server may have it.
+    Never,
+}
+
+/// How it is sent.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Terms {
+    pub(crate) timeout: Duration,
+    pub(crate) tries: Tries,
+}
+
+/// How often it is tried.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Tries {
+    /// Once.
+    One,
+    /// Until the time is over.
+    Many,
+}
+
+impl Default for Terms {
+    fn default() -> Self {
+        Self { timeout: TIMEOUT, tries: Tries::Many }
+    }
+}
+
+impl Letter {
+    pub(crate) fn request(&self) -> Request<Bytes> {
+        let mut request = Request::new(self.body.clone());
+        *request.method_mut() = self.method.clone();
+        *request.uri_mut() = self.path.parse().expect("a path is escaped");
+        *request.headers_mut() = self.headers.clone();
+        request
+    }
+}
