@@ -19,8 +19,9 @@ const environment = {
   LD_LIBRARY_PATH: [process.env.TEST_LIBRARIES, process.env.LD_LIBRARY_PATH].filter(Boolean).join(':'),
 };
 
-/** It asks nobody but the page's server. */
+/** Its windows are private, as those of the other browser here are; it asks nobody but the page's server. */
 const PREFERENCES = {
+  'browser.privatebrowsing.autostart': true,
   'app.normandy.enabled': false,
   'app.update.disabledForTesting': true,
   'browser.safebrowsing.update.enabled': false,

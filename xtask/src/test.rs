@@ -135,7 +135,7 @@ fn clients(workspace: &Workspace, runner: &mut Runner, tools: &Tools) {
         let folder = workspace.js_client_folder();
         process::run(Command::new("node").arg("scripts/build.mjs").current_dir(&folder))?;
         let mut tests = node_test(&folder);
-        tests.env("BELLWIRE_BIN", &binary).envs(seeds());
+        tests.env("BELLWIRE_BIN", &binary).envs(seeds()).envs(programs.iter().cloned());
         process::run_reading(&mut tests, |line| counts.read(line))
     });
     // Behind the client that they stand on, which is built by then.

@@ -47,8 +47,8 @@ export class Commands implements Channel {
   }
 
   /** Takes a message where it is a reply; whether it is. */
-  take(message: string): boolean {
-    if (!message.startsWith(REPLY)) return false;
+  take(message: unknown): boolean {
+    if (typeof message !== 'string' || !message.startsWith(REPLY)) return false;
     const { reply, error, ...answer } = JSON.parse(message);
     this.#waiters.get(reply)?.resolve(error ? null : answer);
     return true;

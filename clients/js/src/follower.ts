@@ -165,8 +165,13 @@ export class Follower {
 
 /** The server's address, with a slash behind it so that paths can follow. */
 function baseOf(url: string | URL): URL {
-  const base = new URL(url, typeof location === 'undefined' ? undefined : location.href);
-  if (!/^https?:$/.test(base.protocol)) throw new TypeError(`\`${base}\` does not begin with http:// or https://`);
+  let base;
+  try {
+    base = new URL(url, typeof location === 'undefined' ? undefined : location.href);
+  } catch {
+    // What it says of it names no address.
+  }
+  if (!base || !/^https?:$/.test(base.protocol)) throw new TypeError(`\`${url}\` does not begin with http:// or https://`);
   base.search = base.hash = '';
   if (!base.pathname.endsWith('/')) base.pathname += '/';
   return base;

@@ -1,7 +1,7 @@
 // Requests and refusals, the same for streams and for what is sent.
 
 import type { Problem } from './api.js';
-import { BellwireError, ConnectionError, ProblemError } from './errors.js';
+import { BellwireError, ConnectionError, ProblemError, ProtocolError } from './errors.js';
 import type { Asking } from './transport.js';
 
 /** The header of a body that is JSON. */
@@ -29,6 +29,15 @@ export async function ask(
   }
   if (!response.ok) throw await refusal(response);
   return response;
+}
+
+/** What an answer holds, `null` where it is empty; throws `ProtocolError` where no Bellwire says so. */
+export async function answerOf<Answer>(response: Response): Promise<Answer | null> {
+  const text = await response.text();
+  if (response.status === 204) return null;
+  // A login page of a network between, or somebody else's server: nothing was done.
+  if (!text.startsWith('{')) throw new ProtocolError('not_bellwire', 'this is no answer of Bellwire');
+  return JSON.parse(text);
 }
 
 /** What an answer that is no success says. */

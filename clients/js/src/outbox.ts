@@ -4,7 +4,7 @@
 import type { Backoff } from './backoff.js';
 import type { Clock } from './clock.js';
 import { BellwireError, ProblemError, UnsentError } from './errors.js';
-import { asError, ask, remedy } from './http.js';
+import { answerOf, asError, ask, remedy } from './http.js';
 import type { Token } from './token.js';
 import type { Asking, Outgoing, Transport } from './transport.js';
 import { watchWakes } from './wake.js';
@@ -152,9 +152,7 @@ export class Outbox {
   async #post({ method, path, headers, body }: Letter, token: string | null, signal: AbortSignal): Promise<unknown> {
     const { asking, base } = this.setting;
     const request = { method, headers: { ...headers }, body: body as BodyInit, signal };
-    const response = await ask(asking, token, new URL(path, base), request);
-    const text = await response.text();
-    return text ? JSON.parse(text) : null;
+    return answerOf(await ask(asking, token, new URL(path, base), request));
   }
 
   async #failed(letter: Letter, error: BellwireError): Promise<void> {

@@ -1,9 +1,9 @@
 // The long poll as a transport: a request after the other, for where nothing else comes through.
 
 import type { Control, End, Gap, Narrowed, Reopened, Reset, TopicEvent } from './api.js';
-import { asError, ask } from './http.js';
+import { answerOf, asError, ask } from './http.js';
 import { ProtocolError } from './errors.js';
-import type { Connection, Opening, Sink, Transport } from './transport.js';
+import { type Connection, isItem, type Opening, type Sink, type Transport } from './transport.js';
 
 /** How long a poll waits for something. */
 const WAIT_S = 25;
@@ -48,9 +48,11 @@ async function read(opening: Opening, sink: Sink, signal: AbortSignal): Promise<
   let wasNarrowed = '';
   while (!signal.aborted) {
     const response = await ask(opening, opening.token, url, { headers: { accept: 'application/json' }, signal });
-    if (response.status === 204) return;
-    const answer = (await response.json()) as Answer;
-    if (!Array.isArray(answer.events)) throw new ProtocolError('not_bellwire', `${url.origin} answers with no events`);
+    const answer = await answerOf<Answer>(response);
+    if (!answer) return;
+    if (!Array.isArray(answer.events) || !answer.events.every(isItem)) {
+      throw new ProtocolError('not_bellwire', `${url.origin} answers with no events`);
+    }
     sink.sign();
     const { cursor } = answer;
     // It comes with each answer; told is what is new.

@@ -4,7 +4,7 @@
 import { asError, ask } from './http.js';
 import { ConnectionError, ProtocolError } from './errors.js';
 import { SseParser } from './parser.js';
-import type { Connection, Item, Opening, Sink, Transport } from './transport.js';
+import { type Connection, isItem, type Item, type Opening, type Sink, type Transport } from './transport.js';
 
 const MEDIA_TYPE = 'text/event-stream';
 
@@ -55,15 +55,13 @@ async function read(opening: Opening, sink: Sink, signal: AbortSignal): Promise<
 
 /** What a frame holds; it is an event or a control event. */
 export function itemOf(text: string): Item {
-  let item: Item;
+  let item: unknown;
   try {
     item = JSON.parse(text);
   } catch (cause) {
     throw malformed(cause);
   }
-  if (typeof item !== 'object' || !item || !('topic' in item || 'control' in item)) {
-    throw new ProtocolError('not_bellwire', 'these are no events of Bellwire');
-  }
+  if (!isItem(item)) throw new ProtocolError('not_bellwire', 'these are no events of Bellwire');
   return item;
 }
 

@@ -80,11 +80,11 @@ function follow(socket: WebSocket, { clock, channels }: Opening, sink: Sink): Co
       sink.closed(asError(fault));
     }
   };
-  socket.onclose = ({ code, reason }) => {
+  // Where a page's policy forbids it, Chromium tells of an error, and of no end.
+  socket.onclose = socket.onerror = ({ code = 1006, reason = '' }: Partial<CloseEvent>) => {
     leave();
     commands.lose();
     sink.closed(new ConnectionError('connection_lost', `the WebSocket has ended: ${code} ${reason}`));
   };
-  socket.onerror = () => {};
   return { close: leave };
 }
