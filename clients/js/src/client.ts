@@ -79,7 +79,7 @@ export class Client extends Follower {
     const members = ifVersion === undefined ? { key } : { key, if_version: ifVersion };
     const path = `${topicPath(topic)}?${new URLSearchParams(members)}`;
     const command = { request: 'delete', topic, ...members };
-    await this.#outbox.send({ method: 'DELETE', path, command, isOnce: !!ifVersion }, options);
+    await this.#outbox.send({ method: 'DELETE', path, command, isOnce: !!ifVersion, doneBy: 'key_not_found' }, options);
   }
 
   /**

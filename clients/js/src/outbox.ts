@@ -29,6 +29,8 @@ export interface SendOptions {
 export interface Sending extends Outgoing {
   /** It does not do the same when it comes twice: it is not sent again once it may be there. */
   isOnce?: boolean;
+  /** The code of the refusal by which it is done, where it was sent before. */
+  doneBy?: string;
   idempotencyKey?: string;
 }
 
@@ -138,6 +140,7 @@ export class Outbox {
       return (await channel?.ask(letter, control.signal)) ?? (await this.#post(letter, shown, control.signal));
     } catch (fault) {
       const error = asError(fault);
+      if (hadBeen && error.code === letter.doneBy) return null;
       // What the server refuses it has not taken; what another server says for it may be wrong.
       if (error instanceof ProblemError && error.code !== 'unexpected_status') letter.mayBeTaken = hadBeen;
       if (remedy(error) !== 'token' || !token.canRefresh || letter.hasRefreshed) throw error;

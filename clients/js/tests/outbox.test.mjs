@@ -170,6 +170,15 @@ test('outbox: a signal takes back what waits', async () => {
   assert.equal(requests.length, 1);
 });
 
+test('outbox: a key that an answer was lost for is deleted, and one that never was is not', async () => {
+  const missing = { code: 'key_not_found', detail: '', status: 404 };
+  const { clock, client } = begin((n) => (n === 2 ? cut() : answer(404, missing)));
+  assert.equal((await outcome(client.delete('a', 'k'))).error.code, 'key_not_found');
+  const deleted = outcome(client.delete('a', 'k'));
+  await clock.advance(1_000);
+  assert.deepEqual(await deleted, { value: undefined });
+});
+
 test('outbox: a refused token is replaced once', async () => {
   let given = 0;
   const { requests, client } = begin((n) => (n === 2 ? answer(204, null) : answer(401, { code: 'credential_invalid' })), { token: () => `t${(given += 1)}` });

@@ -145,7 +145,7 @@ provesWithConfig('an echo is behind its event, through kills, cuts and moves', S
 
 provesWithConfig('an echo of a value that another one has replaced', STATE, async (server, atEnd) => {
   const client = clientOf(server, atEnd, {});
-  const slow = client.subscribe('tickers/x', { maxRate: 2 });
+  const slow = client.subscribe('tickers/x', { maxRate: 0.5 });
   const { data } = hear(slow);
   await slow.ready();
   const echoed = [];
