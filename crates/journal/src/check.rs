@@ -48,6 +48,10 @@ impl Judge<'_> {
         for (index, append) in batch.iter().enumerate() {
             let topic = append.event.topic.as_str();
             let before = ahead.kept_out.take();
+            if append.rides && before == Some(topic) {
+                ahead.kept_out = before;
+                continue;
+            }
             if is_made(append)? {
                 ahead.kept_out = Some(topic);
                 continue;

@@ -46,7 +46,7 @@ pub use fences::{
     a_newer_epoch_keeps_out_the_older_ones, a_producer_is_known_for_its_topic_only,
     a_whole_batch_is_made_or_nothing_of_it, an_end_is_refused_with_the_event_before_it,
     an_idle_producer_is_forgotten, of_a_producer_each_event_sees_those_before_it,
-    what_a_producer_sends_again_adds_nothing,
+    what_a_producer_sends_again_adds_nothing, what_rides_on_an_event_shares_its_fence,
 };
 pub use idempotency::*;
 pub use reading::*;
@@ -117,6 +117,7 @@ pub const CLAUSES: &[Clause] = &[
     a_newer_epoch_keeps_out_the_older_ones,
     a_producer_is_known_for_its_topic_only,
     of_a_producer_each_event_sees_those_before_it,
+    what_rides_on_an_event_shares_its_fence,
     an_end_is_refused_with_the_event_before_it,
     an_idle_producer_is_forgotten,
     a_whole_batch_is_made_or_nothing_of_it,

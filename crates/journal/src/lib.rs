@@ -28,6 +28,8 @@
 //!   follows the one before, an epoch that is over appends nothing, and what was appended is known for
 //!   as long as the producer is remembered; what is refused is refused by itself;
 //! - where an append that has to be made would be refused by itself, nothing of its batch is appended;
+//! - an append that rides on the one before it adds nothing where that adds nothing, and is answered
+//!   alike, so that one fence is good for several events;
 //! - ages are counted in time that has passed, whatever the wall clock is set to meanwhile;
 //! - a failed append leaves nothing behind;
 //! - a change of a state topic is an event of the same order, batch and commit: the newest of each key
@@ -103,14 +105,17 @@ pub struct Append {
     pub fence: Option<Box<Fence>>,
     /// Whether nothing of its batch is appended where this is refused by itself.
     pub must_be_made: bool,
+    /// Whether it goes with the append right before it, of the same topic: where that was made before,
+    /// or is refused by itself, so is this.
+    pub rides: bool,
 }
 
 impl Append {
     /// An event of a stream.
     pub fn new(event: Event, idempotency_key: Option<Box<str>>) -> Self {
         let (keep, condition) = (Keep::Every, Condition::Always);
-        let (fence, must_be_made, expires_at) = (None, false, None);
-        Self { event, idempotency_key, keep, condition, expires_at, fence, must_be_made }
+        let (fence, must_be_made, rides, expires_at) = (None, false, false, None);
+        Self { event, idempotency_key, keep, condition, expires_at, fence, must_be_made, rides }
     }
 
     /// A change of a state topic.

@@ -225,8 +225,11 @@ impl State {
                 let refused = self.answer(&append.event, None);
                 return refused.unwrap_or_else(|| self.renew(&append));
             }
-            let Append { event, idempotency_key, keep, expires_at, fence, .. } = append;
+            let Append { event, idempotency_key, keep, expires_at, fence, rides, .. } = append;
             let before = befores.take(&event.topic);
+            if let Some(before) = before.filter(|_| rides) {
+                return befores.note(&event.topic, before);
+            }
             if let Some(key) = &idempotency_key
                 && let Some(offset) = self.keys.find(&event.topic, key)
             {

@@ -566,13 +566,19 @@ pub const ENDED_TOPICS_BYTES_MAX: usize = 128 * 1024 * 1024;
 pub const ENDED_TOPIC_BYTES: usize = 320;
 /// Events in one commit: enough to make the sync cheap, few enough to keep its latency flat.
 pub const EVENTS_PER_COMMIT_MAX: usize = 16_384;
-/// Durable records: room for what webhooks were told, silences, posted alerts, acknowledgements and
-/// recorded queries, each as many as there may be.
-pub const RECORDS_MAX: usize = 500_000;
+/// Streams of Durable Streams that were created, or deleted while something is left of them.
+pub const DURABLE_STREAMS_MAX: usize = 100_000;
+/// How often those are looked for whose time is over.
+pub const DURABLE_STREAMS_SWEEP_INTERVAL: Duration = Duration::from_secs(5);
+/// How long a reader of theirs waits for one answer.
+pub const DURABLE_STREAMS_WAIT: Duration = Duration::from_secs(20);
+/// Durable records: room for what webhooks were told, silences, posted alerts, acknowledgements,
+/// recorded queries and streams, each as many as there may be.
+pub const RECORDS_MAX: usize = 600_000;
 /// Bytes of one durable record, its key included.
 pub const RECORD_BYTES_MAX: usize = 1024 * 1024;
 /// Bytes of all durable records.
-pub const RECORDS_BYTES_MAX: u64 = 288 * 1024 * 1024;
+pub const RECORDS_BYTES_MAX: u64 = 352 * 1024 * 1024;
 /// Bytes in one commit.
 pub const BYTES_PER_COMMIT_MAX: usize = 8 * 1024 * 1024;
 /// Events that the memory engine keeps.

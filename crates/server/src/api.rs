@@ -8,6 +8,7 @@ mod body;
 mod cloud_events;
 mod cors;
 mod dialect;
+mod durable_streams;
 mod events;
 mod hosts;
 mod influxdb;
@@ -52,6 +53,7 @@ use bellwire_sources::scrape::Scraper;
 use bellwire_wire::problem::{Code, Problem};
 use http::{HeaderValue, Uri, header};
 
+pub(crate) use self::durable_streams::StreamsApi;
 pub(crate) use self::large::LargeReads;
 pub(crate) use self::permission::Asks;
 pub(crate) use self::record::Records;
@@ -69,6 +71,8 @@ use crate::receiver::Receiver;
 #[derive(Debug)]
 pub(crate) struct App {
     pub(crate) publisher: Arc<Publisher>,
+    /// Topics as Durable Streams.
+    pub(crate) streams: StreamsApi,
     pub(crate) admission: Arc<Admission>,
     pub(crate) access: Arc<Access>,
     /// Where long polls are collected.
@@ -174,6 +178,7 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .route("/healthz", get(system::healthz))
         .route("/readyz", get(system::readyz))
         .route("/openapi.json", get(web::openapi))
+        .merge(durable_streams::routes())
         .merge(prometheus_api())
         .merge(page())
         .route_layer(axum::middleware::from_fn_with_state(Arc::clone(&app), permission::guard))

@@ -21,6 +21,7 @@
 //! | `mqtt` | the socket that sensors with MQTT come to |
 //! | `tls` | the certificate and its key, read again when they change |
 //! | `api` | the HTTP API by resource; the crate's `openapi.json` describes it |
+//! | `durable_streams` | what is known of streams of that protocol beside their events |
 //! | `requests` | where the shards and the alerting meet |
 //! | `sys` | the server's own topics, `$sys/…` |
 //! | `config`, `observe` | the tables of settings and figures, which the reference is made of |
@@ -34,6 +35,7 @@ mod allowances;
 mod api;
 mod audit;
 pub mod config;
+mod durable_streams;
 mod front_door;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;

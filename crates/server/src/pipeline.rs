@@ -34,9 +34,10 @@ use self::journal::apply_retention;
 use self::listening::{listen, open, url};
 use crate::access::{Access, AccessRules};
 use crate::admission::{self, Admission, AdmissionLimits};
-use crate::api::{self, App, LargeReads, Records};
+use crate::api::{self, App, LargeReads, Records, StreamsApi};
 use crate::audit::Deed;
 use crate::config::{Config, Engine, Exposed, MqttConfig};
+use crate::durable_streams::DurableStreams;
 use crate::front_door::Door;
 use crate::hosts::KnownHosts;
 use crate::journal_watch;
@@ -154,7 +155,6 @@ impl Server {
         let Core { journal, history, table, states, topics, rates, shard_parts, .. } = core;
         let sys = SysTopics::new(Arc::clone(&figures), Arc::clone(&states));
         let presence = Presence::new(config.presence.clone());
-        let showing = presence.clone().map(|presence| (presence, Arc::clone(&states)));
         let pasts = query_pasts(&config, &states);
         let publisher = publisher(&journal, (states, topics), &figures);
         let admission = admission(&config, &figures, drains.clone());
@@ -169,8 +169,10 @@ impl Server {
         let (shards, spread) = spawn_shards(shard_parts, &surroundings)?;
         let receiver = Receiver::new(&intake, &access, (&figures, &admission), &publisher);
         let (reload, scraper) = reload(&config, (&intake, &alerting), (&receiver, &figures));
+        let streams = DurableStreams::open(&publisher)?;
         let kept = (Arc::clone(&access), Arc::clone(&journal));
         let app = App {
+            streams: StreamsApi::new(Arc::clone(&streams)),
             callers: callers(&config, hosts, Arc::clone(&publisher)),
             publisher,
             admission: Arc::clone(&admission),
@@ -199,9 +201,8 @@ impl Server {
         let (runtime, accepting) = open(door, listener, drains.clone())?;
         let sensors = start_sensors(sensors, for_sensors, (&runtime, drains))?;
         warn_of_exposure(&config, address);
-        keep_house(&runtime, (&kept.0, &journal), (admission, sys), (reload, hangups));
-        showing.map(|(presence, states)| runtime.spawn(tell_presence(presence, states)));
-        begin(&runtime, (notifying, history), (&scraper, config.scrape));
+        keep_house(&runtime, (&kept.0, &journal), (admission, sys, presence), (reload, hangups));
+        begin(&runtime, (notifying, history), (&scraper, config.scrape), streams);
         let threads = Threads { sensors, evaluator, alerts, shards };
         Ok(Self { address, url, runtime, draining, accepting, threads, spread, kept })
     }
@@ -447,7 +448,7 @@ fn warn_of_exposure(config: &Config, address: SocketAddr) {
 fn keep_house(
     runtime: &Runtime,
     (access, journal): (&Access, &Arc<dyn Journal>),
-    (admission, sys): (Arc<Admission>, SysTopics),
+    (admission, sys, presence): (Arc<Admission>, SysTopics, Option<Arc<Presence>>),
     (reload, hangups): (Arc<Reload>, Hangups),
 ) {
     let audit = Arc::clone(&access.audit);
@@ -460,6 +461,8 @@ fn keep_house(
     runtime.spawn(apply_retention(Arc::clone(journal)));
     runtime.spawn(look_at_memory(admission));
     let states = sys.states();
+    let shown = Arc::clone(&states);
+    presence.map(|presence| runtime.spawn(tell_presence(presence, shown)));
     let settling = Arc::clone(&states);
     let (of_disk, its, journal) = (Arc::clone(&states), Arc::clone(journal), Arc::clone(journal));
     runtime.spawn(async move { states.expire_keys(&*journal).await });
@@ -483,8 +486,10 @@ fn begin(
     runtime: &Runtime,
     (notifying, history): (NotifierRun, Arc<History>),
     (scraper, jobs): (&Scraper, Vec<Job>),
+    streams: Arc<DurableStreams>,
 ) {
     runtime.spawn(notifying.forever());
+    runtime.spawn(streams.keep_house());
     runtime.spawn(history.follow());
     // Its tasks are the runtime's.
     let _context = runtime.enter();

@@ -2,10 +2,14 @@
 //!
 //! Every value names a form that exists. Who is of the same form is sent the same bytes.
 
+use bellwire_model::Cursor;
+use bellwire_process::clock;
+use bellwire_wire::durable_streams::{self, Payload, Progress, StreamCursor};
 use bellwire_wire::gzip;
-use bellwire_wire::http1::Frame;
+use bellwire_wire::http1::{Frame, LAST_CHUNK};
 use bellwire_wire::ws::{Compression, Subprotocol};
 use bytes::Bytes;
+use http::{HeaderName, HeaderValue, header};
 
 /// What a connection is sent. Another transport is another variant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -14,6 +18,8 @@ pub enum Form {
     Http(HttpForm),
     /// The messages of a WebSocket.
     WebSocket(WebSocketForm),
+    /// The Server-Sent Events of Durable Streams.
+    Durable(DurableForm),
 }
 
 /// The body of an answer over HTTP.
@@ -65,6 +71,17 @@ pub struct WebSocketForm {
     pub compression: Compression,
 }
 
+/// The Server-Sent Events of Durable Streams: what was published, and where the reader is behind it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DurableForm {
+    payload: Payload,
+    /// How far ahead its reader's cursors are, and in the lowest bit what is around it: a connection is
+    /// small.
+    packed: u8,
+}
+
+const _: () = assert!(size_of::<Form>() <= 3);
+
 impl Form {
     /// The transport's name.
     pub fn transport(self) -> &'static str {
@@ -72,6 +89,7 @@ impl Form {
             Self::Http(HttpForm { encoding: Encoding::Sse | Encoding::SseRaw, .. }) => "sse",
             Self::Http(HttpForm { encoding: Encoding::Ndjson, .. }) => "ndjson",
             Self::WebSocket(_) => "websocket",
+            Self::Durable(_) => "durable-streams",
         }
     }
 
@@ -85,7 +103,28 @@ impl Form {
             Self::WebSocket(WebSocketForm { subprotocol: Subprotocol::Msgpack, .. }) => {
                 "application/msgpack"
             }
+            Self::Durable(_) => Encoding::Sse.content_type(),
         }
+    }
+
+    /// What an answer in this form says of itself beside its media type.
+    pub fn headers(self) -> Vec<(HeaderName, HeaderValue)> {
+        let Self::Durable(DurableForm { payload, .. }) = self else {
+            return vec![(header::CACHE_CONTROL, HeaderValue::from_static("no-store"))];
+        };
+        let mut headers = vec![
+            // The protocol asks for the first of the two.
+            (header::CACHE_CONTROL, HeaderValue::from_static("no-cache, no-store")),
+            (
+                HeaderName::from_static("cross-origin-resource-policy"),
+                HeaderValue::from_static("same-origin"),
+            ),
+        ];
+        if payload == Payload::Binary {
+            let name = HeaderName::from_static("stream-sse-data-encoding");
+            headers.push((name, HeaderValue::from_static("base64")));
+        }
+        headers
     }
 
     /// Whether it is compressed as HTTP compresses bodies.
@@ -97,8 +136,45 @@ impl Form {
     pub(crate) fn gzip(self) -> Option<HttpForm> {
         match self {
             Self::Http(http) if http.is_gzip() => Some(http),
+            Self::Http(_) | Self::WebSocket(_) | Self::Durable(_) => None,
+        }
+    }
+
+    /// Whether its reader is told of places by what stands behind events.
+    pub(crate) fn durable(self) -> Option<DurableForm> {
+        match self {
+            Self::Durable(durable) => Some(durable),
             Self::Http(_) | Self::WebSocket(_) => None,
         }
+    }
+}
+
+impl DurableForm {
+    /// Of a stream whose content type makes this of events, for a reader whose cursors are that far
+    /// ahead.
+    pub fn new(payload: Payload, cursor: StreamCursor, framing: Framing) -> Self {
+        Self { payload, packed: cursor.intervals() << 1 | u8::from(framing == Framing::Chunked) }
+    }
+
+    /// What the stream's content type makes of events.
+    pub(crate) fn payload(self) -> Payload {
+        self.payload
+    }
+
+    /// What is around it.
+    pub(crate) fn framing(self) -> Framing {
+        if self.packed & 1 == 1 { Framing::Chunked } else { Framing::Plain }
+    }
+
+    /// As it goes out.
+    pub(crate) fn wrap(self, payload: &[u8]) -> Bytes {
+        self.framing().frame(payload)
+    }
+
+    /// Where its reader is.
+    pub(crate) fn place(self, place: Cursor, progress: Progress) -> Bytes {
+        let cursor = StreamCursor::ahead(self.packed >> 1).at(clock::now());
+        self.wrap(&durable_streams::control_event(place, cursor, progress))
     }
 }
 
@@ -117,9 +193,24 @@ impl HttpForm {
 
     /// Bytes of the body, coded already.
     pub(crate) fn frame(self, bytes: &[u8]) -> Bytes {
-        match self.framing {
-            Framing::Chunked => Frame::new(bytes).chunked().clone(),
-            Framing::Plain => Bytes::copy_from_slice(bytes),
+        self.framing.frame(bytes)
+    }
+}
+
+impl Framing {
+    /// Bytes of a body as they go out.
+    fn frame(self, bytes: &[u8]) -> Bytes {
+        match self {
+            Self::Chunked => Frame::new(bytes).chunked().clone(),
+            Self::Plain => Bytes::copy_from_slice(bytes),
+        }
+    }
+
+    /// What ends a body.
+    pub(crate) fn end(self) -> Bytes {
+        match self {
+            Self::Chunked => Bytes::from_static(LAST_CHUNK),
+            Self::Plain => Bytes::new(),
         }
     }
 }

@@ -10,6 +10,7 @@ use bellwire_model::{
     Closure, Cursor, Epoch, Event, KeyVersion, Labels, Life, Offset, Progress, StateMark,
     Timestamp, Version,
 };
+use bellwire_wire::durable_streams;
 use bellwire_wire::http1::Frame;
 use bellwire_wire::ws::{self, Compression, Opcode, Subprotocol};
 use bellwire_wire::{Deflater, Position, json, msgpack, ndjson, sse};
@@ -339,15 +340,19 @@ struct Others {
     ndjson_gzip: OnceLock<Frame>,
     json: WebSocketFrames,
     msgpack: WebSocketFrames,
+    /// Rarely more than one of these.
+    durable: OnceLock<Box<DurableFrames>>,
 }
 
 impl Others {
     fn size_bytes(&self) -> usize {
-        let Self { sse_raw, ndjson, sse_gzip, sse_raw_gzip, ndjson_gzip, json, msgpack } = self;
+        let Self { sse_raw, ndjson, sse_gzip, sse_raw_gzip, ndjson_gzip, json, msgpack, durable } =
+            self;
         let http = [sse_raw, ndjson, sse_gzip, sse_raw_gzip, ndjson_gzip];
         let http = http.iter().filter_map(|frame| frame.get()).map(|frame| frame.chunked().len());
         let websocket = [json, msgpack].map(WebSocketFrames::size_bytes);
-        size_of::<Self>() + http.chain(websocket).sum::<usize>()
+        let durable = durable.get().map_or(0, |it| it.size_bytes());
+        size_of::<Self>() + durable + http.chain(websocket).sum::<usize>()
     }
 }
 
@@ -357,6 +362,22 @@ impl WebSocketFrames {
         let is_other = |deflated: &&Bytes| plain.is_none_or(|it| it.as_ptr() != deflated.as_ptr());
         let deflated = self.deflated.get().filter(is_other);
         plain.map_or(0, Bytes::len) + deflated.map_or(0, Bytes::len)
+    }
+}
+
+/// The data events of Durable Streams.
+#[derive(Debug, Default)]
+struct DurableFrames {
+    json: OnceLock<Frame>,
+    text: OnceLock<Frame>,
+    binary: OnceLock<Frame>,
+}
+
+impl DurableFrames {
+    fn size_bytes(&self) -> usize {
+        let Self { json, text, binary } = self;
+        let frames = [json, text, binary].into_iter().filter_map(OnceLock::get);
+        size_of::<Self>() + frames.map(|frame| frame.chunked().len()).sum::<usize>()
     }
 }
 
@@ -375,6 +396,10 @@ impl Encoded {
                 Framing::Plain => self.body(http, source).payload(),
             },
             Form::WebSocket(websocket) => self.message(websocket, source),
+            Form::Durable(durable) => match durable.framing() {
+                Framing::Chunked => self.durable(durable.payload(), source).chunked(),
+                Framing::Plain => self.durable(durable.payload(), source).payload(),
+            },
         }
     }
 
@@ -385,6 +410,10 @@ impl Encoded {
                 Framing::Plain => self.body(http, source).payload_bytes(),
             },
             Form::WebSocket(websocket) => self.message(websocket, source).clone(),
+            Form::Durable(durable) => match durable.framing() {
+                Framing::Chunked => self.durable(durable.payload(), source).chunked().clone(),
+                Framing::Plain => self.durable(durable.payload(), source).payload_bytes(),
+            },
         }
     }
 
@@ -428,6 +457,16 @@ impl Encoded {
                 gzip_segment(&[payload])
             })
         })
+    }
+
+    fn durable(&self, payload: durable_streams::Payload, source: Source<'_>) -> &Frame {
+        let frames = self.others().durable.get_or_init(Box::default);
+        let frame = match payload {
+            durable_streams::Payload::Json => &frames.json,
+            durable_streams::Payload::Text => &frames.text,
+            durable_streams::Payload::Binary => &frames.binary,
+        };
+        frame.get_or_init(|| Frame::new(&payload.data_event(&source.event.body)))
     }
 
     fn message(&self, form: WebSocketForm, source: Source<'_>) -> &Bytes {

@@ -66,7 +66,7 @@ pub use committer::{Committer, Onward};
 pub use controls::gap;
 pub use feed::{Batch, Destination, Feed};
 pub use figures::Figures;
-pub use form::{Coding, Encoding, Form, Framing, HttpForm, WebSocketForm};
+pub use form::{Coding, DurableForm, Encoding, Form, Framing, HttpForm, WebSocketForm};
 pub use frames::Frames;
 pub use history::{HistoryReaders, read_page};
 pub use pasts::{HISTORY, PastRule, PastRules, past_event};
@@ -74,7 +74,8 @@ pub use percent::{check_query, wrong_escape};
 pub use poll::{Collected, PollAnswer};
 pub use presence::{AskedPresence, Presence, PresenceTerms, nobody};
 pub use publisher::{
-    Deleting, Published, Publisher, Results, Write, Writes, check_idempotency_key,
+    Deleting, Published, Publisher, Results, Write, Writes, check_idempotency_key, check_topic,
+    fenced_refusal,
 };
 pub use refusals::Refusals;
 pub use requests::{

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bellwire_hub::{Entry, Gap, Value};
 use bellwire_model::limits::PAGE_BYTES_MAX;
-use bellwire_model::{Closure, Cursor, FilterSet, Offset, Topic};
+use bellwire_model::{Closure, Cursor, Event, FilterSet, Offset, Topic};
 use bytes::Bytes;
 
 use crate::frames::Frames;
@@ -50,6 +50,16 @@ impl Collected {
     /// Whether to encode it takes long.
     pub fn is_large(&self) -> bool {
         self.parts.value_bytes > PAGE_BYTES_MAX
+    }
+
+    /// The events of streams in their order, those among them that say what becomes of their topic, too.
+    pub fn stream_events(&self) -> impl Iterator<Item = (Offset, &Event)> {
+        self.parts.entries.iter().map(|entry| (entry.offset, entry.payload.event()))
+    }
+
+    /// Whether something that comes before these is missing.
+    pub fn has_gap(&self) -> bool {
+        self.parts.gap.is_some()
     }
 
     /// Encodes what nobody has needed before; the rest is shared.

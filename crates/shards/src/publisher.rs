@@ -23,8 +23,10 @@ use crate::topics::{Kind, TopicRules};
 
 mod deleting;
 mod fenced;
+mod whole;
 
 pub use deleting::Deleting;
+pub use fenced::refusal as fenced_refusal;
 
 /// Takes what clients publish.
 #[derive(Debug)]
@@ -149,7 +151,8 @@ impl Home {
 }
 
 /// Refuses topics that the server owns.
-pub(crate) fn check_topic(topic: &Topic) -> Result<(), Problem> {
+/// Refuses the server's own topics.
+pub fn check_topic(topic: &Topic) -> Result<(), Problem> {
     if topic.is_reserved() {
         let detail =
             format!("`{topic}` belongs to the server: publish under another first segment");

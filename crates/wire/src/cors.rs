@@ -4,8 +4,10 @@ use http::{HeaderName, HeaderValue, header};
 
 /// Headers of answers that pages may read, beyond the few that they always may.
 const EXPOSED: HeaderValue = HeaderValue::from_static(
-    "bellwire-version, producer-epoch, producer-expected-seq, producer-received-seq, \
-         producer-seq, retry-after, www-authenticate",
+    "bellwire-version, etag, location, producer-epoch, producer-expected-seq, \
+         producer-received-seq, producer-seq, retry-after, stream-closed, stream-cursor, \
+         stream-expires-at, stream-next-offset, stream-sse-data-encoding, stream-ttl, \
+         stream-up-to-date, www-authenticate",
 );
 
 /// The headers with which a page of this origin may read an answer. The last one stands beside

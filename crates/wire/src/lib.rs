@@ -25,6 +25,7 @@
 pub mod control;
 pub mod cors;
 mod deflate;
+pub mod durable_streams;
 pub mod forwarded;
 pub mod gzip;
 pub mod http1;

@@ -79,6 +79,10 @@ codes! {
     SignalUnsupported 404 "signal_unsupported" "Logs and traces are not taken; metrics are.";
     KeyNotFound 404 "key_not_found" "The state topic has no such key.";
     QueryNotFound 404 "query_not_found" "No query is recorded under this name.";
+    StreamNotFound 404 "stream_not_found" "There is no such stream.";
+    StreamMismatch 409 "stream_mismatch" "The stream is of another content type, or was created otherwise.";
+    SequenceStale 409 "sequence_stale" "What `Stream-Seq` says is not beyond what the stream has.";
+    OffsetGone 410 "offset_gone" "What comes behind the offset is not there any more.";
     QueryExists 409 "query_exists" "Another query is recorded under this name.";
     MethodNotAllowed 405 "method_not_allowed" "The path does not take this method.";
     NotAcceptable 406 "not_acceptable" "The answer does not come in any form that `Accept` takes.";
@@ -113,7 +117,7 @@ codes! {
     JournalUnavailable 503 "journal_unavailable" "The journal cannot be written or read now.";
     IssuerUnavailable 503 "issuer_unavailable" "The keys of the issuer of the token that was shown cannot be had now.";
     StateFull 507 "state_full" "State topics hold as many keys or bytes as they may.";
-    RecordsExhausted 507 "records_exhausted" "There are as many silences, acknowledgements, posted alerts, recorded queries, keys or revocations as there may be.";
+    RecordsExhausted 507 "records_exhausted" "There are as many silences, acknowledgements, posted alerts, recorded queries, streams, keys or revocations as there may be.";
     TopicsExhausted 507 "topics_exhausted" "There are as many topics as there may be.";
     EndedTopicsExhausted 507 "ended_topics_exhausted" "As many topics have ended as are remembered.";
     ProducersExhausted 507 "producers_exhausted" "As many producers are remembered as there is room for.";

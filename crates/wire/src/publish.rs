@@ -17,6 +17,7 @@ mod mapping;
 mod post;
 
 pub use array::BatchError;
+pub(crate) use array::elements;
 pub use batch::{BatchFormat, Rejection, batch};
 pub use body::{BodyRejection, body};
 pub use cloud_event::{CloudEventMode, Place};
@@ -123,12 +124,12 @@ impl NestingError {
 }
 
 /// Refuses a payload, which is JSON, that would be nested too deep in the event around it.
-fn check_nesting(json: &str) -> Result<(), NestingError> {
+pub(crate) fn check_nesting(json: &str) -> Result<(), NestingError> {
     if is_nested_deeper(json.as_bytes(), NESTING_MAX - 1) { Err(NestingError) } else { Ok(()) }
 }
 
 /// A part of a request as an event has it.
-fn share(request: &Bytes, part: &str) -> Bytes {
+pub(crate) fn share(request: &Bytes, part: &str) -> Bytes {
     if part.len() >= request.len() / SHARED_PART_MIN {
         request.slice_ref(part.as_bytes())
     } else {
@@ -153,7 +154,9 @@ pub fn check_event_type(event_type: &str) -> Result<(), NameError> {
     }
 }
 
-fn check_content_type(content_type: &str) -> Result<(), NameError> {
+/// Refuses a content type that is empty, longer than [`CONTENT_TYPE_BYTES_MAX`], or has control
+/// characters.
+pub fn check_content_type(content_type: &str) -> Result<(), NameError> {
     if is_name(content_type, CONTENT_TYPE_BYTES_MAX) { Ok(()) } else { Err(NameError::ContentType) }
 }
 

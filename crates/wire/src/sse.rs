@@ -129,12 +129,29 @@ fn write_head(out: &mut Vec<u8>, cursor: Option<Cursor>, event_type: Option<&str
     }
 }
 
-fn write_lines(out: &mut Vec<u8>, mut text: &[u8]) {
+fn write_lines(out: &mut Vec<u8>, text: &[u8]) {
+    each_line(text, |line| {
+        out.extend_from_slice(b"data: ");
+        out.extend_from_slice(line);
+        out.push(b'\n');
+    });
+}
+
+/// The same without a space behind the colon, but where the line begins with one: readers drop the
+/// first.
+pub(crate) fn write_lines_tight(out: &mut Vec<u8>, text: &[u8]) {
+    each_line(text, |line| {
+        out.extend_from_slice(if line.starts_with(b" ") { b"data: " } else { b"data:" });
+        out.extend_from_slice(line);
+        out.push(b'\n');
+    });
+}
+
+/// Lines as readers of Server-Sent Events tell them apart.
+fn each_line(mut text: &[u8], mut write: impl FnMut(&[u8])) {
     loop {
         let end = text.iter().position(|byte| matches!(byte, b'\n' | b'\r'));
-        out.extend_from_slice(b"data: ");
-        out.extend_from_slice(&text[..end.unwrap_or(text.len())]);
-        out.push(b'\n');
+        write(&text[..end.unwrap_or(text.len())]);
         let Some(end) = end else { return };
         let line_break = if text[end..].starts_with(b"\r\n") { 2 } else { 1 };
         text = &text[end + line_break..];

@@ -147,6 +147,41 @@ pub fn an_end_is_refused_with_the_event_before_it(open: Open<'_>) {
     rig.append_new(vec![fenced(plain("a", "y"), ("p", 1, 2))]);
 }
 
+/// One fence is good for all events that ride on its own: all are made once, or none is.
+pub fn what_rides_on_an_event_shares_its_fence(open: Open<'_>) {
+    let rig = Rig::open(open, Vec::new());
+    let riding = |text| needed(Append { rides: true, ..plain("a", text) });
+    let make = |epoch, sequence| {
+        let first = needed(fenced(plain("a", "1"), ("p", epoch, sequence)));
+        vec![first, riding("2"), riding("3")]
+    };
+    rig.append_new(make(1, 0));
+    let again = rig.append(make(1, 0)).expect("an answer");
+    let known = Some(Fenced::Known { epoch: 1, sequence: 0 });
+    assert!(again.iter().all(|it| it.duplicate && it.fenced == known), "{again:?}");
+    for (epoch, why) in
+        [(0, Fenced::Zombie { epoch: 1 }), (1, Fenced::Gap { expected: 1, received: 2 })]
+    {
+        let found = Found::Fenced(why);
+        let refused = rig.append(make(epoch, 2));
+        assert!(
+            matches!(refused, Err(Error::Condition(Unmet { index: 0, found: it })) if it == found)
+        );
+    }
+    // The end behind them goes with them, too.
+    let last = |sequence| {
+        let mut batch = make(1, sequence);
+        batch.push(needed(end("a")));
+        batch
+    };
+    rig.append_new(last(1));
+    assert!(rig.append(last(1)).expect("an answer").iter().all(|appended| appended.duplicate));
+    assert!(matches!(rig.append(last(2)), Err(Error::Condition(Unmet { index: 0, .. }))));
+    assert_eq!(rig.texts("a"), ["1", "2", "3", "1", "2", "3", ""]);
+    // What follows nothing that was kept out is made like any other.
+    rig.append_new(["x", "y"].map(|text| Append { rides: true, ..plain("b", text) }).into());
+}
+
 /// Whoever has written nothing for long is forgotten, and begins anew.
 pub fn an_idle_producer_is_forgotten(open: Open<'_>) {
     let rig = Rig::open(open, Vec::new());

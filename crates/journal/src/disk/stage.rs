@@ -143,8 +143,11 @@ impl Stage<'_> {
             let (tail, passed) = (self.tail(), self.passed);
             return Ok(self.newest.renew(&mut self.staged.state, &append, (passed, tail)));
         }
-        let Append { event, idempotency_key, keep, expires_at, fence, .. } = append;
+        let Append { event, idempotency_key, keep, expires_at, fence, rides, .. } = append;
         let before = befores.take(&event.topic);
+        if let Some(before) = before.filter(|_| rides) {
+            return Ok(befores.note(&event.topic, before));
+        }
         if let Some(key) = &idempotency_key
             && let Some(offset) = self.keys.find(self.connection, &event, key)?
         {

@@ -19,7 +19,8 @@ const METHODS: HeaderValue = HeaderValue::from_static("GET, POST, PUT, DELETE, P
 const HEADERS: HeaderValue = HeaderValue::from_static(
     "authorization, content-type, content-encoding, last-event-id, bellwire-end, bellwire-key, \
      bellwire-type, bellwire-if-version, bellwire-if-absent, bellwire-ttl, idempotency-key, \
-     producer-id, producer-epoch, producer-seq",
+     producer-id, producer-epoch, producer-seq, if-none-match, stream-closed, stream-expires-at, \
+     stream-seq, stream-ttl",
 );
 const PREFLIGHT_SECONDS: HeaderValue = HeaderValue::from_static("600");
 

@@ -158,7 +158,7 @@ pub(super) async fn publish_one(
 }
 
 /// What a producer is told with success: its epoch, and the newest of its events.
-fn of_producer((epoch, sequence): (u64, u64)) -> [(HeaderName, String); 2] {
+pub(super) fn of_producer((epoch, sequence): (u64, u64)) -> [(HeaderName, String); 2] {
     [(PRODUCER_EPOCH, epoch.to_string()), (PRODUCER_SEQUENCE, sequence.to_string())]
 }
 

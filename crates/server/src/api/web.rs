@@ -108,7 +108,8 @@ pub(super) mod tests {
     /// there is a method, so that `any` and `nest` are, too, and are nowhere else.
     pub(in crate::api) fn routed() -> BTreeSet<(String, String)> {
         let mut routed = BTreeSet::new();
-        for text in include_str!("../api.rs").split("Router::new()").skip(1) {
+        let routers = [include_str!("../api.rs"), include_str!("durable_streams.rs")];
+        for text in routers.iter().flat_map(|text| text.split("Router::new()").skip(1)) {
             let (text, _) = text.split_once("\n}").expect("a function ends");
             let end = [".merge(", ".route_layer("].iter().filter_map(|end| text.find(end)).min();
             let (text, rest) = text.split_at(end.unwrap_or(text.len()));

@@ -93,7 +93,7 @@ pub(crate) fn stream_headers(request: &StreamRequest) -> HeaderMap {
     }
     let content_type = request.form.content_type();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.extend(request.form.headers());
     headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
     if request.form.is_gzip() {
         headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));

@@ -14,7 +14,7 @@ pub(super) fn told(fenced: Fenced) -> Result<Published, Problem> {
 }
 
 /// Why it was kept out.
-pub(super) fn refusal(fenced: Fenced) -> Problem {
+pub fn refusal(fenced: Fenced) -> Problem {
     match fenced {
         Fenced::Known { epoch, sequence } => {
             let detail = format!("epoch {epoch} of the producer is at sequence {sequence} already");

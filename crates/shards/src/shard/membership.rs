@@ -70,8 +70,8 @@ impl Shard {
         };
         let form = request.form;
         let mut opening = opening(&socket, &request, &begun);
-        let mut main = begun.subscription;
-        let mut outlet = outlet_of(socket, &request, (&main.delivery, now));
+        let (mut main, has_gap) = (begun.subscription, begun.gap.is_some());
+        let mut outlet = outlet_of(socket, &request, (&main.delivery, has_gap, now));
         let heartbeat_interval = self.surroundings.timing.heartbeat_interval;
         opening.extend_from_slice(&self.tell_earlier_ends(&mut outlet, (request.start, &main)));
         if let Some(history) = request.history() {
@@ -380,13 +380,20 @@ impl Shard {
 fn outlet_of(
     socket: Socket,
     request: &StreamRequest,
-    (delivery, now): (&Delivery, Tick),
+    (delivery, has_gap, now): (&Delivery, bool, Tick),
 ) -> Outlet {
     let mut outlet = Outlet::new(socket, request.form, now);
     outlet.set_marks(Marks::of(request));
     if outlet.marks().is_on() {
         // It is not to be taken back behind where it begins.
         outlet.told = delivery.offset();
+    }
+    if request.form.durable().is_some() {
+        // There it is until it is given something.
+        outlet.told = delivery.offset();
+        if has_gap {
+            outlet.note_break();
+        }
     }
     outlet
 }

@@ -17,7 +17,7 @@ use super::segments::{Piece, Segments, Upto};
 use super::socket::Socket;
 use super::speech::Speech;
 use super::work::Work;
-use crate::form::Form;
+use crate::form::{DurableForm, Form};
 use crate::frames::Frames;
 
 /// Where the bytes of one connection go.
@@ -51,6 +51,10 @@ impl Flags {
     const SAID_ALL: u8 = 16;
     /// The client is to be told of state topics that have ended, behind their values.
     const OWED_ENDS: u8 = 32;
+    /// The client is to be told where it is, behind what it was given.
+    const OWED_PLACE: u8 = 64;
+    /// The stream cannot go on as it is: its client has to ask again.
+    const BROKEN: u8 = 128;
 
     fn has(self, flag: u8) -> bool {
         self.0 & flag != 0
@@ -81,12 +85,43 @@ impl Outlet {
 
     /// The client is told of where it is, by what is put next.
     pub(super) fn tell(&mut self, hub: &Hub<Frames>, delivery: &Delivery) -> Cursor {
+        if self.form.durable().is_some() {
+            return self.place(hub, delivery);
+        }
         let mut marks = self.marks();
         let cursor = marks.cursor(hub, delivery);
         marks.note_told(cursor);
         self.set_marks(marks);
         self.told = cursor.offset;
         cursor
+    }
+
+    /// Where a reader of Durable Streams is: behind the newest of its own events, and not, as others
+    /// are, where the whole journal is by now.
+    pub(super) fn place(&self, hub: &Hub<Frames>, delivery: &Delivery) -> Cursor {
+        Cursor { offset: self.told, ..hub.cursor(delivery) }
+    }
+
+    /// The client is to be told where it is before anything else.
+    pub(super) fn owe_place(&mut self) {
+        self.flags.set(Flags::OWED_PLACE);
+    }
+
+    /// Whether that is still to be told. From now on it is not.
+    pub(super) fn take_owed_place(&mut self) -> bool {
+        let is_owed = self.flags.has(Flags::OWED_PLACE);
+        self.flags.clear(Flags::OWED_PLACE);
+        is_owed
+    }
+
+    /// The stream cannot go on as it is: behind what is written it ends, and its client asks again.
+    pub(super) fn note_break(&mut self) {
+        self.flags.set(Flags::BROKEN);
+    }
+
+    /// Whether that is so.
+    pub(super) fn is_broken(&self) -> bool {
+        self.flags.has(Flags::BROKEN)
     }
 
     /// What tells the client that these topics have ended; `id` names the request that it belongs to.
@@ -231,6 +266,9 @@ impl Outlet {
         account: &mut Account<'_>,
         mut taken: impl FnMut(Upto),
     ) -> io::Result<bool> {
+        if let Some(form) = self.form.durable() {
+            return self.write_durable(form, pieces, account, taken);
+        }
         let Some(first) = pieces.next() else { return Ok(true) };
         let Some(second) = pieces.next() else {
             // Mostly there is one, and nothing to be gathered.
@@ -258,6 +296,43 @@ impl Outlet {
             return Ok(self.flush(account)? && is_all);
         }
         Ok(self.write_each(&batch, account, taken)? && is_all)
+    }
+
+    /// The same for a reader of Durable Streams: several are one event, behind which it is told where
+    /// it is. What says what becomes of the topic has no bytes.
+    fn write_durable<'a>(
+        &mut self,
+        form: DurableForm,
+        mut pieces: impl Iterator<Item = Piece<'a>>,
+        account: &mut Account<'_>,
+        mut taken: impl FnMut(Upto),
+    ) -> io::Result<bool> {
+        let (mut batch, mut bytes) = (Vec::new(), 0);
+        let is_all = loop {
+            let Some(piece) = pieces.next() else { break true };
+            bytes += piece.frames.event().size_bytes();
+            batch.push(piece);
+            if batch.len() >= WRITE_SLICES_MAX || bytes >= WRITE_BYTES_MAX {
+                break false;
+            }
+        };
+        if !batch.is_empty() {
+            self.owe_place();
+        }
+        account.work.events += batch.len() as u64;
+        if let [piece] = &batch[..]
+            && piece.frames.event().body.is_some()
+        {
+            // Mostly there is one, whose bytes are shared.
+            return Ok(self.write_each(&batch, account, taken)? && is_all);
+        }
+        let bodies = batch.iter().filter_map(|piece| piece.frames.event().body.as_ref());
+        let data = form.wrap(&form.payload().data_event(bodies));
+        for piece in &batch {
+            taken(piece.upto);
+        }
+        self.put(data);
+        Ok(self.flush(account)? && is_all)
     }
 
     /// Writes these events at once; returns whether all were taken.

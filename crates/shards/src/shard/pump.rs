@@ -9,6 +9,7 @@ use bellwire_journal::Journal;
 use bellwire_model::limits::{CURSOR_LAG_EVENTS_MAX, LOOKS_PER_VISIT_MAX, WRITE_BYTES_MAX};
 use bellwire_model::{Closure, Cursor, Offset};
 use bellwire_wire::Control;
+use bellwire_wire::durable_streams::Progress;
 use bellwire_wire::request::RequestId;
 use bytes::Bytes;
 
@@ -97,8 +98,13 @@ pub(super) fn pump(connection: &mut Connection, tools: &mut Tools<'_>) -> io::Re
     tools.main_past = past;
     let main_is_complete = match came {
         Came::Full => return Ok(pumped),
-        Came::Complete if is_over(outlet, &main.delivery, tools) => {
+        Came::Complete if outlet.is_broken() => {
             outlet.put_last(outlet.form.ending());
+            pumped.has_ended = outlet.flush(&mut tools.account)?;
+            return Ok(pumped);
+        }
+        Came::Complete if is_over(outlet, &main.delivery, tools) => {
+            outlet.put_last(last_words(outlet, &main.delivery, tools.hub));
             pumped.has_ended = outlet.flush(&mut tools.account)?;
             return Ok(pumped);
         }
@@ -129,10 +135,22 @@ pub(super) fn pump(connection: &mut Connection, tools: &mut Tools<'_>) -> io::Re
 /// Whether all that a connection follows has ended, and its client knows it. A WebSocket has other
 /// things to talk of, too.
 fn is_over(outlet: &Outlet, delivery: &Delivery, tools: &Tools<'_>) -> bool {
-    let may_be = outlet.has_passed_end() && delivery.is_live();
+    let may_be = match outlet.form {
+        Form::Http(_) => outlet.has_passed_end(),
+        // Its reader is told so at the end, wherever it has come from.
+        Form::Durable(_) => true,
+        Form::WebSocket(_) => false,
+    };
     may_be
-        && matches!(outlet.form, Form::Http(_))
+        && delivery.is_live()
         && ends::are_over(tools.journal, tools.hub.filters(delivery.lane()), delivery.offset())
+}
+
+/// What a stream ends with that is over.
+fn last_words(outlet: &Outlet, delivery: &Delivery, hub: &Hub<Frames>) -> Bytes {
+    let ending = outlet.form.ending();
+    let Some(form) = outlet.form.durable() else { return ending };
+    [form.place(outlet.place(hub, delivery), Progress::Closed), ending].concat().into()
 }
 
 impl Pumped {
@@ -202,6 +220,12 @@ impl Stretch<'_> {
         loop {
             if !self.outlet.flush(&mut tools.account)? {
                 return Ok(Came::Full);
+            }
+            if self.tell_place(tools) {
+                continue;
+            }
+            if self.outlet.is_broken() {
+                return Ok(Came::Complete);
             }
             // What was looked for is written, or it would be looked for again in each visit.
             if share.bytes == 0 || (share.looks == 0 && page.is_none()) {
@@ -281,6 +305,26 @@ impl Stretch<'_> {
         Ok(0)
     }
 
+    /// Tells a reader of Durable Streams where it is, behind what it was given; returns whether it does.
+    /// Whoever has all that has ended is told by the last words.
+    fn tell_place(&mut self, tools: &Tools<'_>) -> bool {
+        let Some(form) = self.outlet.form.durable() else { return false };
+        if !self.outlet.take_owed_place() {
+            return false;
+        }
+        let is_up_to_date = tools.hub.is_complete(self.delivery);
+        if is_up_to_date {
+            self.delivery.took_ready();
+            if is_over(self.outlet, self.delivery, tools) {
+                return false;
+            }
+        }
+        let place = self.outlet.place(tools.hub, self.delivery);
+        let progress = if is_up_to_date { Progress::UpToDate } else { Progress::Behind };
+        self.outlet.put(form.place(place, progress));
+        true
+    }
+
     /// Tells a client that would have to go back far if it came back now of a newer cursor; returns
     /// whether it does. Values bring none, and the socket of one that they keep busy may be full
     /// whenever a heartbeat is due.
@@ -288,7 +332,7 @@ impl Stretch<'_> {
         let offset = hub.offset(self.delivery);
         let passed = offset.get().saturating_sub(self.outlet.told.get());
         let is_due = passed >= CURSOR_LAG_EVENTS_MAX && self.delivery.is_live();
-        if is_due && self.id.is_none() {
+        if is_due && self.id.is_none() && self.outlet.form.durable().is_none() {
             let cursor = self.outlet.tell(hub, self.delivery);
             self.outlet.put(self.outlet.form.heartbeat(Some(cursor)));
             return true;
@@ -310,6 +354,10 @@ impl Stretch<'_> {
     /// to have it.
     fn tell_gap(&mut self, gap: &Gap, tools: &Tools<'_>) {
         self.delivery.took_gap(gap);
+        if self.outlet.form.durable().is_some() {
+            // It has no word for that: whoever asks again is told by a status.
+            return self.outlet.note_break();
+        }
         let filters = tools.hub.filters(self.delivery.lane());
         let control = crate::controls::gap(gap, filters);
         let mut told = self.outlet.form.control(&control, self.id.and_then(Option::as_ref));
@@ -345,11 +393,13 @@ impl Stretch<'_> {
             Entries::Page(_, end) => Some(*end),
             Entries::Lane(_) => None,
         };
-        let end = Cell::new(Offset::MAX);
+        let (end, reopened) = (Cell::new(Offset::MAX), Cell::new(Offset::MAX));
         let pieces = entries.map(|entry| {
             let mark = marks::of_entry(&entry.payload, claim);
-            if entry.payload.event().closure() == Some(Closure::End) {
-                end.set(end.get().min(entry.offset));
+            match entry.payload.event().closure() {
+                Some(Closure::End) => end.set(end.get().min(entry.offset)),
+                Some(Closure::Reopened) => reopened.set(reopened.get().min(entry.offset)),
+                None => {}
             }
             Piece { frames: &entry.payload, upto: Upto::Entry(entry.offset, mark) }
         });
@@ -363,6 +413,10 @@ impl Stretch<'_> {
         })?;
         if end.get() <= self.delivery.offset() {
             self.outlet.note_end();
+        }
+        if reopened.get() <= self.delivery.offset() && self.outlet.form.durable().is_some() {
+            // It may have been deleted, and what comes then is another stream.
+            self.outlet.note_break();
         }
         if self.id.is_none() {
             // Of what is not ready the client keeps no cursor.

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use bellwire_model::Cursor;
+use bellwire_wire::durable_streams::Progress;
 use bellwire_wire::http1::{self, LAST_CHUNK};
 use bellwire_wire::problem::Problem;
 use bellwire_wire::request::RequestId;
@@ -10,7 +11,7 @@ use bellwire_wire::ws::{self, CloseCode, Opcode, Subprotocol};
 use bellwire_wire::{ByeReason, Control, control, cors, gzip, ndjson, sse};
 use bytes::{Bytes, BytesMut};
 
-use crate::form::{Encoding, Form, Framing, HttpForm, WebSocketForm};
+use crate::form::{DurableForm, Encoding, Form, Framing, HttpForm, WebSocketForm};
 use crate::refusals::Refusals;
 use crate::stream_request::StreamRequest;
 
@@ -19,7 +20,8 @@ pub(super) fn opening(request: &StreamRequest) -> BytesMut {
     match &request.handshake {
         Some(handshake) => handshake.response_head(),
         None => match request.form {
-            Form::Http(http) => response_head(request, http),
+            Form::Http(http) => response_head(request, http.framing),
+            Form::Durable(durable) => response_head(request, durable.framing()),
             // Whoever has shaken hands has answered.
             Form::WebSocket(_) => BytesMut::new(),
         },
@@ -42,17 +44,17 @@ pub fn refusal_body((form, refusals): (Form, Refusals), problem: &Problem) -> Op
     Some([http.header(), words].concat().into())
 }
 
-fn response_head(request: &StreamRequest, http: HttpForm) -> BytesMut {
+fn response_head(request: &StreamRequest, framing: Framing) -> BytesMut {
     let mut head = BytesMut::with_capacity(512);
     head.extend_from_slice(b"HTTP/1.1 200 OK\r\nContent-Type: ");
     head.extend_from_slice(request.form.content_type().as_bytes());
-    head.extend_from_slice(b"\r\nCache-Control: no-store\r\n");
-    head.extend_from_slice(b"X-Content-Type-Options: nosniff\r\nX-Accel-Buffering: no\r\n");
-    head.extend_from_slice(match http.framing {
+    head.extend_from_slice(b"\r\nX-Content-Type-Options: nosniff\r\nX-Accel-Buffering: no\r\n");
+    http1::extend_head(&mut head, request.form.headers());
+    head.extend_from_slice(match framing {
         Framing::Chunked => b"Transfer-Encoding: chunked\r\n",
         Framing::Plain => b"Connection: close\r\n",
     });
-    if http.is_gzip() {
+    if request.form.is_gzip() {
         head.extend_from_slice(b"Content-Encoding: gzip\r\n");
     }
     // A cache, or a proxy's, must not give one client's form to another.
@@ -88,6 +90,7 @@ impl Speech for Form {
         match self {
             Self::Http(http) => http.greeting(),
             Self::WebSocket(websocket) => websocket.greeting(),
+            Self::Durable(durable) => durable.greeting(),
         }
     }
 
@@ -95,6 +98,7 @@ impl Speech for Form {
         match self {
             Self::Http(http) => http.control(said, id),
             Self::WebSocket(websocket) => websocket.control(said, id),
+            Self::Durable(durable) => durable.control(said, id),
         }
     }
 
@@ -102,6 +106,7 @@ impl Speech for Form {
         match self {
             Self::Http(http) => http.heartbeat(moved),
             Self::WebSocket(websocket) => websocket.heartbeat(moved),
+            Self::Durable(durable) => durable.heartbeat(moved),
         }
     }
 
@@ -109,6 +114,7 @@ impl Speech for Form {
         match self {
             Self::Http(http) => http.farewell(reason, retry),
             Self::WebSocket(websocket) => websocket.farewell(reason, retry),
+            Self::Durable(durable) => durable.farewell(reason, retry),
         }
     }
 
@@ -116,6 +122,7 @@ impl Speech for Form {
         match self {
             Self::Http(http) => http.ending(),
             Self::WebSocket(websocket) => websocket.ending(),
+            Self::Durable(durable) => durable.ending(),
         }
     }
 }
@@ -170,10 +177,33 @@ impl Speech for HttpForm {
     }
 
     fn ending(self) -> Bytes {
-        match self.framing {
-            Framing::Chunked => Bytes::from_static(LAST_CHUNK),
-            Framing::Plain => Bytes::new(),
+        self.framing.end()
+    }
+}
+
+/// Its readers know no other words than where they are, and come back with that.
+impl Speech for DurableForm {
+    fn greeting(self) -> Bytes {
+        Bytes::new()
+    }
+
+    fn control(self, said: &Control<'_>, _id: Option<&RequestId>) -> Bytes {
+        match said {
+            Control::Ready { cursor, .. } => self.place(*cursor, Progress::UpToDate),
+            _ => Bytes::new(),
         }
+    }
+
+    fn heartbeat(self, _moved: Option<Cursor>) -> Bytes {
+        self.wrap(&sse::heartbeat(None))
+    }
+
+    fn farewell(self, _reason: ByeReason, _retry: Duration) -> Bytes {
+        self.ending()
+    }
+
+    fn ending(self) -> Bytes {
+        self.framing().end()
     }
 }
 

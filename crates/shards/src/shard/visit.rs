@@ -222,5 +222,7 @@ fn is_news(outlet: &Outlet, cursor: Cursor, trimmed: impl FnOnce() -> Offset) ->
             passed >= CURSOR_LAG_EVENTS_MAX || (passed > 0 && outlet.told < trimmed())
         }
         Form::Http(HttpForm { encoding: Encoding::Ndjson, .. }) | Form::WebSocket(_) => passed > 0,
+        // Its places are those of its own events.
+        Form::Durable(_) => false,
     }
 }

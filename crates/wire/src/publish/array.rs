@@ -43,7 +43,7 @@ pub enum BatchError {
 }
 
 impl BatchError {
-    pub(super) fn not_json(error: &serde_json::Error) -> Self {
+    pub(crate) fn not_json(error: &serde_json::Error) -> Self {
         let detail = excerpt(error.to_string());
         Self::Syntax { line: error.line(), column: error.column(), detail }
     }
@@ -59,7 +59,7 @@ impl BatchError {
 }
 
 /// Reads each item as `item` says and gives it to `each`: [`EVENTS_PER_REQUEST_MAX`] at most.
-pub(super) fn elements<'de, S: DeserializeSeed<'de> + Copy>(
+pub(crate) fn elements<'de, S: DeserializeSeed<'de> + Copy>(
     json: &'de [u8],
     item: S,
     each: impl FnMut(S::Value),

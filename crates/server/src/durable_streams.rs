@@ -1,0 +1,303 @@
+//! Streams as Durable Streams have them: what is known of each beside its events.
+//!
+//! ```text
+//! PUT ──▶ record `stream/<topic>`: content type, lifetime, where it begins ─▶ found by its topic
+//! DELETE, or its time is over ─▶ `end` and `reopened` in the journal, and a record of where that was
+//! nobody has created it ─▶ a topic that has events is a stream of JSON
+//! ```
+//!
+//! A stream is a stretch of its topic: what was published before it was created, or before another one
+//! was deleted, is none of its own. The events themselves go with the topic's retention.
+
+mod record;
+
+use std::collections::HashMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use bellwire_journal::{Append, Error, Journal, RecordChange, TopicFigures};
+use bellwire_model::limits::{DURABLE_STREAMS_MAX, DURABLE_STREAMS_SWEEP_INTERVAL};
+use bellwire_model::{Closure, Filter, FilterSet, Offset, Topic};
+use bellwire_process::clock;
+use bellwire_shards::Publisher;
+use tokio::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard, oneshot};
+
+pub(crate) use self::record::{Lifetime, Stream};
+use self::record::{PREFIX, Record, key};
+
+/// Streams whose topics have the same remainder wait for each other's creation and deletion.
+const TURNS: usize = 64;
+
+/// All streams.
+#[derive(Debug)]
+pub(crate) struct DurableStreams {
+    publisher: Arc<Publisher>,
+    kept: Mutex<HashMap<Topic, Kept>>,
+    /// Who appends shares a turn; who creates or deletes has it alone.
+    turns: Vec<RwLock<()>>,
+}
+
+/// What the records say of a topic.
+#[derive(Clone, Debug)]
+enum Kept {
+    Live(Arc<Live>),
+    /// There its stream was deleted.
+    Deleted(Offset),
+}
+
+impl Kept {
+    fn live(stream: Stream) -> Self {
+        Self::Live(Arc::new(Live::new(stream)))
+    }
+}
+
+/// A stream that was created.
+#[derive(Debug)]
+struct Live {
+    stream: Stream,
+    /// When it was last read or written, in milliseconds of the system's uptime.
+    used_ms: AtomicU64,
+}
+
+impl Live {
+    fn new(stream: Stream) -> Self {
+        Self { stream, used_ms: AtomicU64::new(uptime_ms()) }
+    }
+
+    fn is_over(&self) -> bool {
+        let idle_ms = || uptime_ms().saturating_sub(self.used_ms.load(Ordering::Relaxed));
+        match &self.stream.lifetime {
+            Lifetime::Unlimited => false,
+            Lifetime::Idle { seconds } => idle_ms() >= seconds.saturating_mul(1_000),
+            Lifetime::Until { at, .. } => clock::now() >= *at,
+        }
+    }
+}
+
+fn uptime_ms() -> u64 {
+    u64::try_from(clock::uptime().as_millis()).unwrap_or(u64::MAX)
+}
+
+impl DurableStreams {
+    /// Those that the journal has. Blocks on the disk.
+    pub(crate) fn open(publisher: &Arc<Publisher>) -> Result<Arc<Self>, Error> {
+        let journal = &publisher.journal;
+        let tail = journal.bounds().tail;
+        let mut kept = HashMap::new();
+        for record in journal.records(PREFIX)? {
+            let Some((topic, record)) = Record::read(&record) else {
+                tracing::warn!(key = %record.key, "A record of a stream cannot be read; it is left alone.");
+                continue;
+            };
+            // Of a journal that has lost its end the places beyond it will be others'.
+            kept.insert(
+                topic.clone(),
+                match record {
+                    Record::Deleted { at } => Kept::Deleted(at.min(tail)),
+                    Record::Live { mut stream, awaits_content } => {
+                        stream.begin = stream.begin.min(tail);
+                        let is_begun = || {
+                            let trimmed = journal.trimmed(&FilterSet::from(Filter::from(&topic)));
+                            last(&**journal, &topic).max(trimmed) > stream.begin
+                        };
+                        // Whoever created it with content was never told that it is there.
+                        if awaits_content && !is_begun() {
+                            Kept::Deleted(stream.begin)
+                        } else {
+                            Kept::live(stream)
+                        }
+                    }
+                },
+            );
+        }
+        let turns = std::iter::repeat_with(RwLock::default).take(TURNS).collect();
+        Ok(Arc::new(Self { publisher: Arc::clone(publisher), kept: Mutex::new(kept), turns }))
+    }
+
+    fn kept(&self) -> MutexGuard<'_, HashMap<Topic, Kept>> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn turn(&self, topic: &Topic) -> &RwLock<()> {
+        let mut hasher = DefaultHasher::new();
+        topic.hash(&mut hasher);
+        &self.turns[(hasher.finish() % TURNS as u64) as usize]
+    }
+
+    /// While this is held the stream is neither created nor deleted.
+    pub(crate) async fn shared(&self, topic: &Topic) -> RwLockReadGuard<'_, ()> {
+        self.turn(topic).read().await
+    }
+
+    /// While this is held nobody else appends to the stream.
+    pub(crate) async fn alone(&self, topic: &Topic) -> RwLockWriteGuard<'_, ()> {
+        self.turn(topic).write().await
+    }
+
+    /// The stream of a topic, if there is one now.
+    pub(crate) fn find(&self, topic: &Topic) -> Option<Stream> {
+        let kept = self.kept().get(topic).cloned();
+        let begin = match kept {
+            Some(Kept::Live(live)) => return (!live.is_over()).then(|| live.stream.clone()),
+            Some(Kept::Deleted(at)) => at,
+            None => Offset::ZERO,
+        };
+        let figures = figures(&*self.publisher.journal, topic)?;
+        (figures.events > 0 && figures.last > begin).then(|| Stream::of_json(begin))
+    }
+
+    /// Somebody has read or written it: it stays for its time from now on.
+    pub(crate) fn note_use(&self, topic: &Topic) {
+        if let Some(Kept::Live(live)) = self.kept().get(topic) {
+            live.used_ms.store(uptime_ms(), Ordering::Relaxed);
+        }
+    }
+
+    /// Where the next event of a stream comes behind.
+    pub(crate) fn tail(&self, topic: &Topic, stream: &Stream) -> Offset {
+        last(&*self.publisher.journal, topic).max(stream.begin)
+    }
+
+    /// Creates a stream with what it begins with, of whose topic there is none. It is in the journal when
+    /// this returns. Whoever calls this has the turn alone.
+    pub(crate) async fn create(
+        &self,
+        topic: &Topic,
+        (content_type, lifetime): (Box<str>, Lifetime),
+        mut content: Vec<Append>,
+    ) -> Result<Stream, Error> {
+        if self.is_created(topic) {
+            // Its time is over, and nobody has come by since.
+            self.delete(topic).await?;
+        }
+        self.check_room(topic)?;
+        if self.publisher.journal.ended(topic.as_str()).is_some() {
+            // Before retention has removed all that it had.
+            let reopened = Closure::Reopened.event(topic.clone(), clock::now());
+            content.insert(0, Append::new(reopened, None));
+        }
+        let begin = self.publisher.journal.bounds().tail;
+        let stream = Stream { content_type, lifetime, begin };
+        let awaits_content = !content.is_empty();
+        let record = Record::Live { stream: stream.clone(), awaits_content };
+        self.write(topic, Some(&record)).await?;
+        if awaits_content && let Err(error) = self.publisher.append_whole(content).await {
+            let record = Record::Deleted { at: begin };
+            self.write(topic, Some(&record)).await?;
+            self.kept().insert(topic.clone(), Kept::Deleted(begin));
+            return Err(error);
+        }
+        self.kept().insert(topic.clone(), Kept::live(stream.clone()));
+        Ok(stream)
+    }
+
+    /// Has a stream that nobody has created, of a topic that has events, go on when these are gone.
+    pub(crate) async fn adopt(&self, topic: &Topic, stream: Stream) -> Result<(), Error> {
+        self.check_room(topic)?;
+        let record = Record::Live { stream: stream.clone(), awaits_content: false };
+        self.write(topic, Some(&record)).await?;
+        self.kept().insert(topic.clone(), Kept::live(stream));
+        Ok(())
+    }
+
+    fn check_room(&self, topic: &Topic) -> Result<(), Error> {
+        let kept = self.kept();
+        let has_room = kept.len() < DURABLE_STREAMS_MAX || kept.contains_key(topic);
+        if has_room { Ok(()) } else { Err(Error::TooManyRecords) }
+    }
+
+    /// Whether somebody has created it.
+    pub(crate) fn is_created(&self, topic: &Topic) -> bool {
+        matches!(self.kept().get(topic), Some(Kept::Live(_)))
+    }
+
+    /// Deletes the stream of a topic: whoever reads it is told that it goes on no more. Whoever calls this
+    /// has the turn alone.
+    pub(crate) async fn delete(&self, topic: &Topic) -> Result<(), Error> {
+        let now = clock::now();
+        let batch = [Closure::End, Closure::Reopened]
+            .map(|closure| Append::new(closure.event(topic.clone(), now), None));
+        let appended = self.publisher.append_whole(batch.into()).await?;
+        let at = appended.last().map_or(Offset::ZERO, |appended| appended.offset);
+        self.write(topic, Some(&Record::Deleted { at })).await?;
+        self.kept().insert(topic.clone(), Kept::Deleted(at));
+        Ok(())
+    }
+
+    async fn write(&self, topic: &Topic, record: Option<&Record>) -> Result<(), Error> {
+        let (reply, replied) = oneshot::channel();
+        let change = RecordChange { key: key(topic), value: record.map(Record::json) };
+        let reply = Box::new(move |result| drop(reply.send(result)));
+        self.publisher.journal.write_records(vec![change], reply)?;
+        replied.await.unwrap_or(Err(Error::Closed))
+    }
+
+    /// Deletes streams whose time is over, and forgets those that were deleted once nothing is left of
+    /// them, again and again.
+    pub(crate) async fn keep_house(self: Arc<Self>) {
+        let mut interval = tokio::time::interval(DURABLE_STREAMS_SWEEP_INTERVAL);
+        loop {
+            interval.tick().await;
+            for topic in self.over() {
+                let _turn = self.alone(&topic).await;
+                // Somebody may have had it meanwhile.
+                let swept = match self.fate(&topic) {
+                    Some(Fate::Deleted) => self.delete(&topic).await,
+                    Some(Fate::Forgotten) => {
+                        let written = self.write(&topic, None).await;
+                        if written.is_ok() {
+                            self.kept().remove(&topic);
+                        }
+                        written
+                    }
+                    None => Ok(()),
+                };
+                if let Err(error) = swept {
+                    tracing::warn!(%error, %topic, "A stream whose time is over stays for now.");
+                    break;
+                }
+            }
+        }
+    }
+
+    /// The topics of which something is to be done.
+    fn over(&self) -> Vec<Topic> {
+        let kept: Vec<(Topic, Kept)> =
+            self.kept().iter().map(|(topic, kept)| (topic.clone(), kept.clone())).collect();
+        let is_over = |(topic, kept): &(Topic, Kept)| self.fate_of(topic, kept).is_some();
+        kept.into_iter().filter(is_over).map(|(topic, _)| topic).collect()
+    }
+
+    fn fate(&self, topic: &Topic) -> Option<Fate> {
+        let kept = self.kept().get(topic).cloned()?;
+        self.fate_of(topic, &kept)
+    }
+
+    fn fate_of(&self, topic: &Topic, kept: &Kept) -> Option<Fate> {
+        match kept {
+            Kept::Live(live) => live.is_over().then_some(Fate::Deleted),
+            Kept::Deleted(_) => {
+                let figures = figures(&*self.publisher.journal, topic);
+                figures.is_none_or(|figures| figures.events == 0).then_some(Fate::Forgotten)
+            }
+        }
+    }
+}
+
+/// What becomes of a stream by itself.
+enum Fate {
+    Deleted,
+    Forgotten,
+}
+
+/// The figures of a topic, if it has or had events.
+fn figures(journal: &dyn Journal, topic: &Topic) -> Option<TopicFigures> {
+    let first = journal.list_topics(topic.as_str(), "", 1).pop()?;
+    (first.topic == *topic).then_some(first)
+}
+
+/// The newest event of a topic.
+fn last(journal: &dyn Journal, topic: &Topic) -> Offset {
+    figures(journal, topic).map_or(Offset::ZERO, |figures| figures.last)
+}
