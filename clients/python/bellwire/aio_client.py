@@ -17,30 +17,22 @@ from typing import (
 )
 
 import httpx
-from typing_extensions import Self
 
 from .aio_runner import AsyncRunner
-from .core import Core, measured
-from .effects import Done, Flow
-from .errors import UnsentError
+from .core import Core
+from .effects import Done, Flow, Returned
 from .following import Following
 from .items import Event, Item
-from .outgoing import (
-    NO_DATA,
-    Outgoing,
-    acknowledging,
-    deleting,
-    publishing,
-    unacknowledging,
-)
-from .samples import CLOSE_S, QUEUE_BYTES_MAX, OnUnsent, Sample, Sampling, sample_of
+from .outgoing import NO_DATA
+from .samples import CLOSE_S, QUEUE_BYTES_MAX, OnUnsent, Sample, Sampling
 from .sending import TIMEOUT_S, Closed
+from .state import SamplerState, SubscriptionState
 from .transfer import REQUEST_LIMITS, STREAM_LIMITS, trust
 
 if TYPE_CHECKING:
     from typing import Literal
 
-    from typing_extensions import Unpack
+    from typing_extensions import Self, Unpack
 
     from .core import ClientOptions, Published, SamplesTaken, SubscribeOptions
     from .outgoing import PublishOptions
@@ -51,28 +43,18 @@ Yielded_co = TypeVar("Yielded_co", bound=Item, covariant=True)
 _GRACE_S = 0.5
 
 
-class AsyncSubscription(AsyncIterator[Yielded_co], Generic[Yielded_co]):
+class AsyncSubscription(SubscriptionState, AsyncIterator[Yielded_co], Generic[Yielded_co]):
     """Events of topics, in order, across cuts and restarts.
 
     It goes on while it is iterated over: what is not taken is not read. `async with` closes it.
     """
 
     def __init__(self, following: Following, runner: AsyncRunner) -> None:
-        self._following = following
+        super().__init__(following)
         self._runner = runner
         self._flow = following.run()
         self._is_busy = False
         self._is_over = False
-
-    @property
-    def cursor(self) -> str | None:
-        """Behind what was given: to go on from it misses nothing."""
-        return self._following.cursor
-
-    @property
-    def status(self) -> str:
-        """`connecting`, `live`, `waiting` or `closed`."""
-        return self._following.status
 
     def __aiter__(self) -> AsyncSubscription[Yielded_co]:
         return self
@@ -127,22 +109,16 @@ class AsyncSubscription(AsyncIterator[Yielded_co], Generic[Yielded_co]):
         self._following.end()
 
 
-class AsyncSampler:
+class AsyncSampler(SamplerState):
     """Sends samples from a task of its own, in order and in batches.
 
     They wait while there is no network. `async with` closes it.
     """
 
     def __init__(self, sampling: Sampling, runner: AsyncRunner) -> None:
-        self._sampling = sampling
+        super().__init__(sampling)
         self._runner = runner
-        self._is_closed = False
         self._task = asyncio.ensure_future(self._run())
-
-    @property
-    def unsent(self) -> int:
-        """How many samples wait, or are on their way."""
-        return self._sampling.size
 
     def add(
         self,
@@ -153,10 +129,7 @@ class AsyncSampler:
         timestamp: int | None = None,
     ) -> None:
         """Queues one, and does not wait. `timestamp`: milliseconds since 1970, by default now."""
-        sample = sample_of(name, value, labels, timestamp)
-        if self._is_closed:
-            raise UnsentError("closed", "the sampler is closed", samples=[sample])
-        self._sampling.add(sample)
+        self._queue(name, value, labels, timestamp)
         self._runner.work()
 
     async def aclose(self, timeout: float = CLOSE_S) -> None:
@@ -252,7 +225,7 @@ class AsyncClient(Core):
         **options: Unpack[PublishOptions],
     ) -> Published:
         """Publishes an event: JSON, or `bytes`. Returns once it is durable."""
-        return cast("Published", await self._send(publishing(topic, data, **options), timeout))
+        return await self._run(self._publishing(topic, data, timeout, options))
 
     async def delete(
         self,
@@ -263,7 +236,7 @@ class AsyncClient(Core):
         timeout: float = TIMEOUT_S,
     ) -> None:
         """Deletes a key of a state topic; with `if_version` only if it has this version."""
-        await self._send(deleting(topic, key, if_version), timeout)
+        await self._run(self._deleting(topic, key, if_version, timeout))
 
     async def samples(
         self, samples: Sequence[Sample], *, timeout: float = TIMEOUT_S
@@ -272,7 +245,7 @@ class AsyncClient(Core):
 
         Those with a `timestamp` count once however often they are sent.
         """
-        return cast("SamplesTaken", await self._send(measured(samples), timeout))
+        return await self._run(self._measuring(samples, timeout))
 
     def sampler(
         self,
@@ -289,16 +262,15 @@ class AsyncClient(Core):
         self, fingerprint: str, by: str, note: str | None = None, *, timeout: float = TIMEOUT_S
     ) -> dict[str, Any]:
         """Says who has taken an alert up; returns the alert."""
-        outgoing = acknowledging(fingerprint, by, note)
-        return cast("dict[str, Any]", await self._send(outgoing, timeout))
+        return await self._run(self._acknowledging(fingerprint, by, note, timeout))
 
     async def unacknowledge(self, fingerprint: str, *, timeout: float = TIMEOUT_S) -> None:
         """Takes an acknowledgement back."""
-        await self._send(unacknowledging(fingerprint), timeout)
+        await self._run(self._unacknowledging(fingerprint, timeout))
 
     async def state(self, topic: str, *, timeout: float = TIMEOUT_S) -> dict[str, Any]:
         """The values of a state topic as they are now, by their keys."""
-        return cast("dict[str, Any]", await self._run(self._values(topic, timeout)))
+        return await self._run(self._values(topic, timeout))
 
     async def query(
         self, expression: str, *, history: str = "15m", timeout: float = TIMEOUT_S
@@ -307,8 +279,7 @@ class AsyncClient(Core):
 
         Each has `labels`, `value` and `timestamp`, and its past as `timestamps` and `values`.
         """
-        flow = self._answered(expression, history, timeout)
-        return cast("dict[str, Any]", await self._run(flow))
+        return await self._run(self._answered(expression, history, timeout))
 
     async def history(
         self, topic: str, *, after: str = "earliest", timeout: float = TIMEOUT_S
@@ -350,8 +321,6 @@ class AsyncClient(Core):
         self._asides.add(task)
         task.add_done_callback(self._asides.discard)
 
-    async def _send(self, outgoing: Outgoing, timeout: float) -> Any:
-        return await self._run(self._sending_in_turn(outgoing, timeout))
-
-    async def _run(self, flow: Flow[Any]) -> Any:
-        return await self._new_runner().run(flow)
+    async def _run(self, flow: Flow[Returned]) -> Returned:
+        value: Returned = await self._new_runner().run(flow)
+        return value

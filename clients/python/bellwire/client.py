@@ -17,30 +17,22 @@ from typing import (
 )
 
 import httpx
-from typing_extensions import Self
 
-from .core import TURNS, Core, measured
-from .effects import Done, Flow
-from .errors import UnsentError
+from .core import TURNS, Core
+from .effects import Done, Flow, Returned
 from .following import Following
 from .items import Event, Item
-from .outgoing import (
-    NO_DATA,
-    Outgoing,
-    acknowledging,
-    deleting,
-    publishing,
-    unacknowledging,
-)
+from .outgoing import NO_DATA
 from .runner import Runner
-from .samples import CLOSE_S, QUEUE_BYTES_MAX, OnUnsent, Sample, Sampling, sample_of
+from .samples import CLOSE_S, QUEUE_BYTES_MAX, OnUnsent, Sample, Sampling
 from .sending import TIMEOUT_S, Closed
+from .state import SamplerState, SubscriptionState
 from .transfer import REQUEST_LIMITS, STREAM_LIMITS, trust
 
 if TYPE_CHECKING:
     from typing import Literal
 
-    from typing_extensions import Unpack
+    from typing_extensions import Self, Unpack
 
     from .core import ClientOptions, Published, SamplesTaken, SubscribeOptions
     from .outgoing import PublishOptions
@@ -52,29 +44,19 @@ Opened = TypeVar("Opened")
 _GRACE_S = 0.5
 
 
-class Subscription(Iterator[Yielded_co], Generic[Yielded_co]):
+class Subscription(SubscriptionState, Iterator[Yielded_co], Generic[Yielded_co]):
     """Events of topics, in order, across cuts and restarts.
 
     It goes on while it is iterated over: what is not taken is not read. `with` closes it.
     """
 
     def __init__(self, following: Following, runner: Runner) -> None:
-        self._following = following
+        super().__init__(following)
         self._runner = runner
         self._flow = following.run()
         self._lock = threading.RLock()
         self._is_busy = False
         self._is_over = False
-
-    @property
-    def cursor(self) -> str | None:
-        """Behind what was given: to go on from it misses nothing."""
-        return self._following.cursor
-
-    @property
-    def status(self) -> str:
-        """`connecting`, `live`, `waiting` or `closed`."""
-        return self._following.status
 
     def __iter__(self) -> Subscription[Yielded_co]:
         return self
@@ -136,25 +118,19 @@ class Subscription(Iterator[Yielded_co], Generic[Yielded_co]):
             self._lock.release()
 
 
-class Sampler:
+class Sampler(SamplerState):
     """Sends samples from a thread of its own, in order and in batches.
 
     They wait while there is no network. `with` closes it.
     """
 
     def __init__(self, sampling: Sampling, runner: Runner) -> None:
-        self._sampling = sampling
+        super().__init__(sampling)
         self._runner = runner
-        self._is_closed = False
         self._thread = threading.Thread(target=self._run, name="bellwire-sampler", daemon=True)
         self._thread.start()
         # A program that ends without closing it has what waits sent, too, or handed back.
         atexit.register(self.close)
-
-    @property
-    def unsent(self) -> int:
-        """How many samples wait, or are on their way."""
-        return self._sampling.size
 
     def add(
         self,
@@ -165,10 +141,7 @@ class Sampler:
         timestamp: int | None = None,
     ) -> None:
         """Queues one, and does not wait. `timestamp`: milliseconds since 1970, by default now."""
-        sample = sample_of(name, value, labels, timestamp)
-        if self._is_closed:
-            raise UnsentError("closed", "the sampler is closed", samples=[sample])
-        self._sampling.add(sample)
+        self._queue(name, value, labels, timestamp)
         self._runner.work.set()
 
     def close(self, timeout: float = CLOSE_S) -> None:
@@ -254,7 +227,7 @@ class Client(Core):
         **options: Unpack[PublishOptions],
     ) -> Published:
         """Publishes an event: JSON, or `bytes`. Returns once it is durable."""
-        return cast("Published", self._send(publishing(topic, data, **options), timeout))
+        return self._run(self._publishing(topic, data, timeout, options))
 
     def delete(
         self,
@@ -265,14 +238,14 @@ class Client(Core):
         timeout: float = TIMEOUT_S,
     ) -> None:
         """Deletes a key of a state topic; with `if_version` only if it has this version."""
-        self._send(deleting(topic, key, if_version), timeout)
+        self._run(self._deleting(topic, key, if_version, timeout))
 
     def samples(self, samples: Sequence[Sample], *, timeout: float = TIMEOUT_S) -> SamplesTaken:
         """Sends samples. Returns once the rules have seen them, with what the server refuses of them.
 
         Those with a `timestamp` count once however often they are sent.
         """
-        return cast("SamplesTaken", self._send(measured(samples), timeout))
+        return self._run(self._measuring(samples, timeout))
 
     def sampler(
         self,
@@ -288,15 +261,15 @@ class Client(Core):
         self, fingerprint: str, by: str, note: str | None = None, *, timeout: float = TIMEOUT_S
     ) -> dict[str, Any]:
         """Says who has taken an alert up; returns the alert."""
-        return cast("dict[str, Any]", self._send(acknowledging(fingerprint, by, note), timeout))
+        return self._run(self._acknowledging(fingerprint, by, note, timeout))
 
     def unacknowledge(self, fingerprint: str, *, timeout: float = TIMEOUT_S) -> None:
         """Takes an acknowledgement back."""
-        self._send(unacknowledging(fingerprint), timeout)
+        self._run(self._unacknowledging(fingerprint, timeout))
 
     def state(self, topic: str, *, timeout: float = TIMEOUT_S) -> dict[str, Any]:
         """The values of a state topic as they are now, by their keys."""
-        return cast("dict[str, Any]", self._run(self._values(topic, timeout)))
+        return self._run(self._values(topic, timeout))
 
     def query(
         self, expression: str, *, history: str = "15m", timeout: float = TIMEOUT_S
@@ -305,8 +278,7 @@ class Client(Core):
 
         Each has `labels`, `value` and `timestamp`, and its past as `timestamps` and `values`.
         """
-        flow = self._answered(expression, history, timeout)
-        return cast("dict[str, Any]", self._run(flow))
+        return self._run(self._answered(expression, history, timeout))
 
     def history(
         self, topic: str, *, after: str = "earliest", timeout: float = TIMEOUT_S
@@ -353,8 +325,6 @@ class Client(Core):
             self._opened.add(one)
         return one
 
-    def _send(self, outgoing: Outgoing, timeout: float) -> Any:
-        return self._run(self._sending_in_turn(outgoing, timeout))
-
-    def _run(self, flow: Flow[Any]) -> Any:
-        return self._new_runner().run(flow)
+    def _run(self, flow: Flow[Returned]) -> Returned:
+        value: Returned = self._new_runner().run(flow)
+        return value

@@ -12,7 +12,17 @@ from .effects import Done, Flow, HangUp, InTurn, Sleep, step
 from .errors import BellwireError, ProtocolError, UnsentError
 from .following import Followed, Following
 from .items import Control, Event, items_of
-from .outgoing import Outgoing, base_of, filters_of, measuring, reading
+from .outgoing import (
+    Outgoing,
+    acknowledging,
+    base_of,
+    deleting,
+    filters_of,
+    measuring,
+    publishing,
+    reading,
+    unacknowledging,
+)
 from .renewals import Renewals
 from .samples import OnUnsent, Sample, SampleQueue, Sampling, samples_body
 from .sending import OUTBOX_MAX, Outbox, Sending, Setting
@@ -151,6 +161,23 @@ class Core:
     def _sampling(self, on_unsent: OnUnsent | None, queue_bytes_max: int) -> Sampling:
         return Sampling(self._setting, SampleQueue(queue_bytes_max), on_unsent)
 
+    def _publishing(self, topic: str, data: Any, timeout: float, options: Any) -> Flow[Published]:
+        return self._sending_in_turn(publishing(topic, data, **options), timeout)
+
+    def _deleting(self, topic: str, key: str, version: str | None, timeout: float) -> Flow[None]:
+        return self._sending_in_turn(deleting(topic, key, version), timeout)
+
+    def _measuring(self, samples: Sequence[Sample], timeout: float) -> Flow[SamplesTaken]:
+        return self._sending_in_turn(measuring(*samples_body(samples)), timeout)
+
+    def _acknowledging(
+        self, fingerprint: str, by: str, note: str | None, timeout: float
+    ) -> Flow[dict[str, Any]]:
+        return self._sending_in_turn(acknowledging(fingerprint, by, note), timeout)
+
+    def _unacknowledging(self, fingerprint: str, timeout: float) -> Flow[None]:
+        return self._sending_in_turn(unacknowledging(fingerprint), timeout)
+
     def _values(self, topic: str, timeout: float) -> Flow[dict[str, Any]]:
         """Those of a state topic, by their keys."""
         answer = yield from self._sending(reading(topic), timeout)
@@ -187,11 +214,6 @@ class Core:
         outgoing = reading(topic, after=after, limit=HISTORY_EVENTS)
         answer = yield from self._sending(outgoing, timeout)
         return _events_of(answer), answer.get("cursor", after)
-
-
-def measured(samples: Sequence[Sample]) -> Outgoing:
-    """Samples to be sent."""
-    return measuring(*samples_body(samples))
 
 
 def _events_of(answer: Any) -> list[Event]:

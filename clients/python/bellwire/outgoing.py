@@ -49,6 +49,8 @@ class Outgoing:
     #: Whether it does the same when it comes twice. If not, it is not sent again once it may be there.
     is_repeatable: bool = True
     idempotency_key: str | None = None
+    #: The code of the refusal by which it is done, where it was sent before.
+    done_by: str | None = None
 
     def request(self, base: str, token: str | None) -> Request:
         """It as a request to the server at that address."""
@@ -96,7 +98,8 @@ def deleting(topic: str, key: str, if_version: str | None = None) -> Outgoing:
     if if_version is not None:
         parameters["if_version"] = if_version
     path = f"{_topic_path(topic)}?{urlencode(parameters)}"
-    return Outgoing("DELETE", path, is_repeatable=if_version is None)
+    is_repeatable = if_version is None
+    return Outgoing("DELETE", path, is_repeatable=is_repeatable, done_by="key_not_found")
 
 
 def measuring(body: bytes, is_repeatable: bool) -> Outgoing:

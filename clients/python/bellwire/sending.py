@@ -127,6 +127,8 @@ class Sending:
         if answer.is_success:
             return _taken(answer)
         refused = refusal(answer)
+        if had_been and refused.code == self._outgoing.done_by:
+            return None
         # What the server refuses it has not taken; what another says for it may be wrong.
         if refused.code != "unexpected_status":
             self._may_be_taken = had_been

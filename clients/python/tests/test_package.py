@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+import importlib.util
 import os
 import re
 import subprocess
@@ -58,6 +60,20 @@ class Package(unittest.TestCase):
             re.findall(r"^Requires-Dist: (.*)$", told, re.MULTILINE), ["httpx>=0.25,<1"]
         )
         self.assertIn("License-Expression: Apache-2.0\n", told)
+
+    def test_it_imports_nothing_else(self) -> None:
+        found = set()
+        for file in (ROOT / "bellwire").glob("*.py"):
+            for node in ast.parse(file.read_text()).body:
+                if isinstance(node, ast.Import):
+                    found |= {name.name.split(".")[0] for name in node.names}
+                elif isinstance(node, ast.ImportFrom) and node.level == 0:
+                    found.add(str(node.module).split(".")[0])
+        specs = {name: importlib.util.find_spec(name) for name in found}
+        foreign = {
+            name for name, spec in specs.items() if spec and "site-packages" in str(spec.origin)
+        }
+        self.assertEqual(foreign, {"httpx"})
 
 
 class Readme(unittest.TestCase):

@@ -7,8 +7,9 @@ from typing import Any, Callable
 
 from bellwire import BellwireError, ConnectionError, ProblemError, UnsentError
 from bellwire.answers import Answer
-from bellwire.core import Core, measured
-from bellwire.outgoing import NO_DATA, base_of, deleting, publishing
+from bellwire.core import Core
+from bellwire.outgoing import NO_DATA, base_of, deleting, measuring, publishing
+from bellwire.samples import samples_body
 from bellwire.sending import OUTBOX_BYTES_MAX, Outbox
 
 from .script import Script, answer, problem
@@ -16,6 +17,10 @@ from .script import Script, answer, problem
 REFUSED = ConnectionError("connection_failed", "refused", was_sent=False)
 LOST = ConnectionError("connection_lost", "lost")
 TAKEN = answer({"cursor": "e1-1"}, 201)
+
+
+def measured(samples: Any) -> Any:
+    return measuring(*samples_body(samples))
 
 
 def sent(script: Script, outgoing: Any, token: Any = None, timeout: float = 60.0) -> Any:
@@ -132,6 +137,14 @@ class Sending(unittest.TestCase):
         self.assertEqual(
             sent(Script(answers=[LOST, answer({"accepted": 1})]), dated), {"accepted": 1}
         )
+
+    def test_a_key_that_is_gone_when_it_is_deleted_again_was_deleted(self) -> None:
+        gone = problem(404, "key_not_found")
+        self.assertIsNone(sent(Script(answers=[LOST, gone]), deleting("a", "k")))
+        for answers in ([gone], [REFUSED, gone]):
+            self.assertEqual(
+                fails(Script(answers=answers), deleting("a", "k")).code, "key_not_found"
+            )
 
     def test_refusals_are_told_as_they_are(self) -> None:
         refusal = Answer(
