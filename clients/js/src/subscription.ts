@@ -55,11 +55,13 @@ export class Subscription<Data = unknown, Yielded = TopicEvent<Data>>
   /** Why it is closed; `null` where it is not, or nothing was wrong. */
   error: BellwireError | null = null;
 
-  /** The topics and wildcards that it follows. */
-  readonly filters: readonly string[];
+  /** The topics and wildcards that it follows, as far as it may. */
+  filters: readonly string[];
   /** For `echo`: they hear each item when it is handed out. */
   readonly watchers = new Set<(item: Item) => void>();
 
+  /** Those that it has asked for. */
+  readonly #asked: readonly string[];
   readonly #session: Session;
   readonly #givesControls: boolean;
   #waiting: Item[] = [];
@@ -77,7 +79,7 @@ export class Subscription<Data = unknown, Yielded = TopicEvent<Data>>
   /** Made by `Client`: the session begins with the next microtask, so that listeners hear it all. */
   constructor(setting: Setting, followed: Followed, { controls, signal, store, onClose }: SubscriptionSetting) {
     super();
-    this.filters = followed.url.searchParams.getAll('topic');
+    this.#asked = this.filters = followed.url.searchParams.getAll('topic');
     this.#givesControls = controls;
     this.#clock = setting.clock;
     this.#store = store;
@@ -162,8 +164,10 @@ export class Subscription<Data = unknown, Yielded = TopicEvent<Data>>
   }
 
   #take(item: Item): void {
-    if (isControl(item)) this.emit(item.control, item as never);
-    else this.emit('event', item as TopicEvent<Data>);
+    if (isControl(item)) {
+      if (item.control === 'narrowed') this.filters = item.topics;
+      this.emit(item.control, item as never);
+    } else this.emit('event', item as TopicEvent<Data>);
     if (this.#isListenedTo && !this.#isIterated) return this.#pass(item);
     this.#waiting.push(item);
     this.#serve();
@@ -241,6 +245,7 @@ export class Subscription<Data = unknown, Yielded = TopicEvent<Data>>
 
   #change(change: StatusChange): void {
     this.status = change.status;
+    if (change.status === 'connecting') this.filters = this.#asked;
     if (change.status === 'closed') {
       this.error = change.error;
       this.#keep();

@@ -161,6 +161,19 @@ test('echo: without a subscription that follows the topic nothing is sent', asyn
   assert.equal((await outcome(client.publish('c', 1, { echo }))).error.code, 'not_followed');
 });
 
+test('echo: what it may not read is not followed, until it may', async () => {
+  const { clock, client, transport, requests, subscription } = await begin(['a', 'b'], { cursor: 'e1-0' });
+  subscription.addEventListener('event', () => {});
+  transport.newest.give({ control: 'narrowed', topics: ['a'] });
+  assert.equal((await outcome(client.publish('b', 1, { echo }))).error.code, 'not_followed');
+  await client.publish('a', 1, { echo });
+  transport.newest.end(new Error('cut'));
+  await clock.advance(1_000);
+  transport.newest.give(ready(0, 0));
+  await client.publish('b', 1, { echo });
+  assert.equal(requests(), 2);
+});
+
 test('echo: what is aborted, late or closed is handed back', async () => {
   const { clock, client, subscription, transport } = await begin('a', { cursor: 'e1-1' });
   const control = new AbortController();

@@ -6,7 +6,7 @@ import { setTimeout } from 'node:timers/promises';
 import {
   eventually, proves, provesWithConfig, provesWithConfigOf, provesWithFlags, provesWithKeys, provesWithRules, range,
 } from '../../../tests/clients/bellwire.mjs';
-import { Client, ProblemError } from '../dist/index.js';
+import { Client, echo, ProblemError } from '../dist/index.js';
 import { issuing } from './issuer.mjs';
 import { randomOf, SEED, startWire } from './wire.mjs';
 
@@ -250,6 +250,7 @@ provesWithKeys('a key is shown, and one that does not count ends it', KEYS, asyn
   subscription.addEventListener('narrowed', ({ detail }) => narrowed.push(detail.topics));
   await subscription.ready();
   assert.deepEqual(narrowed, [['teams/red/a']]);
+  await assert.rejects(client.publish('teams/blue/a', 1, { echo }), { code: 'not_followed' });
   await client.publish('teams/red/a', 1);
   assert.deepEqual(await take(subscription, 1), [1]);
   let asked = 0;
