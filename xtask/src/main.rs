@@ -12,6 +12,7 @@ mod fuzz;
 mod layers;
 mod process;
 mod setup;
+mod soak;
 mod source;
 mod test;
 mod tidy;
@@ -29,6 +30,7 @@ cargo xtask <command>
   test     set everything up, then run every check and every test; what CI runs
   demo     build the binary and run `bellwire demo` with the arguments that follow
   compare  measure this system and others in turns: `compare OUT [ROUNDS]`
+  soak     follow over a network that fails: `soak [--hours N | --minutes N] [OUT]`
   layers   check which crate may depend on which, and modules on which
   tidy     check the house style
   fuzz     run each fuzz target for a few seconds
@@ -36,7 +38,7 @@ cargo xtask <command>
 ";
 
 /// What there is, as [`USAGE`] lists it.
-const COMMANDS: &[&str] = &["test", "demo", "compare", "layers", "tidy", "fuzz", "audit"];
+const COMMANDS: &[&str] = &["test", "demo", "compare", "soak", "layers", "tidy", "fuzz", "audit"];
 
 fn main() -> ExitCode {
     let mut arguments = std::env::args().skip(1);
@@ -54,7 +56,7 @@ fn run(command: &str, arguments: &[String]) -> Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     ensure!(COMMANDS.contains(&command), "there is no command `{command}`\n\n{USAGE}");
-    if !matches!(command, "demo" | "compare") && !arguments.is_empty() {
+    if !matches!(command, "demo" | "compare" | "soak") && !arguments.is_empty() {
         bail!("`{command}` takes no arguments\n\n{USAGE}");
     }
     let workspace = Workspace::read()?;
@@ -62,6 +64,7 @@ fn run(command: &str, arguments: &[String]) -> Result<ExitCode> {
         "test" => return Ok(test::run(&workspace)),
         "demo" => demo::run(&workspace, arguments)?,
         "compare" => compare::run(&workspace, arguments)?,
+        "soak" => soak::run(&workspace, arguments)?,
         "layers" => layers::run(&workspace)?,
         "tidy" => tidy::run(&workspace)?,
         "fuzz" => fuzz::run(&workspace, || {})?,

@@ -26,6 +26,15 @@ impl Histogram {
         self.max_ns = self.max_ns.max(ns);
     }
 
+    /// What another has counted counts here, too.
+    pub(crate) fn add(&mut self, other: &Self) {
+        for (count, others) in self.counts.iter_mut().zip(&other.counts) {
+            *count += others;
+        }
+        self.count += other.count;
+        self.max_ns = self.max_ns.max(other.max_ns);
+    }
+
     /// The longest is not over yet, and has taken so long.
     pub(crate) fn reach(&mut self, duration: Duration) {
         let ns = u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
@@ -98,5 +107,10 @@ mod tests {
             assert!((found - expected_ms).abs() <= expected_ms / 100.0, "{share}: {found}");
         }
         assert!((histogram.max_ms() - 1000.0).abs() < f64::EPSILON);
+        let mut longer = Histogram::new();
+        longer.record(Duration::from_secs(2));
+        histogram.add(&longer);
+        assert_eq!(histogram.count(), 1001);
+        assert!((histogram.max_ms() - 2000.0).abs() < f64::EPSILON);
     }
 }

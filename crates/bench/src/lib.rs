@@ -7,6 +7,7 @@
 //! result     the record as it is kept
 //! report     all kept records as one page
 //! fleet      rules and series as Kubernetes' own monitoring has them
+//! soak       followers that come back, over a network that fails
 //! senders    the fleet's samples in each protocol
 //! floor      a server that does nothing but write: what no other can be far below
 //! ```
@@ -23,6 +24,7 @@ mod process;
 mod report;
 mod result;
 mod senders;
+mod soak;
 mod system;
 mod workload;
 

@@ -32,6 +32,7 @@ pub(crate) use self::opening::Opening;
 pub(crate) use self::peer::{Peer, SILENCE_MAX};
 pub(crate) use self::publisher::Publisher;
 pub(crate) use self::publishers::{Publishers, Tally};
+pub(crate) use self::response::Response;
 pub(crate) use self::slow_heads::{SlowHeads, Slowness};
 pub(crate) use self::subscriber::Heard;
 pub(crate) use self::subscribers::{AT_ONCE, Subscribers};

@@ -15,6 +15,7 @@ mod replay;
 mod resume_storm;
 mod rules;
 mod slow_reader;
+mod soak;
 
 use anyhow::Result;
 
@@ -58,6 +59,9 @@ enum Workload {
     Mqtt(mqtt::Arguments),
     /// Very many keys of state: memory of the server for each, and how long a start with them takes.
     Keys(keys::Arguments),
+    /// Followers on each transport over a network that fails again and again: whether each event
+    /// reaches each of them once, how late, and at what cost. Fails where one is missed or doubled.
+    Soak(soak::Arguments),
     /// The journal read from its beginning, inside this process.
     Replay(replay::Arguments),
     /// From the bytes of requests to what 1,000 rules make of them, inside this process.
@@ -85,6 +89,7 @@ pub(crate) fn run(arguments: Arguments, print: Print) -> Result<()> {
         Workload::LiveQueries(arguments) => live_queries::run(&arguments, print),
         Workload::Mqtt(arguments) => mqtt::run(&arguments, print),
         Workload::Keys(arguments) => keys::run(&arguments, print),
+        Workload::Soak(arguments) => soak::run(&arguments, print),
         Workload::Replay(arguments) => replay::run(&arguments, print),
         Workload::Rules(arguments) => rules::run(&arguments, print),
         Workload::Report(arguments) => report::run(&arguments, print),

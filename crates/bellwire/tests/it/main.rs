@@ -60,6 +60,7 @@ mod rule_state;
 mod scrape;
 mod serve;
 mod sessions;
+mod soak;
 mod sources;
 mod start;
 mod state;

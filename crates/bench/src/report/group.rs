@@ -82,6 +82,7 @@ fn parameters(headline: &Headline, record: &Record) -> String {
     let is = |name: &str, value: &str| record.text(name).as_deref() == Some(value);
     let mut all = Vec::new();
     all.extend(is("transport", "websocket").then(|| "WebSocket".to_owned()));
+    all.extend(is("transport", "poll").then(|| "long poll".to_owned()));
     all.extend(is("tls", "true").then(|| "TLS".to_owned()));
     all.extend(headline.parameters.iter().filter_map(|name| {
         let text = record.text(name)?;

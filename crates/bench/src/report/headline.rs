@@ -287,6 +287,55 @@ pub(super) const HEADLINES: &[Headline] = &[
         not_shown: "keys that somebody follows, which take more; many topics; a cold page cache.",
     },
     Headline {
+        workload: "soak",
+        about: "Followers on each transport, side by side behind a proxy that cuts connections, \
+                aborts them, holds all bytes back for a while, goes mute, or takes nobody for a \
+                while, each in its turn. They come back with their cursor by the rules of our \
+                clients: after 2.5 heartbeats of silence, and waits that are drawn at random. A \
+                recovery is from the end of a fault to the first event that was published after \
+                it.",
+        figures: &[
+            ("deliveries", "events that followers got"),
+            ("missed", "events that they missed"),
+            ("doubled", "events that they got twice"),
+            ("reordered", "events that they got out of order"),
+            ("gaps", "gaps that the server told"),
+            ("faults", "faults of the network"),
+            ("latency_p50_ms", "publish to receive, median, ms"),
+            ("latency_p99_ms", "publish to receive, faults included, 99th percentile, ms"),
+            ("latency_max_ms", "publish to receive, faults included, longest, ms"),
+            ("bytes_per_event", "bytes in both directions for an event"),
+            ("requests_per_event", "requests for an event"),
+            ("recovery_cut_p50_ms", "recovery from a cut, median, ms"),
+            ("recovery_cut_p99_ms", "the same, 99th percentile, ms"),
+            ("recovery_reset_p50_ms", "recovery from a reset, median, ms"),
+            ("recovery_reset_p99_ms", "the same, 99th percentile, ms"),
+            ("recovery_stall_p50_ms", "recovery from a stall, median, ms"),
+            ("recovery_stall_p99_ms", "the same, 99th percentile, ms"),
+            ("recovery_mute_p50_ms", "recovery from a connection gone mute, median, ms"),
+            ("recovery_mute_p99_ms", "the same, 99th percentile, ms"),
+            ("recovery_away_p50_ms", "recovery from a network that was away, median, ms"),
+            ("recovery_away_p99_ms", "the same, 99th percentile, ms"),
+            ("server_rss_begin_bytes", "memory of the server after a tenth of the run, bytes"),
+            ("server_rss_end_bytes", "memory of the server at its end, bytes"),
+            ("own_rss_begin_bytes", "memory of followers and proxy after a tenth, bytes"),
+            ("own_rss_end_bytes", "memory of followers and proxy at its end, bytes"),
+        ],
+        parameters: &[
+            "seconds",
+            "followers",
+            "rate",
+            "body_bytes",
+            "fault_interval_ms",
+            "backoff_ms",
+            "heartbeat_ms",
+        ],
+        compared: &[],
+        not_shown: "real networks; TLS; very many followers; a server that restarts; heartbeats \
+                    that are as rare as by default, with which a mute connection is noticed \
+                    after a minute.",
+    },
+    Headline {
         workload: "replay",
         about: "The whole journal read in pages by one reader, inside the process.",
         figures: &[

@@ -187,8 +187,8 @@ fn command(arguments: impl Iterator<Item = String>) -> String {
     while let Some(argument) = arguments.next() {
         match argument.as_str() {
             "--json" | "--note-failure" => {}
-            "--out" => drop(arguments.next()),
-            other if other.starts_with("--out=") => {}
+            "--out" | "--so-far" => drop(arguments.next()),
+            other if other.starts_with("--out=") || other.starts_with("--so-far=") => {}
             other => {
                 command.push(' ');
                 command.push_str(other);
@@ -233,8 +233,9 @@ mod tests {
 
     #[test]
     fn the_command_can_be_run_again_anywhere() {
-        let arguments = ["bench", "publish", "--out", "a/b", "--json", "--batch", "100", "--out=c"];
-        let command = command(arguments.iter().map(|argument| (*argument).to_owned()));
+        let arguments =
+            "bench publish --out a/b --json --so-far d --batch 100 --out=c --so-far=e".split(' ');
+        let command = command(arguments.map(ToOwned::to_owned));
         assert_eq!(command, "bellwire bench publish --batch 100");
     }
 

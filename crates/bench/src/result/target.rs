@@ -204,6 +204,9 @@ const TARGETS: &[Target] = &[
         figure: "events_per_s",
         bound: Bound::Least(500_000.0),
     },
+    Target { workload: "soak", parameters: &[], figure: "missed", bound: Bound::Most(0.0) },
+    Target { workload: "soak", parameters: &[], figure: "doubled", bound: Bound::Most(0.0) },
+    Target { workload: "soak", parameters: &[], figure: "reordered", bound: Bound::Most(0.0) },
 ];
 
 /// The target of a workload's figure, given what its parameters are. Of other systems nothing is

@@ -110,7 +110,7 @@ impl Server {
         Self::start(SystemName::Bellwire.system(), order)
     }
 
-    /// A Bellwire with a configuration of its topics, which goes on where the last run has
+    /// A Bellwire with a configuration, such as of its topics, which goes on where the last run has
     /// [left](Self::leave) its folder.
     pub(crate) fn bellwire_with_topics(topics: &str, folder: Option<TempDir>) -> Result<Self> {
         let order = Order { topics, folder, ..Order::plain(Durability::Interval) };

@@ -1,0 +1,21 @@
+//! Followers that come back, over a network that fails on purpose: whether each event reaches each of
+//! them once and in order, how late, and at what cost.
+//!
+//! ```text
+//! publisher ──▶ server ◀── network ◀── followers: SSE, WebSocket, long poll
+//!                             ▲             │
+//!                      fault: what, when    └──▶ ledger: what came, how late
+//! ```
+
+mod clock;
+mod fault;
+mod feed;
+mod follower;
+mod ledger;
+mod network;
+mod outcome;
+mod run;
+
+pub(crate) use self::fault::FaultKind;
+pub(crate) use self::outcome::{Memories, Outcome, Side};
+pub(crate) use self::run::{Plan, run};
