@@ -10,6 +10,7 @@ const BYTES_MAX = {
   Follower: 6_000,
   Client: 7_500,
   'Client, moving, sse, webSocket, longPoll': 10_300,
+  'Follower, tabs': 9_900,
   SseParser: 800,
 };
 

@@ -29,6 +29,7 @@ const PRINTED = [
   /^shown already: true$/m,
   /^$/,
   /^live\nsse poll asked$/m,
+  /^live, as in any other tab$/m,
 ];
 
 test('it is the same imported and required', async () => {

@@ -1,0 +1,304 @@
+// Tabs that tests open, freeze and crash, and a server whose events they follow; all in virtual time.
+
+import { Follower, tabs } from '../dist/index.js';
+
+/** Locks, channels and tabs of one browser. */
+export class FakeBrowser {
+  #locks = new Map();
+  #channels = new Set();
+
+  constructor(clock) {
+    this.clock = clock;
+  }
+
+  open(server, options = {}) {
+    return new FakeTab(this, server, options);
+  }
+
+  /** Asks for a lock as `navigator.locks` does. */
+  request(tab, name, options, run) {
+    const lock = this.#locks.get(name) ?? { held: null, queue: [] };
+    this.#locks.set(name, lock);
+    return new Promise((resolve, reject) => {
+      const request = { tab, resolve, reject, run, isShared: options.mode === 'shared' };
+      if (options.signal?.aborted) return reject(new DOMException('', 'AbortError'));
+      options.signal?.addEventListener('abort', () => {
+        if (!lock.queue.includes(request)) return;
+        lock.queue = lock.queue.filter((other) => other !== request);
+        reject(new DOMException('', 'AbortError'));
+      });
+      if (options.steal) {
+        const robbed = lock.held;
+        lock.held = null;
+        if (robbed) robbed.tab.hears(() => robbed.reject(new DOMException('', 'AbortError')));
+        lock.queue.unshift(request);
+      } else {
+        lock.queue.push(request);
+      }
+      this.#grant(lock);
+    });
+  }
+
+  #grant(lock) {
+    while (lock.held === null || lock.held.isShared) {
+      const request = lock.queue[0];
+      if (!request || (lock.held && !request.isShared)) return;
+      lock.queue.shift();
+      lock.held = request;
+      request.tab.hears(async () => {
+        // It was taken away before it was heard of.
+        if (lock.held !== request && !request.isShared) return;
+        const result = await request.run();
+        request.resolve(result);
+        if (lock.held !== request) return;
+        lock.held = null;
+        this.#grant(lock);
+      });
+    }
+  }
+
+  channel(tab, name) {
+    const channel = { tab, name, isClosed: false, onmessage: null };
+    this.#channels.add(channel);
+    channel.close = () => {
+      channel.isClosed = true;
+      this.#channels.delete(channel);
+    };
+    channel.postMessage = (message) => {
+      if (channel.isClosed) throw new DOMException('', 'InvalidStateError');
+      if (tab.isDead) return;
+      for (const other of this.#channels) {
+        if (other === channel || other.name !== name) continue;
+        const data = structuredClone(message);
+        other.tab.hears(() => { if (!other.isClosed) other.onmessage?.({ data }); });
+      }
+    };
+    return channel;
+  }
+
+  /** What a tab had is free. */
+  forget(tab) {
+    for (const channel of this.#channels) if (channel.tab === tab) this.#channels.delete(channel);
+    for (const lock of this.#locks.values()) {
+      lock.queue = lock.queue.filter((request) => request.tab !== tab);
+      if (lock.held?.tab === tab) lock.held = null;
+      this.#grant(lock);
+    }
+  }
+
+  get channels() {
+    return this.#channels.size;
+  }
+
+  holder(prefix) {
+    for (const [name, { held }] of this.#locks) if (name.startsWith(prefix) && held) return held.tab;
+    return null;
+  }
+}
+
+class FakeTab {
+  isDead = false;
+  isFrozen = false;
+  /** What it hears once it is thawed. */
+  #unheard = [];
+  #isHearing = false;
+  connections = new Set();
+
+  constructor(browser, server, { token, random, hasLocks = true } = {}) {
+    this.browser = browser;
+    const { clock } = browser;
+    const own = {
+      now: () => clock.now(),
+      after: (ms, run) => clock.after(ms, () => this.hears(run)),
+    };
+    const locks = { request: (name, options, run) => browser.request(this, name, options, run) };
+    const channel = (name) => browser.channel(this, name);
+    this.follower = new Follower('http://server.example', {
+      clock: own,
+      random,
+      token,
+      fetch: async (url) => {
+        if (url.pathname !== '/v1/whoami') throw new TypeError('there is nothing else to ask');
+        return new Response(JSON.stringify({ subject: token ?? 'anonymous', rights: {} }));
+      },
+      transport: tabs(server.transport(this), hasLocks ? { browser: { locks, channel } } : {}),
+    });
+  }
+
+  /** A task of its own, once it can run, behind those before. */
+  hears(task) {
+    if (this.isDead) return;
+    this.#unheard.push(task);
+    this.#hear();
+  }
+
+  #hear() {
+    if (this.#isHearing || this.isFrozen || this.isDead) return;
+    this.#isHearing = true;
+    setImmediate(() => {
+      this.#isHearing = false;
+      if (this.isFrozen || this.isDead) return;
+      this.#unheard.shift()?.();
+      if (this.#unheard.length > 0) this.#hear();
+    });
+  }
+
+  get unheard() {
+    return this.#unheard.length;
+  }
+
+  freeze() {
+    this.isFrozen = true;
+  }
+
+  thaw() {
+    this.isFrozen = false;
+    if (this.#unheard.length > 0) this.#hear();
+  }
+
+  /** Closes it as browsers do: nobody in it is asked. */
+  crash() {
+    this.isDead = true;
+    for (const connection of [...this.connections]) connection.drop();
+    this.browser.forget(this);
+  }
+}
+
+const PLACE = /^e(\d+)-(\d+)(?:\.s1-(\d+))?$/;
+
+/** Streams under any topic, state topics under `s/`; cursors are as the server's. */
+export class FakeServer {
+  #events = [];
+  #state = new Map();
+  #version = 0;
+  connections = new Set();
+  openedMax = 0;
+  opened = 0;
+  urls = [];
+  /** Answers with this error in place of a stream, where it gives one. */
+  refuse = () => null;
+
+  constructor(clock, delay = () => 5) {
+    this.clock = clock;
+    this.delay = delay;
+  }
+
+  get cursor() {
+    return `e1-${this.#events.length}.s1-${this.#version}`;
+  }
+
+  publish(topic, data) {
+    const item = { topic, time: 0, data };
+    this.#events.push(item);
+    item.cursor = this.cursor;
+    for (const connection of this.connections) connection.live(item);
+  }
+
+  set(key, data) {
+    this.#version += 1;
+    const item = { topic: 's/values', key, time: 0, cursor: this.cursor, ...(data === undefined ? { deleted: true } : { data }) };
+    this.#state.set(key, { version: this.#version, item });
+    for (const connection of this.connections) connection.live(item);
+  }
+
+  get values() {
+    return new Map([...this.#state].filter(([, { item }]) => !item.deleted).map(([key, { item }]) => [key, item.data]));
+  }
+
+  events(filters) {
+    return this.#events.filter(({ topic }) => isIn(filters, topic)).map(({ data }) => data);
+  }
+
+  transport(tab) {
+    return { name: 'fake', open: (opening, sink) => new FakeConnection(this, tab, opening, sink) };
+  }
+
+  /** What comes first to somebody who comes with this cursor. */
+  past(filters, after) {
+    const [, , offset, version] = PLACE.exec(after ?? '') ?? [];
+    const items = [];
+    if (isIn(filters, 's/values')) {
+      const isKnown = version !== undefined;
+      if (!isKnown && offset !== undefined) items.push({ control: 'reset', cursor: after, filters });
+      for (const { version: changed, item } of [...this.#state.values()].sort((a, b) => a.version - b.version)) {
+        const { cursor, ...bare } = item;
+        if (isKnown ? changed > +version : !item.deleted) items.push(bare);
+      }
+    }
+    const from = after === 'earliest' ? 0 : offset === undefined ? this.#events.length : +offset;
+    items.push(...this.#events.slice(from).filter(({ topic }) => isIn(filters, topic)));
+    items.push({ control: 'ready', cursor: this.cursor, heartbeat_interval_ms: 25_000 });
+    return items;
+  }
+}
+
+/** What tests follow: topics, or all below one. */
+export function isIn(filters, topic) {
+  return filters.some((filter) => (filter.endsWith('/**') ? topic.startsWith(filter.slice(0, -2)) : filter === topic));
+}
+
+class FakeConnection {
+  #isOpen = false;
+  isClosed = false;
+  /** What is on its way, in order. */
+  #last = Promise.resolve();
+
+  constructor(server, tab, { url, token }, sink) {
+    Object.assign(this, { server, tab, sink, url, token });
+    this.filters = url.searchParams.getAll('topic');
+    server.connections.add(this);
+    tab.connections.add(this);
+    server.opened += 1;
+    server.urls.push(url);
+    server.openedMax = Math.max(server.openedMax, server.connections.size);
+    this.#later(() => {
+      const error = server.refuse(this);
+      if (error) return this.cut(error);
+      this.#isOpen = true;
+      for (const item of server.past(this.filters, url.searchParams.get('after'))) this.#give(item);
+    });
+  }
+
+  live(item) {
+    if (!this.#isOpen || !isIn(this.filters, item.topic)) return;
+    this.#later(() => this.#give(item));
+  }
+
+  /** The server or the network ends it. */
+  cut(error) {
+    if (this.isClosed) return;
+    this.drop();
+    this.tab.hears(() => this.sink.closed(error));
+  }
+
+  /** The client does. */
+  close() {
+    this.drop();
+  }
+
+  drop() {
+    this.isClosed = true;
+    this.server.connections.delete(this);
+    this.tab.connections.delete(this);
+  }
+
+  #later(run) {
+    const { clock, delay } = this.server;
+    const waited = new Promise((resolve) => void clock.after(delay(), resolve));
+    const last = this.#last;
+    this.#last = (async () => {
+      await waited;
+      await last;
+      if (!this.isClosed) run();
+    })();
+  }
+
+  #give(item) {
+    // As from a socket: it comes in order, and no more once it is closed.
+    this.tab.hears(() => {
+      if (this.isClosed) return;
+      this.sink.sign();
+      this.sink.item(structuredClone(item));
+    });
+  }
+}
