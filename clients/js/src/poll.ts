@@ -7,7 +7,7 @@ import { type Connection, isItem, type Opening, type Sink, type Transport } from
 
 /** How long a poll waits for something. */
 const WAIT_S = 25;
-/** How long to wait between two polls of which the first had something that comes each time. */
+/** How long to wait between two polls of which the first had what comes each time, or nothing at once. */
 const PAUSE_MS = 1_000;
 /** How many events an answer has at most: with fewer all is there. */
 const PAGE_EVENTS_MAX = 1_000;
@@ -47,6 +47,7 @@ async function read(opening: Opening, sink: Sink, signal: AbortSignal): Promise<
   let isReady = false;
   let wasNarrowed = '';
   while (!signal.aborted) {
+    const askedAt = opening.clock.now();
     const response = await ask(opening, opening.token, url, { headers: { accept: 'application/json' }, signal });
     const answer = await answerOf<Answer>(response);
     if (!answer) return;
@@ -61,6 +62,8 @@ async function read(opening: Opening, sink: Sink, signal: AbortSignal): Promise<
     wasNarrowed = narrowed;
     for (const event of answer.events) sink.item(event);
     for (const end of answer.ends ?? []) sink.item(end);
+    // Where something between does not wait, this side does.
+    const isHasty = isReady && answer.events.length === 0 && opening.clock.now() - askedAt < PAUSE_MS;
     const isWhole = answer.events.length < PAGE_EVENTS_MAX && !answer.values_left_out;
     if (isWhole && !isReady) {
       isReady = true;
@@ -70,7 +73,7 @@ async function read(opening: Opening, sink: Sink, signal: AbortSignal): Promise<
     }
     searchParams.set('after', cursor);
     searchParams.set('wait', `${isReady ? WAIT_S : 0}s`);
-    if (isReady && answer.reset) await new Promise<void>((resolve) => void opening.clock.after(PAUSE_MS, resolve));
+    if (isHasty || (isReady && answer.reset)) await new Promise<void>((resolve) => void opening.clock.after(PAUSE_MS, resolve));
     await sink.room();
   }
 }

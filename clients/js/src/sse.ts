@@ -31,7 +31,7 @@ async function read(opening: Opening, sink: Sink, signal: AbortSignal): Promise<
   url.searchParams.set('refusals', 'status');
   const response = await ask(opening, opening.token, url, { headers: { accept: MEDIA_TYPE }, signal });
   if (response.status === 204) return;
-  if (!response.headers.get('content-type')?.startsWith(MEDIA_TYPE) || !response.body) {
+  if (!response.headers.get('content-type')?.toLowerCase().startsWith(MEDIA_TYPE) || !response.body) {
     throw new ProtocolError('not_bellwire', `${url.origin} gives no stream of events: is it a Bellwire?`);
   }
   const reader = response.body.getReader();

@@ -1,0 +1,170 @@
+// What is sent: once, whatever becomes of the answer, or handed back.
+
+import assert from 'node:assert/strict';
+import { at, page, problem } from '../suite/items.mjs';
+
+const send = (play) => ({ for: 'send', ...play });
+const QUIET_MS = 3_000;
+
+/** How a sending ends. */
+async function outcome(t, told) {
+  await t.until('it is answered or handed back', () => told.of('answer').length + told.of('error').length > 0);
+  return told.of('answer')[0]?.answer ?? told.of('error')[0].error;
+}
+
+const keyOf = ({ headers }) => headers['idempotency-key'];
+
+/** One that is tried again, under the same key. */
+function retries(name, requirement, play, leastMs = 0) {
+  return {
+    name,
+    requirement,
+    needs: ['publish'],
+    async run(t) {
+      const place = await t.place([send(play), send({ status: 201, body: { cursor: at(5), duplicate: true } })]);
+      assert.equal((await outcome(t, t.publish(place, { data: { n: 1 } }))).cursor, at(5));
+      const [first, second] = place.asked('send');
+      assert.ok(keyOf(first) && keyOf(first) === keyOf(second), `it was sent under ${keyOf(first)}, then ${keyOf(second)}`);
+      assert.equal(second.body, first.body);
+      assert.ok(second.at - first.at >= leastMs, `it was sent again after ${second.at - first.at} ms`);
+    },
+  };
+}
+
+export const scenarios = [
+  {
+    name: 'publishes',
+    requirement: 'An event is a `POST` to `v1/topics/{topic}`, its payload the body, with an idempotency key that is its own.',
+    needs: ['publish'],
+    async run(t) {
+      const place = await t.place();
+      const data = { text: 'ä😀\n', n: 1.5 };
+      const told = [1, 2].map(() => t.publish(place, { topic: 'lab/ä b?/c%d', data, key: 'k 1', type: 'note' }));
+      for (const one of told) assert.equal((await outcome(t, one)).cursor, at(1));
+      const [first, second] = place.asked('send');
+      assert.equal(decodeURIComponent(first.path), '/v1/topics/lab/ä b?/c%d');
+      assert.deepEqual(JSON.parse(first.body), data);
+      assert.match(first.headers['content-type'], /^application\/json/);
+      assert.deepEqual([first.headers['bellwire-key'], first.headers['bellwire-type']], ['k 1', 'note']);
+      assert.ok(keyOf(first) && keyOf(second) && keyOf(first) !== keyOf(second), 'each has a key of its own');
+    },
+  },
+  {
+    name: 'publishes-under-a-key-that-is-given',
+    requirement: 'An idempotency key that the application gives is the one that is sent.',
+    needs: ['publish'],
+    async run(t) {
+      const place = await t.place();
+      await outcome(t, t.publish(place, { idempotency_key: 'mine-1' }));
+      assert.equal(keyOf(place.asked('send')[0]), 'mine-1');
+    },
+  },
+  retries('sends-again-what-was-cut', 'Where the connection breaks before the answer, the event may be there: it is sent again under the same key.', { refuse: 'reset' }),
+  retries('sends-again-what-was-closed', 'So it is where the connection is closed.', { refuse: 'break' }),
+  retries('sends-again-after-502', 'So it is at a proxy\'s `502`.', page(502)),
+  retries('sends-again-when-it-is-asked-to', 'So it is at `429` and `503`, not before `Retry-After`.', problem(429, 'publishers_busy', { 'Retry-After': '2' }), 2_000),
+  {
+    name: 'hands-back-what-is-refused',
+    requirement: 'What is refused for good is handed back with the code of its problem, and not sent again.',
+    needs: ['publish'],
+    async run(t) {
+      const place = await t.place([send(problem(403, 'topic_reserved'))]);
+      const error = await outcome(t, t.publish(place, { topic: 'alerts/active' }));
+      assert.deepEqual([error.code, error.status], ['topic_reserved', 403]);
+      await t.sleep(QUIET_MS);
+      assert.equal(place.asked('send').length, 1);
+    },
+  },
+  {
+    name: 'hands-back-what-is-not-answered',
+    requirement: 'What is not answered in time is handed back, with its key, and with `may_be_taken`.',
+    needs: ['publish'],
+    async run(t) {
+      const place = await t.place([send({ silent: true, times: 'always' })]);
+      const error = await outcome(t, t.publish(place, { timeout_ms: 6_000, idempotency_key: 'mine-2' }));
+      assert.deepEqual([error.code, error.may_be_taken, error.idempotency_key], ['unanswered', true, 'mine-2']);
+    },
+  },
+  {
+    name: 'does-not-hammer-with-events',
+    requirement: 'A server that refuses what is sent is asked less and less often.',
+    needs: ['publish'],
+    async run(t) {
+      const place = await t.place([send({ ...problem(503, 'journal_unavailable'), times: 'always' })]);
+      await outcome(t, t.publish(place, { timeout_ms: 12_000 }));
+      const { length } = place.asked('send');
+      assert.ok(length > 1 && length <= 12, `${length} requests in 12 s`);
+    },
+  },
+  {
+    name: 'keeps-the-order-of-what-is-sent',
+    requirement: 'Events of one client arrive in the order of the calls, also where the first is tried several times.',
+    needs: ['publish'],
+    async run(t) {
+      const place = await t.place([send({ refuse: 'reset' }), send(page(502))]);
+      const told = [1, 2, 3].map((n) => t.publish(place, { data: n, client: 'in-order' }));
+      for (const one of told) await outcome(t, one);
+      assert.deepEqual(place.asked('send').map(({ body }) => Number(body)), [1, 1, 1, 2, 3]);
+    },
+  },
+  {
+    name: 'refreshes-to-send',
+    requirement: 'At `401` the function is asked for a newer token, once; the event is sent again with it.',
+    needs: ['publish', 'tokens'],
+    async run(t) {
+      const refused = problem(401, 'credential_invalid');
+      const place = await t.place([send(refused), send({ status: 201, body: { cursor: at(9) } }), send(refused), send(refused)]);
+      assert.equal((await outcome(t, t.publish(place, { tokens: ['old', 'new'] }))).cursor, at(9));
+      assert.deepEqual(place.asked('send').map(({ token }) => token), ['old', 'new']);
+      assert.equal((await outcome(t, t.publish(place, { tokens: ['a', 'b', 'c'] }))).code, 'credential_invalid');
+      assert.equal(place.asked('send').length, 4);
+    },
+  },
+  {
+    name: 'sends-samples',
+    requirement: 'Samples are a `POST` to `v1/samples`; the answer is given as it is, with what was refused.',
+    needs: ['samples'],
+    async run(t) {
+      const answer = { accepted: 1, rejected: 1, errors: [{ code: 'value_missing', detail: 'a sample has a `value`', line: 2 }] };
+      const place = await t.place([send({ body: answer })]);
+      const samples = [{ name: 'temperature', labels: { site: 'oslo' }, value: 93.5 }, { name: 'temperature' }];
+      assert.deepEqual(await outcome(t, t.samples(place, samples)), answer);
+      const [{ method, path, body }] = place.asked('send');
+      assert.deepEqual([method, path, JSON.parse(body)], ['POST', '/v1/samples', samples]);
+    },
+  },
+  {
+    name: 'sends-samples-with-a-time-again',
+    requirement: 'Samples with a `timestamp` count once however often they come: they are sent again.',
+    needs: ['samples'],
+    async run(t) {
+      const place = await t.place([send({ refuse: 'reset' }), send(page(502))]);
+      const samples = [{ name: 'temperature', value: 1, timestamp: 1_767_225_600_000 }];
+      assert.equal((await outcome(t, t.samples(place, samples))).accepted, 1);
+      assert.equal(place.asked('send').length, 3);
+    },
+  },
+  {
+    name: 'sends-samples-without-a-time-once',
+    requirement: 'Samples without one would count twice: once the server may have them, they are handed back, and `may_be_taken` says why.',
+    needs: ['samples'],
+    async run(t) {
+      const place = await t.place([send({ refuse: 'reset', times: 'always' })]);
+      const error = await outcome(t, t.samples(place, [{ name: 'temperature', value: 1 }]));
+      assert.deepEqual([error.code, error.may_be_taken], ['unanswered', true]);
+      await t.sleep(QUIET_MS);
+      assert.equal(place.asked('send').length, 1);
+    },
+  },
+  {
+    name: 'sends-samples-again-that-were-not-taken',
+    requirement: 'What the server refuses for the moment (`429`) it has not taken: that is sent again, with a `timestamp` or without.',
+    needs: ['samples'],
+    async run(t) {
+      const place = await t.place([send(problem(429, 'publishers_busy', { 'Retry-After': '1' }))]);
+      assert.equal((await outcome(t, t.samples(place, [{ name: 'temperature', value: 1 }]))).accepted, 1);
+      const [first, second] = place.asked('send');
+      assert.ok(second.at - first.at >= 1_000);
+    },
+  },
+];
