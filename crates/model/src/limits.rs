@@ -570,6 +570,9 @@ pub const EVENTS_PER_COMMIT_MAX: usize = 16_384;
 pub const DURABLE_STREAMS_MAX: usize = 100_000;
 /// How often those are looked for whose time is over.
 pub const DURABLE_STREAMS_SWEEP_INTERVAL: Duration = Duration::from_secs(5);
+/// Bytes of events that one of its events has for a reader that follows; a larger event is alone. Such a run
+/// is each connection's own, and a slow reader keeps one.
+pub const DURABLE_STREAMS_RUN_BYTES_MAX: usize = 16 * 1024;
 /// How long a reader of theirs waits for one answer.
 pub const DURABLE_STREAMS_WAIT: Duration = Duration::from_secs(20);
 /// Durable records: room for what webhooks were told, silences, posted alerts, acknowledgements,

@@ -5,7 +5,9 @@ use std::io::{self, IoSlice, Write};
 
 use bellwire_hub::{Delivery, Hub};
 use bellwire_journal::Ended;
-use bellwire_model::limits::{GZIP_BYTES_MIN, WRITE_BYTES_MAX, WRITE_SLICES_MAX};
+use bellwire_model::limits::{
+    DURABLE_STREAMS_RUN_BYTES_MAX, GZIP_BYTES_MIN, WRITE_BYTES_MAX, WRITE_SLICES_MAX,
+};
 use bellwire_model::{Cursor, Offset, Topic};
 use bellwire_process::clock::Tick;
 use bellwire_wire::Control;
@@ -311,10 +313,11 @@ impl Outlet {
         let is_all = loop {
             let Some(piece) = pieces.next() else { break true };
             bytes += piece.frames.event().size_bytes();
-            batch.push(piece);
-            if batch.len() >= WRITE_SLICES_MAX || bytes >= WRITE_BYTES_MAX {
+            let is_full = bytes > DURABLE_STREAMS_RUN_BYTES_MAX || batch.len() == WRITE_SLICES_MAX;
+            if is_full && !batch.is_empty() {
                 break false;
             }
+            batch.push(piece);
         };
         if !batch.is_empty() {
             self.owe_place();

@@ -2,6 +2,7 @@
 
 mod catch_up;
 mod conversations;
+mod durable;
 mod farewell;
 mod greedy;
 mod heartbeats;

@@ -1,0 +1,167 @@
+// Durable Streams over this server's own topics: what outlives a kill, what retention leaves, and who may
+// do what.
+
+import assert from 'node:assert/strict';
+import { eventually, proves, provesWithConfig, provesWithKeys, publish, range } from './bellwire.mjs';
+
+const JSON_TYPE = { 'content-type': 'application/json' };
+const TEXT_TYPE = { 'content-type': 'text/plain' };
+
+/** Asks of a stream; gives status, headers by name, and the body as text. */
+async function ask(server, path, init = {}) {
+  const response = await fetch(`${server.url}/v1/ds/${path}`, init);
+  const { status, headers } = response;
+  return { status, headers: Object.fromEntries(headers), text: await response.text() };
+}
+
+const put = (server, path, headers, body) => ask(server, path, { method: 'PUT', headers, body });
+const post = (server, path, headers, body) => ask(server, path, { method: 'POST', headers, body });
+
+proves('a topic that nobody has created is a stream of JSON, whatever was published', async (server) => {
+  assert.equal((await ask(server, 'lab/a')).status, 404);
+  await publish(server, 'lab/a', [1]);
+  for (const [type, body] of [['text/plain', 'it is "hot"'], ['image/png', '\u0001']]) {
+    const response = await fetch(`${server.url}/v1/topics/lab/a`, {
+      method: 'POST', headers: { 'content-type': type }, body,
+    });
+    assert.equal(response.status, 201);
+  }
+  const read = await ask(server, 'lab/a');
+  assert.equal(read.headers['content-type'], 'application/json');
+  assert.deepEqual(JSON.parse(read.text), [
+    { count: 1 }, 'it is "hot"', { encoding: 'base64', data: 'AQ==', content_type: 'image/png' },
+  ]);
+  assert.equal((await put(server, 'lab/a', TEXT_TYPE)).status, 409);
+  assert.equal((await put(server, 'lab/a', JSON_TYPE)).status, 200);
+  // What is appended here is an event there.
+  assert.equal((await post(server, 'lab/a', JSON_TYPE, '[2,3]')).status, 204);
+  const page = await (await fetch(`${server.url}/v1/topics/lab/a`)).json();
+  assert.deepEqual(page.events.slice(-2).map(({ data }) => data), [2, 3]);
+  // A stream that is longer than a page is read on from where the page ends.
+  await post(server, 'lab/a', JSON_TYPE, JSON.stringify(range(4, 2_500)));
+  const counts = [];
+  let offset = read.headers['stream-next-offset'];
+  for (;;) {
+    const { headers, text } = await ask(server, `lab/a?offset=${offset}`);
+    counts.push(...JSON.parse(text));
+    assert.ok(headers['stream-next-offset'] >= offset, 'offsets sort as places do');
+    offset = headers['stream-next-offset'];
+    if (headers['stream-up-to-date'] === 'true') break;
+  }
+  assert.deepEqual(counts, range(2, 2_500));
+});
+
+proves('what streams are outlives a kill', async (server) => {
+  const at = '2099-01-01T00:00:00Z';
+  const created = {
+    idle: await put(server, 'lab/idle', { ...TEXT_TYPE, 'stream-ttl': '3600' }, 'begun '),
+    until: await put(server, 'lab/until', { 'content-type': 'image/png', 'stream-expires-at': at }),
+    closed: await put(server, 'lab/closed', { ...JSON_TYPE, 'stream-closed': 'true' }, '[1]'),
+    gone: await put(server, 'lab/gone', TEXT_TYPE, 'x'),
+  };
+  for (const [name, { status }] of Object.entries(created)) assert.equal(status, 201, name);
+  const write = (sequence, text) => post(server, 'lab/idle', { ...TEXT_TYPE, 'stream-seq': sequence }, text);
+  assert.equal((await write('b', 'one ')).status, 204);
+  const producer = { ...TEXT_TYPE, 'producer-id': 'p', 'producer-epoch': '3', 'producer-seq': '0' };
+  assert.equal((await post(server, 'lab/idle', producer, 'two')).status, 200);
+  assert.equal((await ask(server, 'lab/gone', { method: 'DELETE' })).status, 204);
+  const offset = created.gone.headers['stream-next-offset'];
+
+  await server.end('SIGKILL');
+  await server.start();
+  const head = async (name) => (await ask(server, `lab/${name}`, { method: 'HEAD' })).headers;
+  const [idle, until, closed] = [await head('idle'), await head('until'), await head('closed')];
+  assert.deepEqual([idle['content-type'], idle['stream-ttl']], ['text/plain', '3600']);
+  assert.deepEqual([until['content-type'], until['stream-expires-at']], ['image/png', at]);
+  assert.equal(until['stream-next-offset'], created.until.headers['stream-next-offset']);
+  assert.equal(closed['stream-closed'], 'true');
+  assert.equal((await put(server, 'lab/closed', { ...JSON_TYPE, 'stream-closed': 'true' })).status, 200);
+
+  const late = await write('b', 'again');
+  assert.deepEqual([late.status, JSON.parse(late.text).code], [409, 'sequence_stale']);
+  assert.equal((await post(server, 'lab/idle', producer, 'two')).status, 204, 'it is known');
+  assert.equal((await post(server, 'lab/idle', { ...producer, 'producer-epoch': '2' }, 'x')).status, 403);
+  assert.equal((await write('c', '.')).status, 204);
+  assert.equal((await ask(server, 'lab/idle')).text, 'begun one two.');
+
+  assert.equal((await ask(server, 'lab/gone')).status, 404, 'it stays deleted');
+  assert.equal((await put(server, 'lab/gone', JSON_TYPE, '[]')).status, 201);
+  assert.equal((await ask(server, 'lab/gone')).text, '[]');
+  assert.equal((await ask(server, `lab/gone?offset=${offset}`)).status, 410);
+  // Its producers begin anew, too.
+  const first = { ...JSON_TYPE, 'producer-id': 'p', 'producer-epoch': '0', 'producer-seq': '0' };
+  assert.equal((await post(server, 'lab/gone', first, '[1]')).status, 200);
+});
+
+const FEW = '[[topic]]\nmatch = "lab/**"\nretention_events_max = 3\n\n[[topic]]\nmatch = "state/**"\nkind = "state"\n';
+
+provesWithConfig('what retention has removed is gone for who asks for it', FEW, async (server) => {
+  const { headers } = await put(server, 'lab/few', JSON_TYPE, '[1]');
+  await post(server, 'lab/few', JSON_TYPE, '[2,3,4,5]');
+  const beginning = headers['stream-next-offset'];
+  await eventually('retention', async () => (await ask(server, 'lab/few')).text === '[3,4,5]');
+  for (const live of ['', '&live=long-poll', '&live=sse']) {
+    const gone = await ask(server, `lab/few?offset=${beginning}${live}`);
+    assert.deepEqual([gone.status, JSON.parse(gone.text).code], [410, 'offset_gone'], live);
+  }
+  const foreign = beginning.replace(/^\d+/, '0000000001');
+  assert.equal((await ask(server, `lab/few?offset=${foreign}`)).status, 410, 'of another epoch');
+  // State topics are none of these.
+  const refused = await put(server, 'state/a', JSON_TYPE);
+  assert.deepEqual([refused.status, JSON.parse(refused.text).code], [409, 'kind_mismatch']);
+  assert.equal((await put(server, 'alerts/mine', JSON_TYPE)).status, 403, "the server's own");
+});
+
+const ROLES = `
+[[access.role]]
+name = "team"
+subscribe = ["teams/{sub}/**"]
+publish = ["teams/{sub}/**"]
+
+[[access.role]]
+name = "reader"
+subscribe = ["teams/**"]
+`;
+
+const TEAMS = { red: ['team'], blue: ['team'], eve: ['reader'] };
+
+provesWithKeys('who may read or write a topic may do so with its stream', { roles: ROLES, subjects: TEAMS }, async (server, atEnd, keys) => {
+  const as = (subject, headers = {}) => ({ ...headers, authorization: `Bearer ${keys[subject]}` });
+  const [url, path] = [`${server.url}/v1/ds/teams/red/log`, 'teams/red/log'];
+  assert.equal((await put(server, path, JSON_TYPE)).status, 401);
+  for (const subject of ['blue', 'eve']) {
+    for (const method of ['PUT', 'POST', 'DELETE']) {
+      const body = method === 'DELETE' ? undefined : '[1]';
+      const { status } = await ask(server, path, { method, headers: as(subject, JSON_TYPE), body });
+      assert.equal(status, 403, `${subject} ${method}`);
+    }
+  }
+  assert.equal((await put(server, path, as('red', JSON_TYPE), '[1]')).status, 201);
+  for (const query of ['', '?offset=-1&live=long-poll', '?offset=-1&live=sse']) {
+    assert.equal((await ask(server, path + query, { headers: as('blue') })).status, 403, query);
+  }
+  assert.equal((await ask(server, path, { method: 'HEAD', headers: as('blue') })).status, 403);
+  const read = await ask(server, path, { headers: as('eve') });
+  assert.equal(read.text, '[1]');
+  // What somebody may read can change: nothing is kept without asking.
+  assert.equal(read.headers['cache-control'], 'private, no-cache');
+  const held = await ask(server, path, { headers: { ...as('eve'), 'if-none-match': read.headers.etag } });
+  assert.deepEqual([held.status, held.text], [304, '']);
+
+  const control = new AbortController();
+  atEnd(() => control.abort());
+  const live = await fetch(`${url}?offset=now&live=sse`, { headers: as('eve'), signal: control.signal });
+  let seen = '';
+  const reading = (async () => {
+    for await (const piece of live.body.pipeThrough(new TextDecoderStream())) seen += piece;
+  })().catch(() => {});
+  await eventually('where it is', () => seen.includes('upToDate'));
+  // A producer's name is its subject's own.
+  const producer = { ...JSON_TYPE, 'producer-id': 'p', 'producer-epoch': '0', 'producer-seq': '0' };
+  assert.equal((await post(server, path, as('red', producer), '{"n":2}')).status, 200);
+  await eventually('what was appended', () => seen.includes('data:[{"n":2}]'));
+  assert.equal((await ask(server, path, { method: 'DELETE', headers: as('red') })).status, 204);
+  await reading;
+  assert.ok(!seen.includes('streamClosed'), 'what is deleted is not at its end');
+  assert.equal((await ask(server, `${path}?offset=-1`, { headers: as('eve') })).status, 404);
+});
