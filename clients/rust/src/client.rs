@@ -15,7 +15,7 @@ use crate::error::Error;
 use crate::http::{Remedy, refusal, remedy};
 use crate::outbox::Outbox;
 use crate::publish::{Closure, Publish};
-use crate::samples::{Sample, SendSamples};
+use crate::samples::SendSamples;
 use crate::subscription::Subscribe;
 use crate::surroundings::Surroundings;
 
@@ -86,9 +86,9 @@ impl Client {
         Publish::new(Arc::clone(&self.outbox), topic)
     }
 
-    /// Sends samples.
-    pub fn samples(&self, samples: impl IntoIterator<Item = Sample>) -> SendSamples {
-        SendSamples::new(Arc::clone(&self.outbox), samples.into_iter().collect())
+    /// Sends samples: each a [`Sample`](crate::Sample), or what is written as the JSON of one.
+    pub fn samples<S: Serialize>(&self, samples: impl IntoIterator<Item = S>) -> SendSamples {
+        SendSamples::new(Arc::clone(&self.outbox), samples)
     }
 
     /// Asks for anything else of the API, once: the request's address is a path such as `/v1/keys`.

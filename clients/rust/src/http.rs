@@ -1,6 +1,7 @@
 //! Requests and refusals, the same for streams and for what is sent.
 
 mod exchange;
+mod redirect;
 mod remedy;
 
 use std::sync::Arc;
@@ -43,19 +44,31 @@ impl Http {
         &self.address
     }
 
-    /// Asks with a token, and returns the answer once its head is there, whatever its status. The
-    /// request's address is a path of the API.
+    /// Asks with a token, and returns the answer once its head is there, whatever its status; where
+    /// that leads on, the answer from there. The request's address is a path of the API.
     pub(crate) async fn ask(
         &self,
         mut request: Request<Bytes>,
         token: Option<&str>,
     ) -> Result<Answer, Failed> {
         let path = request.uri().to_string();
-        *request.uri_mut() = self.address.join(&path).map_err(Failed::before)?;
+        let home = self.address.join(&path).map_err(Failed::before)?;
+        *request.uri_mut() = home.clone();
         let headers = request.headers_mut();
         headers.entry(USER_AGENT).or_insert(HeaderValue::from_static(OUR_NAME));
         if let Some(token) = token {
             headers.insert(AUTHORIZATION, bearer(token).map_err(Failed::before)?);
+        }
+        for _ in 0..redirect::REDIRECTS_MAX {
+            let answer = self.exchange.exchange(request.clone(), self.address.name()).await?;
+            let asked = (request.method(), request.uri());
+            let Some(next) = redirect::next(asked, answer.status(), answer.headers()) else {
+                return Ok(answer);
+            };
+            if !redirect::is_of_one(&home, &next) {
+                request.headers_mut().remove(AUTHORIZATION);
+            }
+            *request.uri_mut() = next;
         }
         self.exchange.exchange(request, self.address.name()).await
     }

@@ -66,11 +66,11 @@ impl Item {
         let read = serde_json::from_str::<Members<'_>>(&json);
         match read {
             Ok(Members { control: Some(_), cursor, .. }) => {
-                Control::read(json, cursor).map(Self::Control)
+                Control::read(on_one_line(json), cursor).map(Self::Control)
             }
             Ok(members) if members.topic.is_some() => {
                 let event = Event::of(members, &json);
-                Ok(Self::Event(event.with_json(json)))
+                Ok(Self::Event(event.with_json(on_one_line(json))))
             }
             Ok(_) => Err(ProtocolError::NoEvent),
             // JSON, and something else than an object of such members.
@@ -87,4 +87,9 @@ impl Item {
             Self::Status(_) => None,
         }
     }
+}
+
+/// Several lines of `data:` are one text, in which no line break means anything.
+fn on_one_line(json: String) -> String {
+    if json.contains('\n') { json.replace('\n', " ") } else { json }
 }

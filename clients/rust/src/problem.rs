@@ -5,7 +5,7 @@ use std::time::Duration;
 use bellwire_process::clock;
 use http::header::{CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderMap, StatusCode};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 /// Characters of an answer of something else that are worth repeating.
@@ -32,7 +32,7 @@ pub struct Problem {
 }
 
 /// What is wrong with a sample.
-#[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
+#[derive(Clone, Debug, Deserialize, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct SampleError {
     /// Stable, for programs.
@@ -40,6 +40,7 @@ pub struct SampleError {
     /// For people.
     pub detail: String,
     /// Which sample of the request it is, from 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub line: Option<u64>,
 }
 

@@ -21,19 +21,24 @@ const IF_ABSENT: &str = "bellwire-if-absent";
 const IDEMPOTENCY_KEY: &str = "idempotency-key";
 
 /// What the server says of something that it has taken.
-#[derive(Clone, Debug, Default, Deserialize, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Eq, Serialize)]
 #[serde(default)]
 #[non_exhaustive]
 pub struct Published {
     /// Of an event of a stream.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub cursor: Option<String>,
     /// Of a value of a state topic that clients may write.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub version: Option<String>,
     /// Where the topic has ended: the cursor of its end.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub end: Option<String>,
     /// Where the topic goes on: the cursor of that.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub reopened: Option<String>,
     /// Whether it was there already.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub duplicate: bool,
 }
 

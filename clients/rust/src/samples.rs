@@ -7,6 +7,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use http::header::{CONTENT_TYPE, HeaderValue};
 use http::{HeaderMap, Method};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::error::{ArgumentError, Error};
 use crate::outbox::{Letter, Outbox, Repeat, Terms, Tries};
@@ -55,7 +56,7 @@ impl Sample {
 }
 
 /// What the server says of samples.
-#[derive(Clone, Debug, Default, Deserialize, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Eq, Serialize)]
 #[serde(default)]
 #[non_exhaustive]
 pub struct SamplesTaken {
@@ -72,12 +73,16 @@ pub struct SamplesTaken {
 #[must_use = "nothing is sent before `send` is called and awaited"]
 pub struct SendSamples {
     outbox: Arc<Outbox>,
-    samples: Vec<Sample>,
+    samples: Result<Vec<Value>, serde_json::Error>,
     terms: Terms,
 }
 
 impl SendSamples {
-    pub(crate) fn new(outbox: Arc<Outbox>, samples: Vec<Sample>) -> Self {
+    pub(crate) fn new<S: Serialize>(
+        outbox: Arc<Outbox>,
+        samples: impl IntoIterator<Item = S>,
+    ) -> Self {
+        let samples = samples.into_iter().map(serde_json::to_value).collect();
         Self { outbox, samples, terms: Terms::default() }
     }
 
@@ -96,8 +101,9 @@ impl SendSamples {
     /// Returns once the rules have seen them. Where any of them has no time of its own, they are not
     /// sent again once the server may have them.
     pub async fn send(self) -> Result<SamplesTaken, Error> {
-        let have_times = self.samples.iter().all(|sample| sample.timestamp.is_some());
-        let body = serde_json::to_vec(&self.samples).map_err(ArgumentError::Json)?;
+        let samples = self.samples.map_err(ArgumentError::Json)?;
+        let have_times = samples.iter().all(|sample| sample["timestamp"].is_i64());
+        let body = serde_json::to_vec(&samples).map_err(ArgumentError::Json)?;
         let json = HeaderValue::from_static("application/json");
         let letter = Letter {
             method: Method::POST,

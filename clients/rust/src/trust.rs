@@ -18,8 +18,8 @@ pub(crate) enum Trust {
     System,
     /// Of whom a PEM file names, and of nobody else.
     File(PathBuf),
-    /// Of nobody: there is no TLS.
-    Nobody,
+    /// Of whom the system trusts, if that is anybody: only a redirect leads to TLS.
+    SystemOrNobody,
 }
 
 impl Trust {
@@ -27,7 +27,7 @@ impl Trust {
         let roots = match self {
             Self::System => of_system()?,
             Self::File(path) => of_file(path)?,
-            Self::Nobody => RootCertStore::empty(),
+            Self::SystemOrNobody => of_system().unwrap_or_else(|_| RootCertStore::empty()),
         };
         let config = ClientConfig::builder_with_provider(Arc::new(default_provider()))
             .with_safe_default_protocol_versions()

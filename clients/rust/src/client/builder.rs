@@ -60,7 +60,7 @@ impl ClientBuilder {
                 let url = format!("http://{}", self.address.name());
                 return Err(ArgumentError::TrustUnused { url }.into());
             }
-            _ => Trust::Nobody,
+            _ => Trust::SystemOrNobody,
         };
         let tls = trust.config()?;
         let http = Http::new(self.address, Arc::new(Hyper::new(tls)));

@@ -103,7 +103,7 @@ impl Control {
         self.cursor.as_deref()
     }
 
-    /// The whole of it, as it came.
+    /// The whole of it, as it came, on one line.
     #[must_use]
     pub fn json(&self) -> &str {
         &self.json

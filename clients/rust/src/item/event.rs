@@ -145,7 +145,7 @@ impl Event {
         Ok(Some(bytes))
     }
 
-    /// The whole of it, as it came.
+    /// The whole of it, as it came, on one line.
     #[must_use]
     pub fn json(&self) -> &str {
         &self.json
@@ -180,6 +180,14 @@ mod tests {
         let error = event.data::<u64>().expect_err("an object").to_string();
         assert!(error.contains("`a/ö`"), "{error}");
         assert_eq!(event.bytes().expect("no bytes"), None);
+    }
+
+    #[test]
+    fn an_event_of_several_lines_is_on_one() {
+        let event = read("{\"topic\":\"a\",\n\"data\":[1,\n2]}");
+        assert_eq!(event.json(), "{\"topic\":\"a\", \"data\":[1, 2]}");
+        assert_eq!(event.data_json(), "[1, 2]");
+        assert!(Item::read("{\"topic\":\"a\nb\"}".to_owned()).is_err());
     }
 
     #[test]

@@ -45,7 +45,7 @@ pub(super) async fn open(
     }
     let content_type = answer.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
     let content_type = content_type.unwrap_or("nothing");
-    if !content_type.starts_with(MEDIA_TYPE) {
+    if !content_type.to_ascii_lowercase().starts_with(MEDIA_TYPE) {
         return Err(ProtocolError::NoStream { content_type: content_type.to_owned() }.into());
     }
     Ok(Opened::Stream(Stream { body: answer.into_body(), parser: Parser::default() }))
