@@ -3,6 +3,7 @@
 import type { Published } from './api.js';
 import type { Cancel, Clock } from './clock.js';
 import { UnsentError } from './errors.js';
+import { topicsOf } from './filters.js';
 import { type SendOptions, TIMEOUT_MS } from './outbox.js';
 import type { Subscription } from './subscription.js';
 import { isControl, type Item } from './transport.js';
@@ -32,7 +33,7 @@ export const echo: Echo = async ({ topic, key, idempotencyKey, options, subscrip
   const { signal, timeoutMs = TIMEOUT_MS } = options;
   const until = clock.now() + timeoutMs;
   const fault = (code: string, mayBeTaken: boolean, why: string) => new UnsentError(code, `${topic}: ${why}`, idempotencyKey, mayBeTaken);
-  const following = [...subscriptions].filter(({ status, filters }) => status !== 'closed' && filters.some((filter) => matches(filter, topic)));
+  const following = [...subscriptions].filter(({ status, filters }) => status !== 'closed' && topicsOf(filters).test(topic));
   if (following.length === 0) throw fault('not_followed', false, 'no subscription follows it: subscribe first');
   const watches = following.map((subscription) => new Watch(subscription, topic, key));
   const cancels: Cancel[] = [];
@@ -126,13 +127,3 @@ function reaches(position: string | null | undefined, at: string): boolean {
 
 const lifeOf = (position: string) => position.split('-', 1)[0]!;
 const numberOf = (position: string) => Number.parseInt(position.slice(position.indexOf('-') + 1), 10);
-
-/** Whether a filter matches a topic that can be published to. */
-function matches(filter: string, topic: string): boolean {
-  const names = filter.split('/');
-  const segments = topic.split('/');
-  const isOpen = names.at(-1) === '**';
-  if (isOpen) names.pop();
-  if (isOpen ? segments.length < names.length : segments.length !== names.length) return false;
-  return names.every((name, index) => name === '*' || name === segments[index]);
-}

@@ -2,8 +2,9 @@
 
 import type { Cancel, Clock } from './clock.js';
 import { type BellwireError, ProblemError } from './errors.js';
+import { topicsOf } from './filters.js';
 import { Link, type Owner } from './link.js';
-import { type Browser, type Broadcasts, isAfter, older, type Said, TAKEN_LENGTH, type Told, topicsOf, UNTAKEN_LENGTH_MAX } from './shared.js';
+import { type Browser, type Broadcasts, isAfter, older, type Said, TAKEN_LENGTH, type Told, UNTAKEN_LENGTH_MAX } from './shared.js';
 import type { Item, Move, Opening, Transport } from './transport.js';
 
 /** How long streams that begin at about the same time are waited for, in milliseconds. */

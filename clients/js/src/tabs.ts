@@ -29,6 +29,7 @@ export function tabs(inner: Transport, options: TabsOptions = {}): Transport {
   return {
     name: 'tabs',
     open: (opening, sink) => (browser ? new Stream(browser, inner, opening, sink, candidateOf) : alone(inner, opening, sink)),
+    sent: (clock) => inner.sent?.(clock),
   };
 }
 

@@ -2,8 +2,9 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { ConnectionError, ProblemError } from '../dist/index.js';
-import { isAfter, older, topicsOf } from '../dist/parts/shared.js';
+import { ConnectionError, ProblemError, tabs } from '../dist/index.js';
+import { topicsOf } from '../dist/parts/filters.js';
+import { isAfter, older } from '../dist/parts/shared.js';
 import { VirtualClock } from './fakes.mjs';
 import { FakeBrowser, FakeServer, isIn } from './tabs.mjs';
 
@@ -47,6 +48,15 @@ test('filters let the topics through that the server does', () => {
     for (const topic of held) assert.ok(!topicsOf([filter]).test(topic), `${filter} lets ${topic} not through`);
   }
   assert.ok(!topicsOf(['a', 'b/*']).test('ab/c'));
+});
+
+test('what a tab sends counts for a transport that goes by that', () => {
+  const sent = [];
+  const clock = new VirtualClock();
+  const inner = { name: 'inner', open() {}, sent: (...given) => sent.push(given) };
+  tabs(inner).sent(clock);
+  tabs({ name: 'other', open() {} }).sent(clock);
+  assert.deepEqual(sent, [[clock]]);
 });
 
 test('cursors tell what somebody has had', () => {
