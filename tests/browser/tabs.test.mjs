@@ -1,34 +1,27 @@
 // Tabs that share one connection, in a real browser: its locks, its channels, its six connections.
 
 import assert from 'node:assert/strict';
-import { readFile } from 'node:fs/promises';
 import { test } from 'node:test';
-import { openPages } from './example.mjs';
+import { openLibrary, readLibrary } from './client.mjs';
 import { provesLogin } from './login.mjs';
 import { PATIENCE_MS } from './setting.mjs';
 
-/** Built by the tests of clients/js, or by `npm run build` there. */
-const SCRIPT = await readFile(new URL('../../clients/js/dist/index.js', import.meta.url), 'utf8');
-const HTML = `<!doctype html><title>tab</title>
-<script type="module">import * as bellwire from '/client.js'; globalThis.bellwire = bellwire;</script>`;
 const TEST_PATIENCE_MS = 5 * PATIENCE_MS;
 const FILTERS = ['a/**', ['a/**', 'b/**'], 'b/1'];
 
-const answer = (path) => (path === '/client.js' ? { type: 'text/javascript', text: SCRIPT } : { type: 'text/html', text: HTML });
-
 /** A server, and a way to open tabs that follow it: each keeps what comes as `data`. */
 async function openTabs(t) {
-  const { server, page, origin, faults } = await openPages(t, answer);
+  const { server, page, origin, faults } = await openLibrary(t);
   const newContext = () => page.context().browser().newContext();
   const first = await newContext();
-  const open = async (filters, { context = first, init } = {}) => {
+  const open = async (filters, { context = first, init, follow = followOnPage } = {}) => {
     const tab = await context.newPage();
     tab.setDefaultTimeout(PATIENCE_MS);
     tab.on('pageerror', (error) => faults.push(error.message));
     if (init) await tab.addInitScript(init);
     await tab.goto(origin);
     await tab.waitForFunction(() => globalThis.bellwire);
-    await tab.evaluate(followOnPage, { url: server.url, filters });
+    await tab.evaluate(follow, { url: server.url, filters });
     return tab;
   };
   return { server, open, faults, newContext };
@@ -44,6 +37,26 @@ async function followOnPage({ url, filters, token }) {
   globalThis.subscription.addEventListener('event', ({ detail }) => globalThis.data.push(detail.data));
   globalThis.subscription.addEventListener('status', ({ detail }) => globalThis.statuses.push(detail.status));
   await globalThis.subscription.ready();
+}
+
+/** On the page: follows a state topic and a query, each by itself. */
+async function watchOnPage({ url }) {
+  const { Client, sse, tabs } = globalThis.bellwire;
+  const client = new Client(url, { transport: tabs(sse), random: () => 0.05 });
+  globalThis.series = client.state('samples/temperature');
+  globalThis.hot = client.query('temperature > 90');
+  await Promise.all([globalThis.series.ready(), globalThis.hot.ready()]);
+}
+
+/** What a page has of series and of the query, each by its site. */
+const watched = (tab) => tab.evaluate(() => [globalThis.series, globalThis.hot].map((map) => (
+  Object.fromEntries([...map].map(([, { labels, value }]) => [labels.site, value]).sort()))));
+
+async function measure(server, site, value) {
+  const headers = { 'content-type': 'application/json' };
+  const body = JSON.stringify({ name: 'temperature', labels: { site }, value });
+  const answer = await fetch(`${server.url}/v1/samples`, { method: 'POST', headers, body });
+  assert.equal(answer.status, 200);
 }
 
 async function publish(server, topic, data) {
@@ -87,6 +100,36 @@ test('tabs: three have one connection; where the one that leads closes the other
   await has(opened[2], rest);
   await comesTo(server, 1);
   assert.deepEqual(await opened[1].evaluate(() => globalThis.statuses), ['connecting', 'live']);
+  assert.deepEqual(faults, []);
+});
+
+test('tabs: state topics and queries are current in each, those that come late and deletions included', { timeout: TEST_PATIENCE_MS }, async (t) => {
+  const { server, open, faults } = await openTabs(t);
+  await measure(server, 'oslo', 95);
+  const opened = [];
+  const come = async (wanted) => {
+    for (const tab of opened) {
+      for (;;) {
+        const there = await watched(tab);
+        if (JSON.stringify(there) === JSON.stringify(wanted)) break;
+        await new Promise((resolve) => void setTimeout(resolve, 50));
+      }
+    }
+  };
+  opened.push(await open('', { follow: watchOnPage }));
+  // A query looks at what is measured from its beginning on.
+  await measure(server, 'oslo', 96);
+  for (let count = 0; count < 2; count += 1) opened.push(await open('', { follow: watchOnPage }));
+  await comesTo(server, 1);
+  await come([{ oslo: 96 }, { oslo: 96 }]);
+  await measure(server, 'rome', 91);
+  await measure(server, 'oslo', 20);
+  await come([{ oslo: 20, rome: 91 }, { rome: 91 }]);
+  await opened.shift().close();
+  await measure(server, 'rome', 92);
+  await measure(server, 'bern', 99);
+  await come([{ bern: 99, oslo: 20, rome: 92 }, { bern: 99, rome: 92 }]);
+  await comesTo(server, 1);
   assert.deepEqual(faults, []);
 });
 
@@ -173,11 +216,12 @@ test('tabs: without locks each has a connection, while it is looked at', { timeo
 
 provesLogin('tabs: two who are not the same have a connection each', {}, async ({ url, keys, ask, page }) => {
   const opened = [];
+  const find = await readLibrary();
   const context = await page.context().browser().newContext();
   for (const subject of ['red', 'red', 'wall-screen']) {
     const tab = await context.newPage();
     for (const path of ['/client.js', '/tab']) {
-      const { type, text } = answer(path);
+      const { type, text } = find(path);
       await tab.route(url + path, (route) => route.fulfill({ contentType: type, body: text }));
     }
     await tab.goto(`${url}/tab`);
