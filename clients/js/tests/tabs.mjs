@@ -104,7 +104,7 @@ class FakeTab {
   #isHearing = false;
   connections = new Set();
 
-  constructor(browser, server, { token, random, hasLocks = true } = {}) {
+  constructor(browser, server, { token, random, hasLocks = true, shown = [] } = {}) {
     this.browser = browser;
     const { clock } = browser;
     const own = {
@@ -117,9 +117,12 @@ class FakeTab {
       clock: own,
       random,
       token,
-      fetch: async (url) => {
-        if (url.pathname !== '/v1/whoami') throw new TypeError('there is nothing else to ask');
-        return new Response(JSON.stringify({ subject: token ?? 'anonymous', rights: {} }));
+      fetch: async (url, { body }) => {
+        // Each token that a function gives is the same somebody's.
+        const subject = typeof token === 'string' ? token : 'anonymous';
+        if (url.pathname === '/v1/session/token') shown.push(JSON.parse(body));
+        else if (url.pathname !== '/v1/whoami') throw new TypeError('there is nothing else to ask');
+        return new Response(JSON.stringify({ subject, rights: {} }));
       },
       transport: tabs(server.transport(this), hasLocks ? { browser: { locks, channel } } : {}),
     });
@@ -240,6 +243,7 @@ export function isIn(filters, topic) {
 class FakeConnection {
   #isOpen = false;
   isClosed = false;
+  isLeft = false;
   /** What is on its way, in order. */
   #last = Promise.resolve();
 
@@ -264,15 +268,21 @@ class FakeConnection {
     this.#later(() => this.#give(item));
   }
 
-  /** The server or the network ends it. */
+  say(item) {
+    this.#later(() => this.#give(item));
+  }
+
+  /** The server or the network ends it, behind what is on its way. */
   cut(error) {
-    if (this.isClosed) return;
-    this.drop();
-    this.tab.hears(() => this.sink.closed(error));
+    this.#later(() => {
+      this.drop();
+      this.tab.hears(() => { if (!this.isLeft) this.sink.closed(error); });
+    });
   }
 
   /** The client does. */
   close() {
+    this.isLeft = true;
     this.drop();
   }
 
@@ -296,7 +306,7 @@ class FakeConnection {
   #give(item) {
     // As from a socket: it comes in order, and no more once it is closed.
     this.tab.hears(() => {
-      if (this.isClosed) return;
+      if (this.isLeft) return;
       this.sink.sign();
       this.sink.item(structuredClone(item));
     });

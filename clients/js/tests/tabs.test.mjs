@@ -258,6 +258,60 @@ test('what is closed leaves nothing behind', async () => {
   assert.deepEqual([server.connections.size, browser.channels, browser.holder('bellwire'), clock.waiting], [0, 0, null, 0]);
 });
 
+test('a newer token is shown once for all tabs, by the one that leads', async () => {
+  const { clock, browser, server } = setUp();
+  const shown = [];
+  const opened = [0, 1, 2].map((index) => browser.open(server, { token: () => `${index}`, shown }));
+  const followed = opened.map((tab) => follow(tab, 'a/**'));
+  await run(clock);
+  assert.equal(server.connections.size, 1);
+  for (const connection of server.connections) connection.say({ control: 'renew', expires_in_ms: 60_000, renews: 'bwr_1' });
+  await run(clock);
+  assert.deepEqual(shown, [{ renews: 'bwr_1' }]);
+  assert.deepEqual(followed.map(({ statuses }) => statuses), Array(3).fill(['connecting', 'live']));
+});
+
+test('a gap on the shared connection is told to each, with its own filters', async () => {
+  const { clock, browser, server } = setUp();
+  const followed = ['a/**', 'b/**'].map((filter) => follow(browser.open(server), filter));
+  const gaps = [];
+  for (const { subscription } of followed) subscription.addEventListener('gap', ({ detail }) => gaps.push(detail.filters));
+  await run(clock);
+  for (const connection of server.connections) connection.say({ control: 'gap', from: 'e1-1', to: 'e1-2', reason: 'expired', filters: ['a/**', 'b/**'] });
+  await run(clock);
+  assert.deepEqual(gaps.sort(), [['a/**'], ['b/**']]);
+});
+
+test('where the server ends the shared connection all wait as long as it says', async () => {
+  const { clock, browser, server } = setUp();
+  const followed = [0, 1].map(() => follow(browser.open(server), 'a/**'));
+  await run(clock);
+  for (const connection of [...server.connections]) connection.say({ control: 'bye', reason: 'drain', retry_ms: 7_000 });
+  await run(clock);
+  assert.deepEqual(followed.map(({ subscription }) => subscription.status), ['waiting', 'waiting']);
+  assert.equal(server.connections.size, 0);
+  const before = server.opened;
+  await run(clock, 6_500);
+  assert.equal(server.opened, before);
+  await run(clock, 10_000, 100);
+  assert.deepEqual(followed.map(({ subscription }) => subscription.status), ['live', 'live']);
+  assert.equal(server.connections.size, 1);
+});
+
+test('where all topics of the shared connection have ended each subscription ends', async () => {
+  const { clock, browser, server } = setUp();
+  const followed = [0, 1].map(() => follow(browser.open(server), 'a/1'));
+  await run(clock);
+  server.publish('a/1', 1);
+  for (const connection of [...server.connections]) {
+    connection.say({ control: 'end', topic: 'a/1', cursor: 'e1-2' });
+    connection.cut(null);
+  }
+  await run(clock);
+  assert.deepEqual(followed.map(({ subscription: { status, error } }) => [status, error]), Array(2).fill(['closed', null]));
+  assert.deepEqual(followed.map(({ data }) => data), [[1], [1]]);
+});
+
 test('no more than two catch up beside the shared connection, however many come at once', async () => {
   const { clock, browser, server } = setUp();
   for (let n = 0; n < 30; n += 1) server.publish('a/1', n);
