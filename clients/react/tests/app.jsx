@@ -1,6 +1,7 @@
 // An application with each of the hooks, which tests look at and change: `stage` says what it shows.
 
 import { Component, StrictMode, useEffect, useSyncExternalStore } from 'react';
+import { sse, tabs } from '@bellwire/client';
 import {
   BellwireProvider, useAlerts, useClient, useConnection, useEvents, usePresence, useQuery, useTopicState,
 } from '@bellwire/react';
@@ -69,6 +70,9 @@ const PARTS = {
   },
 };
 
+/** For an application whose hooks share a connection. */
+const SHARING = { transport: tabs(sse) };
+
 class Boundary extends Component {
   state = { error: null };
 
@@ -100,12 +104,12 @@ export function stageOf(first) {
 }
 
 export function App({ stage }) {
-  const { parts, provider, token } = useSyncExternalStore(stage.watch, stage.get, stage.get);
+  const { parts, provider, token, isSharing } = useSyncExternalStore(stage.watch, stage.get, stage.get);
   // A function that is another each time.
   const shown = token === undefined ? {} : { token: typeof token === 'string' ? token : () => token.inFunction };
   return (
     <StrictMode>
-      <BellwireProvider {...provider} {...shown}>
+      <BellwireProvider {...provider} {...shown} {...(isSharing ? { options: SHARING } : {})}>
         {parts.map(({ part, id = part, ...properties }) => {
           const Part = PARTS[part];
           return <Boundary key={id}><Part id={id} {...properties} /></Boundary>;

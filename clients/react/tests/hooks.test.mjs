@@ -121,6 +121,31 @@ for (const react of Object.keys(REACTS)) {
     assert.deepEqual(faults, []);
   });
 
+  proves('hooks of different arguments share one connection where the transport is of tabs', async (t, setting) => {
+    const { server, faults, show, shows, post, haveEnded } = await openApp(t, setting);
+    await post('v1/samples', { name: 'temperature', labels: { site: 'oslo' }, value: 20 });
+    await post('v1/topics/news', 1);
+    const parts = ['state', 'events', 'alerts', 'connection'].map((part) => ({ part }));
+    const showAll = async (value, data) => {
+      await shows('state', { status: 'live', values: [['{site="oslo"}', value]] });
+      await shows('events', { status: 'live', data });
+      await shows('alerts', { status: 'live', names: [] });
+      await shows('connection', { status: 'live', waits: false });
+    };
+    await show(parts, { isSharing: true });
+    await showAll(20, [1]);
+    await haveEnded(1);
+    await server.end('SIGKILL');
+    await server.start();
+    await post('v1/topics/news', 2);
+    await post('v1/samples', { name: 'temperature', labels: { site: 'oslo' }, value: 21 });
+    await showAll(21, [1, 2]);
+    await haveEnded(1);
+    await show([]);
+    await haveEnded(0);
+    assert.deepEqual(faults, []);
+  });
+
   proves('what a server has rendered is hydrated without a word, and connects only then', async (t, setting) => {
     const { render } = load(await bundle(SERVER, { ...setting, platform: 'node' }));
     const parts = ['state', 'events', 'listener', 'query', 'alerts', 'presence', 'connection', 'client'].map((part) => ({ part }));

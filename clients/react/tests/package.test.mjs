@@ -25,6 +25,11 @@ const USES = [
     await page.getByRole('listitem').getByText('hello', { exact: true }).waitFor();
   },
   async ({ page, post }) => {
+    await page.getByText('alerts: 0, series: 0').waitFor();
+    await post('v1/samples', { name: 'temperature', labels: { site: 'bergen' }, value: 20 });
+    await page.getByText('alerts: 0, series: 1').waitFor();
+  },
+  async ({ page, post }) => {
     await page.getByText('All is well.').waitFor();
     await post('api/v2/alerts', [{ labels: { alertname: 'BoilerHot', severity: 'critical' } }]);
     await page.getByText('BoilerHot is firing').waitFor();
