@@ -24,7 +24,7 @@ const SECONDS_MAX: u64 = 366 * 24 * 3600;
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
     /// How long to publish.
-    #[arg(long, value_name = "SECONDS", default_value_t = 120,
+    #[arg(long, value_name = "SECONDS", default_value_t = 600,
           value_parser = clap::value_parser!(u64).range(1..=SECONDS_MAX))]
     seconds: u64,
     /// Followers on each of the transports: Server-Sent Events, WebSocket and long poll.
@@ -38,7 +38,7 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "BYTES", visible_alias = "size", default_value_t = 128)]
     body_bytes: usize,
     /// From one fault's end to the next, on average; faults last up to four fifths of it.
-    #[arg(long, value_name = "MILLISECONDS", default_value_t = 15_000,
+    #[arg(long, value_name = "MILLISECONDS", default_value_t = 20_000,
           value_parser = clap::value_parser!(u64).range(10..=3_600_000))]
     fault_interval_ms: u64,
     /// What the wait before a follower's next connection is drawn below; after each fault that
