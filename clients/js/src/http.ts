@@ -31,13 +31,17 @@ export async function ask(
   return response;
 }
 
-/** What an answer holds, `null` where it is empty; throws `ProtocolError` where no Bellwire says so. */
-export async function answerOf<Answer>(response: Response): Promise<Answer | null> {
+/**
+ * What an answer holds, one of these members among it, and `null` where it is empty; throws
+ * `ProtocolError` where no Bellwire says so.
+ */
+export async function answerOf<Answer>(response: Response, members: string[]): Promise<Answer | null> {
   const text = await response.text();
   if (response.status === 204) return null;
+  const answer = text.startsWith('{') && JSON.parse(text);
   // A login page of a network between, or somebody else's server: nothing was done.
-  if (!text.startsWith('{')) throw new ProtocolError('not_bellwire', 'this is no answer of Bellwire');
-  return JSON.parse(text);
+  if (!answer || !members.some((name) => name in answer)) throw new ProtocolError('not_bellwire', 'this is no answer of Bellwire');
+  return answer;
 }
 
 /** What an answer that is no success says. */

@@ -9,6 +9,8 @@ import type { Token } from './token.js';
 import type { Asking, Outgoing, Transport } from './transport.js';
 import { watchWakes } from './wake.js';
 
+/** Of what is published, of samples, and of alerts: one of them is in each answer that is not empty. */
+const ANSWERS = ['cursor', 'version', 'end', 'accepted', 'fingerprint'];
 /** How many requests may wait. */
 export const OUTBOX_MAX = 1_000;
 /** How many characters of bodies, or bytes of binary ones, may wait. */
@@ -155,7 +157,7 @@ export class Outbox {
   async #post({ method, path, headers, body }: Letter, token: string | null, signal: AbortSignal): Promise<unknown> {
     const { asking, base } = this.setting;
     const request = { method, headers: { ...headers }, body: body as BodyInit, signal };
-    return answerOf(await ask(asking, token, new URL(path, base), request));
+    return answerOf(await ask(asking, token, new URL(path, base), request), ANSWERS);
   }
 
   async #failed(letter: Letter, error: BellwireError): Promise<void> {

@@ -49,7 +49,7 @@ async function read(opening: Opening, sink: Sink, signal: AbortSignal): Promise<
   while (!signal.aborted) {
     const askedAt = opening.clock.now();
     const response = await ask(opening, opening.token, url, { headers: { accept: 'application/json' }, signal });
-    const answer = await answerOf<Answer>(response);
+    const answer = await answerOf<Answer>(response, ['events']);
     if (!answer) return;
     if (!Array.isArray(answer.events) || !answer.events.every(isItem)) {
       throw new ProtocolError('not_bellwire', `${url.origin} answers with no events`);

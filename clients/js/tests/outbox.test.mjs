@@ -5,7 +5,7 @@ import { test } from 'node:test';
 import { Client, ProblemError, UnsentError } from '../dist/index.js';
 import { FakeTransport, ready, settle, VirtualClock } from './fakes.mjs';
 
-const answer = (status, body = {}, headers = {}) => new Response(body === null ? null : JSON.stringify(body), {
+const answer = (status, body = { cursor: 'e1-1' }, headers = {}) => new Response(body === null ? null : JSON.stringify(body), {
   status, headers: { 'content-type': status < 400 ? 'application/json' : 'application/problem+json', ...headers },
 });
 
@@ -47,7 +47,7 @@ test('outbox: what is sent is sent in its order, one at a time', async () => {
     assert.equal(underWay, 1);
     await settle();
     underWay -= 1;
-    return answer(201, {});
+    return answer(201);
   });
   await Promise.all([1, 2, 3].map((n) => client.publish('a', n)));
   assert.deepEqual(requests.map(({ body }) => body), ['1', '2', '3']);
@@ -125,7 +125,7 @@ test('outbox: a try that hangs is given up, and is made again under the same key
 
 test('outbox: once a subscription is back, what waits is tried at once', async () => {
   const transport = new FakeTransport();
-  const { clock, requests, client } = begin((n) => (n < 5 ? cut() : answer(n < 6 ? 503 : 201, {}, n < 6 ? { 'retry-after': '20' } : {})), { transport });
+  const { clock, requests, client } = begin((n) => (n < 5 ? cut() : answer(n < 6 ? 503 : 201, undefined, n < 6 ? { 'retry-after': '20' } : {})), { transport });
   client.subscribe('a');
   const published = client.publish('a', 1);
   await clock.advance(1_000 + 2_000 + 4_000);

@@ -66,7 +66,7 @@ for (const { what, answer, ...wanted } of STRANGERS) {
 }
 
 test('strangers: what is sent to one that says it is well does not count as sent', async (t) => {
-  for (const answer of [HTML, [200, 'text/plain', ''], [200, JSON_TYPE, 'null']]) {
+  for (const answer of [HTML, [200, 'text/plain', ''], [200, JSON_TYPE, 'null'], [201, JSON_TYPE, '{"id":7}']]) {
     const client = new Client(await answering(t, answer));
     t.after(() => client.close());
     await assert.rejects(client.publish('a', 1, { timeoutMs: 300, idempotencyKey: 'one' }), {
