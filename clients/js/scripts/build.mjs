@@ -9,7 +9,7 @@ import { pack } from './pack.mjs';
 const BYTES_MAX = {
   Follower: 6_000,
   Client: 7_500,
-  'Client, moving, sse, webSocket, longPoll': 10_300,
+  'Client, moving, sse, webSocket, longPoll': 10_400,
   'Follower, tabs': 9_900,
   SseParser: 800,
 };

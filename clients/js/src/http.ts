@@ -35,14 +35,16 @@ export async function ask(
  * What an answer holds, one of these members among it, and `null` where it is empty; throws
  * `ProtocolError` where no Bellwire says so.
  */
-export async function answerOf<Answer>(response: Response, members: string[]): Promise<Answer | null> {
+export async function answerOf<Answer>(response: Response, members: RegExp): Promise<Answer | null> {
   const text = await response.text();
   if (response.status === 204) return null;
-  const answer = text.startsWith('{') && JSON.parse(text);
-  // A login page of a network between, or somebody else's server: nothing was done.
-  if (!answer || !members.some((name) => name in answer)) throw new ProtocolError('not_bellwire', 'this is no answer of Bellwire');
-  return answer;
+  // Else it is a login page of a network between, or somebody else's server: nothing was done.
+  if (text.startsWith('{') && members.test(text)) return JSON.parse(text);
+  throw stranger();
 }
+
+/** What comes is of somebody else. */
+export const stranger = () => new ProtocolError('not_bellwire', 'this is nothing of Bellwire');
 
 /** What an answer that is no success says. */
 async function refusal(response: Response): Promise<ProblemError> {

@@ -10,7 +10,7 @@ import type { Asking, Outgoing, Transport } from './transport.js';
 import { watchWakes } from './wake.js';
 
 /** Of what is published, of samples, and of alerts: one of them is in each answer that is not empty. */
-const ANSWERS = ['cursor', 'version', 'end', 'accepted', 'fingerprint'];
+const ANSWERS = /"(cursor|version|end|accepted|fingerprint)":/;
 /** How many requests may wait. */
 export const OUTBOX_MAX = 1_000;
 /** How many characters of bodies, or bytes of binary ones, may wait. */

@@ -1,10 +1,10 @@
 // Server-Sent Events over `fetch`: statuses, heartbeats and headers can be seen, which an
 // `EventSource` hides.
 
-import { asError, ask } from './http.js';
+import { asError, ask, stranger } from './http.js';
 import { ConnectionError, ProtocolError } from './errors.js';
 import { SseParser } from './parser.js';
-import { type Connection, isItem, type Item, type Opening, type Sink, type Transport } from './transport.js';
+import type { Connection, Item, Opening, Sink, Transport } from './transport.js';
 
 const MEDIA_TYPE = 'text/event-stream';
 
@@ -61,8 +61,13 @@ export function itemOf(text: string): Item {
   } catch (cause) {
     throw malformed(cause);
   }
-  if (!isItem(item)) throw new ProtocolError('not_bellwire', 'these are no events of Bellwire');
-  return item;
+  return checked(item);
+}
+
+/** What came, if it is an event or a control event. */
+export function checked(item: unknown): Item {
+  if (typeof item === 'object' && item && ('topic' in item || 'control' in item)) return item as Item;
+  throw stranger();
 }
 
 function malformed(cause: unknown): ProtocolError {

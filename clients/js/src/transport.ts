@@ -30,11 +30,6 @@ export interface Channel {
   ask(outgoing: Outgoing, signal: AbortSignal): Promise<unknown>;
 }
 
-/** Whether it is one at all, or something else that came. */
-export function isItem(item: unknown): item is Item {
-  return typeof item === 'object' && item !== null && ('topic' in item || 'control' in item);
-}
-
 /** How to ask, the same for all requests of a client. */
 export interface Asking {
   fetch: typeof fetch;
