@@ -96,12 +96,13 @@ export class Place {
 
   async #answer(request, socket) {
     const record = recordOf(request);
-    this.requests.push(record);
-    if (this.requests.length > REQUESTS_MAX) this.requests.shift();
     socket.on('close', () => { record.ended_at ??= Date.now(); });
     const body = await bodyOf(request);
     if (body === null) return socket.destroy();
     record.body = body.toString();
+    // Who asks what was asked is told of all of it: a body may come behind its head.
+    this.requests.push(record);
+    if (this.requests.length > REQUESTS_MAX) this.requests.shift();
     const play = this.#next(record);
     const answer = new Answer(socket, record, play);
     this.#open.add(answer);

@@ -1,6 +1,6 @@
 """The driver of this client for the suite of `clients/conformance`, which says what it speaks.
 
-`python -m tests.conformance_driver Client`, or `AsyncClient`.
+`python tests/conformance_driver.py Client`, or `AsyncClient`.
 """
 
 from __future__ import annotations
@@ -10,11 +10,14 @@ import json
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any, Callable
 
-from bellwire import BellwireError, Control
+# As a script it knows no packages beside it.
+sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from .both import CLIENTS
+from bellwire import BellwireError, Control
+from tests.both import CLIENTS
 
 CAPABILITIES = [
     "sse", "poll", "state", "queries", "tokens", "renew", "store", "pause", "publish", "samples",
