@@ -153,6 +153,11 @@ fn clients(workspace: &Workspace, runner: &mut Runner, tools: &Tools) {
         tests.env("BELLWIRE_BIN", &binary).envs(seeds());
         process::run_reading(&mut tests, |line| counts.read(line))
     });
+    runner.tests("conformance", |counts| {
+        let mut tests = node_test(&workspace.conformance_folder());
+        tests.env("BELLWIRE_BIN", &binary).env("PYTHON_BIN", python).envs(seeds());
+        process::run_reading(&mut tests, |line| counts.read(line))
+    });
     runner.tests("browser tests", |counts| {
         let mut tests = node_test(&workspace.browser_folder());
         tests.env("BELLWIRE_BIN", &binary).env("CHROMIUM_BIN", browser);

@@ -69,6 +69,11 @@ impl Workspace {
         self.root.join("clients").join("python")
     }
 
+    /// What any client has to do, and the clients here that do it.
+    pub(crate) fn conformance_folder(&self) -> PathBuf {
+        self.root.join("clients").join("conformance")
+    }
+
     /// The page in a browser.
     pub(crate) fn browser_folder(&self) -> PathBuf {
         self.root.join("tests").join("browser")
