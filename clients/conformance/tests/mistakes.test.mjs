@@ -1,5 +1,5 @@
-// The small client of the examples, and proof that the suite refuses what is wrong: the same client
-// with one mistake each, and programs that are no drivers.
+// Proof that the suite refuses what is wrong: the small client of the examples with one mistake each,
+// and programs that are no drivers.
 
 import assert from 'node:assert/strict';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
@@ -8,7 +8,6 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { Driver } from '../suite/driver.mjs';
-import { provesDriver } from '../suite/proves.mjs';
 import { runOne } from '../suite/run.mjs';
 import { scenarios } from '../suite/scenarios.mjs';
 
@@ -55,8 +54,6 @@ const MISTAKES = [
   ['passes over the path', ["new URL('v1/events', ", "new URL('/v1/events', "], ['asks-below-a-path (sse)']],
   ['says that it is live at once', ["if (item.control === 'ready') this.tell({ tell: 'status', status: 'live' });", ''], ['gives-events-as-they-are (sse)']],
 ];
-
-provesDriver('the small client', ['node', SMALL]);
 
 test('clients with a mistake are refused', { concurrency: AT_A_TIME }, async (t) => {
   const folder = await mkdtemp(join(tmpdir(), 'bellwire-mistakes-'));
