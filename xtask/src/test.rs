@@ -155,7 +155,7 @@ fn clients(workspace: &Workspace, runner: &mut Runner, tools: &Tools) {
     });
     runner.tests("conformance", |counts| {
         let mut tests = node_test(&workspace.conformance_folder());
-        tests.env("BELLWIRE_BIN", &binary).env("PYTHON_BIN", python).envs(seeds());
+        tests.env("BELLWIRE_BIN", &binary).env("PYTHON_CLIENT_BIN", python).envs(seeds());
         process::run_reading(&mut tests, |line| counts.read(line))
     });
     runner.tests("browser tests", |counts| {
