@@ -81,7 +81,6 @@ fn set_up(workspace: &Workspace) -> Result<Tools> {
     programs.push(("PYTHON_BIN".into(), setup::python(&folder.join("python"), &requirements)?));
     let requirements = workspace.python_client_folder().join("requirements.txt");
     let python = setup::python(&folder.join("python-client"), &requirements)?;
-    programs.push(("PYTHON_CLIENT_BIN".into(), python.clone()));
     workspace.npm_folders().iter().try_for_each(|folder| setup::npm_packages(folder))?;
     Ok(Tools { browser, programs, python })
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import inspect
 import threading
 import weakref
 from collections.abc import Iterator, Mapping, Sequence
@@ -71,6 +72,12 @@ class Subscription(SubscriptionState, Iterator[Yielded_co], Generic[Yielded_co])
             except Exception:
                 self._is_over = True
                 self._runner.hang_up()
+                raise
+            except BaseException:
+                # Ctrl-C may end the flow itself: another one goes on at the cursor.
+                if inspect.getgeneratorstate(self._flow) == inspect.GEN_CLOSED:
+                    self._runner.hang_up()
+                    self._flow = self._following.run()
                 raise
             finally:
                 self._is_busy = False

@@ -347,12 +347,30 @@ class Interrupted(unittest.TestCase):
         with Client(server.url, **SOON) as client:
             subscription = client.subscribe("lab/a", controls=True)
             self.assertIsInstance(next(subscription), Control)
-            signal.setitimer(signal.ITIMER_REAL, 0.2)
             with self.assertRaises(KeyboardInterrupt):
+                signal.setitimer(signal.ITIMER_REAL, 0.2)
                 next(subscription)
             client.publish("lab/a", 1)
             items = [next(subscription) for _ in range(2)]
             self.assertIn(1, [getattr(item, "data", None) for item in items])
+
+    def test_ctrl_c_within_the_client_itself_loses_nothing(self) -> None:
+        server = Server(self)
+        is_live = threading.Event()
+
+        def interrupt(status: Any) -> None:
+            if status.status == "live" and not is_live.is_set():
+                is_live.set()
+                raise KeyboardInterrupt
+
+        with Client(server.url, **SOON) as client:
+            client.publish("lab/a", 1)
+            subscription = client.subscribe("lab/a", after="earliest", on_status=interrupt)
+            self.assertEqual(next(subscription).data, 1)
+            with self.assertRaises(KeyboardInterrupt):
+                next(subscription)
+            client.publish("lab/a", 2)
+            self.assertEqual(next(subscription).data, 2)
 
     def test_nothing_is_left_behind(self) -> None:
         server = Server(self)
