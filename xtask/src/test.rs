@@ -110,7 +110,9 @@ fn steps(workspace: &Workspace, runner: &mut Runner) -> Result<()> {
         cargo(&["clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"])
     })?;
     // The tests' own features are selected here too, so that `cargo test` builds nothing twice.
-    runner.step("build", || cargo(&["build", "--workspace", "--bins", "--tests", "--locked"]))?;
+    runner.step("build", || {
+        cargo(&["build", "--workspace", "--bins", "--tests", "--examples", "--locked"])
+    })?;
     runner.tests("rust tests", |counts| {
         let mut tests = process::cargo(&["test", "--workspace", "--locked", "--no-fail-fast"]);
         tests.envs(seeds());
