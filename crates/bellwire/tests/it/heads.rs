@@ -151,8 +151,10 @@ fn shared(answer: &Answer) -> (Option<&str>, Option<&str>, bool) {
 }
 
 /// What pages of allowed origins may read of answers.
-const EXPOSED: &str = "bellwire-version, producer-epoch, producer-expected-seq, \
-                       producer-received-seq, producer-seq, retry-after, www-authenticate";
+const EXPOSED: &str = "bellwire-version, etag, location, producer-epoch, \
+                       producer-expected-seq, producer-received-seq, producer-seq, retry-after, \
+                       stream-closed, stream-cursor, stream-expires-at, stream-next-offset, \
+                       stream-sse-data-encoding, stream-ttl, stream-up-to-date, www-authenticate";
 
 #[test]
 fn a_page_of_an_allowed_origin_reads_every_refusal_and_others_read_none() {
