@@ -292,6 +292,15 @@ impl World {
             .into_iter()
             .chain([follow("/v1/topics/samples/load?history=15m", &[Series])])
             .collect(),
+            "/v1/ds/{topic}" => [
+                ("alerts/events/none/Posted", &[Posted][..]),
+                ("alerts/events/none/Posted?offset=-1&live=long-poll", &[Posted]),
+                ("teams/red/plain", &[]),
+                ("teams/blue/plain", &[]),
+                ("teams/root/plain", &[]),
+            ]
+            .map(|(topic, shows)| follow(&format!("/v1/ds/{topic}"), shows))
+            .into(),
             "/v1/topics" => vec![get(route, &[Thing::Topic])],
             "/v1/alerts" => {
                 let then = format!("{route}?at={}", clock::now().as_ms());
