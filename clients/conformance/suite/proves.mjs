@@ -22,17 +22,22 @@ export function provesDriver(name, command) {
     t.after(() => bellwire.end());
     const driver = await Driver.start(command);
     t.after(() => driver.kill());
-    const chosen = scenarios.filter((scenario) => isFor(scenario, driver, bellwire.url));
+    const chosen = scenariosFor(driver, bellwire.url);
     await Promise.all(chosen.map((scenario) => t.test(scenario.title, () => one(scenario, driver, bellwire.url))));
     assert.equal(await driver.exit(), 0, 'told to exit, the driver ends with status 0');
   });
 }
 
-/** Whether the client has what the scenario is about; what it has not is no test that was left out. */
-function isFor(scenario, driver, upstream) {
-  const reason = reasonToSkip(scenario, driver, upstream);
-  if (reason) console.error(`not for ${driver.hello.name}: ${scenario.title}: ${reason}`);
-  return !reason;
+/** What the client has is asked of it; what it has not is no test that was left out, and is said. */
+function scenariosFor(driver, upstream) {
+  const others = new Map();
+  const chosen = scenarios.filter((scenario) => {
+    const reason = reasonToSkip(scenario, driver, upstream);
+    if (reason) others.set(reason, (others.get(reason) ?? 0) + 1);
+    return !reason;
+  });
+  for (const [reason, count] of others) console.error(`${driver.hello.name}: ${count} scenarios are not for it: ${reason}`);
+  return chosen;
 }
 
 async function one(scenario, driver, upstream) {
