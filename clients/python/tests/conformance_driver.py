@@ -9,7 +9,9 @@ import asyncio
 import json
 import sys
 import threading
+from collections import defaultdict
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, Callable
 
@@ -75,6 +77,8 @@ class Store:
 class Driver:
     def __init__(self, make: Callable[..., Any]) -> None:
         self._make = make
+        #: Calls of a client without `async` have an order where each waits for the one before.
+        self._turns: dict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._clients: dict[str, Any] = {}
         self._kept: dict[str, str] = {}
         self._follows: dict[str, tuple[Any, asyncio.Event]] = {}
@@ -139,15 +143,20 @@ class Driver:
             key: command[key] for key in ("key", "type", "idempotency_key") if key in command
         }
         client = self._client_of(command)
-        answer = await client.publish(
-            command["topic"], command["data"], **options, **_timeout(command)
-        )
+        async with self._turn_of(command):
+            answer = await client.publish(
+                command["topic"], command["data"], **options, **_timeout(command)
+            )
         tell(id=command["id"], tell="answer", answer=answer)
 
     async def _samples(self, command: dict[str, Any]) -> None:
         client = self._client_of(command)
         answer = await client.samples(command["samples"], **_timeout(command))
         tell(id=command["id"], tell="answer", answer=answer)
+
+    def _turn_of(self, command: dict[str, Any]) -> Any:
+        has_turns = self._make is CLIENTS["Client"]
+        return self._turns[command.get("client") or command["id"]] if has_turns else nullcontext()
 
     def _client_of(self, command: dict[str, Any]) -> Any:
         name = command.get("client") or command["id"]
