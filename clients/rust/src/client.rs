@@ -104,6 +104,9 @@ impl Client {
             return Err(error);
         }
         let newer = token.refresh(&shown).await?;
+        if newer == shown {
+            return Err(error);
+        }
         self.ask(&request, newer.as_deref()).await
     }
 

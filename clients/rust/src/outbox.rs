@@ -146,7 +146,11 @@ impl Outbox {
                 return Err(error);
             }
             course.has_refreshed = true;
-            shown = token.refresh(&shown).await?;
+            let newer = token.refresh(&shown).await?;
+            if newer == shown {
+                return Err(error);
+            }
+            shown = newer;
         }
     }
 

@@ -80,6 +80,9 @@ async fn attempt(
     if newer.is_none() {
         return Ok(None);
     }
+    if newer == *old {
+        return Err(Error::Token("there is no newer token yet".into()));
+    }
     let body = Bytes::from(json!({ "renews": renews }).to_string());
     let request = Request::post("/v1/session/token").header(CONTENT_TYPE, "application/json");
     let request = request.body(body).expect("a request that is always the same");

@@ -60,24 +60,25 @@ impl ServerFlag {
         if let Some(path) = self.ca {
             builder = builder.ca_file(path);
         }
-        if let Some(token) = token(self.token_file.as_deref())? {
-            builder = builder.token(token.trim());
-        }
+        builder = match (self.token_file, std::env::var(TOKEN_VARIABLE)) {
+            (Some(path), _) => {
+                read_token(&path).with_context(|| format!("cannot read {}", path.display()))?;
+                // Read again for a newer one: a subscription may outlast the first.
+                builder.token_source(move || {
+                    let token = read_token(&path);
+                    async { Ok(Some(token?)) }
+                })
+            }
+            (None, Ok(token)) => builder.token(token.trim()),
+            (None, Err(VarError::NotPresent)) => builder,
+            (None, Err(error)) => return Err(error).context(TOKEN_VARIABLE),
+        };
         builder.build().map_err(advised)
     }
 }
 
-/// What a server is shown that asks who somebody is.
-fn token(file: Option<&Path>) -> Result<Option<String>> {
-    match (file, std::env::var(TOKEN_VARIABLE)) {
-        (Some(path), _) => {
-            let text = std::fs::read_to_string(path);
-            text.with_context(|| format!("cannot read {}", path.display())).map(Some)
-        }
-        (None, Ok(token)) => Ok(Some(token)),
-        (None, Err(VarError::NotPresent)) => Ok(None),
-        (None, Err(error)) => Err(error).context(TOKEN_VARIABLE),
-    }
+fn read_token(file: &Path) -> std::io::Result<String> {
+    std::fs::read_to_string(file).map(|text| text.trim().to_owned())
 }
 
 /// An error of the client in the words of the command line.

@@ -205,7 +205,13 @@ async fn all_streams_of_a_token_are_renewed_once_and_go_on() {
     let failing = Play::Answer(503, &[], Vec::new());
     let taken = Play::Answer(200, &[], vec![Step::Bytes("{}".to_owned())]);
     let script = Scripted::new([live(), live(), failing, taken]);
-    let client = Client::with(script.surroundings(numbered_tokens()));
+    // It has no newer one at first.
+    let calls = std::sync::atomic::AtomicUsize::new(0);
+    let source = Source::of_function(move || {
+        let call = calls.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        async move { Ok(Some(format!("t{}", call / 2))) }
+    });
+    let client = Client::with(script.surroundings(source));
     let mut streams = [client.subscribe(["a"]).events(), client.subscribe(["b"]).events()];
     for stream in &mut streams {
         let event = stream.next().await.expect("it goes on").expect("an event");

@@ -3,6 +3,7 @@
 use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use bellwire_client::{
     Client, ControlKind, Error, Events, FileStore, Item, Items, Sample, Status, TlsFault,
@@ -13,7 +14,7 @@ use tempfile::TempDir;
 use tokio::time::timeout;
 
 use crate::access::token;
-use crate::harness::{Authority, PATIENCE, Server};
+use crate::harness::{Authority, PATIENCE, Process, Server};
 
 /// Runs a test whose server may be killed meanwhile, which blocks: so one thread more runs the client.
 fn run<T>(test: impl Future<Output = T>) -> T {
@@ -221,6 +222,38 @@ fn with_issuer() -> (Server, TempDir) {
     let path = folder.path().join("bellwire.toml");
     std::fs::write(&path, text).expect("written");
     (Server::start_with(&["--config", path.to_str().expect("text")]), folder)
+}
+
+#[test]
+fn the_command_reads_its_token_again_when_that_ends() {
+    let (server, folder) = with_issuer();
+    let file = folder.path().join("token");
+    let write = |valid_for: &str| {
+        let of = ["--issuer", "me", "--audience", "bellwire", "--subject", "ada"];
+        let text = token(&folder, &[&of[..], &["--valid-for", valid_for]].concat());
+        std::fs::write(&file, &text).expect("written");
+        text
+    };
+    let short = write("20s");
+    let (url, file) = (server.url(), file.to_str().expect("text"));
+    let arguments = ["subscribe", "lab/a", "--server", &url, "--token-file", file, "--data-only"];
+    let mut subscriber = Process::start(&arguments);
+    subscriber.wait_for_error("ready");
+    let newer = write("1h");
+    let client = |token| {
+        let builder = Client::builder(&url).expect("an address");
+        builder.token(token).build().expect("a client")
+    };
+    let (short, client) = (client(short), client(newer));
+    // Until what it was opened with counts no more.
+    run(async {
+        while short.publish("lab/b", 1).send().await.is_ok() {
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+    });
+    run(async { client.publish("lab/a", 7).send().await.expect("taken") });
+    assert_eq!(subscriber.line(), "7");
+    assert!(!subscriber.errors().contains("reconnecting"), "{}", subscriber.errors());
 }
 
 #[test]
