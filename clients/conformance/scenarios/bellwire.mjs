@@ -137,8 +137,11 @@ export const scenarios = [
 /** The values by key that a client has which does as it was told. */
 function stateOf({ tells }) {
   const values = new Map();
-  for (const { event, control } of tells) {
-    if (control?.control === 'reset') values.clear();
+  let hasCursor = false;
+  for (const { event, control, status } of tells) {
+    hasCursor ||= Boolean((event ?? control)?.cursor);
+    // Who comes back without a cursor begins anew.
+    if (control?.control === 'reset' || (status === 'connecting' && !hasCursor)) values.clear();
     else if (event?.deleted) values.delete(event.key);
     else if (event) values.set(event.key, event.data.n);
   }
