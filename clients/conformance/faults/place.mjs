@@ -88,6 +88,7 @@ export class Place {
 
   /** Nobody listens any more; `listen` opens it again. */
   async close() {
+    if (!this.server.listening) return;
     const closed = once(this.server, 'close');
     this.server.close();
     for (const socket of this.#sockets) socket.destroy();

@@ -7,6 +7,7 @@ import { readFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { Place } from '../faults/place.mjs';
 import { FaultServer } from '../server.mjs';
 
 async function startFaults(t, options) {
@@ -42,6 +43,15 @@ test('what is pushed comes on streams that are open, and plays can be added', as
   const stream = await follow(url);
   assert.equal((await command('POST', `places/${id}/push`, ['data: 1\n\n', { cut: 'end' }])).status, 204);
   assert.equal(await stream.text(), 'data: 1\n\n');
+});
+
+test('a place that is closed twice is closed, and can be opened again', async () => {
+  const place = await Place.open();
+  await place.close();
+  await place.close();
+  await place.listen();
+  assert.equal((await fetch(new URL('v1/nothing', place.url))).status, 404);
+  await place.close();
 });
 
 test('a place passes on to a server, and cuts its answers', async (t) => {
