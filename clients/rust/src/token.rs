@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::future::Future;
+use std::ops::Deref;
 use std::pin::Pin;
 use std::sync::Arc;
 
@@ -9,8 +10,12 @@ use tokio::sync::Mutex;
 
 use crate::error::{BoxError, Error};
 
-/// A token or an API key; none where nothing is shown.
-pub(crate) type Shown = Option<Arc<str>>;
+/// A token or an API key, of which no `Debug` tells.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct Secret(Arc<str>);
+
+/// None where nothing is shown.
+pub(crate) type Shown = Option<Secret>;
 
 type Asking = Pin<Box<dyn Future<Output = Result<Option<String>, BoxError>> + Send>>;
 
@@ -27,6 +32,27 @@ impl Source {
         Answer: Future<Output = Result<Option<String>, BoxError>> + Send + 'static,
     {
         Self::Function(Box::new(move || Box::pin(ask())))
+    }
+}
+
+impl From<String> for Secret {
+    /// Without the white space around it, such as the line break that a file ends with.
+    fn from(text: String) -> Self {
+        Self(text.trim().into())
+    }
+}
+
+impl Deref for Secret {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("…")
     }
 }
 
@@ -67,7 +93,7 @@ impl Token {
         }
         let shown = match &self.source {
             Source::Fixed(shown) => shown.clone(),
-            Source::Function(ask) => ask().await.map_err(Error::Token)?.map(Arc::from),
+            Source::Function(ask) => ask().await.map_err(Error::Token)?.map(Secret::from),
         };
         *newest = Some(shown.clone());
         Ok(shown)
@@ -121,7 +147,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_fixed_one_stays() {
-        let token = Token::new(Source::Fixed(Some("key".into())));
+        let token = Token::new(Source::Fixed(Some("key".to_owned().into())));
         assert!(!token.can_refresh());
         let shown = token.get().await.expect("a token");
         assert_eq!(token.refresh(&shown).await.expect("a token"), shown);

@@ -264,3 +264,30 @@ async fn what_is_dropped_or_closed_ends_at_once() {
         assert_eq!(script.asked().len(), 1);
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn nothing_tells_a_token() {
+    let renew = r#"{"control":"renew","expires_in_ms":60000,"renews":"bwr_1"}"#;
+    let steps = [Step::ready("e1-1", 0), Step::frame(renew), Step::secs(1.0), Step::event("e1-2")];
+    let taken = Play::Answer(200, &[], vec![Step::Bytes("{}".to_owned())]);
+    let script = Scripted::new([Play::stream(steps), taken]);
+    let calls = std::sync::atomic::AtomicUsize::new(0);
+    let source = Source::of_function(move || {
+        let call = calls.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        async move { Ok(Some(format!("secret{call}"))) }
+    });
+    let client = Client::with(script.surroundings(source));
+    let mut events = client.subscribe(["a"]).events();
+    events.next().await.expect("it goes on").expect("an event");
+    assert_eq!(script.asked().len(), 2);
+    let told = format!("{client:?} {events:?} {:?}", client.publish("a", 1));
+    assert!(!told.contains("secret"), "{told}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_line_break_of_a_file_is_no_part_of_a_token() {
+    let script = Scripted::new([OVER]);
+    let source = Source::of_function(|| async { Ok(Some("bw_1\r\n".to_owned())) });
+    told(Client::with(script.surroundings(source)).subscribe(["a"]).items()).await;
+    assert_eq!(script.asked()[0].token.as_deref(), Some("Bearer bw_1"));
+}
