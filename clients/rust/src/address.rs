@@ -45,9 +45,11 @@ impl Address {
 
     /// The whole of a path of the API, such as `/v1/events?topic=a`.
     pub(crate) fn join(&self, path: &str) -> Result<Uri, ArgumentError> {
-        format!("{}{}{path}", self.origin, self.path)
-            .parse()
-            .map_err(|source| ArgumentError::Path { path: format!("{}{path}", self.path), source })
+        // Without one, a path would go on where the host or the port ends: that is another server.
+        let slash = if path.starts_with('/') { "" } else { "/" };
+        let path = format!("{}{slash}{path}", self.path);
+        let whole = format!("{}{path}", self.origin);
+        whole.parse().map_err(|source| ArgumentError::Path { path, source })
     }
 }
 
@@ -72,6 +74,19 @@ mod tests {
             assert_eq!(address.name(), name, "{text}");
             assert_eq!(address.join("/v1/x?a=b").expect("a path").to_string(), whole, "{text}");
             assert_eq!(address.is_tls(), whole.starts_with("https:"), "{text}");
+        }
+    }
+
+    #[test]
+    fn no_path_leads_to_another_server() {
+        let address = Address::parse("https://bell.example").expect("an address");
+        for path in [".evil.example", "@evil.example/", ":1", "http://evil.example/"] {
+            let joined = address.join(path).expect(path);
+            assert_eq!(
+                joined.authority().map(http::uri::Authority::as_str),
+                Some("bell.example"),
+                "{path}"
+            );
         }
     }
 

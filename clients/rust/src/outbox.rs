@@ -164,7 +164,8 @@ impl Outbox {
         // It is until somebody says otherwise, also where this is given up midway.
         course.may_be_taken = true;
         let asking = async {
-            let answer: Answer = self.around.http.ask(letter.request(), shown).await?;
+            let request = letter.request().map_err(Failed::before)?;
+            let answer: Answer = self.around.http.ask(request, shown).await?;
             if answer.status().is_success() {
                 return read(answer).await.map_err(Failed::midway);
             }

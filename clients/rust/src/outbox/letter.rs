@@ -5,6 +5,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{HeaderMap, Method, Request};
 
+use crate::error::ArgumentError;
+
 /// How long something is tried where nobody says otherwise.
 const TIMEOUT: Duration = Duration::from_mins(1);
 
@@ -52,11 +54,13 @@ impl Default for Terms {
 }
 
 impl Letter {
-    pub(crate) fn request(&self) -> Request<Bytes> {
+    /// Fails where the path is longer than any address may be.
+    pub(crate) fn request(&self) -> Result<Request<Bytes>, ArgumentError> {
+        let too_long = |source| ArgumentError::Path { path: self.path.clone(), source };
         let mut request = Request::new(self.body.clone());
         *request.method_mut() = self.method.clone();
-        *request.uri_mut() = self.path.parse().expect("a path is escaped");
+        *request.uri_mut() = self.path.parse().map_err(too_long)?;
         *request.headers_mut() = self.headers.clone();
-        request
+        Ok(request)
     }
 }

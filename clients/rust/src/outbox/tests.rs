@@ -134,3 +134,12 @@ async fn what_cannot_be_sent_is_told_before_anything_is() {
     assert_eq!(error.code(), "argument_invalid");
     assert!(script.asked().is_empty());
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_name_that_is_too_long_is_told() {
+    let script = Scripted::new([]);
+    let client = Client::with(script.surroundings(Source::Fixed(None)));
+    let error = client.delete("s/a", &"k".repeat(70_000)).send().await.expect_err("too long");
+    assert_eq!(error.code(), "argument_invalid");
+    assert!(script.asked().is_empty());
+}
