@@ -9,7 +9,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use serde::de::DeserializeOwned;
+use http::StatusCode;
+use serde::de::{DeserializeOwned, Error as _};
+use serde_json::Value;
 use tokio::time::{sleep, timeout};
 
 pub(crate) use self::letter::{Letter, Repeat, Terms, Tries};
@@ -24,6 +26,8 @@ const LETTERS_MAX: usize = 1_000;
 const BYTES_MAX: usize = 16 * 1024 * 1024;
 /// How long one try may take: a connection may be dead without a word.
 const TRY_TIMEOUT: Duration = Duration::from_secs(15);
+/// Of what is published, and of samples: one of them is in each answer that has a body.
+const ANSWERS: [&str; 5] = ["cursor", "version", "end", "reopened", "accepted"];
 
 /// Sends for all who share a client.
 #[derive(Debug)]
@@ -134,10 +138,9 @@ impl Outbox {
         let mut shown = token.get().await?;
         loop {
             let error = match self.ask(letter, shown.as_deref(), course).await {
-                Ok(body) => {
-                    let body: &[u8] = if body.is_empty() { b"null" } else { &body };
-                    return serde_json::from_slice(body)
-                        .map_err(|error| ProtocolError::NoAnswer(error).into());
+                Ok(body) => return Ok(understood(body).map_err(ProtocolError::NoAnswer)?),
+                Err(error) if course.may_be_taken && letter.was_done_before(&error) => {
+                    return Ok(understood(None).map_err(ProtocolError::NoAnswer)?);
                 }
                 Err(error) => error,
             };
@@ -159,15 +162,18 @@ impl Outbox {
         letter: &Letter,
         shown: Option<&str>,
         course: &mut Course,
-    ) -> Result<Bytes, Error> {
+    ) -> Result<Option<Bytes>, Error> {
         let had_been = course.may_be_taken;
         // It is until somebody says otherwise, also where this is given up midway.
         course.may_be_taken = true;
         let asking = async {
             let request = letter.request().map_err(Failed::before)?;
             let answer: Answer = self.around.http.ask(request, shown).await?;
+            if answer.status() == StatusCode::NO_CONTENT {
+                return Ok(None);
+            }
             if answer.status().is_success() {
-                return read(answer).await.map_err(Failed::midway);
+                return read(answer).await.map(Some).map_err(Failed::midway);
             }
             let problem = refusal(answer).await;
             // What the server refuses it has not taken; what another one says for it may be wrong.
@@ -185,6 +191,17 @@ impl Outbox {
             failed.error
         })
     }
+}
+
+/// What an answer says; `None` is one without a body, as of a key that is deleted.
+fn understood<T: DeserializeOwned>(body: Option<Bytes>) -> serde_json::Result<T> {
+    let Some(body) = body else { return T::deserialize(Value::Null) };
+    let answer: Value = serde_json::from_slice(&body)?;
+    // A login page of a network between, or somebody else's server: nothing was done.
+    if !ANSWERS.iter().any(|name| answer.get(name).is_some()) {
+        return Err(serde_json::Error::custom("nothing in it is Bellwire's"));
+    }
+    T::deserialize(answer)
 }
 
 impl Drop for Share {

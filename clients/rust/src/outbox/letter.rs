@@ -5,10 +5,12 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{HeaderMap, Method, Request};
 
-use crate::error::ArgumentError;
+use crate::error::{ArgumentError, Error};
 
 /// How long something is tried where nobody says otherwise.
 const TIMEOUT: Duration = Duration::from_mins(1);
+/// What the server says of a deletion where there is no such key.
+const KEY_NOT_FOUND: &str = "key_not_found";
 
 /// What to ask of the server.
 #[derive(Clone, Debug)]
@@ -54,6 +56,13 @@ impl Default for Terms {
 }
 
 impl Letter {
+    /// Whether an error says that this is done, if a try before may have been taken: what was to go
+    /// is gone.
+    pub(crate) fn was_done_before(&self, error: &Error) -> bool {
+        let is_gone = matches!(error, Error::Problem(problem) if problem.code() == KEY_NOT_FOUND);
+        self.method == Method::DELETE && is_gone
+    }
+
     /// Fails where the path is longer than any address may be.
     pub(crate) fn request(&self) -> Result<Request<Bytes>, ArgumentError> {
         let too_long = |source| ArgumentError::Path { path: self.path.clone(), source };

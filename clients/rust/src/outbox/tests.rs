@@ -143,3 +143,33 @@ async fn a_name_that_is_too_long_is_told() {
     assert_eq!(error.code(), "argument_invalid");
     assert!(script.asked().is_empty());
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_success_that_says_nothing_of_bellwire_does_not_count() {
+    let ok = |text: &str| Play::Answer(200, &[], vec![Step::Bytes(text.to_owned())]);
+    let strangers = ["", "{}", "{\"ok\":true}", "[]", "null", "<p>Sign in</p>"].map(ok);
+    let script = Scripted::new(strangers.into_iter().chain([taken()]));
+    let client = Client::with(script.surroundings(Source::Fixed(None)));
+    let published = client.publish("lab/a", 1).timeout(Duration::from_mins(9)).send().await;
+    assert_eq!(published.expect("taken").cursor.as_deref(), Some("e1-7"));
+    assert_eq!(script.asked().len(), 7);
+
+    let nothing = Play::Answer(204, &[], Vec::new());
+    let script = Scripted::new([ok("{}"), nothing]);
+    let client = Client::with(script.surroundings(Source::Fixed(None)));
+    let unsent = handed_back(client.samples([Sample::new("t", 1.0)]).send().await.expect_err("no"));
+    assert!(unsent.may_be_taken && unsent.last.expect("the last").code() == "not_bellwire");
+    client.delete("s/a", "k").send().await.expect("the key is gone");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_deletion_that_is_sent_again_finds_the_key_gone() {
+    let problem: &'static [(&str, &str)] = &[("content-type", "application/problem+json")];
+    let text = "{\"code\":\"key_not_found\",\"detail\":\"no such key\"}";
+    let gone = || Play::Answer(404, problem, vec![Step::Bytes(text.to_owned())]);
+    let script = Scripted::new([Play::Broken, gone(), gone()]);
+    let client = Client::with(script.surroundings(Source::Fixed(None)));
+    client.delete("s/a", "k").send().await.expect("it was the first try");
+    let error = client.delete("s/a", "k").send().await.expect_err("there is none");
+    assert_eq!(error.code(), "key_not_found");
+}
