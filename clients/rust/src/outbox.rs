@@ -85,7 +85,9 @@ impl Outbox {
 
     fn share(&self, bytes: usize) -> Option<Share> {
         let mut load = self.load.lock().unwrap_or_else(PoisonError::into_inner);
-        if load.letters >= LETTERS_MAX || load.bytes + bytes > BYTES_MAX {
+        // One that is larger than all room goes alone: the server says what is wrong with it.
+        let is_full = load.letters > 0 && load.bytes + bytes > BYTES_MAX;
+        if load.letters >= LETTERS_MAX || is_full {
             return None;
         }
         load.letters += 1;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::time::{sleep, timeout};
 
-use super::LETTERS_MAX;
+use super::{BYTES_MAX, LETTERS_MAX};
 use crate::Client;
 use crate::error::{Error, UnsentError, UnsentReason};
 use crate::samples::Sample;
@@ -172,4 +172,14 @@ async fn a_deletion_that_is_sent_again_finds_the_key_gone() {
     client.delete("s/a", "k").send().await.expect("it was the first try");
     let error = client.delete("s/a", "k").send().await.expect_err("there is none");
     assert_eq!(error.code(), "key_not_found");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_larger_than_all_room_goes_alone() {
+    let refused = Play::Answer(413, &[], Vec::new());
+    let script = Scripted::new([refused]);
+    let client = Client::with(script.surroundings(Source::Fixed(None)));
+    let large = "x".repeat(BYTES_MAX);
+    let error = client.publish("lab/a", large).send().await.expect_err("the server refuses");
+    assert_eq!(error.code(), "unexpected_status");
 }
