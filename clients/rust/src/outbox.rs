@@ -5,13 +5,18 @@ mod letter;
 #[cfg(test)]
 mod tests;
 
+use std::future::poll_fn;
+use std::panic::resume_unwind;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::task::Poll;
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::StatusCode;
 use serde::de::{DeserializeOwned, Error as _};
 use serde_json::Value;
+use tokio::sync::OwnedMutexGuard;
+use tokio::task::{JoinSet, unconstrained};
 use tokio::time::{sleep, timeout};
 
 pub(crate) use self::letter::{Letter, Repeat, Terms, Tries};
@@ -34,7 +39,7 @@ const ANSWERS: [&str; 5] = ["cursor", "version", "end", "reopened", "accepted"];
 pub(crate) struct Outbox {
     around: Surroundings,
     /// Whose turn it is; they come in the order in which they asked.
-    turn: tokio::sync::Mutex<Backoff>,
+    turn: Arc<tokio::sync::Mutex<Backoff>>,
     load: Arc<Mutex<Load>>,
 }
 
@@ -62,24 +67,48 @@ struct Course {
 
 impl Outbox {
     pub(crate) fn new(around: Surroundings) -> Self {
-        let turn = tokio::sync::Mutex::new(around.backoff);
+        let turn = Arc::new(tokio::sync::Mutex::new(around.backoff));
         Self { around, turn, load: Arc::default() }
     }
 
     /// Returns what the server answers, its refusal, or what was to be sent as [`UnsentError`].
-    pub(crate) async fn send<T: DeserializeOwned>(
-        &self,
+    pub(crate) async fn send<T: DeserializeOwned + Send + 'static>(
+        self: &Arc<Self>,
         letter: Letter,
         terms: Terms,
     ) -> Result<T, Error> {
-        let mut course = Course::default();
         let Some(_share) = self.share(letter.body.len()) else {
-            return Err(unsent(letter, UnsentReason::QueueFull, course));
+            return Err(unsent(letter, UnsentReason::QueueFull, Course::default()));
         };
-        let settled = timeout(terms.timeout, self.tries(&letter, terms.tries, &mut course)).await;
-        match settled {
-            Ok(Some(settled)) => settled,
-            Ok(None) | Err(_) => Err(unsent(letter, UnsentReason::Unanswered, course)),
+        // Asked for here, where the order of the callers is known.
+        let mut turn = Box::pin(Arc::clone(&self.turn).lock_owned());
+        let had = poll_fn(|context| Poll::Ready(turn.as_mut().poll(context)));
+        let had = unconstrained(had).await;
+        let (outbox, copy) = (Arc::clone(self), letter.clone());
+        // In a task of its own: a caller that goes on with something else before this is done would
+        // keep the turn, and all that wait for it. It ends with the set.
+        let mut sending = JoinSet::new();
+        sending.spawn(async move {
+            let mut course = Course::default();
+            let tries = async {
+                let turn = match had {
+                    Poll::Ready(turn) => turn,
+                    Poll::Pending => turn.await,
+                };
+                outbox.tries(turn, (&copy, terms.tries), &mut course).await
+            };
+            let settled = timeout(terms.timeout, tries).await;
+            (settled.ok().flatten(), course)
+        });
+        match sending.join_next().await.expect("it is there") {
+            Ok((Some(settled), _)) => settled,
+            Ok((None, course)) => Err(unsent(letter, UnsentReason::Unanswered, course)),
+            Err(error) if error.is_panic() => resume_unwind(error.into_panic()),
+            // The runtime is gone, and nobody knows how far it came.
+            Err(_) => {
+                let course = Course { may_be_taken: true, ..Course::default() };
+                Err(unsent(letter, UnsentReason::Unanswered, course))
+            }
         }
     }
 
@@ -98,11 +127,10 @@ impl Outbox {
     /// `None`: it is not to be tried again.
     async fn tries<T: DeserializeOwned>(
         &self,
-        letter: &Letter,
-        tries: Tries,
+        mut backoff: OwnedMutexGuard<Backoff>,
+        (letter, tries): (&Letter, Tries),
         course: &mut Course,
     ) -> Option<Result<T, Error>> {
-        let mut backoff = self.turn.lock().await;
         loop {
             let error = match self.attempt(letter, course).await {
                 Ok(answer) => {

@@ -1,5 +1,6 @@
 //! What becomes of what is sent, in virtual time.
 
+use std::pin::pin;
 use std::time::Duration;
 
 use tokio::time::{sleep, timeout};
@@ -182,4 +183,17 @@ async fn what_is_larger_than_all_room_goes_alone() {
     let large = "x".repeat(BYTES_MAX);
     let error = client.publish("lab/a", large).send().await.expect_err("the server refuses");
     assert_eq!(error.code(), "unexpected_status");
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_that_nobody_polls_holds_nobody_up() {
+    let script = Scripted::new([Play::Nobody, taken(), taken()]);
+    let client = Client::with(script.surroundings(Source::Fixed(None)));
+    let mut first = pin!(client.publish("lab/first", 1).send());
+    assert!(timeout(Duration::from_millis(1), &mut first).await.is_err());
+    client.publish("lab/second", 2).send().await.expect("taken");
+    let lines: Vec<_> = script.asked().into_iter().map(|asked| asked.line).collect();
+    let [first_line, second_line] = ["POST /v1/topics/lab/first", "POST /v1/topics/lab/second"];
+    assert_eq!(lines, [first_line, first_line, second_line]);
+    first.await.expect("taken");
 }
