@@ -1,16 +1,17 @@
 //! What somebody follows: a stream of events, or of all that comes.
 
 use std::fmt;
+use std::panic::resume_unwind;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use futures_core::Stream;
 use tokio::sync::watch;
-use tokio::task::AbortHandle;
+use tokio::task::JoinHandle;
 use url::form_urlencoded::Serializer;
 
-use crate::error::Error;
+use crate::error::{ConnectionError, Error};
 use crate::item::{Event, Item};
 use crate::queue::{Taker, queue};
 use crate::session::{Followed, Session};
@@ -85,7 +86,7 @@ impl Subscribe {
             }
             Session::new(around, followed, sink).run().await;
         });
-        Items { taker, following: following.abort_handle(), keeper, cursor: None, taken: None }
+        Items { taker, following: Some(following), keeper, cursor: None, taken: None }
     }
 
     fn followed(self) -> Followed {
@@ -114,7 +115,8 @@ impl fmt::Debug for Subscribe {
 #[derive(Debug)]
 pub struct Items {
     taker: Taker,
-    following: AbortHandle,
+    /// Until its end is known.
+    following: Option<JoinHandle<()>>,
     keeper: Option<Keeper>,
     /// Of what was handed out last.
     cursor: Option<String>,
@@ -150,7 +152,7 @@ impl Items {
 
     /// Ends it; what was handed out counts as done, and its cursor is kept when this returns.
     pub async fn close(mut self) {
-        self.following.abort();
+        self.abort();
         self.pass();
         if let Some(keeper) = self.keeper.take() {
             keeper.close().await;
@@ -160,9 +162,28 @@ impl Items {
     fn poll_item(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Item, Error>>> {
         self.pass();
         let Some(waiting) = ready!(self.taker.items.poll_recv(context)) else {
-            return Poll::Ready(None);
+            return self.poll_end(context).map(|fault| fault.map(Err));
         };
         Poll::Ready(Some(self.hand_out(waiting.item)))
+    }
+
+    /// What follows may have been stopped in its midst: that is no end of all topics.
+    fn poll_end(&mut self, context: &mut Context<'_>) -> Poll<Option<Error>> {
+        let Some(following) = &mut self.following else { return Poll::Ready(None) };
+        let ended = ready!(Pin::new(following).poll(context));
+        self.following = None;
+        Poll::Ready(match ended {
+            Ok(()) => None,
+            Err(error) if error.is_panic() => resume_unwind(error.into_panic()),
+            // The runtime in which it began is gone.
+            Err(error) => Some(ConnectionError::Lost(error.into()).into()),
+        })
+    }
+
+    fn abort(&self) {
+        if let Some(following) = &self.following {
+            following.abort();
+        }
     }
 
     fn hand_out(&mut self, item: Result<Item, Error>) -> Result<Item, Error> {
@@ -188,7 +209,7 @@ async fn wait_until_live(mut is_live: watch::Receiver<bool>) -> bool {
 
 impl Drop for Items {
     fn drop(&mut self) {
-        self.following.abort();
+        self.abort();
     }
 }
 

@@ -291,3 +291,26 @@ async fn the_line_break_of_a_file_is_no_part_of_a_token() {
     told(Client::with(script.surroundings(source)).subscribe(["a"]).items()).await;
     assert_eq!(script.asked()[0].token.as_deref(), Some("Bearer bw_1"));
 }
+
+#[tokio::test(start_paused = true)]
+#[should_panic(expected = "no token today")]
+async fn a_function_that_panics_is_no_end() {
+    let script = Scripted::new([]);
+    let source = Source::of_function(|| async { panic!("no token today") });
+    told(Client::with(script.surroundings(source)).subscribe(["a"]).items()).await;
+}
+
+#[test]
+fn a_runtime_that_is_gone_is_no_end() {
+    let runtime = || tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let (first, second) = (runtime().expect("one"), runtime().expect("another"));
+    let items = first.block_on(async {
+        let script = Scripted::new([Play::stream([Step::ready("e1-1", 0), Step::Hang])]);
+        let items = follow(&script, "a");
+        assert!(items.ready().await);
+        items
+    });
+    drop(first);
+    let told = second.block_on(told(items));
+    assert_eq!(told.last().map(String::as_str), Some("closed: connection_lost"), "{told:?}");
+}
