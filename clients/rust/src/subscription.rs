@@ -90,8 +90,10 @@ impl Subscribe {
     }
 
     fn followed(self) -> Followed {
-        let are_named =
-            self.queries.is_empty() && !self.filters.iter().any(|filter| filter.contains('*'));
+        let is_other = |(name, _): &(String, String)| name == "topic" || name == "query";
+        let are_named = self.queries.is_empty()
+            && !self.filters.iter().any(|filter| filter.contains('*'))
+            && !self.parameters.iter().any(is_other);
         let mut parameters = Serializer::new(String::new());
         parameters.extend_pairs(self.filters.iter().map(|filter| ("topic", filter)));
         parameters.extend_pairs(self.queries.iter().map(|query| ("query", query)));

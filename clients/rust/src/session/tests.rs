@@ -314,3 +314,15 @@ fn a_runtime_that_is_gone_is_no_end() {
     let told = second.block_on(told(items));
     assert_eq!(told.last().map(String::as_str), Some("closed: connection_lost"), "{told:?}");
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_is_named_as_a_parameter_goes_on_too() {
+    let end = r#"{"control":"end","topic":"a","cursor":"e1-5"}"#;
+    for (topics, name) in [(vec![], "topic"), (vec!["a"], "topic"), (vec!["a"], "query")] {
+        let steps = [Step::ready("e1-1", 0), Step::frame(end), Step::event("e1-7")];
+        let script = Scripted::new([Play::stream(steps), OVER]);
+        let client = Client::with(script.surroundings(Source::Fixed(None)));
+        let told = told(client.subscribe(topics).parameter(name, "b").items()).await;
+        assert!(told.contains(&"e1-7".to_owned()), "{name}: {told:?}");
+    }
+}
