@@ -88,6 +88,8 @@ impl Link {
 
     /// Has the stream go on under a newer token.
     pub(crate) fn renew(&mut self, renews: String, expires_in: Duration, around: &Surroundings) {
+        // Those that are done would stay there for as long as the connection does.
+        while self.renewals.try_join_next().is_some() {}
         let (around, token, old) = (around.clone(), Arc::clone(&self.token), self.token());
         self.renewals.spawn(async move {
             let asked = (renews.as_str(), expires_in.min(EVER));
@@ -96,5 +98,23 @@ impl Link {
                 *token.lock().unwrap_or_else(PoisonError::into_inner) = newer;
             }
         });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scripted::Scripted;
+    use crate::token::Source;
+
+    #[tokio::test(start_paused = true)]
+    async fn renewals_that_are_done_are_not_kept() {
+        let around = Scripted::new([]).surroundings(Source::Fixed(None));
+        let mut link = Link::new();
+        for number in 0..100 {
+            link.renew(format!("bwr_{number}"), Duration::from_mins(1), &around);
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
+        assert_eq!(link.renewals.len(), 1);
     }
 }
