@@ -23,6 +23,7 @@ const HEARTBEAT_MS = 25_000;
 /** What a request may bring, and how many are remembered. */
 const BODY_BYTES_MAX = 16 * 1024 * 1024;
 const REQUESTS_MAX = 10_000;
+const REMEMBERED_BYTES_MAX = 64 * 1024 * 1024;
 
 /** The cursor that a stream begins at which asks for none. */
 export const BEGIN = 'e1-0';
@@ -42,6 +43,7 @@ export class Place {
   /** How many connections there were. */
   connections = 0;
   #plays = [];
+  #bytes = 0;
   #open = new Set();
   #sockets = new Set();
 
@@ -61,8 +63,10 @@ export class Place {
       this.#sockets.add(socket);
       socket.setNoDelay(true).on('error', () => {}).on('close', () => this.#sockets.delete(socket));
     });
-    server.on('request', (request) => void this.#answer(request, request.socket));
-    server.on('upgrade', (request, socket) => void this.#answer(request, socket));
+    // Whose request cannot be read is cut off, and disturbs nobody else.
+    const answer = (request, socket) => this.#answer(request, socket).catch(() => socket.destroy());
+    server.on('request', (request) => void answer(request, request.socket));
+    server.on('upgrade', (request, socket) => void answer(request, socket));
     server.on('clientError', (_, socket) => socket.destroy());
     server.listen(port, '127.0.0.1');
     await once(server, 'listening');
@@ -102,8 +106,7 @@ export class Place {
     if (body === null) return socket.destroy();
     record.body = body.toString();
     // Who asks what was asked is told of all of it: a body may come behind its head.
-    this.requests.push(record);
-    if (this.requests.length > REQUESTS_MAX) this.requests.shift();
+    this.#remember(record);
     const play = this.#next(record);
     const answer = new Answer(socket, record, play);
     this.#open.add(answer);
@@ -116,6 +119,15 @@ export class Place {
       socket.destroy();
     }
     if (play.isDefault && FOLLOWS.has(record.kind)) await goOn(answer);
+  }
+
+  /** The oldest are forgotten where there are too many, or too much of them. */
+  #remember(record) {
+    this.requests.push(record);
+    this.#bytes += record.body.length;
+    while (this.requests.length > REQUESTS_MAX || this.#bytes > REMEMBERED_BYTES_MAX) {
+      this.#bytes -= this.requests.shift().body.length;
+    }
   }
 
   #next(record) {
@@ -134,10 +146,24 @@ export class Place {
       record.messages.push(heard);
       if (heard.close !== undefined) return socket.end();
       if (heard.text === undefined || play.replies === false) return;
-      const { id } = JSON.parse(heard.text);
+      const id = idOf(heard.text);
       if (id !== undefined) void send(answer, [JSON.stringify({ reply: id })]);
     });
-    socket.on('data', (bytes) => reader.push(bytes));
+    let left = BODY_BYTES_MAX;
+    socket.on('data', (bytes) => {
+      left -= bytes.length;
+      if (left < 0) socket.destroy();
+      else reader.push(bytes);
+    });
+  }
+}
+
+/** Of a request of a WebSocket; what is none has no id. */
+function idOf(text) {
+  try {
+    return JSON.parse(text)?.id;
+  } catch {
+    return undefined;
   }
 }
 
@@ -147,7 +173,8 @@ function belongs(kind, to) {
 
 function recordOf(request) {
   const { method, url, headers } = request;
-  const { pathname, searchParams } = new URL(url, 'http://place');
+  // A path may begin with two slashes, which is no other host.
+  const { pathname, searchParams } = new URL(url.startsWith('/') ? `http://place${url}` : url);
   const query = {};
   for (const [name, value] of searchParams) (query[name] ??= []).push(value);
   const protocols = headers['sec-websocket-protocol'] ?? '';

@@ -4,6 +4,9 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 
+/** How long a driver may take to begin, and to end: it bounds how long a wrong one hangs. */
+const PATIENCE_MS = 60_000;
+
 /** What is told of one `id`. */
 export class Told {
   /** All of it, in order. */
@@ -51,21 +54,25 @@ export class Driver {
   #ids = 0;
 
   /** Starts the program and waits for its `hello`. */
-  static async start([program, ...args]) {
+  static async start([program, ...args], { patienceMs = PATIENCE_MS } = {}) {
     const driver = new Driver();
+    driver.#patienceMs = patienceMs;
     driver.child = spawn(program, args, { stdio: ['pipe', 'pipe', 'inherit'] });
     driver.child.stdin.on('error', () => {});
     driver.child.on('error', (error) => driver.#fail(`\`${program}\` cannot be started: ${error.message}`));
     driver.child.on('exit', (code, signal) => driver.#fail(`the driver has ended: ${signal ?? `status ${code}`}`));
-    await new Promise((resolve) => {
+    const begun = new Promise((resolve) => {
       driver.#onHello = resolve;
       createInterface({ input: driver.child.stdout }).on('line', (line) => driver.#hear(line));
     });
-    if (!driver.hello) throw new Error(driver.#fault ?? 'the driver has told no `hello`');
-    return driver;
+    await driver.#within(begun);
+    if (driver.hello) return driver;
+    driver.kill();
+    throw new Error(driver.#fault ?? 'the driver has told no `hello`');
   }
 
   #onHello = () => {};
+  #patienceMs = PATIENCE_MS;
 
   get capabilities() {
     return this.hello.capabilities;
@@ -89,16 +96,28 @@ export class Driver {
     if (this.#fault) throw new Error(this.#fault);
   }
 
-  /** Asks it to end; resolves with its status. */
+  /** Asks it to end; resolves with its status, or the signal that has ended it: `SIGKILL` where it does not. */
   async exit() {
-    if (this.child.exitCode !== null || this.child.signalCode !== null) return this.child.exitCode;
+    const { exitCode, signalCode } = this.child;
+    if (exitCode !== null || signalCode !== null) return exitCode ?? signalCode;
     const exited = once(this.child, 'exit');
     this.send({ do: 'exit' });
-    return (await exited)[0];
+    await this.#within(exited);
+    this.kill();
+    const [code, signal] = await exited;
+    return code ?? signal;
   }
 
   kill() {
     this.child.kill('SIGKILL');
+  }
+
+  /** Waits for something, and no longer than there is patience. */
+  async #within(something) {
+    let timer;
+    const patience = new Promise((resolve) => { timer = setTimeout(resolve, this.#patienceMs); });
+    await Promise.race([something, patience]);
+    clearTimeout(timer);
   }
 
   #fail(fault) {

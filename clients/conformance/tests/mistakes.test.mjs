@@ -102,4 +102,12 @@ test('what is no driver is told so', async () => {
     }, error);
   }
   await assert.rejects(Driver.start(['/no/such/program']), /cannot be started/);
+  const mute = ['node', '-e', 'process.stdin.resume()'];
+  await assert.rejects(Driver.start(mute, { patienceMs: 1_000 }), /told no `hello`/);
+});
+
+test('a driver that does not end when it is told to is ended', async () => {
+  const hello = "console.log(JSON.stringify({ tell: 'hello', name: 'none', capabilities: [] }));";
+  const driver = await Driver.start(['node', '-e', `${hello} setInterval(() => {}, 1_000);`], { patienceMs: 5_000 });
+  assert.equal(await driver.exit(), 'SIGKILL');
 });

@@ -4,6 +4,7 @@ import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
+import { connect } from 'node:net';
 import { createInterface } from 'node:readline';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
@@ -101,4 +102,38 @@ test('the commands of README.md do what it says', async (t) => {
   }
   const { requests } = await (await fetch(`http://127.0.0.1:${port}/places/1`)).json();
   assert.deepEqual(requests.map(({ kind }) => kind), ['sse']);
+});
+
+/** Says this on a connection of its own; resolves when a place has closed it, or with what it answers. */
+async function say(url, ...texts) {
+  const { hostname, port } = new URL(url);
+  const socket = connect(Number(port), hostname);
+  for (const text of texts) {
+    socket.write(text);
+    await Promise.race([once(socket, 'data'), once(socket, 'close')]);
+  }
+  socket.destroy();
+}
+
+test('what nobody can read disturbs nobody else', async (t) => {
+  const place = await Place.open();
+  t.after(() => place.close());
+  await say(place.url, 'GET // HTTP/1.1\r\nHost: place\r\n\r\n');
+  await say(place.url, 'OPTIONS * HTTP/1.1\r\nHost: place\r\n\r\n');
+  const upgrade = 'GET /v1/events HTTP/1.1\r\nHost: place\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Key: k\r\n\r\n';
+  for (const text of ['hello', 'null']) {
+    const frame = Buffer.from([0x81, 0x80 | text.length, 0, 0, 0, 0, ...Buffer.from(text)]);
+    const ping = Buffer.from([0x81, 0x80 | 8, 0, 0, 0, 0, ...Buffer.from('{"id":1}')]);
+    await say(place.url, upgrade, Buffer.concat([frame, ping]));
+  }
+  assert.deepEqual(place.asked('websocket').map(({ messages }) => messages.map(({ text }) => text)), [['hello', '{"id":1}'], ['null', '{"id":1}']]);
+  assert.equal((await fetch(new URL('v1/nothing', place.url))).status, 404);
+});
+
+test('a place remembers no more than it has room for', async (t) => {
+  const place = await Place.open();
+  t.after(() => place.close());
+  const body = 'x'.repeat(15 * 1024 * 1024);
+  for (let count = 0; count < 6; count += 1) await fetch(new URL('v1/topics/a', place.url), { method: 'POST', body });
+  assert.equal(place.requests.length, 4);
 });
