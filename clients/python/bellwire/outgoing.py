@@ -51,6 +51,8 @@ class Outgoing:
     idempotency_key: str | None = None
     #: The code of the refusal by which it is done, where it was sent before.
     done_by: str | None = None
+    #: What an answer holds at least one of; where nothing is named it is any object.
+    members: tuple[str, ...] = ()
 
     def request(self, base: str, token: str | None) -> Request:
         """It as a request to the server at that address."""
@@ -89,7 +91,15 @@ def publishing(topic: str, data: Any, **options: Any) -> Outgoing:
         body = json_bytes(data)
     # A condition that held once does not hold for what it has written.
     is_repeatable = options.get("if_version") is None and not options.get("if_absent")
-    return Outgoing("POST", _topic_path(topic), headers, body, is_repeatable, idempotency_key)
+    return Outgoing(
+        "POST",
+        _topic_path(topic),
+        headers,
+        body,
+        is_repeatable,
+        idempotency_key,
+        members=("cursor", "version", "end", "reopened"),
+    )
 
 
 def deleting(topic: str, key: str, if_version: str | None = None) -> Outgoing:
@@ -104,7 +114,8 @@ def deleting(topic: str, key: str, if_version: str | None = None) -> Outgoing:
 
 def measuring(body: bytes, is_repeatable: bool) -> Outgoing:
     """Samples, as JSON."""
-    return Outgoing("POST", "v1/samples", _json_headers(), body, is_repeatable)
+    headers = _json_headers()
+    return Outgoing("POST", "v1/samples", headers, body, is_repeatable, members=("accepted",))
 
 
 def acknowledging(fingerprint: str, by: str, note: str | None) -> Outgoing:

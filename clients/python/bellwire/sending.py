@@ -125,7 +125,7 @@ class Sending:
             self._may_be_taken = had_been or error.was_sent
             raise
         if answer.is_success:
-            return _taken(answer)
+            return _taken(answer, self._outgoing.members)
         refused = refusal(answer)
         if had_been and refused.code == self._outgoing.done_by:
             return None
@@ -166,10 +166,10 @@ class Sending:
         return error
 
 
-def _taken(answer: Answer) -> dict[str, Any] | None:
-    """What the server says of what it has taken; a page in its place is no answer."""
+def _taken(answer: Answer, members: tuple[str, ...]) -> dict[str, Any] | None:
+    """What the server says of what it has taken; what another says in its place is no answer."""
     value = answer.json()
-    if isinstance(value, dict):
+    if isinstance(value, dict) and (not members or any(name in value for name in members)):
         return value
     if value is None and answer.status == 204:
         return None

@@ -116,6 +116,7 @@ class Sending(unittest.TestCase):
             ([Answer(502, {}, b"")] * 9, True),
             ([Answer(200, {}, b"<html>")] * 9, True),
             ([Answer(200, {}, b"[]")] * 9, True),
+            ([answer({"ok": True})] * 9, True),
             ([Answer(200, {}, b"")] * 9, True),
         ]:
             with self.subTest(answers[0]):
