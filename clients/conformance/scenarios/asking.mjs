@@ -137,4 +137,18 @@ export const scenarios = [
       await t.until('an event from where each leads', () => follows.every(({ data }) => data.includes(1)));
     },
   },
+  {
+    name: 'shows-no-token-elsewhere',
+    requirement: 'Where a redirect leads to another server, no token is shown there.',
+    over: ['sse', 'poll'],
+    async run(t) {
+      const there = await t.place([stream(ready(), event(1))]);
+      const Location = `${there.url}v1/events?topic=lab%2Fa&after=e1-0`;
+      const here = await t.place([{ status: 307, body: '', headers: { Location } }]);
+      const follow = t.follow(here, { token: 'bw_secret.1' });
+      await t.until('an event from where it leads', () => follow.data.includes(1));
+      assert.equal(here.asked()[0].token, 'bw_secret.1');
+      assert.deepEqual(there.asked().map(({ token }) => token), there.asked().map(() => null));
+    },
+  },
 ];

@@ -64,6 +64,18 @@ export const scenarios = [
   retries('sends-again-after-502', 'So it is at a proxy\'s `502`.', page(502)),
   retries('sends-again-when-it-is-asked-to', 'So it is at `429` and `503`, not before `Retry-After`.', problem(429, 'publishers_busy', { 'Retry-After': '2' }), 2_000),
   {
+    name: 'takes-no-strangers-word',
+    requirement: 'A success that says nothing of Bellwire\'s (a login page, another service) is none: the event is sent again, under the same key.',
+    needs: ['publish'],
+    async run(t) {
+      const strangers = [page(200), { status: 201, body: { ok: true } }, { status: 200, body: '' }];
+      const place = await t.place(strangers.map(send));
+      assert.equal((await outcome(t, t.publish(place))).cursor, at(1));
+      const keys = place.asked('send').map(keyOf);
+      assert.deepEqual(keys, Array(strangers.length + 1).fill(keys[0]));
+    },
+  },
+  {
     name: 'hands-back-what-is-refused',
     requirement: 'What is refused for good is handed back with the code of its problem, and not sent again.',
     needs: ['publish'],
