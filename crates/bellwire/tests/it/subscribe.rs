@@ -137,6 +137,21 @@ fn gaps_are_told_on_standard_error() {
 }
 
 #[test]
+fn what_is_told_has_its_place_among_the_events() {
+    let event = |number| format!("data: {{\"topic\":\"a\",\"time\":0,\"data\":{number}}}\n\n");
+    let gap = "data: {\"control\":\"gap\",\"from\":\"e1-1\",\"to\":\"e1-9\"}\n\n";
+    let answer: &str = format!("{HEAD}{}{gap}{}", event(1), event(2)).leak();
+    let (url, _server) = scripted(vec![answer, "HTTP/1.1 204 No Content\r\n\r\n"]);
+    let mut shell = std::process::Command::new("bash");
+    let line = "exec \"$0\" subscribe a --data-only --server \"$1\" 2>&1";
+    shell.args(["-c", line, env!("CARGO_BIN_EXE_bellwire"), &url]);
+    let (code, output, _) = Process::spawn(shell).finish();
+    assert_eq!(code, Some(0), "{output}");
+    let told: Vec<_> = output.lines().take(3).map(|line| &line[..1]).collect();
+    assert_eq!(told, ["1", "g", "2"], "{output}");
+}
+
+#[test]
 fn a_server_of_another_kind_is_told_apart() {
     let page = "HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: 0\r\n\r\n";
     let (url, _server) = scripted(vec![page]);

@@ -43,36 +43,20 @@ impl Follow {
                 return Ok(if self.open.is_empty() { End::OfTopics } else { End::ByServer });
             };
             let mut lines = Vec::new();
-            let taken = self.take_waiting(first, &mut items, (printer, &mut lines));
+            let behind = take_events(first, &mut items, (printer, &mut lines));
             if !lines.is_empty() {
                 output::lines(&lines)?;
             }
-            taken.map_err(|error| self.refused(error))?;
-        }
-    }
-
-    /// Takes the first and what waits behind it, as far as it is printed together.
-    fn take_waiting(
-        &mut self,
-        first: Result<Item, Error>,
-        items: &mut Items,
-        (printer, lines): (Printer, &mut Vec<u8>),
-    ) -> Result<(), Error> {
-        let mut next = Some(first);
-        while let Some(item) = next {
-            match item? {
-                Item::Event(event) => printer.event(event.json(), lines),
-                Item::Control(control) => self.on_control(&control),
-                Item::Status(Status::Waiting { error, retry_in }) => {
+            match behind.map_err(|error| self.refused(error))? {
+                Some(Item::Control(control)) => self.on_control(&control),
+                Some(Item::Status(Status::Waiting { error, retry_in })) => {
                     let (seconds, reason) = (retry_in.as_secs_f64(), advised(error));
                     let reason = output::harmless(&format!("{reason:#}"));
                     output::notice(&format!("reconnecting in {seconds:.1} s: {reason}"));
                 }
                 _ => {}
             }
-            next = if lines.len() < TOGETHER_BYTES { items.next_waiting() } else { None };
         }
-        Ok(())
     }
 
     fn on_control(&mut self, control: &Control) {
@@ -105,4 +89,22 @@ impl Follow {
         };
         told.expect_err("it is one")
     }
+}
+
+/// Takes the events that wait, as far as they are printed together; returns what stands behind them
+/// and is none: what is told of it has its place among them.
+fn take_events(
+    first: Result<Item, Error>,
+    items: &mut Items,
+    (printer, lines): (Printer, &mut Vec<u8>),
+) -> Result<Option<Item>, Error> {
+    let mut next = Some(first);
+    while let Some(item) = next {
+        match item? {
+            Item::Event(event) => printer.event(event.json(), lines),
+            other => return Ok(Some(other)),
+        }
+        next = if lines.len() < TOGETHER_BYTES { items.next_waiting() } else { None };
+    }
+    Ok(None)
 }
