@@ -89,7 +89,8 @@ class SseParser:
             value = value[1:]
         if name == b"data":
             self._data.append(value)
-            self._data_bytes += len(value)
+            # One without a value takes room, too.
+            self._data_bytes += len(value) + 1
         elif name == b"event":
             self._type = value
         elif name == b"id" and b"\0" not in value:

@@ -68,6 +68,7 @@ class Parser(unittest.TestCase):
         for pieces in (
             [b"data: " + b"x" * SSE_EVENT_BYTES_MAX],
             [b"data: " + b"x" * 2**20 + b"\n"] * 17,
+            [b"data\n" * 2**20] * 17,
         ):
             with self.assertRaises(ValueError):
                 parsed(*pieces)
