@@ -6,6 +6,7 @@ import asyncio
 import weakref
 from collections import defaultdict
 from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AsyncExitStack
 from types import TracebackType
 from typing import (
     TYPE_CHECKING,
@@ -77,6 +78,11 @@ class AsyncSubscription(SubscriptionState, AsyncIterator[Yielded_co], Generic[Yi
         if isinstance(given, Done):
             self._is_over = True
             raise StopAsyncIteration
+        if self._runner.is_closed:
+            # What came is not given, and comes again.
+            self._following.cursor = self._following.taken
+            await self._end(is_taken=False)
+            raise StopAsyncIteration
         return cast("Yielded_co", given)
 
     async def aclose(self) -> None:
@@ -104,9 +110,14 @@ class AsyncSubscription(SubscriptionState, AsyncIterator[Yielded_co], Generic[Yi
         self._flow.close()
         if is_taken:
             self._following.taken = self._following.cursor
-        await self._runner.run(self._following.keep())
-        await self._runner.hang_up()
-        self._following.end()
+        # One that is cancelled does the rest all the same.
+        try:
+            await self._runner.run(self._following.keep())
+        finally:
+            try:
+                await self._runner.hang_up()
+            finally:
+                self._following.end()
 
 
 class AsyncSampler(SamplerState):
@@ -119,6 +130,8 @@ class AsyncSampler(SamplerState):
         super().__init__(sampling)
         self._runner = runner
         self._task = asyncio.ensure_future(self._run())
+        # The loop may end before it is closed, or has even begun.
+        self._task.add_done_callback(lambda _: sampling.give_up())
 
     def add(
         self,
@@ -295,13 +308,15 @@ class AsyncClient(Core):
     async def aclose(self) -> None:
         """Closes all subscriptions and samplers, and hands back what is not sent yet."""
         self._is_closed = True
-        for one in list(self._opened):
-            await one.aclose()
-        for runner in list(self._runners):
-            runner.close()
-        if self._owns_http:
-            await self._http.aclose()
-            await self._streams.aclose()
+        # From the last to the first, each whatever another raises: a sampler still needs its runner.
+        async with AsyncExitStack() as closing:
+            if self._owns_http:
+                closing.push_async_callback(self._http.aclose)
+                closing.push_async_callback(self._streams.aclose)
+            for runner in list(self._runners):
+                closing.callback(runner.close)
+            for one in list(self._opened):
+                closing.push_async_callback(one.aclose)
 
     async def __aenter__(self) -> Self:
         return self
@@ -322,5 +337,9 @@ class AsyncClient(Core):
         task.add_done_callback(self._asides.discard)
 
     async def _run(self, flow: Flow[Returned]) -> Returned:
-        value: Returned = await self._new_runner().run(flow)
-        return value
+        runner = self._new_runner()
+        try:
+            value: Returned = await runner.run(flow)
+            return value
+        finally:
+            await runner.hang_up()

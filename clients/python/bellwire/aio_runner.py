@@ -54,6 +54,7 @@ class AsyncRunner:
         self._again: Effect | None = None
         self._has_work = False
         self._is_idle = False
+        self._is_asleep = False
         self.is_closed = False
 
     async def run(self, flow: Flow[Any]) -> Any:
@@ -95,8 +96,8 @@ class AsyncRunner:
                 task.cancel()
 
     def wake(self) -> None:
-        """Ends a sleep."""
-        if self._task is not None:
+        """Ends a sleep, and nothing else."""
+        if self._task is not None and self._is_asleep:
             self._task.cancel()
 
     def work(self) -> None:
@@ -149,11 +150,11 @@ class AsyncRunner:
     async def _sleep(self, seconds: float | None) -> None:
         self._check()
         task: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-        self._task = task
+        self._task, self._is_asleep = task, True
         try:
             await asyncio.wait({task}, timeout=seconds)
         finally:
-            self._task = None
+            self._task, self._is_asleep = None, False
             task.cancel()
 
     async def _within(self, coroutine: Coroutine[Any, Any, Any], seconds: float) -> Any:

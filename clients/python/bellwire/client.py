@@ -7,6 +7,7 @@ import inspect
 import threading
 import weakref
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from types import TracebackType
 from typing import (
     TYPE_CHECKING,
@@ -66,25 +67,19 @@ class Subscription(SubscriptionState, Iterator[Yielded_co], Generic[Yielded_co])
         with self._lock:
             if self._is_over:
                 raise StopIteration
-            self._is_busy = True
-            try:
-                given = self._runner.advance(self._flow)
-            except Exception:
-                self._is_over = True
-                self._runner.hang_up()
-                raise
-            except BaseException:
-                # Ctrl-C may end the flow itself: another one goes on at the cursor.
-                if inspect.getgeneratorstate(self._flow) == inspect.GEN_CLOSED:
-                    self._runner.hang_up()
-                    self._flow = self._following.run()
-                raise
-            finally:
-                self._is_busy = False
+            given = self._advance()
             if isinstance(given, Done):
                 self._is_over = True
                 raise StopIteration
-            return cast("Yielded_co", given)
+            if self._runner.is_closed:
+                # What came is not given, and comes again.
+                self._following.cursor = self._following.taken
+                self._end(is_taken=False)
+                raise StopIteration
+        if self._runner.is_closed:
+            # By who found it locked just now.
+            self._end(is_taken=True)
+        return cast("Yielded_co", given)
 
     def close(self) -> None:
         """Ends it for good, from any thread. What was given counts as taken."""
@@ -106,6 +101,23 @@ class Subscription(SubscriptionState, Iterator[Yielded_co], Generic[Yielded_co])
         if hasattr(self, "_is_over"):
             self._end(is_taken=False)
 
+    def _advance(self) -> Item | Done:
+        self._is_busy = True
+        try:
+            return self._runner.advance(self._flow)
+        except Exception:
+            self._is_over = True
+            self._runner.hang_up()
+            raise
+        except BaseException:
+            # Ctrl-C may end the flow itself: another one goes on at the cursor.
+            if inspect.getgeneratorstate(self._flow) == inspect.GEN_CLOSED:
+                self._runner.hang_up()
+                self._flow = self._following.run()
+            raise
+        finally:
+            self._is_busy = False
+
     def _end(self, is_taken: bool) -> None:
         self._runner.close()
         # Who iterates in another thread is told, and does the rest; so does who calls from within.
@@ -118,9 +130,11 @@ class Subscription(SubscriptionState, Iterator[Yielded_co], Generic[Yielded_co])
             self._flow.close()
             if is_taken:
                 self._following.taken = self._following.cursor
-            self._runner.run(self._following.keep())
-            self._runner.hang_up()
-            self._following.end()
+            try:
+                self._runner.run(self._following.keep())
+            finally:
+                self._runner.hang_up()
+                self._following.end()
         finally:
             self._lock.release()
 
@@ -160,9 +174,15 @@ class Sampler(SamplerState):
         self._sampling.close(timeout)
         self._runner.wake.set()
         self._runner.work.set()
-        self._thread.join(timeout + _GRACE_S)
-        self._runner.close()
-        self._sampling.give_up()
+        # `on_unsent` may close it, in the very thread: what waits is handed back when that ends.
+        if threading.current_thread() is self._thread:
+            return
+        try:
+            self._thread.join(min(timeout + _GRACE_S, threading.TIMEOUT_MAX))
+        finally:
+            # Ctrl-C ends the wait alone.
+            self._runner.close()
+            self._sampling.give_up()
 
     def __enter__(self) -> Self:
         return self
@@ -175,6 +195,8 @@ class Sampler(SamplerState):
             self._runner.run(self._sampling.run())
         except Closed:
             pass
+        finally:
+            self._sampling.give_up()
 
 
 class Client(Core):
@@ -196,6 +218,7 @@ class Client(Core):
         self._locks = {name: threading.Lock() for name in TURNS}
         #: What is to be closed with it.
         self._opened: weakref.WeakSet[Any] = weakref.WeakSet()
+        self._runners: weakref.WeakSet[Runner] = weakref.WeakSet()
         self._opened_lock = threading.Lock()
         self._is_closed = False
 
@@ -301,12 +324,14 @@ class Client(Core):
         """Closes all subscriptions and samplers, and hands back what is not sent yet."""
         with self._opened_lock:
             self._is_closed = True
-            opened = list(self._opened)
-        for one in opened:
-            one.close()
-        if self._owns_http:
-            self._http.close()
-            self._streams.close()
+            opened, runners = list(self._opened), list(self._runners)
+        # From the last to the first, each whatever another raises: a sampler still needs its runner.
+        with ExitStack() as closing:
+            if self._owns_http:
+                closing.callback(self._http.close)
+                closing.callback(self._streams.close)
+            for each in [*runners, *opened]:
+                closing.callback(each.close)
 
     def __enter__(self) -> Self:
         return self
@@ -317,7 +342,7 @@ class Client(Core):
     def _new_runner(self) -> Runner:
         runner = Runner(self._http, self._streams, self._locks, self._aside)
         with self._opened_lock:
-            self._opened.add(runner)
+            self._runners.add(runner)
             runner.is_closed = self._is_closed
         return runner
 
@@ -333,5 +358,9 @@ class Client(Core):
         return one
 
     def _run(self, flow: Flow[Returned]) -> Returned:
-        value: Returned = self._new_runner().run(flow)
-        return value
+        runner = self._new_runner()
+        try:
+            value: Returned = runner.run(flow)
+            return value
+        finally:
+            runner.hang_up()

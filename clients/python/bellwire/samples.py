@@ -107,6 +107,8 @@ class Sampling:
         #: Those on their way.
         self._batch: list[bytes] = []
         self._is_given_up = False
+        #: What moves a sample from one place to another holds it.
+        self._lock = threading.Lock()
 
     @property
     def size(self) -> int:
@@ -114,7 +116,11 @@ class Sampling:
         return len(self._queue) + len(self._batch)
 
     def add(self, sample: Sample) -> None:
-        given_way = self._queue.add(sample)
+        """`UnsentError` where it has ended."""
+        with self._lock:
+            if self._is_given_up:
+                raise UnsentError("closed", "the sampler is closed", samples=[sample])
+            given_way = self._queue.add(sample)
         if given_way:
             message = "too many samples wait to be sent: the oldest give way"
             self._hand_back(given_way, UnsentError("queue_full", message, samples=given_way))
@@ -124,19 +130,23 @@ class Sampling:
         self._until = min(self._until, self._setting.clock() + seconds)
 
     def give_up(self) -> None:
-        """What is left is handed back; what becomes of it is told no more."""
-        left = [*self._batch, *self._queue.take(len(self._queue))]
-        self._batch = []
+        """What is left is handed back, once; what becomes of it is told no more."""
+        with self._lock:
+            if self._is_given_up:
+                return
+            left = [*self._batch, *self._queue.take(len(self._queue))]
+            self._batch = []
+            self._is_given_up = True
         if left:
             samples = [json.loads(text) for text in left]
             message = f"{len(samples)} samples were not sent when it was closed"
             error = UnsentError("closed", message, may_be_taken=True, samples=samples)
-            self._hand_back(samples, error)
-        self._is_given_up = True
+            self._tell(samples, error)
 
     def run(self) -> Flow[None]:
         while True:
-            self._batch = self._queue.take(BATCH_SAMPLES_MAX)
+            with self._lock:
+                self._batch = self._queue.take(BATCH_SAMPLES_MAX)
             if self._batch:
                 try:
                     yield from self._send()
@@ -171,8 +181,10 @@ class Sampling:
         self._hand_back([json.loads(text) for text in refused], error)
 
     def _hand_back(self, samples: Sequence[Sample], error: BellwireError) -> None:
-        if self._is_given_up:
-            return
+        if not self._is_given_up:
+            self._tell(samples, error)
+
+    def _tell(self, samples: Sequence[Sample], error: BellwireError) -> None:
         if self._on_unsent is None:
             _log.warning("%d samples were not taken: %s", len(samples), error)
             return

@@ -98,6 +98,10 @@ class Wire:
         test.addCleanup(self.cut)
         test.addCleanup(self._listener.close)
 
+    @property
+    def open_connections(self) -> int:
+        return sum(near.fileno() >= 0 for near, _ in self._pairs)
+
     def cut(self) -> None:
         """Ends all connections, without a word."""
         pairs, self._pairs = self._pairs, []
