@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from dataclasses import dataclass, field
 from typing import Any, Callable, Protocol
 
@@ -289,8 +290,9 @@ class _Bye(ConnectionError):
 
 
 def _number(value: Any) -> float:
-    """What is no number counts as none."""
+    """What is no number, or more than any, counts as none."""
     try:
-        return float(value) if isinstance(value, (int, float)) else 0.0
+        number = float(value) if isinstance(value, (int, float)) else 0.0
     except OverflowError:
         return 0.0
+    return number if math.isfinite(number) else 0.0

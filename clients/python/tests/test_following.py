@@ -211,6 +211,18 @@ class Session(unittest.TestCase):
         followed = Followed(script)
         self.assertEqual((followed.told, followed.error), (["ready", 1], None))
 
+    def test_numbers_that_are_beyond_all_count_as_none(self) -> None:
+        for frame_of in (
+            b'{"control":"bye","reason":"over","status":1e999}',
+            b'{"control":"bye","reason":"drain","retry_ms":1e999}',
+            b'{"control":"ready","heartbeat_interval_ms":1e999}',
+        ):
+            with self.subTest(frame_of):
+                refusal = b"data: " + frame_of + b"\n\n"
+                end = Stream(frame(control="bye", status=400, reason="over"))
+                followed = Followed(Script([Stream(refusal), end]))
+                self.assertEqual(followed.error.code, "over")  # type: ignore[union-attr]
+
     def test_a_broken_frame_has_it_opened_anew(self) -> None:
         for broken in [
             b'data: {"topic":\n\n',
