@@ -20,6 +20,7 @@ from .effects import (
     HangUp,
     Idle,
     InTurn,
+    NoTurn,
     Open,
     Read,
     Sleep,
@@ -128,8 +129,7 @@ class AsyncRunner:
             given = effect.function()
             return await given if inspect.isawaitable(given) else given
         if isinstance(effect, InTurn):
-            async with self._locks[effect.name]:
-                return await self.run(effect.flow())
+            return await self._in_turn(effect)
         if isinstance(effect, Aside):
             return self._aside(effect.flow)
         if isinstance(effect, Idle):
@@ -142,6 +142,20 @@ class AsyncRunner:
             await self._sleep(effect.seconds)
         self._check()
         return None
+
+    async def _in_turn(self, effect: InTurn) -> Any:
+        lock = self._locks[effect.name]
+        turn = asyncio.ensure_future(lock.acquire())
+        try:
+            done, _ = await asyncio.wait({turn}, timeout=effect.seconds)
+            if not done:
+                raise NoTurn
+            turn.result()
+            return await self.run(effect.flow())
+        finally:
+            # One that is cancelled may have it already.
+            if not turn.cancel() and not turn.cancelled() and turn.exception() is None:
+                lock.release()
 
     def _check(self) -> None:
         if self.is_closed:

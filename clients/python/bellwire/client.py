@@ -162,6 +162,9 @@ class Sampler(SamplerState):
         timestamp: int | None = None,
     ) -> None:
         """Queues one, and does not wait. `timestamp`: milliseconds since 1970, by default now."""
+        if not self._thread.is_alive():
+            # A process that was forked has none of the threads.
+            self._is_closed = True
         self._queue(name, value, labels, timestamp)
         self._runner.work.set()
 

@@ -8,7 +8,7 @@ import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Callable
 
-from .effects import Done, Flow, HangUp, InTurn, Sleep, step
+from .effects import Done, Flow, HangUp, InTurn, NoTurn, Sleep, step
 from .errors import BellwireError, ProtocolError, UnsentError
 from .following import Followed, Following
 from .items import Control, Event, items_of
@@ -25,7 +25,7 @@ from .outgoing import (
 )
 from .renewals import Renewals
 from .samples import OnUnsent, Sample, SampleQueue, Sampling, samples_body
-from .sending import OUTBOX_MAX, Outbox, Sending, Setting
+from .sending import OUTBOX_MAX, Outbox, Sending, Setting, handed_back
 from .tokens import Token, TokenSource
 from .transports import TRANSPORTS
 
@@ -153,8 +153,10 @@ class Core:
         self._outbox.admit(outgoing)
         try:
             flow = self._sending(outgoing, timeout)
-            answer = yield InTurn("sending", lambda: flow)
+            answer = yield InTurn("sending", lambda: flow, timeout)
             return answer
+        except NoTurn:
+            raise handed_back("unanswered", outgoing, may_be_taken=False) from None
         finally:
             self._outbox.settle(outgoing)
 

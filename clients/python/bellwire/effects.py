@@ -69,10 +69,18 @@ class Call:
 
 @dataclass(frozen=True)
 class InTurn:
-    """Another flow, of those with this name one at a time: gives what it returns."""
+    """Another flow, of those with this name one at a time: gives what it returns.
+
+    Raises `NoTurn` where it cannot begin in so many seconds.
+    """
 
     name: str
     flow: Callable[[], Generator[Any, Any, Any]]
+    seconds: float | None = None
+
+
+class NoTurn(Exception):
+    """Others went first for too long."""
 
 
 @dataclass(frozen=True)

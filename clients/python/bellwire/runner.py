@@ -20,6 +20,7 @@ from .effects import (
     HangUp,
     Idle,
     InTurn,
+    NoTurn,
     Open,
     Read,
     Sleep,
@@ -116,8 +117,7 @@ class Runner:
         if isinstance(effect, Call):
             return effect.function()
         if isinstance(effect, InTurn):
-            with self._locks[effect.name]:
-                return self.run(effect.flow())
+            return self._in_turn(effect)
         if isinstance(effect, Aside):
             return self._aside(effect.flow)
         if isinstance(effect, Idle):
@@ -129,6 +129,21 @@ class Runner:
             self.wake.clear()
         self._check()
         return None
+
+    def _in_turn(self, effect: InTurn) -> Any:
+        lock = self._locks[effect.name]
+        if effect.seconds is None:
+            with lock:
+                return self.run(effect.flow())
+        is_mine = False
+        try:
+            is_mine = lock.acquire(timeout=max(0.0, min(effect.seconds, threading.TIMEOUT_MAX)))
+            if not is_mine:
+                raise NoTurn
+            return self.run(effect.flow())
+        finally:
+            if is_mine:
+                lock.release()
 
     def _check(self) -> None:
         if self.is_closed:

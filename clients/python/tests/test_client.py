@@ -16,7 +16,7 @@ from bellwire import AsyncClient, Client, Control, ProblemError, UnsentError
 
 from .both import SOON, Both, take
 from .seeded import seeded
-from .server import BINARY, Server, Wire, eventually
+from .server import BINARY, PATIENCE_S, Server, Wire, eventually
 
 RULES = """
 groups:
@@ -312,6 +312,27 @@ Client(sys.argv[1]).sampler().add("temperature", 21.4)
         subprocess.run([sys.executable, "-c", code, server.url], cwd=root, check=True)
         with Client(server.url) as client:
             self.assertEqual(client.state("samples/temperature")["{}"]["value"], 21.4)
+
+    def test_who_has_less_time_waits_for_nobody_who_has_more(self) -> None:
+        server = Server(self)
+
+        async def body(make: Any) -> None:
+            wire = Wire(self, server)
+            wire.is_mute = True
+            async with make(wire.url, **SOON) as client:
+                first = asyncio.ensure_future(client.publish("lab/a", 1, timeout=2 * PATIENCE_S))
+                await asyncio.to_thread(eventually, "a request", lambda: wire.connections)
+                with self.assertRaises(UnsentError) as raised:
+                    await client.publish("lab/a", 2, timeout=0.2)
+                self.assertEqual(raised.exception.code, "unanswered")
+                self.assertFalse(raised.exception.may_be_taken)
+                self.assertFalse(first.done())
+                wire.is_mute = False
+                wire.cut()
+                self.assertIn("cursor", await first)
+                self.assertEqual(client.unsent, 0)
+
+        self.each(body)
 
 
 class Interrupted(unittest.TestCase):

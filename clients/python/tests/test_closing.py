@@ -5,8 +5,11 @@ from __future__ import annotations
 import asyncio
 import gc
 import signal
+import subprocess
+import sys
 import threading
 import unittest
+from pathlib import Path
 from typing import Any
 
 from bellwire import AsyncClient, Client, UnsentError
@@ -79,6 +82,25 @@ class Samplers(Both):
                 self.assertEqual(error.code, "closed")
             eventually("all samples", lambda: len(unsent) == count)
         self.assertEqual([sample["value"] for sample in unsent], list(range(count)))
+
+    def test_a_process_that_was_forked_is_told_that_nothing_is_sent(self) -> None:
+        code = """
+import os, sys
+from bellwire import Client, UnsentError
+sampler = Client(sys.argv[1]).sampler()
+child = os.fork()
+if child == 0:
+    try:
+        sampler.add("temperature", 21.4)
+    except UnsentError as error:
+        os._exit(7 if error.code == "closed" else 1)
+    os._exit(0)
+_, status = os.waitpid(child, 0)
+sys.exit(os.WEXITSTATUS(status))
+"""
+        root = str(Path(__file__).parents[1])
+        command = [sys.executable, "-c", code, NOWHERE]
+        self.assertEqual(subprocess.run(command, cwd=root, check=False).returncode, 7)
 
     def test_a_loop_that_ends_hands_back_what_waits(self) -> None:
         unsent: list[Any] = []
