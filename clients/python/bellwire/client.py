@@ -12,6 +12,7 @@ from types import TracebackType
 from typing import (
     TYPE_CHECKING,
     Any,
+    Callable,
     Generic,
     TypeVar,
     cast,
@@ -98,8 +99,9 @@ class Subscription(SubscriptionState, Iterator[Yielded_co], Generic[Yielded_co])
         self._end(is_taken=kind is None)
 
     def __del__(self) -> None:
+        # Garbage is collected in the middle of anything.
         if hasattr(self, "_is_over"):
-            self._end(is_taken=False)
+            self._end(is_taken=False, hang_up=self._runner.leave)
 
     def _advance(self) -> Item | Done:
         self._is_busy = True
@@ -118,7 +120,7 @@ class Subscription(SubscriptionState, Iterator[Yielded_co], Generic[Yielded_co])
         finally:
             self._is_busy = False
 
-    def _end(self, is_taken: bool) -> None:
+    def _end(self, is_taken: bool, hang_up: Callable[[], None] | None = None) -> None:
         self._runner.close()
         # Who iterates in another thread is told, and does the rest; so does who calls from within.
         if not self._lock.acquire(blocking=False):
@@ -133,7 +135,7 @@ class Subscription(SubscriptionState, Iterator[Yielded_co], Generic[Yielded_co])
             try:
                 self._runner.run(self._following.keep())
             finally:
-                self._runner.hang_up()
+                (hang_up or self._runner.hang_up)()
                 self._following.end()
         finally:
             self._lock.release()

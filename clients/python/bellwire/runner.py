@@ -101,8 +101,16 @@ class Runner:
         if self._response is not None:
             self._response.close()
             self._response = None
+        self._pieces = iter(())
         if self._watch is not None:
             self._watch.over()
+            self._watch = None
+
+    def leave(self) -> None:
+        """The same in another thread: this one may be within httpx, and hold its locks."""
+        self._response, self._pieces = None, iter(())
+        if self._watch is not None:
+            self._watch.over(is_left=True)
             self._watch = None
 
     def _perform(self, effect: Effect) -> Any:
@@ -184,6 +192,7 @@ class Runner:
                 raise silent(effect.seconds) from fault
             raise unanswered(fault, effect.request.url) from fault
         self._response, self._pieces = response, response.iter_bytes()
+        watch.hold(self._pieces, response)
         if not watch.has_socket:
             watch.take(response.extensions.get("network_stream"))
         if watch.has_socket:

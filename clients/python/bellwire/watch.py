@@ -13,6 +13,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import httpx
+
 
 class Watch:
     """Over one connection."""
@@ -25,6 +27,9 @@ class Watch:
         self._due: float | None = None
         self._is_over = False
         self._is_cut = False
+        self._is_left = False
+        #: What is read, and whose it is.
+        self._held: tuple[Iterator[bytes], httpx.Response] | None = None
         #: Whether it was cut off for its silence.
         self.is_silent = False
 
@@ -51,6 +56,10 @@ class Watch:
                 self._shut_down()
             self._changed.notify()
 
+    def hold(self, pieces: Iterator[bytes], response: httpx.Response) -> None:
+        """Keeps what is read for as long as the thread looks: no garbage collection ends it."""
+        self._held = pieces, response
+
     @contextmanager
     def within(self, seconds: float) -> Iterator[None]:
         """What is read meanwhile comes in so many seconds, or not at all."""
@@ -74,10 +83,10 @@ class Watch:
             self._is_cut = True
             self._shut_down()
 
-    def over(self) -> None:
-        """It is done with."""
+    def over(self, is_left: bool = False) -> None:
+        """It is done with; with `is_left` the thread closes what is held."""
         with self._changed:
-            self._is_over = True
+            self._is_over, self._is_left = True, is_left
             if self._socket is not None:
                 self._socket.close()
                 self._socket = None
@@ -93,6 +102,9 @@ class Watch:
                     self._shut_down()
                     left = None
                 self._changed.wait(left)
+            held, self._held = self._held, None
+        if held is not None and self._is_left:
+            held[1].close()
 
     def _shut_down(self) -> None:
         if self._socket is None:

@@ -12,9 +12,12 @@ import unittest
 from pathlib import Path
 from typing import Any
 
+import httpx
+
 from bellwire import AsyncClient, Client, UnsentError
 
 from .both import Both, take
+from .script import STREAM, event
 from .server import PATIENCE_S, Server, Wire, eventually
 
 #: Nobody listens there.
@@ -232,6 +235,41 @@ class Subscriptions(Both):
                 )
 
         self.each(body)
+
+    def test_garbage_is_not_closed_in_the_middle_of_something_else(self) -> None:
+        closed_by: list[threading.Thread] = []
+
+        class Stream(httpx.SyncByteStream):
+            def __iter__(self) -> Any:
+                try:
+                    while True:
+                        yield event(1)
+                finally:
+                    closed_by.append(threading.current_thread())
+
+            def close(self) -> None:
+                closed_by.append(threading.current_thread())
+
+        def serve(_: httpx.Request) -> httpx.Response:
+            return httpx.Response(200, headers=STREAM, stream=Stream())
+
+        http = httpx.Client(transport=httpx.MockTransport(serve))
+        self.addCleanup(http.close)
+        client = Client("http://bell", http=http)
+
+        def drop() -> None:
+            # What follows it and what it tells of itself hold each other, as methods do.
+            held: list[Any] = []
+            held.append(client.subscribe("a", on_status=lambda _: held.clear))
+            self.assertEqual(next(held[0]).data, 1)
+
+        gc.disable()
+        self.addCleanup(gc.enable)
+        drop()
+        self.assertEqual(closed_by, [])
+        gc.collect()
+        eventually("its end", lambda: closed_by and has_no_threads())
+        self.assertNotIn(threading.current_thread(), closed_by)
 
     def test_a_query_that_is_interrupted_leaves_nothing(self) -> None:
         server = Server(self)
