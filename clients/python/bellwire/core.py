@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import random
 import time
 from collections.abc import Sequence
@@ -28,6 +29,8 @@ from .samples import OnUnsent, Sample, SampleQueue, Sampling, samples_body
 from .sending import OUTBOX_MAX, Outbox, Sending, Setting, handed_back
 from .tokens import Token, TokenSource
 from .transports import TRANSPORTS
+
+_log = logging.getLogger("bellwire")
 
 if TYPE_CHECKING:
     from typing import TypedDict
@@ -183,7 +186,10 @@ class Core:
     def _values(self, topic: str, timeout: float) -> Flow[dict[str, Any]]:
         """Those of a state topic, by their keys."""
         answer = yield from self._sending(reading(topic), timeout)
-        return {event.key or "": event.data for event in _events_of(answer)}
+        events = _events_of(answer)
+        if any(event.cursor for event in events):
+            raise BellwireError("kind_mismatch", f"`{topic}` is a stream: `history` reads it")
+        return {event.key or "": event.data for event in events}
 
     def _answered(self, expression: str, history: str, timeout: float) -> Flow[dict[str, Any]]:
         """What a query brings until it is live: its elements, and the past of each."""
@@ -215,7 +221,14 @@ class Core:
     def _page(self, topic: str, after: str, timeout: float) -> Flow[tuple[list[Event], str]]:
         outgoing = reading(topic, after=after, limit=HISTORY_EVENTS)
         answer = yield from self._sending(outgoing, timeout)
-        return _events_of(answer), answer.get("cursor", after)
+        events = _events_of(answer)
+        # Values have no cursors, and would come again with each page.
+        if not all(event.cursor for event in events):
+            raise BellwireError("kind_mismatch", f"`{topic}` is a state topic: `state` reads it")
+        if gap := answer.get("gap"):
+            reason = gap.get("reason")
+            _log.warning("%s: events are missing up to %s: %s", topic, gap.get("to"), reason)
+        return events, answer.get("cursor", after)
 
 
 def _events_of(answer: Any) -> list[Event]:

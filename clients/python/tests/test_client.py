@@ -12,7 +12,7 @@ import unittest
 from pathlib import Path
 from typing import Any
 
-from bellwire import AsyncClient, Client, Control, ProblemError, UnsentError
+from bellwire import AsyncClient, BellwireError, Client, Control, ProblemError, UnsentError
 
 from .both import SOON, Both, take
 from .seeded import seeded
@@ -27,6 +27,11 @@ groups:
 """
 QUICK = ("--heartbeat-interval", "200ms")
 COUNT = 200
+
+
+async def all_of(history: Any) -> list[Any]:
+    """What a `history` gives, of either client."""
+    return [e async for e in history] if hasattr(history, "__aiter__") else list(await history)
 
 
 class Follows(Both):
@@ -258,11 +263,20 @@ class Sends(Both):
             async with make(server.url, **SOON) as client:
                 for number in range(3):
                     await client.publish("lab/stream", number)
-                get = client.history("lab/stream")
-                events = [e async for e in get] if make is AsyncClient else list(await get)
+                events = await all_of(client.history("lab/stream"))
                 self.assertEqual([event.data for event in events], [0, 1, 2])
+                with self.assertLogs("bellwire", "WARNING") as logs:
+                    events = await all_of(client.history("lab/stream", after="e1-1"))
+                self.assertEqual([event.data for event in events], [0, 1, 2])
+                self.assertIn("events are missing", logs.output[0])
+                with self.assertRaises(BellwireError) as refused:
+                    await client.state("lab/stream")
+                self.assertEqual(refused.exception.code, "kind_mismatch")
                 made = await client.publish("lab/state", {"on": True}, key="a b")
                 self.assertEqual(await client.state("lab/state"), {"a b": {"on": True}})
+                with self.assertRaises(BellwireError) as refused:
+                    await all_of(client.history("lab/state"))
+                self.assertEqual(refused.exception.code, "kind_mismatch")
                 with self.assertRaises(ProblemError) as raised:
                     await client.publish(
                         "lab/state", 1, key="a b", if_version=made["version"] + "0"
