@@ -1,4 +1,7 @@
 // What applications use. Each part stands alone: what is not imported is not in the bundle.
+// Its types name `Disposable`, which not every `lib` has: they bring it along.
+
+/// <reference lib="esnext.disposable" preserve="true" />
 
 export * from './api.js';
 export type { Clock, Cancel } from './clock.js';

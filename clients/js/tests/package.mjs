@@ -25,7 +25,7 @@ export function folderOf(root, name) {
 export async function typeCheck(folder, files, options = {}) {
   const config = {
     compilerOptions: {
-      module: 'NodeNext', strict: true, noEmit: true, target: 'ES2022', lib: ['ES2022', 'DOM', 'DOM.Iterable', 'ESNext.Disposable'],
+      module: 'NodeNext', strict: true, noEmit: true, target: 'ES2022', lib: ['ES2022', 'DOM', 'DOM.Iterable'],
       types: [], allowJs: true, checkJs: true, skipLibCheck: false, ...options,
     },
     include: ['*'],
