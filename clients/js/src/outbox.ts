@@ -45,6 +45,8 @@ interface Letter extends Sending {
   hadChannel?: boolean;
   hasRefreshed?: boolean;
   mayBeTaken?: boolean;
+  /** Why its last try has failed. */
+  fault?: BellwireError;
   /** It waits no more. */
   forget?(): void;
 }
@@ -163,11 +165,12 @@ export class Outbox {
   async #failed(letter: Letter, error: BellwireError): Promise<void> {
     // It was handed back meanwhile.
     if (this.#waiting[0] !== letter) return;
+    letter.fault = error;
     if (remedy(error) !== 'later') {
       this.#settle(letter);
       return letter.reject(error);
     }
-    if (letter.mayBeTaken && letter.isOnce) return this.#handBack(letter, 'unanswered', error);
+    if (letter.mayBeTaken && letter.isOnce) return this.#handBack(letter, 'unanswered');
     await this.#pause(letter, error instanceof ProblemError ? error.retryAfterMs : null);
   }
 
@@ -192,10 +195,10 @@ export class Outbox {
     letter.forget?.();
   }
 
-  #handBack(letter: Letter, code: string, cause?: BellwireError): void {
-    const { idempotencyKey = null, mayBeTaken = false, method, path } = letter;
+  #handBack(letter: Letter, code: string): void {
+    const { idempotencyKey = null, mayBeTaken = false, method, path, fault } = letter;
     this.#settle(letter);
-    letter.reject(new UnsentError(code, `${method} ${path}: ${code}`, idempotencyKey, mayBeTaken, cause));
+    letter.reject(new UnsentError(code, `${method} ${path}: ${code}`, idempotencyKey, mayBeTaken, fault));
     letter.stop?.();
   }
 }

@@ -95,6 +95,7 @@ test('outbox: samples without a time of their own are not sent twice', async () 
   const timed = outcome(client.samples([{ name: 'a', value: 1, timestamp: 1 }]));
   await clock.advance(60_000);
   assert.equal((await timed).error.code, 'unanswered');
+  assert.equal((await timed).error.cause.code, 'connection_failed', 'why the last try has failed');
   assert.ok(requests.length > 3, `${requests.length}`);
 });
 
