@@ -119,6 +119,8 @@ export class Client extends Follower {
 }
 
 function topicPath(topic: string): string {
+  // An address takes these for steps, however they are encoded.
+  if (/(^|\/)\.\.?(\/|$)/.test(topic)) throw new TypeError(`\`${topic}\`: what is written to has no segment \`.\` or \`..\``);
   return `v1/topics/${encodeURIComponent(topic).replaceAll('%2F', '/')}`;
 }
 

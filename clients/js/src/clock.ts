@@ -9,10 +9,13 @@ export interface Clock {
   after(ms: number, run: () => void): Cancel;
 }
 
+/** What a timer of JavaScript counts to; with more it comes at once. */
+const TIMER_MAX_MS = 2 ** 31 - 1;
+
 export const systemClock: Clock = {
   now: () => Date.now(),
   after(ms, run) {
-    const timer = setTimeout(run, ms);
+    const timer = setTimeout(run, Math.min(ms, TIMER_MAX_MS));
     return () => clearTimeout(timer);
   },
 };

@@ -2,7 +2,9 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { setTimeout } from 'node:timers/promises';
 import { Client, ProblemError, UnsentError } from '../dist/index.js';
+import { systemClock } from '../dist/parts/clock.js';
 import { FakeTransport, ready, settle, VirtualClock } from './fakes.mjs';
 
 const answer = (status, body = { cursor: 'e1-1' }, headers = {}) => new Response(body === null ? null : JSON.stringify(body), {
@@ -194,4 +196,22 @@ test('outbox: what is no JSON is refused where it is given', () => {
   const { client } = begin(() => answer(201));
   assert.throws(() => client.publish('a', () => {}), TypeError);
   assert.throws(() => client.publish('a', 1n), TypeError);
+});
+
+test('outbox: a topic of which an address would make another is refused where it is given', async () => {
+  const { client, requests } = begin(() => answer(201));
+  for (const topic of ['a/../b', '../session/token', '.', 'a/..']) {
+    assert.throws(() => client.publish(topic, 1), { name: 'TypeError', message: /segment/ }, topic);
+    await assert.rejects(client.delete(topic, 'k'), TypeError, topic);
+  }
+  await Promise.all(['a/...', '.a/b.', 'a.b/..c'].map((topic) => client.publish(topic, 1)));
+  assert.deepEqual(requests.map(({ url }) => url.pathname), ['a/...', '.a/b.', 'a.b/..c'].map((topic) => `/base/v1/topics/${topic}`));
+});
+
+test('outbox: what is to be tried without end is tried', async () => {
+  const { client } = begin(async () => {
+    await setTimeout(20);
+    return answer(201, { cursor: 'e1-1' });
+  }, { clock: systemClock });
+  assert.deepEqual(await client.publish('a', 1, { timeoutMs: Infinity }), { cursor: 'e1-1' });
 });
