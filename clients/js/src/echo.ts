@@ -31,12 +31,16 @@ export type Echo = (echoing: Echoing) => Promise<Published>;
  */
 export const echo: Echo = async ({ topic, key, idempotencyKey, options, subscriptions, clock, send }) => {
   const { signal, timeoutMs = TIMEOUT_MS } = options;
-  const until = clock.now() + timeoutMs;
   const fault = (code: string, mayBeTaken: boolean, why: string) => new UnsentError(code, `${topic}: ${why}`, idempotencyKey, mayBeTaken);
   const following = [...subscriptions].filter(({ status, filters }) => status !== 'closed' && topicsOf(filters).test(topic));
   if (following.length === 0) throw fault('not_followed', false, 'no subscription follows it: subscribe first');
   const watches = following.map((subscription) => new Watch(subscription, topic, key));
-  const cancels: Cancel[] = [];
+  let isLate = false;
+  let late = () => {};
+  const cancels: Cancel[] = [clock.after(timeoutMs, () => {
+    isLate = true;
+    late();
+  })];
   try {
     const published = await send();
     await new Promise<void>((resolve, reject) => {
@@ -46,10 +50,11 @@ export const echo: Echo = async ({ topic, key, idempotencyKey, options, subscrip
         if (watches.some((watch) => watch.hasPassed(published))) resolve();
         else if (following.every(({ status }) => status === 'closed')) fail('closed', 'what follows it was closed');
         else if (signal?.aborted) abort();
+        else if (isLate) fail('unanswered', 'has not come back in time');
       };
       for (const watch of watches) watch.look = look;
       signal?.addEventListener('abort', abort);
-      cancels.push(clock.after(Math.max(0, until - clock.now()), () => fail('unanswered', 'has not come back in time')));
+      late = look;
       cancels.push(() => signal?.removeEventListener('abort', abort));
       look();
     });

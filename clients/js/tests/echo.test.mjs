@@ -191,6 +191,23 @@ test('echo: what is aborted, late or closed is handed back', async () => {
   assert.ok(transport.newest.isClosed);
 });
 
+test('echo: a clock that is set makes no wait shorter or longer', async () => {
+  for (const jump of [3_600_000, -3_600_000]) {
+    let publish;
+    const { clock, client, subscription, transport } = await begin('a', new Promise((resolve) => { publish = resolve; }));
+    subscription.addEventListener('event', () => {});
+    const [comes, never] = [{}, { timeoutMs: 2_000 }].map((options) => outcome(client.publish('a', 1, { echo, ...options })));
+    await clock.advance(1_000);
+    clock.jump(jump);
+    publish({ cursor: 'e1-1' });
+    await clock.advance(1_000);
+    assert.equal((await never).error.code, 'unanswered');
+    transport.newest.give(event(1));
+    assert.deepEqual(await comes, { value: { cursor: 'e1-1' } });
+    client.close();
+  }
+});
+
 test('echo: what is refused is refused', async () => {
   const refused = new Client('http://bell/', {
     transport: new FakeTransport(), clock: new VirtualClock(),
