@@ -18,7 +18,7 @@ export const GRACE_MS = 2_000;
 /** Whose connection it is. */
 export interface Owner {
   item(link: Link, item: Item): void;
-  room(): Promise<void> | null;
+  room(length?: number): Promise<void> | null;
   over(link: Link, error: BellwireError | null): void;
   moved(move: Move): void;
 }
@@ -86,8 +86,8 @@ export class Link implements Sink {
     if (!this.#isOver) this.owner.item(this, item);
   }
 
-  room(): Promise<void> | null {
-    const room = this.#isOver ? null : this.owner.room();
+  room(length?: number): Promise<void> | null {
+    const room = this.#isOver ? null : this.owner.room(length);
     if (!room) return null;
     this.#isHeld = true;
     return room.then(() => {

@@ -32,7 +32,7 @@ export interface StatusChange {
 /** Who is told. */
 export interface Receiver {
   item(item: Item): void;
-  room(): Promise<void> | null;
+  room(length?: number): Promise<void> | null;
   status(change: StatusChange): void;
   moved(move: Move): void;
 }
@@ -109,7 +109,7 @@ export class Session implements Owner {
       if (this.setting.clock.now() < this.#notBefore) return;
       this.#drop();
       this.open();
-    } else if (wake === 'online') {
+    } else if (this.#link && wake === 'online') {
       // What was opened over another network may be dead without a word.
       this.#drop();
       this.open();
@@ -146,8 +146,8 @@ export class Session implements Owner {
     else if (item.control === 'bye') this.#bye(link, item);
   }
 
-  room(): Promise<void> | null {
-    return this.receiver.room();
+  room(length?: number): Promise<void> | null {
+    return this.receiver.room(length);
   }
 
   moved(move: Move): void {
@@ -190,6 +190,8 @@ export class Session implements Owner {
 
   #later(error: BellwireError, askedMs: number | null): void {
     const { clock } = this.setting;
+    // By then a token may have ended that was new.
+    this.#hasRefreshed = false;
     this.#notBefore = clock.now() + (askedMs ?? 0);
     const wait = Math.max(askedMs ?? 0, this.#backoff.next());
     this.#cancelWait = clock.after(wait, () => this.open());

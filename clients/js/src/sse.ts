@@ -6,7 +6,7 @@ import { ConnectionError, ProtocolError } from './errors.js';
 import { SseParser } from './parser.js';
 import type { Connection, Item, Opening, Sink, Transport } from './transport.js';
 
-const MEDIA_TYPE = 'text/event-stream';
+export const MEDIA_TYPE = 'text/event-stream';
 
 export const sse: Transport = {
   name: 'sse',
@@ -36,7 +36,9 @@ async function read(opening: Opening, sink: Sink, signal: AbortSignal): Promise<
   }
   const reader = response.body.getReader();
   // A `fetch` that an application gives may not look at the signal.
-  signal.addEventListener('abort', () => void reader.cancel().catch(() => {}));
+  const cancel = () => void reader.cancel().catch(() => {});
+  if (signal.aborted) cancel();
+  signal.addEventListener('abort', cancel);
   const decoder = new TextDecoder('utf-8', { ignoreBOM: true });
   const parser = new SseParser({ event: ({ data }) => sink.item(itemOf(data)) });
   for (;;) {
@@ -48,7 +50,7 @@ async function read(opening: Opening, sink: Sink, signal: AbortSignal): Promise<
     } catch (cause) {
       throw cause instanceof RangeError ? malformed(cause) : cause;
     }
-    const room = sink.room();
+    const room = sink.room(value.length);
     if (room) await room;
   }
 }

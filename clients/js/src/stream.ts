@@ -129,7 +129,7 @@ export class Stream implements Connection {
         this.#state = 'apart';
         this.#endTurn();
       },
-      room: () => (isOver ? null : this.sink.room()),
+      room: (length) => (isOver ? null : this.sink.room(length)),
       closed: (error) => { if (!isOver) this.#end(error); },
       moved: (move) => { if (!isOver) this.sink.moved?.(move); },
     });
@@ -188,7 +188,7 @@ export class Stream implements Connection {
     for (let told; (told = this.#untaken.shift()); ) {
       if (this.#state === 'over' || this.#state === 'asleep') continue;
       const length = this.#take(told);
-      await this.sink.room();
+      await this.sink.room(length);
       this.#taken += length;
       if (this.#taken >= TAKEN_LENGTH) this.#sayTaken();
     }

@@ -11,6 +11,9 @@ import type { Wake } from './wake.js';
 /** How many events and control events wait to be taken before no more are read. */
 export const WAITING_MAX = 1_024;
 
+/** And about how many bytes of them. */
+export const WAITING_BYTES_MAX = 16 * 1024 * 1024;
+
 /** How often a cursor is kept at most, in milliseconds. */
 export const KEEP_MS = 1_000;
 
@@ -66,6 +69,8 @@ export class Subscription<Data = unknown, Yielded = TopicEvent<Data>>
   readonly #givesControls: boolean;
   #waiting: Item[] = [];
   #taken = 0;
+  /** How many bytes have come since nothing waited. */
+  #bytes = 0;
   #waiters: Waiter<Yielded>[] = [];
   #isIterated = false;
   #isListenedTo = false;
@@ -85,7 +90,7 @@ export class Subscription<Data = unknown, Yielded = TopicEvent<Data>>
     this.#store = store;
     const receiver: Receiver = {
       item: (item) => this.#take(item),
-      room: () => this.#awaitRoom(),
+      room: (length) => this.#awaitRoom(length),
       status: (change) => this.#change(change),
       moved: (move) => this.emit('move', move),
     };
@@ -209,9 +214,9 @@ export class Subscription<Data = unknown, Yielded = TopicEvent<Data>>
     this.#taken += 1;
     if (this.#taken === this.#waiting.length) {
       this.#waiting = [];
-      this.#taken = 0;
+      this.#taken = this.#bytes = 0;
     }
-    if (this.#room && this.#waiting.length - this.#taken <= WAITING_MAX / 2) {
+    if (this.#room && this.#waiting.length - this.#taken <= (this.#bytes < WAITING_BYTES_MAX ? WAITING_MAX / 2 : 0)) {
       this.#makeRoom?.();
       this.#room = null;
     }
@@ -236,8 +241,10 @@ export class Subscription<Data = unknown, Yielded = TopicEvent<Data>>
     void (async () => this.#store?.set(cursor))().catch(() => {});
   }
 
-  #awaitRoom(): Promise<void> | null {
-    if (this.#waiting.length - this.#taken < WAITING_MAX) return null;
+  #awaitRoom(length = 0): Promise<void> | null {
+    const count = this.#waiting.length - this.#taken;
+    if (count > 0) this.#bytes += length;
+    if (count < WAITING_MAX && this.#bytes < WAITING_BYTES_MAX) return null;
     return (this.#room ??= new Promise((resolve) => {
       this.#makeRoom = resolve;
     }));

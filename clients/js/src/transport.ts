@@ -63,8 +63,11 @@ export interface Sink {
   /** Something came, be it a heartbeat. */
   sign(): void;
   item(item: Item): void;
-  /** Something to wait for before more is read, where too much waits to be taken. */
-  room(): Promise<void> | null;
+  /**
+   * Something to wait for before more is read, where too much waits to be taken; `length` is about how
+   * many bytes were read.
+   */
+  room(length?: number): Promise<void> | null;
   /** The connection is over: for a reason, or because all topics have ended (`null`). */
   closed(error: BellwireError | null): void;
   /** What comes now comes over another transport; nothing of it is missing or there twice. */

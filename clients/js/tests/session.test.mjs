@@ -296,6 +296,22 @@ test('session: a refused token is replaced once, then it is over', async () => {
   assert.equal(given, 3);
 });
 
+test('session: a newer token that ends while nothing can be reached is replaced, too', async () => {
+  let given = 0;
+  const { clock, transport, newest } = await begin({ token: () => `t${(given += 1)}` });
+  transport.newest.end(refused(401, null, 'credential_invalid'));
+  await settle();
+  assert.equal(transport.newest.token, 't2');
+  transport.newest.end(lost());
+  await clock.advance(BACKOFF_FIRST_MS);
+  transport.newest.end(refused(401, null, 'credential_invalid'));
+  await settle();
+  assert.deepEqual([newest().status, transport.newest.token], ['connecting', 't3']);
+  transport.newest.end(refused(401, null, 'credential_invalid'));
+  await settle();
+  assert.equal(newest().status, 'closed', 'a new one that is refused at once is the last');
+});
+
 test('session: where a credential has ended it comes back with a newer one', async () => {
   let given = 0;
   const { clock, transport, renewals } = await begin({ token: () => `t${(given += 1)}` });

@@ -97,6 +97,19 @@ test('sse: what nobody takes is not read', async () => {
   client.close();
 });
 
+test('sse: what is closed before its answer comes is not read, whatever the `fetch` looks at', async () => {
+  let answer;
+  let isCancelled = false;
+  const stream = new ReadableStream({ cancel: () => { isCancelled = true; } });
+  const { client } = begin(() => new Promise((resolve) => { answer = resolve; }));
+  const subscription = client.subscribe('a');
+  await settle();
+  subscription.close();
+  answer(new Response(stream, { headers: STREAM }));
+  await settle();
+  assert.ok(isCancelled);
+});
+
 test('client: addresses that are none, and filters that are none', () => {
   for (const url of ['bell', '', 'ftp://bell', 'ws://bell']) assert.throws(() => new Follower(url), TypeError, url);
   const client = new Follower('https://bell:8443/under/?x#y');

@@ -5,7 +5,7 @@ import { test } from 'node:test';
 import { Backoff } from '../dist/parts/backoff.js';
 import { ConnectionError, ProblemError } from '../dist/parts/errors.js';
 import { QueryState, TopicState } from '../dist/parts/state.js';
-import { KEEP_MS, Subscription, WAITING_MAX } from '../dist/parts/subscription.js';
+import { KEEP_MS, Subscription, WAITING_BYTES_MAX, WAITING_MAX } from '../dist/parts/subscription.js';
 import { Token } from '../dist/parts/token.js';
 import { event, FakeTransport, gap, ready, settle, value, VirtualClock } from './fakes.mjs';
 
@@ -211,6 +211,37 @@ test('subscription: a store that fails is passed over', async () => {
     await clock.advance(KEEP_MS);
     assert.equal(subscription.status, 'connecting');
   }
+});
+
+test('subscription: while its store is asked a network that is back opens nothing', async () => {
+  let answer;
+  const store = { get: () => new Promise((resolve) => { answer = resolve; }), set() {} };
+  const { transport, subscription } = await begin({ store, after: 'earliest' });
+  subscription.wake('online');
+  await settle();
+  assert.equal(transport.opened.length, 0);
+  answer('e1-5');
+  await settle();
+  assert.deepEqual(transport.opened.map(({ after }) => after), ['e1-5']);
+});
+
+test('subscription: what waits is bounded in bytes, too', async () => {
+  const { transport, subscription } = await begin();
+  const { sink } = transport.newest;
+  const iterator = subscription[Symbol.asyncIterator]();
+  for (const n of [1, 2, 3]) {
+    transport.newest.give(event(n));
+    if (n < 3) assert.equal(sink.room(WAITING_BYTES_MAX / 4), null, `${n}`);
+  }
+  let isRead = false;
+  void sink.room(WAITING_BYTES_MAX / 2).then(() => { isRead = true; });
+  await take(iterator, 2);
+  await settle();
+  assert.equal(isRead, false);
+  await take(iterator, 1);
+  await settle();
+  assert.equal(isRead, true);
+  assert.equal(sink.room(WAITING_BYTES_MAX), null, 'what is taken at once is read on');
 });
 
 /** A state, and its changes. */
