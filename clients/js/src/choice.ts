@@ -47,9 +47,9 @@ export class Choice {
     return this.#best(order.slice(order.indexOf(index) + 1), clock);
   }
 
-  /** When the first of the better ones is worth a try; `Infinity` for the best of all. */
-  next(index: number): number {
-    return Math.min(...this.#before(index).map((better) => this.#until[better]!));
+  /** In how many milliseconds the first of the better ones is worth a try; `Infinity` for the best of all. */
+  next(index: number, clock: Clock): number {
+    return Math.min(...this.#before(index).map((better) => this.#wait(better, clock)));
   }
 
   failed(index: number, clock: Clock): void {
@@ -74,7 +74,12 @@ export class Choice {
   }
 
   #best(order: number[], clock: Clock): number {
-    const now = clock.now();
-    return order.find((index) => this.#until[index]! <= now) ?? -1;
+    return order.find((index) => this.#wait(index, clock) === 0) ?? -1;
+  }
+
+  /** How long this one is still left alone; none is longer than it may be, so the clock was set back. */
+  #wait(index: number, clock: Clock): number {
+    const wait = this.#until[index]! - clock.now();
+    return wait > LEFT_ALONE_MAX_MS ? 0 : Math.max(0, wait);
   }
 }

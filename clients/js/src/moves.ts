@@ -14,6 +14,9 @@ export const MUTE_MS = 4_000;
 /** How long a transport that did not come through is left alone at first, in milliseconds. */
 export const LEFT_ALONE_MS = 30_000;
 
+/** How much of the leader is held at most; then it is not read until the move has come to an end. */
+export const HELD_MAX = 1_024;
+
 export interface MovesOptions {
   /** How long a transport that did not come through is left alone at first, in milliseconds. */
   leftAloneMs?: number;
@@ -117,6 +120,8 @@ class Course implements Connection {
   #reason: MoveReason = 'better';
   /** What the leader brings while another one is on its way from the same cursor. */
   #held: Item[] | null = null;
+  /** The leader waits to go on leading. */
+  #goOn = () => {};
   #cancelProbe: Cancel = () => {};
   #isOver = false;
 
@@ -172,11 +177,12 @@ class Course implements Connection {
       over: (leg, why, error) => {
         if (leg === this.#leader) return this.#broken(leg, why, error);
         this.#failed(leg);
-        if (!this.#leader || this.#leader.isOver) return this.#end(error ?? silent());
+        if (!this.#leader || this.#leader.isOver) return this.#end(error);
         // What was held comes in its place, and the leader leads on.
         const held = this.#held ?? [];
         this.#held = null;
         for (const item of held) this.#give(this.#leader, item);
+        this.#goOn();
       },
     });
   }
@@ -205,7 +211,7 @@ class Course implements Connection {
       this.#leave(leg);
       fate.over(leg, reason, error);
     };
-    leg.cancelMute = this.opening.clock.after(this.choice.muteMs, () => over('mute', null));
+    leg.cancelMute = this.opening.clock.after(this.choice.muteMs, () => over('mute', silent()));
     const connection = this.choice.transports[index]!.open({ ...this.opening, url }, {
       sign: () => {
         if (leg.isOver) return;
@@ -215,12 +221,17 @@ class Course implements Connection {
         fate.sign(leg);
       },
       item: (item) => { if (!leg.isOver) fate.item(leg, item); },
-      room: () => (leg === this.#leader && !leg.isOver ? this.sink.room() : null),
+      room: (length) => (leg === this.#leader && !leg.isOver ? this.#room(length) : null),
       closed: (error) => over('failed', error),
     });
     if (leg.isOver) connection.close();
     else leg.connection = connection;
     return leg;
+  }
+
+  #room(length?: number): Promise<void> | null {
+    if (!this.#held || this.#held.length < HELD_MAX) return this.sink.room(length);
+    return new Promise((resolve) => { this.#goOn = resolve; });
   }
 
   #leave(leg: Leg | null): void {
@@ -248,9 +259,9 @@ class Course implements Connection {
     // Where the application wants it, it stays for as long as that works.
     if (!leader || this.#reason === 'asked') return;
     const { clock } = this.opening;
-    const next = this.choice.next(leader.index);
-    if (next === Infinity) return;
-    this.#cancelProbe = clock.after(Math.max(0, next - clock.now()), () => {
+    const wait = this.choice.next(leader.index, clock);
+    if (wait === Infinity) return;
+    this.#cancelProbe = clock.after(wait, () => {
       const better = this.choice.better(leader.index, clock);
       // Where another one is tried out already, this is looked at again once that is over.
       if (better >= 0) this.moveTo(better, this.#reasonFor(better));
@@ -281,7 +292,7 @@ class Course implements Connection {
     this.choice.failed(leg.index, clock);
     const index = this.choice.worse(leg.index, clock);
     // All were tried: it is time to wait.
-    if (index < 0) return this.#end(error ?? silent());
+    if (index < 0) return this.#end(error);
     this.#leave(this.#other);
     this.#follow(index, reason);
     this.#moved(leg.index, index, reason);

@@ -91,7 +91,9 @@ export class Session implements Owner {
     asked.then((token) => {
       if (link.isOver) return;
       link.token = token;
-      link.begin(transport.open({ ...asking, clock, url: this.#url(), token }, link));
+      // What is opened beside it later, as for a move, shows what it was renewed with.
+      const opening = { ...asking, clock, url: this.#url(), get token() { return link.token; } };
+      link.begin(transport.open(opening, link));
     }).catch((fault) => link.closed(asError(fault)));
   }
 

@@ -28,13 +28,19 @@ export class TopicState<Value = unknown> extends Emitter<StateEvents<Value>> imp
   #snapshot: ReadonlyMap<string, Value> | null = null;
   /** Keys that were not told of since all values began to come anew. */
   #unseen: Set<string> | null = null;
+  /** What comes over another transport is not ready yet, although it is live. */
+  #isMoving = false;
 
   constructor(source: Subscription<Value>) {
     super();
     this.#source = source;
     source.addEventListener('event', ({ detail }) => this.take(detail));
     source.addEventListener('reset', () => this.#beginAnew());
-    source.addEventListener('ready', () => this.#drop());
+    source.addEventListener('move', () => { this.#isMoving = true; });
+    source.addEventListener('ready', () => {
+      this.#isMoving = false;
+      this.#drop();
+    });
     source.addEventListener('status', ({ detail }) => {
       if (detail.status === 'connecting' && detail.cursor === null) this.#beginAnew();
       this.emit('status', detail);
@@ -112,7 +118,7 @@ export class TopicState<Value = unknown> extends Emitter<StateEvents<Value>> imp
   #beginAnew(): void {
     this.#unseen = new Set(this.#values.keys());
     // Nothing tells when they have come.
-    if (this.status === 'live') this.#drop();
+    if (this.status === 'live' && !this.#isMoving) this.#drop();
   }
 
   #drop(): void {

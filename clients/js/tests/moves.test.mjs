@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Backoff } from '../dist/parts/backoff.js';
 import { ConnectionError, ProblemError } from '../dist/parts/errors.js';
-import { LEFT_ALONE_MS, moving, MUTE_MS } from '../dist/parts/moves.js';
+import { HELD_MAX, LEFT_ALONE_MS, moving, MUTE_MS } from '../dist/parts/moves.js';
 import { OFTEN_COUNT, OFTEN_MS, QUIET_MS } from '../dist/parts/rate.js';
 import { Subscription } from '../dist/parts/subscription.js';
 import { Token } from '../dist/parts/token.js';
@@ -17,7 +17,9 @@ const failed = () => new ConnectionError('connection_failed', 'refused');
 const lost = () => new ConnectionError('connection_lost', 'cut');
 
 function subscribe(clock, transport, random = () => 1) {
-  const setting = { asking: {}, clock, transport, token: new Token(), backoff: () => new Backoff(random), renew() {} };
+  let given = 0;
+  const token = new Token(() => `t${(given += 1)}`);
+  const setting = { asking: {}, clock, transport, token, backoff: () => new Backoff(random), renew: (_, old) => token.refresh(old) };
   const followed = { url: new URL('http://bell/v1/events?topic=a'), after: 'earliest', topics: null };
   const subscription = new Subscription(setting, followed, { controls: false, signal: undefined, onClose() {} });
   const heard = { data: [], moves: [], statuses: [] };
@@ -138,6 +140,63 @@ test('moves: where both are lost it comes back at the cursor', async () => {
   assert.equal(a.newest.after, 'e1-1');
   a.newest.give(event(2), ready(2));
   assert.deepEqual(data, [1, 2]);
+});
+
+test('moves: where all topics have ended meanwhile it is over', async () => {
+  const { a, b, transport, statuses } = await begin();
+  a.newest.give(ready(1));
+  transport.move('b');
+  b.newest.sign();
+  a.newest.end(lost());
+  b.newest.end(null);
+  assert.equal(statuses.at(-1), 'closed');
+});
+
+test('moves: after a renewal the next one shows the newer token', async () => {
+  const { a, b, c, transport } = await begin();
+  assert.equal(a.newest.token, 't1');
+  a.newest.give(ready(1), { control: 'renew', renews: 'r', expires_in_ms: 60_000 });
+  await settle();
+  transport.move('b');
+  assert.equal(b.newest.token, 't2', 'tried out');
+  b.newest.sign();
+  assert.equal(b.newest.token, 't2', 'moved to');
+  b.newest.sign();
+  b.newest.give(ready(1), { control: 'renew', renews: 's', expires_in_ms: 60_000 });
+  await settle();
+  transport.move('c');
+  assert.equal(c.newest.token, 't3');
+});
+
+test('moves: what is held meanwhile is bounded, and given where the move fails', async () => {
+  const { clock, a, b, transport, data } = await begin();
+  a.newest.give(ready(0));
+  transport.move('b');
+  b.newest.sign();
+  const numbers = Array.from({ length: HELD_MAX }, (_, index) => index + 1);
+  for (const n of numbers) {
+    assert.equal(a.newest.sink.room(), null, `${n}`);
+    a.newest.give(event(n));
+  }
+  let isRead = false;
+  void a.newest.sink.room().then(() => { isRead = true; });
+  await settle();
+  assert.deepEqual([isRead, data], [false, []]);
+  await clock.advance(MUTE_MS);
+  assert.deepEqual([isRead, data], [true, numbers]);
+  assert.equal(a.newest.sink.room(), null);
+});
+
+test('moves: a clock that is set back keeps no transport away for longer than any is', async () => {
+  const { clock, a, b, moves } = await begin();
+  await clock.advance(MUTE_MS);
+  b.newest.give(ready(1, 0));
+  clock.jump(-24 * 3_600_000);
+  await clock.advance(LEFT_ALONE_MS);
+  assert.equal(a.opened.length, 2, 'it is tried out');
+  a.newest.sign();
+  a.newest.give(ready(1, 0));
+  assert.deepEqual(moves, ['a>b mute', 'b>a better']);
 });
 
 test('moves: closed, nothing is left open and no timer waits', async () => {

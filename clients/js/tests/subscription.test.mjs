@@ -306,6 +306,18 @@ test('state: where it begins anew for want of a cursor, what went meanwhile goes
   assert.deepEqual([...state], [['b', 2]]);
 });
 
+test('state: nothing flickers where a move brings all anew', async () => {
+  const { transport, state, changes } = await beginState();
+  transport.newest.give(value('a', 1), value('b', 2), ready(1));
+  transport.newest.sink.moved({ from: 'a', to: 'b', reason: 'asked' });
+  transport.newest.give({ control: 'reset', cursor: 'e1-1', filters: ['a'] }, value('b', 2));
+  assert.deepEqual([...state.snapshot().keys()], ['a', 'b']);
+  transport.newest.give(ready(1));
+  assert.deepEqual([[...state], changes.at(-1)], [[['b', 2]], ['a', undefined]]);
+  transport.newest.give({ control: 'reset', cursor: 'e1-1', filters: ['a'] });
+  assert.equal(state.size, 0, 'behind it nothing tells when all have come');
+});
+
 test('state: a reset in the midst of it empties it at once', async () => {
   const { transport, state } = await beginState();
   transport.newest.give(value('a', 1), ready(1), { control: 'reset', cursor: 'e1-1', filters: ['a'] });
