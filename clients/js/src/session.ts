@@ -159,6 +159,8 @@ export class Session implements Owner {
   over(link: Link, error: BellwireError | null): void {
     const { token } = this.setting;
     this.#leave(link);
+    // There is room again for what was not read.
+    if (error?.code === 'connection_held') return this.open();
     if (error === null || (error.code === 'connection_lost' && this.#haveAllEnded())) return this.close();
     if (error instanceof ProtocolError && error.code === 'not_bellwire' && !this.#wasReady) return this.close(error);
     const what = remedy(error);

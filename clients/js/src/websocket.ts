@@ -1,13 +1,20 @@
 // The WebSocket as a transport: for where streams of HTTP do not come through, and for who sends often.
 
 import { Commands } from './channel.js';
-import { ConnectionError } from './errors.js';
-import { asError } from './http.js';
-import { itemOf } from './sse.js';
+import { ConnectionError, ProblemError } from './errors.js';
+import { ask, asError } from './http.js';
+import { itemOf, MEDIA_TYPE } from './sse.js';
 import type { Connection, Opening, Sink, Transport } from './transport.js';
 
 /** What is asked then: it changes nothing, and whatever is replied is a sign. */
 const PROBE = '{"request":"unsubscribe","id":"probe","topics":[]}';
+
+/**
+ * How much has to come over a socket before it is closed because nobody takes it: events, of 16 KiB
+ * each at most. What was sent meanwhile has to be sent again.
+ */
+const CAME_MIN = 1_024;
+const EVENT_LENGTH = 16 * 1024;
 
 export interface WebSocketOptions {
   /** In place of the global one, which Node 20 does not have: such as that of the package `ws`. */
@@ -42,12 +49,18 @@ function protocolsOf({ token }: Opening): string[] {
   return ['bellwire.v1.json', ...(token === null ? [] : [`bellwire.bearer.${token}`])];
 }
 
-function follow(socket: WebSocket, { clock, channels }: Opening, sink: Sink): Connection {
+function follow(socket: WebSocket, opening: Opening, sink: Sink): Connection {
+  const { clock, channels } = opening;
   const commands = new Commands(socket);
+  const control = new AbortController();
   let cancel = () => {};
   // Its heartbeats are pings, which no page sees: after as much silence it is asked.
   let silenceMs = Infinity;
   let isLeft = false;
+  let hasSign = false;
+  let isReady = false;
+  /** How much has come behind which it would go on. */
+  let came = 0;
   const listen = () => {
     cancel();
     if (silenceMs === Infinity || isLeft) return;
@@ -63,6 +76,7 @@ function follow(socket: WebSocket, { clock, channels }: Opening, sink: Sink): Co
     commands.leave();
   };
   socket.onmessage = ({ data }) => {
+    hasSign = true;
     if (!isLeft) sink.sign();
     listen();
     try {
@@ -71,10 +85,18 @@ function follow(socket: WebSocket, { clock, channels }: Opening, sink: Sink): Co
       const item = itemOf(data);
       if ('control' in item && item.control === 'ready') {
         channels.add(commands);
+        isReady = true;
         silenceMs = item.heartbeat_interval_ms || Infinity;
         listen();
       }
       sink.item(item);
+      // Values before it is ready would come again, each time.
+      if (isReady || 'cursor' in item) came += 1 + data.length / EVENT_LENGTH;
+      const room = came < CAME_MIN || isLeft ? null : sink.room(data.length);
+      if (!room) return;
+      // No page can say that it is to send no more.
+      leave();
+      void room.then(() => sink.closed(new ConnectionError('connection_held', 'what came was not taken')));
     } catch (fault) {
       leave();
       sink.closed(asError(fault));
@@ -82,9 +104,32 @@ function follow(socket: WebSocket, { clock, channels }: Opening, sink: Sink): Co
   };
   // Where a page's policy forbids it, Chromium tells of an error, and of no end.
   socket.onclose = socket.onerror = ({ code = 1006, reason = '' }: Partial<CloseEvent>) => {
+    const wasLeft = isLeft;
     leave();
     commands.lose();
-    sink.closed(new ConnectionError('connection_lost', `the WebSocket has ended: ${code} ${reason}`));
+    if (wasLeft) return;
+    const lost = () => sink.closed(new ConnectionError('connection_lost', `the WebSocket has ended: ${code} ${reason}`));
+    // Without a token that could have ended it may as well be the way that is closed.
+    if (hasSign || opening.token === null) return lost();
+    refused(opening, control.signal).then(lost, (fault) => sink.closed(asError(fault)));
   };
-  return { close: leave };
+  const close = () => {
+    leave();
+    control.abort();
+  };
+  return { close };
+}
+
+/** Throws what HTTP says against it: of a socket that does not open no page is told why. */
+async function refused(opening: Opening, signal: AbortSignal): Promise<void> {
+  const url = new URL(opening.url);
+  url.searchParams.set('refusals', 'status');
+  const request = (method: string) => ask(opening, opening.token, url, { method, headers: { accept: MEDIA_TYPE }, signal });
+  try {
+    await request('HEAD');
+  } catch (fault) {
+    if (!(fault instanceof ProblemError)) throw fault;
+    // Its body says more.
+    await (await request('GET')).body?.cancel();
+  }
 }

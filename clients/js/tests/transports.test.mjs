@@ -3,8 +3,9 @@
 import assert from 'node:assert/strict';
 import { setTimeout } from 'node:timers/promises';
 import { WebSocket } from 'ws';
-import { eventually, proves, provesWithConfig, provesWithFlags, provesWithKeys, range } from '../../../tests/clients/bellwire.mjs';
+import { eventually, proves, provesWithConfig, provesWithConfigOf, provesWithFlags, provesWithKeys, range } from '../../../tests/clients/bellwire.mjs';
 import { Client, longPoll, moving, sse, webSocket } from '../dist/index.js';
+import { issuing } from './issuer.mjs';
 import { randomOf, SEED, startWire } from './wire.mjs';
 
 console.error(`BELLWIRE_TEST_SEED=${SEED}`);
@@ -122,6 +123,45 @@ provesWithKeys('a WebSocket and polls show a token', {
     await eventually(transport.name, () => data.includes(transport.name));
     client.close();
   }
+});
+
+provesWithConfigOf('what is refused is known over each transport: an old token is replaced, a wrong cursor is an end', issuing, async (server, atEnd, { token }) => {
+  const [old, good] = [token('1s'), token('1h')];
+  await setTimeout(2_000);
+  for (const transport of all()) {
+    let asked = 0;
+    const client = clientOf(server, atEnd, { transport, token: () => ((asked += 1) === 1 ? old : good) });
+    await client.subscribe('lab/a').ready();
+    assert.equal(asked, 2, transport.name);
+    await assert.rejects(client.subscribe('lab/a', { after: 'yesterday' }).ready(), { code: 'cursor_invalid', status: 400 }, transport.name);
+  }
+});
+
+proves('who is slow over a WebSocket has all that comes, in order, and little of it waits', async (server, atEnd) => {
+  const count = 6_000;
+  const publisher = clientOf(server, atEnd);
+  for (const from of [0, 1_000, 2_000, 3_000, 4_000, 5_000]) {
+    await Promise.all(range(from + 1, from + 1_000).map((n) => publisher.publish('lab/a', n)));
+  }
+  const opened = [];
+  class Counted extends WebSocket {
+    constructor(...given) {
+      super(...given);
+      opened.push(this);
+    }
+  }
+  const client = clientOf(server, atEnd, { transport: webSocket({ WebSocket: Counted }) });
+  const subscription = client.subscribe('lab/a', { after: 'earliest' });
+  const { errors } = hear(subscription);
+  const data = [];
+  for await (const event of subscription) {
+    data.push(event.data);
+    if (event.data % 200 === 0) await setTimeout(20);
+    if (data.length === count) break;
+  }
+  assert.deepEqual(data, range(1, count));
+  assert.deepEqual(errors, []);
+  assert.ok(opened.length > 1 && opened.length <= count / 256, `${opened.length} sockets`);
 });
 
 provesWithFlags('a WebSocket on which nothing happens is known to live', ['--heartbeat-interval', '200ms'], async (server, atEnd) => {
