@@ -10,7 +10,7 @@ const BYTES_MAX = {
   Follower: 6_000,
   Client: 7_700,
   'Client, moving, sse, webSocket, longPoll': 10_800,
-  'Follower, tabs': 9_900,
+  'Follower, tabs': 10_100,
   SseParser: 800,
 };
 

@@ -63,7 +63,9 @@ export class Candidate {
       inner,
       name,
       opening: () => [...this.#streams].at(-1)!.opening,
-      one: (item: Item) => [...this.#streams][0]?.sink.item(item),
+      each: (item: Item) => {
+        for (const { sink } of [...this.#streams]) sink.item(item);
+      },
     };
   }
 }

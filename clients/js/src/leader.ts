@@ -4,9 +4,11 @@ import type { Cancel, Clock } from './clock.js';
 import { type BellwireError, ProblemError } from './errors.js';
 import { topicsOf } from './filters.js';
 import { Link, type Owner } from './link.js';
-import { type Browser, type Broadcasts, isAfter, older, type Said, TAKEN_LENGTH, type Told, UNTAKEN_LENGTH_MAX } from './shared.js';
-import type { Item, Move, Opening, Transport } from './transport.js';
+import { type Browser, type Broadcasts, isAfter, isOfOne, older, type Said, TAKEN_LENGTH, type Told, UNTAKEN_LENGTH_MAX } from './shared.js';
+import { type Item, type Move, type Opening, openingAt, type Transport } from './transport.js';
 
+/** How many filters a connection has at most, the server says. */
+const FILTERS_MAX = 64;
 /** How long streams that begin at about the same time are waited for, in milliseconds. */
 export const GATHER_MS = 30;
 /** How long the connection keeps what nobody follows any more. */
@@ -27,8 +29,8 @@ export interface Home {
   name: string;
   /** How the newest of them was opened. */
   opening(): Opening;
-  /** Says to one of them what is for one alone. */
-  one(item: Item): void;
+  /** Says to each of them what is for this tab alone. */
+  each(item: Item): void;
 }
 
 interface Member {
@@ -116,7 +118,7 @@ export class Leader implements Owner {
         this.#from = item.cursor;
         return link.ready(item.heartbeat_interval_ms);
       case 'renew':
-        return this.home.one(item);
+        return this.home.each(item);
       case 'reset':
         return this.#dropAll('again');
       case 'narrowed':
@@ -205,14 +207,16 @@ export class Leader implements Owner {
    * is closed first: what came of it meanwhile would be newer than the values that this begins with.
    */
   #tune(): void {
+    const asked = this.#join();
     const members = [...this.#members.values()];
-    const asked = new Set(members.flatMap((member) => member.asked));
     const pending = members.filter(({ fate }) => fate === 'pending');
     if (members.length > 0 && this.#link && pending.length === 0 && asked.size === this.#link.asked.size) return;
     const places = [...pending.map(({ at }) => at), ...(members.length > pending.length ? [this.#at] : [])];
     this.#link?.close();
     this.#link = null;
     if (members.length === 0) return;
+    // Between cursors of two journals there is no order: each is told of its own gap.
+    if (places.some((place) => !isOfOne(place, places[0]!))) return this.#dropAll('again');
     this.#at = places.reduce(older);
     this.#from = null;
     this.#isThrough = false;
@@ -224,7 +228,19 @@ export class Leader implements Owner {
     url.searchParams.set('after', this.#at);
     for (const member of pending) member.fate = 'opening';
     const link = (this.#link = new Shared(this, asked));
-    link.begin(this.home.inner.open({ ...opening, url }, link));
+    link.begin(this.home.inner.open(openingAt(opening, url), link));
+  }
+
+  /** What is asked for together; those for whom there is no more room go without. */
+  #join(): Set<string> {
+    const asked = new Set<string>();
+    const isPending = ([, { fate }]: [string, Member]) => +(fate === 'pending');
+    for (const [id, member] of [...this.#members].sort((a, b) => isPending(a) - isPending(b))) {
+      const together = new Set([...asked, ...member.asked]);
+      if (asked.size > 0 && together.size > FILTERS_MAX) this.#drop(id, 'refused');
+      else for (const one of member.asked) asked.add(one);
+    }
+    return asked;
   }
 
   #give(item: Item, topic: string, cursor: string | null): void {

@@ -7,7 +7,7 @@ import { Choice } from './choice.js';
 import type { Cancel, Clock } from './clock.js';
 import { type BellwireError, ConnectionError } from './errors.js';
 import { Rate } from './rate.js';
-import { type Connection, isControl, type Item, type MoveReason, type Opening, type Sink, type Transport } from './transport.js';
+import { type Connection, isControl, type Item, type MoveReason, type Opening, openingAt, type Sink, type Transport } from './transport.js';
 
 /** How long an open connection may bring nothing before it counts as mute, in milliseconds. */
 export const MUTE_MS = 4_000;
@@ -212,7 +212,7 @@ class Course implements Connection {
       fate.over(leg, reason, error);
     };
     leg.cancelMute = this.opening.clock.after(this.choice.muteMs, () => over('mute', silent()));
-    const connection = this.choice.transports[index]!.open({ ...this.opening, url }, {
+    const connection = this.choice.transports[index]!.open(openingAt(this.opening, url), {
       sign: () => {
         if (leg.isOver) return;
         leg.cancelMute();

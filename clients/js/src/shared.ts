@@ -58,6 +58,11 @@ export function isAfter(cursor: string, place: string | null): boolean {
   return a[3] !== undefined && b[3] !== undefined && (a[3] !== b[3] || +a[4]! > +b[4]!);
 }
 
+/** Whether two cursors are of one epoch. */
+export function isOfOne(a: string, b: string): boolean {
+  return a.split('-', 1)[0] === b.split('-', 1)[0];
+}
+
 /** A cursor behind which is all that is behind either. */
 export function older(a: string, b: string): string {
   if (!isAfter(a, b)) return a;

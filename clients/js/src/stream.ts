@@ -5,10 +5,10 @@
 import { alone, listen } from './alone.js';
 import type { Candidate } from './candidate.js';
 import type { Cancel, Clock } from './clock.js';
-import { type BellwireError, ConnectionError } from './errors.js';
-import { ask } from './http.js';
+import { BellwireError, ConnectionError } from './errors.js';
+import { asError, ask, remedy } from './http.js';
 import { type Browser, type Broadcasts, isAfter, isPlace, newId, type Said, TAKEN_LENGTH, type Told, withoutState } from './shared.js';
-import type { Connection, Item, Opening, Sink, Transport } from './transport.js';
+import { type Connection, type Item, type Opening, openingAt, type Sink, type Transport } from './transport.js';
 
 /** How often it is asked whether somebody leads, in milliseconds; who does not answer is replaced. */
 export const ASK_MS = 5_000;
@@ -16,8 +16,6 @@ export const ASK_MS = 5_000;
 export const CATCHING_UP_MAX = 2;
 /** How long others wait for their turn to; then one of those gives way, and goes on when it is its turn. */
 export const TURN_MS = 30_000;
-/** When to try again where whoever leads has lost the connection. */
-const AGAIN_MS = 1_000;
 
 export class Stream implements Connection {
   readonly #id = newId();
@@ -34,6 +32,7 @@ export class Stream implements Connection {
   /** There is no room for it on the shared connection: once it has caught up it stays apart. */
   #isRefused = false;
   #connection: Connection | null = null;
+  /** Ends what it asks or waits for before it has one. */
   #endTurn: Cancel = () => {};
   #cancelAsk: Cancel = () => {};
   #wasAnswered = true;
@@ -68,8 +67,11 @@ export class Stream implements Connection {
   async #begin(): Promise<void> {
     if (this.#state !== 'asleep') return;
     this.#state = 'catching up';
-    const name = await nameOf(this.browser, this.opening);
-    if (this.#state !== 'catching up' || this.#candidate) return;
+    const control = new AbortController();
+    this.#endTurn = () => control.abort();
+    const name = await nameOf(this.browser, this.opening, control.signal).catch(asError);
+    if (control.signal.aborted) return;
+    if (name instanceof BellwireError) return this.#end(name);
     if (name === null) {
       for (const stop of this.#deaf) stop();
       this.#connection = alone(this.inner, this.opening, this.sink);
@@ -116,9 +118,11 @@ export class Stream implements Connection {
     const keepsState = url.searchParams.get('state') === 'changes';
     url.searchParams.set('state', 'changes');
     const after = this.#after;
-    if (after !== null) url.searchParams.set('after', keepsState || !isPlace(after) ? after : withoutState(after));
+    // What the topics of queries are called is told with their values alone.
+    const isNamed = this.#topics.size >= new Set(this.#asked).size;
+    if (after !== null) url.searchParams.set('after', (keepsState && isNamed) || !isPlace(after) ? after : withoutState(after));
     let isOver = false;
-    const connection = this.inner.open({ ...this.opening, url }, {
+    const connection = this.inner.open(openingAt(this.opening, url), {
       sign: () => { if (!isOver) this.sink.sign(); },
       item: (item) => {
         if (isOver || (!keepsState && 'control' in item && item.control === 'reset')) return;
@@ -206,11 +210,11 @@ export class Stream implements Connection {
     if (this.#state === 'ready') {
       if (fate === 'attached') {
         this.#state = 'attached';
-      } else if (fate === 'refused') {
-        this.#isRefused = true;
-        this.#catchUp();
+      } else if (fate === 'lost') {
+        this.#lose(why);
       } else if (fate) {
-        this.#askIn(AGAIN_MS);
+        this.#isRefused = fate === 'refused';
+        this.#catchUp();
       }
     }
     if (this.#state !== 'attached') return 0;
@@ -222,8 +226,12 @@ export class Stream implements Connection {
     }
     if (fate === 'again' && this.#isAttached()) this.#catchUp();
     else if (fate === 'ended') this.#end(null);
-    else if (fate === 'lost') this.#end(new ConnectionError('connection_lost', `the tab that leads says: ${why}`));
+    else if (fate === 'lost') this.#lose(why);
     return length;
+  }
+
+  #lose(why: string | undefined): void {
+    this.#end(new ConnectionError('connection_lost', `the tab that leads says: ${why}`));
   }
 
   /** What is told may close it. */
@@ -243,6 +251,8 @@ export class Stream implements Connection {
     this.#cancelAsk();
     this.#cancelAsk = this.opening.clock.after(ms, () => {
       this.#askIn(ASK_MS);
+      // To wait for one's turn is no silence of the server's.
+      if (this.#state === 'catching up' && !this.#connection) this.sink.sign();
       if (this.#state !== 'ready' && this.#state !== 'attached') return;
       const wasAnswered = this.#wasAnswered;
       this.#wasAnswered = !wasAnswered;
@@ -255,19 +265,20 @@ export class Stream implements Connection {
 
 /**
  * What is shared, and by whom: streams of the same somebody, with the same rights, on the same server,
- * that differ in nothing but what they follow. `null` where nothing can be shared.
+ * that differ in nothing but what they follow. `null` where nothing can be shared; throws where the
+ * server cannot say who it is now.
  */
-async function nameOf(browser: Browser, opening: Opening): Promise<string | null> {
+async function nameOf(browser: Browser, opening: Opening, signal: AbortSignal): Promise<string | null> {
   const { url, token } = opening;
   try {
     // Where storage is not allowed, this is not.
     await browser.locks.request('bellwire', { mode: 'shared' }, () => {});
-    const response = await ask(opening, token, new URL('whoami', url), { headers: { accept: 'application/json' } });
-    if (!response.ok) return null;
+    const response = await ask(opening, token, new URL('whoami', url), { headers: { accept: 'application/json' }, signal });
     const { subject, means, session, rights } = await response.json();
     const others = [...url.searchParams].filter(([name]) => !['topic', 'query', 'after', 'state', 'history'].includes(name));
     return `bellwire ${url.origin}${url.pathname} ${JSON.stringify([subject, means, session, rights, others])}`;
-  } catch {
+  } catch (fault) {
+    if (fault instanceof BellwireError && remedy(fault) !== 'none') throw fault;
     return null;
   }
 }

@@ -42,8 +42,14 @@ export interface Asking {
 export interface Opening extends Asking {
   /** With all parameters, the cursor among them. */
   url: URL;
-  token: string | null;
+  /** The newest that is known: it may be another one later. */
+  readonly token: string | null;
   clock: Clock;
+}
+
+/** The same at another address. */
+export function openingAt(opening: Opening, url: URL): Opening {
+  return { ...opening, url, get token() { return opening.token; } };
 }
 
 /**

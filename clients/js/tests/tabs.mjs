@@ -1,6 +1,6 @@
 // Tabs that tests open, freeze and crash, and a server whose events they follow; all in virtual time.
 
-import { Follower, tabs } from '../dist/index.js';
+import { ConnectionError, Follower, ProblemError, tabs } from '../dist/index.js';
 
 /** Locks, channels and tabs of one browser. */
 export class FakeBrowser {
@@ -117,12 +117,14 @@ class FakeTab {
       clock: own,
       random,
       token,
-      fetch: async (url, { body }) => {
+      fetch: async (url, { body, headers }) => {
+        const refusal = server.refuseToken(headers.authorization?.slice('Bearer '.length) ?? null);
+        if (refusal) return new Response('', { status: refusal });
         // Each token that a function gives is the same somebody's.
         const subject = typeof token === 'string' ? token : 'anonymous';
         if (url.pathname === '/v1/session/token') shown.push(JSON.parse(body));
         else if (url.pathname !== '/v1/whoami') throw new TypeError('there is nothing else to ask');
-        return new Response(JSON.stringify({ subject, rights: {} }));
+        return new Response(JSON.stringify({ subject, rights: {} }), { status: server.whoami });
       },
       transport: tabs(server.transport(this), hasLocks ? { browser: { locks, channel } } : {}),
     });
@@ -167,19 +169,24 @@ class FakeTab {
   }
 }
 
-const PLACE = /^e(\d+)-(\d+)(?:\.s1-(\d+))?$/;
+const PLACE = /^e(\d+)-(\d+)(?:\.s\1-(\d+))?$/;
 
-/** Streams under any topic, state topics under `s/`; cursors are as the server's. */
+/** Streams under any topic, state topics under `s/`, queries' under `query/`; cursors are as the server's. */
 export class FakeServer {
   #events = [];
   #state = new Map();
   #version = 0;
+  #epoch = 1;
   connections = new Set();
   openedMax = 0;
   opened = 0;
   urls = [];
   /** Answers with this error in place of a stream, where it gives one. */
   refuse = () => null;
+  /** The status of what it says of who somebody is. */
+  whoami = 200;
+  /** The status with which it refuses a token, where it does. */
+  refuseToken = () => null;
 
   constructor(clock, delay = () => 5) {
     this.clock = clock;
@@ -187,7 +194,16 @@ export class FakeServer {
   }
 
   get cursor() {
-    return `e1-${this.#events.length}.s1-${this.#version}`;
+    return `e${this.#epoch}-${this.#events.length}.s${this.#epoch}-${this.#version}`;
+  }
+
+  /** Begins anew with nothing; streams are cut. */
+  restart() {
+    this.#epoch += 1;
+    this.#events = [];
+    this.#state.clear();
+    this.#version = 0;
+    for (const connection of [...this.connections]) connection.cut(new ConnectionError('connection_lost', 'restart'));
   }
 
   publish(topic, data) {
@@ -197,9 +213,9 @@ export class FakeServer {
     for (const connection of this.connections) connection.live(item);
   }
 
-  set(key, data) {
+  set(key, data, topic = 's/values') {
     this.#version += 1;
-    const item = { topic: 's/values', key, time: 0, cursor: this.cursor, ...(data === undefined ? { deleted: true } : { data }) };
+    const item = { topic, key, time: 0, cursor: this.cursor, ...(data === undefined ? { deleted: true } : { data }) };
     this.#state.set(key, { version: this.#version, item });
     for (const connection of this.connections) connection.live(item);
   }
@@ -218,12 +234,17 @@ export class FakeServer {
 
   /** What comes first to somebody who comes with this cursor. */
   past(filters, after) {
-    const [, , offset, version] = PLACE.exec(after ?? '') ?? [];
+    const [, epoch, place, known] = PLACE.exec(after ?? '') ?? [];
+    const isOfNow = epoch === `${this.#epoch}`;
+    const offset = isOfNow || place === undefined ? place : 0;
+    const version = isOfNow ? known : undefined;
     const items = [];
-    if (isIn(filters, 's/values')) {
+    if (offset === 0) items.push({ control: 'gap', from: after, to: `e${this.#epoch}-0`, reason: 'epoch', filters });
+    const state = [...this.#state.values()].filter(({ item }) => isIn(filters, item.topic));
+    if (state.length > 0) {
       const isKnown = version !== undefined;
       if (!isKnown && offset !== undefined) items.push({ control: 'reset', cursor: after, filters });
-      for (const { version: changed, item } of [...this.#state.values()].sort((a, b) => a.version - b.version)) {
+      for (const { version: changed, item } of state.sort((a, b) => a.version - b.version)) {
         const { cursor, ...bare } = item;
         if (isKnown ? changed > +version : !item.deleted) items.push(bare);
       }
@@ -249,14 +270,15 @@ class FakeConnection {
 
   constructor(server, tab, { url, token }, sink) {
     Object.assign(this, { server, tab, sink, url, token });
-    this.filters = url.searchParams.getAll('topic');
+    this.filters = [...url.searchParams.getAll('topic'), ...url.searchParams.getAll('query').map((query) => `query/${query}`)];
     server.connections.add(this);
     tab.connections.add(this);
     server.opened += 1;
     server.urls.push(url);
     server.openedMax = Math.max(server.openedMax, server.connections.size);
     this.#later(() => {
-      const error = server.refuse(this);
+      const status = server.refuseToken(token);
+      const error = status ? new ProblemError(status, {}, null) : server.refuse(this);
       if (error) return this.cut(error);
       this.#isOpen = true;
       for (const item of server.past(this.filters, url.searchParams.get('after'))) this.#give(item);
