@@ -9,8 +9,9 @@ export interface BellwireProviderProps {
   /** The server's address; in a page it may be relative to that. Another one is another client. */
   url?: string | URL;
   /**
-   * A token or API key, or a function that gives one. Another text is another client; of functions the
-   * newest is asked, and a new one with each render changes nothing.
+   * A token or API key, or a function that gives one. Another text is another client, and so is a
+   * function in place of none; of functions the newest is asked, and a new one with each render changes
+   * nothing.
    */
   token?: TokenSource | undefined;
   /** The client's other options, as they are when it is made. */
@@ -24,7 +25,8 @@ export interface BellwireProviderProps {
 interface Made {
   client: Client;
   address: string;
-  token: string | undefined;
+  /** Its text, or whether a function gives it. */
+  token: string | boolean;
 }
 
 /** Where nothing is relative to a page: nobody asks anything there. */
@@ -36,18 +38,18 @@ const Context = createContext<Store | null>(null);
 export function BellwireProvider({ url, token, options, client, children }: BellwireProviderProps): ReactElement {
   const newest = useNewest(token);
   const address = String(url ?? '');
-  const text = typeof token === 'string' ? token : undefined;
+  const kind = typeof token === 'string' ? token : token !== undefined;
   const make = (): Made => {
     if (url === undefined) throw new TypeError('BellwireProvider needs a `url`, or a `client`');
     const source = () => (typeof newest.current === 'function' ? newest.current() : newest.current ?? null);
-    const shown = typeof token === 'function' ? { token: source } : text === undefined ? {} : { token: text };
+    const shown = token === undefined ? {} : { token: typeof token === 'string' ? token : source };
     // A server renders for pages whose address it does not know.
     const place = typeof location === 'undefined' ? new URL(address, NO_PAGE) : address;
-    return { client: new Client(place, { ...options, ...shown }), address, token: text };
+    return { client: new Client(place, { ...options, ...shown }), address, token: kind };
   };
   const [made, setMade] = useState(() => (client ? null : make()));
   let current = made;
-  if (!client && (made?.address !== address || made.token !== text)) setMade((current = make()));
+  if (!client && (made?.address !== address || made.token !== kind)) setMade((current = make()));
   return createElement(Context.Provider, { value: storeOf(client ?? current!.client) }, children);
 }
 

@@ -49,11 +49,15 @@ export function useAlerts(options: StateHookOptions = {}): StateView<Alert> {
 
 /** Who follows a topic, of those who show themselves. */
 export function usePresence<Shown = unknown>(topic: string | null, options: StateHookOptions = {}): PresenceView<Shown> {
+  let before: ReadonlyMap<string, Present<Shown>>;
+  let made: Presence<Shown>;
   const part = (state: TopicState<Present<Shown>>) => {
-    const values = new Map(state.snapshot());
+    if (state.snapshot() === before) return made;
+    before = state.snapshot();
+    const values = new Map(before);
     const count = values.get(COUNT_KEY) as { followers?: number } | undefined;
     values.delete(COUNT_KEY);
-    return { values, followers: count?.followers ?? null };
+    return (made = { values, followers: count?.followers ?? null });
   };
   return useStates<Presence<Shown>, TopicState<Present<Shown>>>(
     'presence', topic, options, NOBODY, part, (client, topic, options) => client.presence<Shown>(topic, options),

@@ -7,10 +7,17 @@ import {
 } from '@bellwire/react';
 
 /** What the parts below did: counts by name, and lists. */
-export const record = (globalThis.record = { renders: {}, heard: [], gaps: [], client: null });
+export const record = (globalThis.record = { renders: {}, changes: {}, heard: [], gaps: [], client: null });
 
 function rendered(name) {
   record.renders[name] = (record.renders[name] ?? 0) + 1;
+}
+
+/** Counts how often what a part is shown is another object. */
+function useChanges(name, values) {
+  useEffect(() => {
+    record.changes[name] = (record.changes[name] ?? 0) + 1;
+  }, [name, values]);
 }
 
 /** What a part shows, for tests to read. */
@@ -23,6 +30,7 @@ const pairs = (values, of) => [...values].map(([key, value]) => [key, of(value)]
 const PARTS = {
   state({ id }) {
     const { values, status } = useTopicState('samples/temperature');
+    useChanges(id, values);
     return <Shown id={id}>{{ status, values: pairs(values, ({ value }) => value) }}</Shown>;
   },
   events({ id, limit, filters = ['news', 'chat/**'] }) {
@@ -43,14 +51,17 @@ const PARTS = {
   },
   query({ id, expression = 'sum by (site) (temperature) > 90' }) {
     const { values, info, status } = useQuery(expression);
+    useChanges(id, values);
     return <Shown id={id}>{{ status, mode: info?.mode, values: pairs(values, ({ value }) => value) }}</Shown>;
   },
   alerts({ id }) {
     const { values, status } = useAlerts();
+    useChanges(id, values);
     return <Shown id={id}>{{ status, names: [...values.values()].map(({ labels, state }) => `${labels.alertname} ${state}`) }}</Shown>;
   },
   presence({ id }) {
     const { values, followers } = usePresence('rooms/a');
+    useChanges(id, values);
     return <Shown id={id}>{{ followers, shown: [...values.values()].map(({ shown }) => shown) }}</Shown>;
   },
   present({ name }) {

@@ -177,7 +177,7 @@ for (const react of Object.keys(REACTS)) {
     t.after(() => rmSync(folder, { recursive: true, force: true }));
     writeFileSync(join(folder, 'rules.yml'), RULES);
     const flags = ['--rules', join(folder, 'rules.yml'), '--presence', 'rooms/**', '--presence-grace', '200ms'];
-    const { server, faults, show, shown, shows, post, page } = await openApp(t, { ...setting, flags });
+    const { server, faults, show, shown, shows, post, page, record } = await openApp(t, { ...setting, flags });
     const parts = ['state', 'query', 'alerts', 'presence', 'connection'].map((part) => ({ part }));
     await show([{ part: 'connection' }]);
     await shows('connection', { status: 'idle', waits: false });
@@ -192,11 +192,14 @@ for (const react of Object.keys(REACTS)) {
     await shows('presence', { followers: 1, shown: [{ name: 'Ada' }] });
     const board = ['state', 'query', 'alerts', 'presence'];
     const before = await Promise.all(board.map(shown));
+    const changes = await record('changes');
     await server.end('SIGKILL');
     await page.waitForFunction(() => /"waiting","error":"connection_\w+","waits":true/.test(document.getElementById('connection').textContent));
     // What is known stays while nobody can say otherwise.
     const meanwhile = await Promise.all(board.map(shown));
     assert.deepEqual(meanwhile.map(({ values }) => values), before.map(({ values }) => values));
+    // They are the same objects, too.
+    assert.deepEqual(await record('changes'), changes);
     await server.start();
     await shows('connection', { status: 'live', waits: false });
     await shows('alerts', { status: 'live', names: ['BoilerHot firing'] });
@@ -301,6 +304,17 @@ for (const react of Object.keys(REACTS)) {
     await shows('alerts', { status: 'live', names: [] });
     await show(parts, { provider: { url: `${server.url}/` }, token: undefined });
     await page.waitForFunction((third) => globalThis.record.client !== third, third);
+    await isLive();
+    assert.equal(tokens.at(-1), undefined);
+    // Who logs in and out has a function, or none.
+    const ofNobody = await client();
+    await show(parts, { token: { inFunction: 'six' } });
+    await page.waitForFunction((before) => globalThis.record.client !== before, ofNobody);
+    await isLive();
+    assert.equal(tokens.at(-1), 'Bearer six');
+    const ofSomebody = await client();
+    await show(parts, { token: undefined });
+    await page.waitForFunction((before) => globalThis.record.client !== before, ofSomebody);
     await isLive();
     assert.equal(tokens.at(-1), undefined);
     assert.equal(opened.length, tokens.length);
