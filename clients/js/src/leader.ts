@@ -1,8 +1,9 @@
 // The tab that leads: it holds one connection for the streams of all tabs, and gives each its own.
 
 import type { Cancel, Clock } from './clock.js';
-import { type BellwireError, ProblemError } from './errors.js';
+import type { BellwireError } from './errors.js';
 import { topicsOf } from './filters.js';
+import { remedy } from './http.js';
 import { Link, type Owner } from './link.js';
 import { type Browser, type Broadcasts, isAfter, isOfOne, older, type Said, TAKEN_LENGTH, type Told, UNTAKEN_LENGTH_MAX } from './shared.js';
 import { type Item, type Move, type Opening, openingAt, type Transport } from './transport.js';
@@ -141,7 +142,7 @@ export class Leader implements Owner {
 
   over(_: Link, error: BellwireError | null): void {
     this.#link = null;
-    const isRefused = error instanceof ProblemError && error.status !== 401 && error.status !== 403;
+    const isRefused = error !== null && remedy(error) === 'none';
     if (isRefused && !this.#isThrough && this.#refuse()) return this.#tuneIn(GATHER_MS);
     this.#dropAll(error ? 'lost' : 'ended', error?.message);
   }

@@ -21,6 +21,9 @@ export const UNTAKEN_LENGTH_MAX = 4 * 1024 * 1024;
 /** Untaken characters are told of when they come to so many: it costs a message. */
 export const TAKEN_LENGTH = 64 * 1024;
 
+// Whoever changes what is said gives what is shared another name, too (`nameOf`): tabs that were loaded
+// before a release are led by those of the version before.
+
 /** Said to all by who leads now, or to that one by a stream; to all while it knows of none. */
 export type Said =
   /** Somebody leads from now on. */

@@ -474,6 +474,21 @@ test('where the journal is another one while another tab takes the lead, each ha
   assert.equal(server.connections.size, 1);
 });
 
+test('a server that is overloaded for a moment is given no more connections for that', async () => {
+  const at = setUp();
+  const { clock, server } = at;
+  const followed = await followInTabs(at, 5);
+  server.refuse = () => {
+    server.refuse = () => null;
+    return new ProblemError(503, { code: 'connections_exhausted' }, 1_000);
+  };
+  followed[0].tab.crash();
+  server.publish('a/1', 1);
+  await run(clock, 60_000, 200);
+  assert.deepEqual(followed.slice(1).map(({ data }) => data), Array(4).fill([1]));
+  assert.equal(server.connections.size, 1);
+});
+
 /** Numbers from 0 to 1 that are the same for the same seed. */
 function randomOf(seed) {
   let state = seed;
