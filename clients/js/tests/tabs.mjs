@@ -1,6 +1,7 @@
 // Tabs that tests open, freeze and crash, and a server whose events they follow; all in virtual time.
 
 import { ConnectionError, Follower, ProblemError, tabs } from '../dist/index.js';
+import { VirtualClock } from './fakes.mjs';
 
 /** Locks, channels and tabs of one browser. */
 export class FakeBrowser {
@@ -332,5 +333,29 @@ class FakeConnection {
       this.sink.sign();
       this.sink.item(structuredClone(item));
     });
+  }
+}
+
+/** A browser and a server. */
+export function setUp(options = {}) {
+  const clock = new VirtualClock();
+  const browser = new FakeBrowser(clock);
+  const server = new FakeServer(clock, options.delay);
+  return { clock, browser, server };
+}
+
+/** Follows in a tab; gives what has come. */
+export function follow(tab, filters, options) {
+  const subscription = tab.follower.subscribe(filters, options);
+  const got = { subscription, data: [], statuses: [], tab, filters: [filters].flat() };
+  subscription.addEventListener('event', ({ detail }) => got.data.push(detail.data));
+  subscription.addEventListener('status', ({ detail }) => got.statuses.push(detail.status));
+  return got;
+}
+
+export async function run(clock, ms = 200, steps = 40) {
+  for (let step = 0; step < steps; step += 1) {
+    await clock.advance(ms / steps);
+    for (let turn = 0; turn < 10; turn += 1) await clock.advance(0);
   }
 }
