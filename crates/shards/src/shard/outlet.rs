@@ -8,7 +8,7 @@ use bellwire_journal::Ended;
 use bellwire_model::limits::{
     DURABLE_STREAMS_RUN_BYTES_MAX, GZIP_BYTES_MIN, WRITE_BYTES_MAX, WRITE_SLICES_MAX,
 };
-use bellwire_model::{Cursor, Offset, Topic};
+use bellwire_model::{Closure, Cursor, Offset, Topic};
 use bellwire_process::clock::Tick;
 use bellwire_wire::Control;
 use bellwire_wire::request::RequestId;
@@ -317,7 +317,12 @@ impl Outlet {
             if is_full && !batch.is_empty() {
                 break false;
             }
+            // What comes behind it may be of another stream.
+            let is_reopened = piece.frames.event().closure() == Some(Closure::Reopened);
             batch.push(piece);
+            if is_reopened {
+                break false;
+            }
         };
         if !batch.is_empty() {
             self.owe_place();

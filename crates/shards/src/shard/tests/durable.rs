@@ -90,6 +90,35 @@ fn a_reader_is_told_where_it_is_by_its_own_events_and_when_there_are_no_more() {
 }
 
 #[test]
+fn what_comes_behind_a_reopening_is_not_given_to_who_was_there_before() {
+    let mut rig = Rig::with_journal(1_000);
+    rig.append("a", "1");
+    let (mut client, mut seen) = (rig.connect(&["a"], Start::Earliest, json()), 0);
+    rig.append("a", "2");
+    rig.end("a");
+    rig.reopen("a");
+    // It may be of another stream, and of another type.
+    rig.append("a", "3");
+    rig.settle();
+    assert_eq!(news(&mut client, &mut seen), [data("[1,2]"), Told::Behind(4)]);
+    assert_eq!(rig.shard.connections.len(), 0, "it has to ask again");
+
+    // So it is where the same is live.
+    let start = Start::After(Cursor::new(EPOCH, Offset::new(5)));
+    let (mut client, mut seen) = (rig.connect(&["a"], start, json()), 0);
+    rig.settle();
+    for text in ["6", "7"] {
+        rig.append("a", text);
+    }
+    rig.end("a");
+    rig.reopen("a");
+    rig.append("a", "10");
+    rig.settle();
+    let expected = [Told::UpToDate(5), data("[6,7]"), Told::Behind(9)];
+    assert_eq!(news(&mut client, &mut seen), expected);
+}
+
+#[test]
 fn a_slow_reader_gets_all_once_in_order_and_holds_one_run() {
     const EVENTS: u64 = 400;
     let mut rig = Rig::with_journal(1_000);

@@ -155,6 +155,12 @@ impl Rig {
         self.append_event(Closure::End.event(topic, Timestamp::from_ms(1)))
     }
 
+    /// Has a topic go on that has ended.
+    pub(super) fn reopen(&self, topic: &str) -> Offset {
+        let topic = topic.parse().expect("a topic");
+        self.append_event(Closure::Reopened.event(topic, Timestamp::from_ms(1)))
+    }
+
     /// Has such a journal remove what is beyond its bound.
     pub(super) fn trim(&self) {
         let now = ClockReading { wall: Timestamp::from_ms(1), uptime: Duration::ZERO };
