@@ -2,6 +2,7 @@
 // do what.
 
 import assert from 'node:assert/strict';
+import { setTimeout } from 'node:timers/promises';
 import { eventually, proves, provesWithConfig, provesWithKeys, publish, range } from './bellwire.mjs';
 
 const JSON_TYPE = { 'content-type': 'application/json' };
@@ -91,6 +92,58 @@ proves('what streams are outlives a kill', async (server) => {
   // Its producers begin anew, too.
   const first = { ...JSON_TYPE, 'producer-id': 'p', 'producer-epoch': '0', 'producer-seq': '0' };
   assert.equal((await post(server, 'lab/gone', first, '[1]')).status, 200);
+});
+
+proves('who was at the end of a stream that was deleted is told so, though there is another one', async (server) => {
+  const gone = async (path, offset) => {
+    for (const live of ['', '&live=long-poll', '&live=sse']) {
+      const { status, text } = await ask(server, `${path}?offset=${offset}${live}`);
+      assert.deepEqual([status, JSON.parse(text).code], [410, 'offset_gone'], `${path} ${live}`);
+    }
+  };
+  const follow = async (path) => {
+    const following = await fetch(`${server.url}/v1/ds/${path}?offset=-1&live=sse`);
+    // Its last words are where it was.
+    return async () => (await following.text()).match(/streamNextOffset":"([^"]+)/g).at(-1).split('"').at(-1);
+  };
+  // Nothing else happens on this server meanwhile, so that the one begins where the other ended.
+  assert.equal((await put(server, 'lab/a', JSON_TYPE, '[1]')).status, 201);
+  let last = await follow('lab/a');
+  assert.equal((await ask(server, 'lab/a', { method: 'DELETE' })).status, 204);
+  assert.equal((await put(server, 'lab/a', TEXT_TYPE, 'another')).status, 201);
+  await gone('lab/a', await last());
+  assert.equal((await ask(server, 'lab/a')).text, 'another');
+
+  await publish(server, 'lab/b', [1]);
+  last = await follow('lab/b');
+  assert.equal((await ask(server, 'lab/b', { method: 'DELETE' })).status, 204);
+  const offset = await last();
+  await publish(server, 'lab/b', [2]);
+  await gone('lab/b', offset);
+  assert.equal((await ask(server, 'lab/b')).text, '[{"count":2}]');
+});
+
+const SHORT = '[[topic]]\nmatch = "lab/**"\nretention_age = "1s"\n';
+
+/** Longer than the server waits before it looks for what may be forgotten. */
+const SWEEP_MS = 6_000;
+
+provesWithConfig('who wrote a stream that was deleted is nobody to a later one, though nothing is left of it', SHORT, async (server) => {
+  const producer = { ...JSON_TYPE, 'producer-id': 'p', 'producer-epoch': '0', 'producer-seq': '0' };
+  const ordered = (sequence) => ({ ...JSON_TYPE, 'stream-seq': sequence });
+  await publish(server, 'lab/a', [1]);
+  assert.equal((await post(server, 'lab/a', producer, '2')).status, 200);
+  assert.equal((await post(server, 'lab/a', ordered('9'), '3')).status, 204);
+  assert.equal((await ask(server, 'lab/a', { method: 'DELETE' })).status, 204);
+  await eventually('retention', async () => {
+    const { topics } = await (await fetch(`${server.url}/v1/topics?prefix=lab/`)).json();
+    return topics.every(({ events }) => events === 0);
+  });
+  await setTimeout(SWEEP_MS);
+  // Nobody creates it.
+  await publish(server, 'lab/a', [4]);
+  assert.equal((await post(server, 'lab/a', producer, '5')).status, 200, 'it is not one that is known');
+  assert.equal((await post(server, 'lab/a', ordered('1'), '6')).status, 204);
 });
 
 const FEW = '[[topic]]\nmatch = "lab/**"\nretention_events_max = 3\n\n[[topic]]\nmatch = "state/**"\nkind = "state"\n';

@@ -29,6 +29,9 @@ use self::record::{PREFIX, Record, key};
 /// Streams whose topics have the same remainder wait for each other's creation and deletion.
 const TURNS: usize = 64;
 
+/// Up to so many, those that were deleted are known though nothing is left of them.
+const ROOMY: usize = DURABLE_STREAMS_MAX / 2;
+
 /// All streams.
 #[derive(Debug)]
 pub(crate) struct DurableStreams {
@@ -182,13 +185,14 @@ impl DurableStreams {
         let awaits_content = !content.is_empty();
         let record = Record::Live { stream: stream.clone(), awaits_content };
         self.write(topic, Some(&record)).await?;
+        // Whoever reads its content has to know of what type it is.
+        self.kept().insert(topic.clone(), Kept::live(stream.clone()));
         if awaits_content && let Err(error) = self.publisher.append_whole(content).await {
+            self.kept().insert(topic.clone(), Kept::Deleted(begin));
             let record = Record::Deleted { at: begin };
             self.write(topic, Some(&record)).await?;
-            self.kept().insert(topic.clone(), Kept::Deleted(begin));
             return Err(error);
         }
-        self.kept().insert(topic.clone(), Kept::live(stream.clone()));
         Ok(stream)
     }
 
@@ -219,6 +223,7 @@ impl DurableStreams {
         let batch = [Closure::End, Closure::Reopened]
             .map(|closure| Append::new(closure.event(topic.clone(), now), None));
         let appended = self.publisher.append_whole(batch.into()).await?;
+        // Its readers are told of places before it, never of this: another one may begin here.
         let at = appended.last().map_or(Offset::ZERO, |appended| appended.offset);
         self.write(topic, Some(&Record::Deleted { at })).await?;
         self.kept().insert(topic.clone(), Kept::Deleted(at));
@@ -233,13 +238,13 @@ impl DurableStreams {
         replied.await.unwrap_or(Err(Error::Closed))
     }
 
-    /// Deletes streams whose time is over, and forgets those that were deleted once nothing is left of
-    /// them, again and again.
+    /// Deletes streams whose time is over, and where there are many forgets those that were deleted once
+    /// nothing is left of them, again and again.
     pub(crate) async fn keep_house(self: Arc<Self>) {
         let mut interval = tokio::time::interval(DURABLE_STREAMS_SWEEP_INTERVAL);
         loop {
             interval.tick().await;
-            for topic in self.over() {
+            for topic in tokio::task::block_in_place(|| self.over()) {
                 let _turn = self.alone(&topic).await;
                 // Somebody may have had it meanwhile.
                 let swept = match self.fate(&topic) {
@@ -261,12 +266,26 @@ impl DurableStreams {
         }
     }
 
-    /// The topics of which something is to be done.
+    /// The topics of which something is to be done. What was deleted is known for as long as there is
+    /// room: who writes a stream that nobody creates again is told apart by it from who wrote the old one.
     fn over(&self) -> Vec<Topic> {
         let kept: Vec<(Topic, Kept)> =
             self.kept().iter().map(|(topic, kept)| (topic.clone(), kept.clone())).collect();
-        let is_over = |(topic, kept): &(Topic, Kept)| self.fate_of(topic, kept).is_some();
-        kept.into_iter().filter(is_over).map(|(topic, _)| topic).collect()
+        let too_many = kept.len().saturating_sub(ROOMY);
+        let (mut over, mut emptied) = (Vec::new(), Vec::new());
+        for (topic, kept) in kept {
+            match kept {
+                Kept::Deleted(_) if too_many == 0 => {}
+                Kept::Deleted(at) if self.fate_of(&topic, &kept).is_some() => {
+                    emptied.push((at, topic));
+                }
+                Kept::Live(_) if self.fate_of(&topic, &kept).is_some() => over.push(topic),
+                Kept::Live(_) | Kept::Deleted(_) => {}
+            }
+        }
+        emptied.sort_unstable();
+        over.extend(emptied.into_iter().take(too_many).map(|(_, topic)| topic));
+        over
     }
 
     fn fate(&self, topic: &Topic) -> Option<Fate> {

@@ -414,8 +414,11 @@ impl Stretch<'_> {
         if end.get() <= self.delivery.offset() {
             self.outlet.note_end();
         }
-        if reopened.get() <= self.delivery.offset() && self.outlet.form.durable().is_some() {
-            // It may have been deleted, and what comes then is another stream.
+        let is_reopened = reopened.get() <= self.delivery.offset() && self.outlet.has_passed_end();
+        if is_reopened && self.outlet.form.durable().is_some() {
+            // It may have been deleted, and what comes then is another stream, which may begin there:
+            // its reader is at the end. Who comes back from there knows that it goes on.
+            newest = Offset::new(reopened.get().get() - 1);
             self.outlet.note_break();
         }
         if self.id.is_none() {

@@ -4,7 +4,7 @@
 use axum::response::Response;
 use bellwire_hub::Start;
 use bellwire_model::limits::{DURABLE_STREAMS_WAIT, PAGE_BYTES_MAX};
-use bellwire_model::{Closure, Event, Offset};
+use bellwire_model::{Event, Offset};
 use bellwire_process::clock;
 use bellwire_shards::{DurableForm, Form, Framing, PollRequest, StreamRequest};
 use bellwire_wire::problem::Problem;
@@ -13,7 +13,7 @@ use http::{StatusCode, Version, header};
 
 use super::super::permission::Caller;
 use super::answer::{Told, content_type};
-use super::reader::{Reader, Stretch};
+use super::reader::{Reader, Stretch, reopening};
 use crate::admission::Visitor;
 use crate::front_door::{Opening, Passage};
 use crate::page::Page;
@@ -48,13 +48,12 @@ impl Following<'_> {
         if collected.has_gap() {
             return Err(reader.gone().into());
         }
-        let events: Vec<(Offset, &Event)> = collected.stream_events().collect();
-        let is_reopened =
-            |(_, event): &(Offset, &Event)| event.closure() == Some(Closure::Reopened);
-        if events.iter().any(is_reopened) {
-            // It may have been deleted: whoever asks again is told what there is.
-            super::found(app, reader.topic)?;
+        let mut events: Vec<(Offset, &Event)> = collected.stream_events().collect();
+        if !events.is_empty() {
+            reader.check_same()?;
         }
+        let before = reopening(events.iter().map(|(_, event)| *event));
+        events.truncate(before.unwrap_or(events.len()));
         let next = events.last().map_or(told.next.offset, |(offset, _)| *offset);
         let bytes: usize = events.iter().map(|(_, event)| event.size_bytes()).sum();
         let is_closed = reader.is_closed(next);
@@ -62,7 +61,7 @@ impl Following<'_> {
         let bodies = shown.filter_map(|(_, event)| event.body.clone()).collect();
         let told = Told {
             next: reader.at(next),
-            is_up_to_date: bytes < PAGE_BYTES_MAX,
+            is_up_to_date: bytes < PAGE_BYTES_MAX && before.is_none(),
             is_closed,
             cursor: Some(reader.cursor.at(clock::now())),
         };

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::response::{IntoResponse, Response};
 use bellwire_journal::{Journal, Page, ReadLimit};
-use bellwire_model::{Body, Cursor, EffectiveFilter, Event, FilterSet, Offset, Topic};
+use bellwire_model::{Body, Closure, Cursor, EffectiveFilter, Event, FilterSet, Offset, Topic};
 use bellwire_process::clock;
 use bellwire_shards::read_page;
 use bellwire_wire::durable_streams::{From, Payload, StreamCursor};
@@ -75,6 +75,14 @@ impl Reader<'_> {
         Problem::new(Code::OffsetGone, detail)
     }
 
+    /// Refuses what was read where it may be of another stream: this one was deleted meanwhile.
+    pub(super) fn check_same(&self) -> Result<(), Problem> {
+        let now = super::found(self.app, self.topic)?;
+        let is_same =
+            now.begin == self.stream.begin && now.content_type == self.stream.content_type;
+        if is_same { Ok(()) } else { Err(self.gone()) }
+    }
+
     /// Whether somebody who has everything up to here has all that there will ever be.
     pub(super) fn is_closed(&self, upto: Offset) -> bool {
         self.journal().ended(self.topic.as_str()).is_some_and(|end| end.at <= upto)
@@ -135,10 +143,16 @@ impl Reader<'_> {
         let (page, tail) = tokio::task::spawn_blocking(read)
             .await
             .map_err(|error| Problem::new(Code::JournalUnavailable, error))??;
-        let is_up_to_date = page.end >= tail;
-        let Page { entries, end, trimmed, lost } = page;
+        let mut is_up_to_date = page.end >= tail;
+        let Page { mut entries, mut end, trimmed, lost } = page;
         if lost > 0 || trimmed > after {
             return Err(self.gone());
+        }
+        self.check_same()?;
+        if let Some(count) = reopening(entries.iter().map(|entry| &entry.event)) {
+            entries.truncate(count);
+            end = entries.last().map_or(after, |entry| entry.offset);
+            is_up_to_date = false;
         }
         // Of what somebody sees a part of, where a page ends must not tell of the rest.
         let sees_all = self.follows.sight().on(self.topic).is_none();
@@ -154,6 +168,16 @@ impl Reader<'_> {
         };
         Ok(Stretch { bodies, told })
     }
+}
+
+/// How many events there are before the topic goes on that has ended among them. What comes then may be of
+/// another stream, whose reader asks for it anew.
+pub(super) fn reopening<'a>(mut events: impl Iterator<Item = &'a Event>) -> Option<usize> {
+    let mut has_ended = false;
+    events.position(|event| {
+        has_ended |= event.closure() == Some(Closure::End);
+        has_ended && event.closure() == Some(Closure::Reopened)
+    })
 }
 
 /// What tells an answer from all others of its stream.
