@@ -12,7 +12,7 @@
 mod record;
 
 use std::collections::HashMap;
-use std::hash::{DefaultHasher, Hash, Hasher};
+use std::hash::{BuildHasher, RandomState};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -26,8 +26,9 @@ use tokio::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard, oneshot};
 pub(crate) use self::record::{Lifetime, Stream};
 use self::record::{PREFIX, Record, key};
 
-/// Streams whose topics have the same remainder wait for each other's creation and deletion.
-const TURNS: usize = 64;
+/// Streams whose topics have the same remainder wait for each other's creation and deletion, and for each
+/// append that says which it is. Few have: whoever writes one stream must not have others wait.
+const TURNS: usize = 1_024;
 
 /// Up to so many, those that were deleted are known though nothing is left of them.
 const ROOMY: usize = DURABLE_STREAMS_MAX / 2;
@@ -39,6 +40,8 @@ pub(crate) struct DurableStreams {
     kept: Mutex<HashMap<Topic, Kept>>,
     /// Who appends shares a turn; who creates or deletes has it alone.
     turns: Vec<RwLock<()>>,
+    /// Which turn a topic has; nobody can choose one that has another's.
+    turn_of: RandomState,
 }
 
 /// What the records say of a topic.
@@ -115,7 +118,8 @@ impl DurableStreams {
             );
         }
         let turns = std::iter::repeat_with(RwLock::default).take(TURNS).collect();
-        Ok(Arc::new(Self { publisher: Arc::clone(publisher), kept: Mutex::new(kept), turns }))
+        let (publisher, kept) = (Arc::clone(publisher), Mutex::new(kept));
+        Ok(Arc::new(Self { publisher, kept, turns, turn_of: RandomState::new() }))
     }
 
     fn kept(&self) -> MutexGuard<'_, HashMap<Topic, Kept>> {
@@ -123,9 +127,7 @@ impl DurableStreams {
     }
 
     fn turn(&self, topic: &Topic) -> &RwLock<()> {
-        let mut hasher = DefaultHasher::new();
-        topic.hash(&mut hasher);
-        &self.turns[(hasher.finish() % TURNS as u64) as usize]
+        &self.turns[(self.turn_of.hash_one(topic) % TURNS as u64) as usize]
     }
 
     /// While this is held the stream is neither created nor deleted.
