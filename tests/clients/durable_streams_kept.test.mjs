@@ -165,6 +165,28 @@ provesWithConfig('what retention has removed is gone for who asks for it', FEW, 
   assert.equal((await put(server, 'alerts/mine', JSON_TYPE)).status, 403, "the server's own");
 });
 
+const SLOW = `
+[[access.role]]
+name = "slow"
+subscribe = ["lab/**"]
+publish = ["lab/**"]
+limits = { events_per_second = 1 }
+`;
+
+provesWithKeys('that there is a stream counts as an event, and so does that it is closed', { roles: SLOW, subjects: { eve: ['slow'] } }, async (server, atEnd, keys) => {
+  const headers = { ...JSON_TYPE, authorization: `Bearer ${keys.eve}` };
+  const untilRefused = async (make) => {
+    for (const number of range(1, 500)) {
+      const { status } = await make(number);
+      if (status === 429) return;
+      assert.ok(status < 300, `${status}`);
+    }
+    assert.fail('never refused');
+  };
+  await untilRefused((number) => put(server, `lab/${number}`, headers));
+  await untilRefused(() => post(server, 'lab/1', { ...headers, 'stream-closed': 'true' }));
+});
+
 const ROLES = `
 [[access.role]]
 name = "team"

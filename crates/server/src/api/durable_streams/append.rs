@@ -61,6 +61,7 @@ pub(super) async fn append(
     streams.note_use(&topic);
     let posted = Posted { topic: &topic, stream: &stream, fence, closes };
     if held.bytes.is_empty() {
+        app.access.allowances.spend(&caller.0, Sent::Events(1))?;
         return if closes { posted.close(&app).await } else { Err(empty().into()) };
     }
     let asked = content_type(&headers)?.ok_or_else(|| {

@@ -13,6 +13,9 @@ use crate::durable_streams::{Lifetime, Stream};
 
 /// That of a stream of which nobody says it.
 const CONTENT_TYPE: &str = "application/octet-stream";
+/// Bytes of a time, which a stream keeps as it was said: all that RFC 3339 needs, and fractions of a
+/// second besides.
+const EXPIRES_AT_BYTES_MAX: usize = 64;
 /// Headers of a part of the protocol that is not spoken here.
 const OF_FORKS: [HeaderName; 3] = [
     HeaderName::from_static("stream-forked-from"),
@@ -81,7 +84,7 @@ fn lifetime(headers: &HeaderMap) -> Result<Lifetime, Problem> {
             Ok(Lifetime::Idle { seconds: seconds.ok_or_else(detail)? })
         }
         (None, Some(text)) => {
-            let at = Timestamp::from_rfc3339(text);
+            let at = Timestamp::from_rfc3339(text).filter(|_| text.len() <= EXPIRES_AT_BYTES_MAX);
             let detail = || {
                 invalid(format!("`Stream-Expires-At` is a time as RFC 3339 has it, not `{text}`"))
             };
@@ -178,6 +181,8 @@ mod tests {
         let at = "2030-01-01T00:00:00Z";
         assert!(matches!(asked(&[("stream-expires-at", at)]), Ok(Lifetime::Until { .. })));
         assert!(asked(&[("stream-expires-at", "tomorrow")]).is_err());
+        let long: &str = Box::leak(format!("2030-01-01T00:00:00.{}Z", "0".repeat(64)).into());
+        assert!(asked(&[("stream-expires-at", long)]).is_err(), "it is kept as it was said");
         assert!(asked(&[("stream-expires-at", at), ("stream-ttl", "1")]).is_err());
         assert!(Creation::of(&headers(&[("stream-forked-from", "/v1/ds/a")])).is_err());
     }

@@ -43,7 +43,8 @@ pub(super) async fn create(
     let read =
         || if bytes == 0 { Ok(Vec::new()) } else { bodies(&creation.content_type, held.bytes) };
     let bodies = work_through(&app.admission, bytes, read).await?;
-    app.access.allowances.spend(&caller.0, Sent::Events(bodies.len()))?;
+    // That there is a stream is kept, too, though it has nothing in it.
+    app.access.allowances.spend(&caller.0, Sent::Events(bodies.len().max(1)))?;
     app.access.allowances.name_topic(&caller.0, &topic)?;
     let streams = &app.streams.streams;
     let _turn = streams.alone(&topic).await;
