@@ -14,7 +14,7 @@ import {
 import { freePort } from '../port.mjs';
 import { eventually, provesOnSmallDisk, provesWithRules } from './bellwire.mjs';
 import {
-  Numbered, refusedSamples, RULES, throughBusyRules, throughFullDisk, throughKills,
+  apart, Numbered, refusedSamples, RULES, throughBusyRules, throughFullDisk, throughKills,
 } from './numbered.mjs';
 import { Tool } from './tool.mjs';
 
@@ -81,13 +81,10 @@ function counting(url, atEnd, temporality) {
   const provider = new MeterProvider({ readers: [reader], resource });
   atEnd(() => provider.shutdown().catch(() => {}));
   const steps = provider.getMeter('shop').createCounter('steps');
-  let latest = 0;
-  return new Numbered(async () => {
+  const next = apart();
+  return new Numbered(() => {
     steps.add(1);
-    // Samples of one millisecond stand in for each other.
-    await eventually('another millisecond', () => Date.now() > latest);
-    latest = Date.now();
-    await provider.forceFlush();
+    return next(() => provider.forceFlush());
   });
 }
 

@@ -14,6 +14,23 @@ export const RULES = `groups:
 /** How much more is sent before a test goes on. */
 const STEPS = 3;
 
+/** Within how many milliseconds an SDK that is to send has read its clock. */
+const READ_MS = 5;
+
+/**
+ * Sends one after the other, each sample at another time: those of one millisecond stand in for each
+ * other. A clock that is set back meanwhile is waited for.
+ */
+export function apart() {
+  let latest = 0;
+  return async (send) => {
+    await eventually('another millisecond', () => Date.now() > latest);
+    latest = Date.now() + READ_MS;
+    await send();
+    latest = Math.max(latest, Date.now());
+  };
+}
+
 /** A sender whose samples count up. */
 export class Numbered {
   count = 0;

@@ -10,6 +10,7 @@ import {
   AggregationTemporality, AggregationType, InstrumentType, MeterProvider, PeriodicExportingMetricReader,
 } from '@opentelemetry/sdk-metrics';
 import { eventually, proves } from './bellwire.mjs';
+import { apart } from './numbered.mjs';
 import { Tool } from './tool.mjs';
 
 const PAGE = readFileSync(new URL('../../docs/ingest/opentelemetry.md', import.meta.url), 'utf8');
@@ -99,15 +100,13 @@ async function count(exporter) {
     duration.record(0.05, { 'http.route': '/a' });
     duration.record(5, { 'http.route': '/a' });
     temperature.record(20.5 + times);
-    await eventually('another millisecond', () => Date.now() > latest);
-    latest = Date.now();
-    await provider.forceFlush();
+    await next(() => provider.forceFlush());
   }
   await provider.shutdown();
 }
 
-/** When something was sent last: samples of one millisecond stand in for each other. */
-let latest = 0;
+/** All send to the same series. */
+const next = apart();
 
 for (const [words, Exporter] of [['JSON', JsonExporter], ['Protocol Buffers', ProtobufExporter]]) {
   for (const temporality of ['CUMULATIVE', 'DELTA']) {
