@@ -4,7 +4,7 @@
 //! floor 4   bellwire
 //! floor 3   server
 //! floor 2   authn  shards  alerting  sources  bench  client  sockets, threads, tasks; never each other
-//! floor 1   access wire ingest rules alerts journal hub process   see floor 0 only, never each other
+//! floor 1   access wire ingest rules alerts journal hub process pages   see floor 0 only, never each other
 //! floor 0   model ─▶ re2
 //! ```
 //!
@@ -32,6 +32,7 @@ const FLOORS: &[(&str, u8)] = &[
     ("bellwire-journal", 1),
     ("bellwire-hub", 1),
     ("bellwire-process", 1),
+    ("bellwire-pages", 1),
     ("bellwire-authn", 2),
     ("bellwire-shards", 2),
     ("bellwire-alerting", 2),

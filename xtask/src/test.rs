@@ -140,6 +140,13 @@ fn clients(workspace: &Workspace, runner: &mut Runner, tools: &Tools) {
         tests.env("BELLWIRE_BIN", &binary).envs(seeds()).envs(programs.iter().cloned());
         process::run_reading(&mut tests, |line| counts.read(line))
     });
+    runner.tests("pages", |counts| {
+        let folder = workspace.web_folder();
+        process::run(Command::new("node").arg("scripts/check.mjs").current_dir(&folder))?;
+        let mut tests = Command::new("node");
+        tests.arg("scripts/test.mjs").current_dir(&folder).envs(seeds());
+        process::run_reading(&mut tests, |line| counts.read(line))
+    });
     // Behind the client that they stand on, which is built by then.
     runner.tests("react hooks", |counts| {
         let folder = workspace.react_folder();

@@ -40,13 +40,19 @@ impl Workspace {
     }
 
     /// The folders with npm packages to install before their tests run.
-    pub(crate) fn npm_folders(&self) -> [PathBuf; 4] {
+    pub(crate) fn npm_folders(&self) -> [PathBuf; 5] {
         [
             self.real_clients_folder(),
             self.js_client_folder(),
             self.react_folder(),
+            self.web_folder(),
             self.browser_folder(),
         ]
+    }
+
+    /// The pages.
+    pub(crate) fn web_folder(&self) -> PathBuf {
+        self.root.join("web")
     }
 
     /// Clients that others wrote, against the binary.

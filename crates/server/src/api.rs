@@ -222,16 +222,10 @@ fn prometheus_api() -> Router<Arc<App>> {
 fn page() -> Router<Arc<App>> {
     Router::new()
         .route("/", get(web::index))
-        .route("/board.css", get(web::board_css))
-        .route("/board.js", get(web::board_js))
-        .route("/attend.js", get(web::attend_js))
-        .route("/history.js", get(web::history_js))
-        .route("/timeline.js", get(web::timeline_js))
-        .route("/query.js", get(web::query_js))
-        .route("/presence.js", get(web::presence_js))
-        .route("/text.js", get(web::text_js))
-        .route("/login.js", get(web::login_js))
-        .route("/icon.svg", get(web::icon))
+        .route("/assets/{file}", get(web::asset))
+        .route("/board.css", get(web::named))
+        .route("/board.js", get(web::named))
+        .route("/icon.svg", get(web::named))
 }
 
 /// What somebody is told may be for nobody else: nothing on the way keeps it, and no page shows it as

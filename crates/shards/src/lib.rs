@@ -89,7 +89,7 @@ pub use shard::{
 pub use state::{SharedTable, States, TableFill, new_table, state_bytes_max};
 pub use stream_request::{
     Asked, AskedQueries, EVENTS_PATH, EventsRequest, Handshake, PollRequest, StreamRequest,
-    parse_cursor, parse_history,
+    parse_cursor, parse_history, takes_coding,
 };
 pub use tls::TlsSession;
 pub use topics::{Kind, StateDurability, Subscriptions, TopicRates, TopicRule, TopicRules};

@@ -258,8 +258,11 @@ impl EventsRequest {
             }
             (Answer::Ndjson | Answer::Json, Raw::Yes) => return Err(raw_is_for_sse()),
         };
-        let coding =
-            if takes_gzip(asked.accept_encoding) { Coding::Gzip } else { Coding::Identity };
+        let coding = if takes_coding(asked.accept_encoding, "gzip") {
+            Coding::Gzip
+        } else {
+            Coding::Identity
+        };
         let form = Form::Http(HttpForm { encoding, coding, framing: asked.framing });
         let refusals = query.refusals.unwrap_or_else(|| Refusals::of_client(asked.accept));
         let stream = StreamRequest::new(follows, start, form);
@@ -269,14 +272,16 @@ impl EventsRequest {
     }
 }
 
-/// Whether the client names gzip, or takes any coding, and does not say that it would rather not.
-fn takes_gzip(accept_encoding: Option<&str>) -> bool {
+/// Whether the client names a content coding in lower case, such as `gzip`, or takes any, and does not
+/// say that it would rather not.
+#[must_use]
+pub fn takes_coding(accept_encoding: Option<&str>, coding: &str) -> bool {
     let codings = accept_encoding.unwrap_or_default().split(',');
-    let qualities = codings.filter_map(|coding| {
-        let mut parts = coding.split(';').map(str::trim);
-        let name = parts.next().unwrap_or_default();
-        let exactness = match name {
-            _ if name.eq_ignore_ascii_case("gzip") || name.eq_ignore_ascii_case("x-gzip") => 2,
+    let qualities = codings.filter_map(|named| {
+        let mut parts = named.split(';').map(str::trim);
+        let name = parts.next().unwrap_or_default().to_ascii_lowercase();
+        let exactness = match name.strip_prefix("x-").unwrap_or(&name) {
+            name if name == coding => 2,
             "*" => 1,
             _ => return None,
         };
@@ -528,9 +533,10 @@ mod tests {
             (Some("gzip;q=0, *"), false),
             (Some("*"), true),
             (Some("identity, deflate"), false),
+            (Some("x-gzip"), true),
         ];
         for (accept_encoding, expected) in cases {
-            assert_eq!(takes_gzip(accept_encoding), expected, "{accept_encoding:?}");
+            assert_eq!(takes_coding(accept_encoding, "gzip"), expected, "{accept_encoding:?}");
         }
     }
 

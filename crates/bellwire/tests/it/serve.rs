@@ -197,7 +197,7 @@ fn a_variable_that_is_no_text_is_not_passed_over() {
 #[test]
 fn the_page_is_in_no_frame_and_tells_nobody_where_it_was() {
     let server = Server::start();
-    for path in ["/", "/board.js", "/board.css", "/icon.svg", "/openapi.json"] {
+    for path in ["/", "/icon.svg", "/openapi.json"] {
         let answer = get(server.address(), path);
         for (name, value) in [
             ("x-frame-options", "DENY"),

@@ -1,19 +1,26 @@
-//! The web page and the API's description, embedded.
+//! The web pages and the API's description, embedded.
 
+use axum::extract::Path;
 use axum::response::{IntoResponse, Response};
-use http::{HeaderName, HeaderValue, header};
+use bellwire_pages::Asset;
+use bellwire_shards::takes_coding;
+use bellwire_wire::problem::{Code, Problem};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri, header};
+
+use crate::problem::Refused;
+
+/// Of what has its content's hash in its name.
+const KEPT_FOR_GOOD: &str = "public, max-age=31536000, immutable";
+
+/// What comes from here and nothing else.
+const POLICY: &str = "default-src 'self'; object-src 'none'; frame-ancestors 'none'; \
+                      base-uri 'none'; form-action 'none'";
 
 /// The page loads what comes from here and nothing else, in no frame, and tells nobody where it was.
 /// `Strict-Transport-Security` is not among them: it would bind all ports of the name, and other
 /// services on them.
 const POLICIES: [(HeaderName, HeaderValue); 8] = [
-    (
-        header::CONTENT_SECURITY_POLICY,
-        HeaderValue::from_static(
-            "default-src 'self'; object-src 'none'; frame-ancestors 'none'; base-uri 'none'; \
-             form-action 'none'",
-        ),
-    ),
+    (header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY)),
     (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
     // For browsers that do not know `frame-ancestors`.
     (header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY")),
@@ -36,56 +43,73 @@ const POLICIES: [(HeaderName, HeaderValue); 8] = [
     (header::CACHE_CONTROL, HeaderValue::from_static("no-cache")),
 ];
 
-pub(super) async fn index() -> Response {
-    asset("text/html; charset=utf-8", include_str!("../../../../web/index.html"))
+pub(super) async fn index(headers: HeaderMap) -> Response {
+    file("", &headers)
 }
 
-pub(super) async fn board_css() -> Response {
-    asset("text/css; charset=utf-8", include_str!("../../../../web/board.css"))
+/// What the page loads by a name that changes with its content.
+pub(super) async fn asset(Path(name): Path<String>, headers: HeaderMap) -> Response {
+    file(&format!("assets/{name}"), &headers)
 }
 
-pub(super) async fn board_js() -> Response {
-    asset("text/javascript; charset=utf-8", include_str!("../../../../web/board.js"))
-}
-
-pub(super) async fn attend_js() -> Response {
-    asset("text/javascript; charset=utf-8", include_str!("../../../../web/attend.js"))
-}
-
-pub(super) async fn history_js() -> Response {
-    asset("text/javascript; charset=utf-8", include_str!("../../../../web/history.js"))
-}
-
-pub(super) async fn timeline_js() -> Response {
-    asset("text/javascript; charset=utf-8", include_str!("../../../../web/timeline.js"))
-}
-
-pub(super) async fn query_js() -> Response {
-    asset("text/javascript; charset=utf-8", include_str!("../../../../web/query.js"))
-}
-
-pub(super) async fn presence_js() -> Response {
-    asset("text/javascript; charset=utf-8", include_str!("../../../../web/presence.js"))
-}
-
-pub(super) async fn text_js() -> Response {
-    asset("text/javascript; charset=utf-8", include_str!("../../../../web/text.js"))
-}
-
-pub(super) async fn login_js() -> Response {
-    asset("text/javascript; charset=utf-8", include_str!("../../../../web/login.js"))
-}
-
-pub(super) async fn icon() -> Response {
-    asset("image/svg+xml", include_str!("../../../../web/icon.svg"))
+/// What is loaded by a name that stays: the address is the file's.
+pub(super) async fn named(uri: Uri, headers: HeaderMap) -> Response {
+    file(uri.path().trim_start_matches('/'), &headers)
 }
 
 pub(super) async fn openapi() -> Response {
-    asset("application/json", include_str!("../../openapi.json"))
+    let text = include_str!("../../openapi.json");
+    (POLICIES, [(header::CONTENT_TYPE, "application/json")], text).into_response()
 }
 
-fn asset(content_type: &'static str, text: &'static str) -> Response {
-    (POLICIES, [(header::CONTENT_TYPE, content_type)], text).into_response()
+/// A file of the pages, in the smallest form that the client takes.
+fn file(path: &str, headers: &HeaderMap) -> Response {
+    let Some(asset) = bellwire_pages::find(path) else {
+        let detail = "there is no such file in this version of the pages: load the page again";
+        return Refused(Problem::new(Code::NotFound, detail)).into_response();
+    };
+    let mut response = if has(asset, headers) {
+        StatusCode::NOT_MODIFIED.into_response()
+    } else {
+        let (coding, bytes) = smallest(asset, headers);
+        let mut response = bytes.into_response();
+        if let Some(coding) = coding {
+            response
+                .headers_mut()
+                .insert(header::CONTENT_ENCODING, HeaderValue::from_static(coding));
+        }
+        response
+    };
+    let answer = response.headers_mut();
+    answer.extend(POLICIES);
+    if asset.is_immutable {
+        answer.insert(header::CACHE_CONTROL, HeaderValue::from_static(KEPT_FOR_GOOD));
+    }
+    if !asset.inline_scripts.is_empty() {
+        let policy = format!("{POLICY}; script-src 'self' {}", asset.inline_scripts);
+        let policy = HeaderValue::try_from(policy).expect("words of a policy");
+        answer.insert(header::CONTENT_SECURITY_POLICY, policy);
+    }
+    answer.insert(header::CONTENT_TYPE, HeaderValue::from_static(asset.content_type));
+    answer.insert(header::ETAG, HeaderValue::from_static(asset.etag));
+    answer.insert(header::VARY, HeaderValue::from_static("Accept-Encoding"));
+    response
+}
+
+/// Whether the client says that it has this file.
+fn has(asset: &Asset, headers: &HeaderMap) -> bool {
+    let lists = headers.get_all(header::IF_NONE_MATCH).iter();
+    let mut tags = lists.filter_map(|list| list.to_str().ok()).flat_map(|list| list.split(','));
+    // Something on the way may have made it a weak one, by compressing the answer.
+    tags.any(|tag| tag.trim().trim_start_matches("W/") == asset.etag)
+}
+
+fn smallest(asset: &Asset, headers: &HeaderMap) -> (Option<&'static str>, &'static [u8]) {
+    let accepted = headers.get(header::ACCEPT_ENCODING).and_then(|list| list.to_str().ok());
+    let forms = [("br", asset.brotli), ("gzip", asset.gzip)];
+    let mut taken = forms.into_iter().filter(|(coding, _)| takes_coding(accepted, coding));
+    let found = taken.find_map(|(coding, bytes)| Some((Some(coding), bytes?)));
+    found.unwrap_or((None, asset.bytes))
 }
 
 #[cfg(test)]

@@ -1,0 +1,66 @@
+// Bundles the pages into a folder: `build.mjs FOLDER`, `dist` by default. Each file lies beside its
+// compressed forms. Says what a browser loads before it shows the board, and fails where that is more
+// than is promised.
+
+import { cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { dirname, join, resolve } from 'node:path';
+import { brotliCompressSync, constants, gzipSync } from 'node:zlib';
+import { build } from 'esbuild';
+import { makeTypes, outputs, page, PAGES, root, STANDING } from './bundle.mjs';
+
+/** What the first load may come to with gzip, in bytes: the page, its style, and all that it imports at once. */
+const FIRST_LOAD_MAX = 60_000;
+/** What is smaller is not worth a compressed form. */
+const COMPRESSED_MIN = 512;
+
+const folder = resolve(process.argv[2] ?? join(root, 'dist'));
+
+makeTypes();
+rmSync(folder, { recursive: true, force: true });
+mkdirSync(folder, { recursive: true });
+cpSync(join(root, 'static'), folder, { recursive: true });
+
+const { outputFiles, metafile } = await build({ ...PAGES, write: false });
+const written = new Map();
+for (const { path, contents } of outputFiles) write(path.slice(join(root, 'out/').length), contents);
+for (const [name, entry] of Object.entries(STANDING)) {
+  const { outputFiles: [file] } = await build({ ...PAGES, ...entry, splitting: false, entryNames: '[name]', write: false, outdir: undefined });
+  write(name, file.contents);
+}
+const files = outputs(metafile);
+write('index.html', Buffer.from(page(readFileSync(join(root, 'src/index.html'), 'utf8'), files)));
+
+const first = firstLoad(files.get('src/main.tsx'), files.get('src/style/index.css'));
+console.log(`the first load: ${first} bytes with gzip, ${FIRST_LOAD_MAX} at most`);
+if (first > FIRST_LOAD_MAX) {
+  console.error(`the first load costs ${first} bytes with gzip, more than ${FIRST_LOAD_MAX}`);
+  process.exit(1);
+}
+
+/** Writes a file with its compressed forms, where these are smaller. */
+function write(name, contents) {
+  const path = join(folder, name);
+  mkdirSync(dirname(path), { recursive: true });
+  writeFileSync(path, contents);
+  const gzip = gzipSync(contents, { level: 9 });
+  written.set(name, gzip.length);
+  if (contents.length < COMPRESSED_MIN) return;
+  const brotli = brotliCompressSync(contents, { params: { [constants.BROTLI_PARAM_QUALITY]: 11 } });
+  if (gzip.length < contents.length) writeFileSync(`${path}.gz`, gzip);
+  if (brotli.length < contents.length) writeFileSync(`${path}.br`, brotli);
+}
+
+/** Bytes with gzip of the page, its style, its script and what that imports at once. */
+function firstLoad(script, style) {
+  const seen = new Set();
+  const visit = (path) => {
+    if (seen.has(path)) return;
+    seen.add(path);
+    for (const { path: imported, kind } of metafile.outputs[path].imports) {
+      if (kind === 'import-statement') visit(imported);
+    }
+  };
+  visit(`out/${script}`);
+  const names = ['index.html', style, ...[...seen].map((path) => path.replace(/^out\//, ''))];
+  return names.reduce((sum, name) => sum + written.get(name), 0);
+}

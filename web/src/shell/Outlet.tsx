@@ -1,0 +1,56 @@
+// The page that the address names.
+
+import { useEffect, useState } from 'preact/hooks';
+import type { ComponentType } from 'preact';
+import { texts } from '../text/text.js';
+import { type Page, PAGES } from './pages.js';
+import { address, route } from './router.js';
+
+const t = texts({
+  en: {
+    loading: 'Loading',
+    missing: 'There is no page “{name}”.',
+    toBoard: 'To the alerts',
+    failed: 'This page did not come.',
+    newer: 'The server may have a newer version than this tab: reload it.',
+    reload: 'Reload',
+  },
+  de: {
+    loading: 'Lädt',
+    missing: 'Eine Seite „{name}“ gibt es nicht.',
+    toBoard: 'Zu den Alarmen',
+    failed: 'Diese Seite kam nicht an.',
+    newer: 'Der Server hat vielleicht eine neuere Version als dieser Tab: neu laden.',
+    reload: 'Neu laden',
+  },
+});
+
+type Loaded = { of: Page; component: ComponentType | null; hasFailed: boolean };
+
+export function Outlet() {
+  const page = PAGES.find(({ name }) => name === route.value.page);
+  const [loaded, setLoaded] = useState<Loaded | null>(null);
+  useEffect(() => {
+    if (!page) return;
+    let isWanted = true;
+    // A tab of an older version asks for files that a newer server does not have.
+    Promise.resolve().then(page.load).then(
+      (component) => isWanted && setLoaded({ of: page, component, hasFailed: false }),
+      () => isWanted && setLoaded({ of: page, component: null, hasFailed: true }),
+    );
+    return () => { isWanted = false; };
+  }, [page]);
+  if (!page) {
+    return <section class="panel"><p class="empty">{t('missing', { name: route.value.page })} <a href={address('alerts')}>{t('toBoard')}</a></p></section>;
+  }
+  if (loaded?.of !== page) return <p class="empty" aria-busy="true">{t('loading')}</p>;
+  if (loaded.hasFailed) {
+    return (
+      <section class="panel" role="alert">
+        <p class="empty">{t('failed')} {t('newer')} <button type="button" onClick={() => location.reload()}>{t('reload')}</button></p>
+      </section>
+    );
+  }
+  const Shown = loaded.component!;
+  return <Shown />;
+}

@@ -1,0 +1,23 @@
+// All pages: what each is called, where it stands in the navigation, and how it is loaded.
+
+import type { ComponentType } from 'preact';
+import { Board } from '../board/Board.js';
+import { texts } from '../text/text.js';
+
+export interface Page {
+  name: string;
+  title: () => string;
+  /** The board comes with the frame; all others when they are asked for. */
+  load: () => ComponentType | Promise<ComponentType>;
+  /** Whether the navigation leads to it. */
+  isListed?: boolean;
+}
+
+const t = texts({
+  en: { alerts: 'Alerts' },
+  de: { alerts: 'Alarme' },
+});
+
+export const PAGES: readonly Page[] = [
+  { name: 'alerts', title: () => t('alerts'), load: () => Board },
+];
