@@ -1,22 +1,73 @@
 // The board: what fires, and how anybody can be sure that nothing does.
 
-import { alerts } from '../stores/alerts.js';
-import { texts } from '../text/text.js';
-
-const t = texts({
-  en: { title: 'Alerts' },
-  de: { title: 'Alarme' },
-});
+import { useLayoutEffect } from 'preact/hooks';
+import { alertsCount } from '../stores/alerts.js';
+import { connection } from '../stores/stream.js';
+import { Calm } from './Calm.js';
+import { Counts } from './Counts.js';
+import { laneCounts, startBoard } from './engine.js';
+import { Grid } from './Grid.js';
+import { Help } from './Help.js';
+import { listenToKeys } from './keys.js';
+import { List } from './List.js';
+import { LANES } from './model.js';
+import { Selected } from './Selected.js';
+import { keepSelection } from './selection.js';
+import { t } from './texts.js';
+import { Toolbar } from './Toolbar.js';
+import { isWall, layout } from './view.js';
+import { Wall } from './Wall.js';
+import { route } from '../shell/router.js';
 
 export function Board() {
+  useLayoutEffect(startBoard, []);
+  useLayoutEffect(keepSelection, []);
+  const wall = isWall.value ? (route.value.parameters.get('wall') === 'light' ? 'light' : 'dark') : null;
+  useLayoutEffect(() => {
+    const { dataset } = document.documentElement;
+    if (wall) dataset.wall = wall;
+    else delete dataset.wall;
+    return () => { delete dataset.wall; };
+  }, [wall]);
+  return wall ? <Wall /> : <Whole />;
+}
+
+function Whole() {
+  useLayoutEffect(listenToKeys, []);
+  useLayoutEffect(keepClear, []);
+  const { status, hasBegun } = connection.value;
+  const found = LANES.reduce((sum, lane) => sum + laneCounts.value[lane], 0);
   return (
-    <section class="panel" aria-labelledby="board-title">
-      <h1 id="board-title">{t('title')}</h1>
-      <ul>
-        {[...alerts.value.values()].map((alert) => (
-          <li key={alert.fingerprint}><b>{alert.labels.alertname}</b> {alert.state} <bdi>{alert.severity}</bdi></li>
-        ))}
-      </ul>
+    <section class="board" aria-labelledby="board-title" data-stale={hasBegun && status !== 'live' ? '' : undefined}>
+      <header class="board-head">
+        <h1 id="board-title">{t('title')}</h1>
+        <Counts />
+      </header>
+      <Calm />
+      <Toolbar />
+      {found === 0 && hasBegun && alertsCount() > 0 && <p class="empty">{t('nothingMatches', { n: alertsCount() })}</p>}
+      {layout.value === 'grid' ? <Grid /> : <List />}
+      <Selected />
+      <Help />
     </section>
   );
+}
+
+/** Tells the style how high what sticks to the top is: nothing with the focus hides behind it. */
+function keepClear(): () => void {
+  const { style } = document.documentElement;
+  const measure = () => {
+    const head = document.querySelector('.top')?.getBoundingClientRect().height ?? 0;
+    const tools = document.querySelector('.tools')!;
+    const isSticky = getComputedStyle(tools).position === 'sticky';
+    style.setProperty('--top-height', `${head}px`);
+    style.setProperty('scroll-padding-top', `${head + (isSticky ? tools.getBoundingClientRect().height : 0) + 4}px`);
+  };
+  const observer = new ResizeObserver(measure);
+  for (const one of document.querySelectorAll('.top, .tools')) observer.observe(one);
+  measure();
+  return () => {
+    observer.disconnect();
+    style.removeProperty('scroll-padding-top');
+  };
 }

@@ -1,6 +1,8 @@
 // The band across the page: what keeps it from telling the truth, for as long as it does.
 
+import { doubtText } from './doubts.js';
 import { age } from '../format/age.js';
+import { isTrouble, proof } from '../stores/proof.js';
 import { connection, lastHeard } from '../stores/stream.js';
 import { texts } from '../text/text.js';
 import { ticks } from '../ui/now.js';
@@ -31,7 +33,11 @@ export function trouble(): string {
   return t('stale', { age: age(now - (lastHeard() ?? since)) });
 }
 
+/** Why nothing could fire, or nobody would be told. */
+const doubt = (): string => (proof.value.doubt && isTrouble(proof.value.doubt) ? doubtText(proof.value) : '');
+
 export function Trouble() {
-  const text = trouble();
-  return text ? <div class="band"><p>{text}</p></div> : null;
+  const broken = trouble();
+  const text = broken || doubt();
+  return text ? <div class={broken ? 'band' : 'band caution'}><p>{text}</p></div> : null;
 }

@@ -1,0 +1,22 @@
+// What can be done with all that is picked: a bar over the end of the page, which moves no row.
+
+import { useEffect } from 'preact/hooks';
+import { actOn, obstacle } from './acting.js';
+import { clearSelection, selectedAlerts, selection } from './selection.js';
+import { t } from './texts.js';
+
+export function Selected() {
+  const { size } = selection.value;
+  useEffect(() => { document.documentElement.toggleAttribute('data-selected', size > 0); }, [size > 0]);
+  if (size === 0) return null;
+  const reason = obstacle.value;
+  return (
+    <div class="selected" role="region" aria-label={t('bulk')}>
+      <b>{t('selected', { n: size })}</b>
+      {(['acknowledge', 'assign', 'comment', 'silence'] as const).map((kind) => (
+        <button key={kind} type="button" disabled={reason !== ''} title={reason || undefined} onClick={() => actOn(kind, selectedAlerts())}>{t(kind)}</button>
+      ))}
+      <button type="button" onClick={clearSelection}>{t('clearSelection')}</button>
+    </div>
+  );
+}

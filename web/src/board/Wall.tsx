@@ -1,0 +1,115 @@
+// The board on a wall: read from afar, by nobody who could press anything. It shows the worst that there
+// is room for, counts the rest, and turns nothing over by itself. Escape leaves it.
+
+import { useSignal } from '@preact/signals';
+import { useEffect, useLayoutEffect, useRef } from 'preact/hooks';
+import { age } from '../format/age.js';
+import { quantity } from '../format/quantity.js';
+import { look } from '../format/severity.js';
+import { steady, visible } from '../format/visible.js';
+import { setParameters } from '../shell/router.js';
+import { proof } from '../stores/proof.js';
+import { connection, lastHeard } from '../stores/stream.js';
+import { totals } from '../stores/totals.js';
+import { unitOfAlert } from '../stores/units.js';
+import { language } from '../text/text.js';
+import { isSign, Sign } from '../ui/Sign.js';
+import { ticks } from '../ui/now.js';
+import { nameOf, stateText } from './AlertRow.js';
+import { Calm, groundText } from './Calm.js';
+import { doubtText } from '../shell/doubts.js';
+import { Counts } from './Counts.js';
+import { laneCounts, model, ordered, shownNow } from './engine.js';
+import { Looks, titleOf, worstOf } from './GroupRow.js';
+import { type LaneName, type Row, since } from './model.js';
+import { t } from './texts.js';
+
+const OPEN = { lanes: new Set<LaneName>(['firing', 'pending']), groups: new Set<string>() };
+
+export function Wall() {
+  const area = useRef<HTMLUListElement>(null);
+  const room = useSignal(1);
+  useEffect(() => {
+    const leave = (event: KeyboardEvent) => { if (event.key === 'Escape') setParameters({ wall: null }); };
+    document.addEventListener('keydown', leave);
+    return () => document.removeEventListener('keydown', leave);
+  }, []);
+  useLayoutEffect(() => {
+    const measure = () => {
+      const height = parseFloat(getComputedStyle(area.current!).getPropertyValue('--wall-row')) * parseFloat(getComputedStyle(document.documentElement).fontSize);
+      room.value = Math.max(1, Math.floor(area.current!.clientHeight / height));
+    };
+    const observer = new ResizeObserver(measure);
+    observer.observe(area.current!);
+    measure();
+    return () => observer.disconnect();
+  }, []);
+  void ordered.value;
+  const all = model.value.rows(OPEN).filter(({ kind }) => kind !== 'lane');
+  const shown = all.slice(0, room.value);
+  const hidden = all.slice(room.value).reduce((sum, row) => sum + (row.kind === 'group' ? row.group.items.length : 1), 0);
+  const { muted, resolved } = laneCounts.value;
+  return (
+    <section class="on-wall" aria-label={t('title')}>
+      <header>
+        <Counts />
+        <Life />
+      </header>
+      <Calm />
+      <ul ref={area} class="wall-rows">{shown.map((row) => <Line key={row.key} row={row} />)}</ul>
+      <footer>
+        {hidden > 0 && <span>{t('moreBelow', { n: hidden })}</span>}
+        {muted > 0 && <span>{t('lane.muted')}: {muted.toLocaleString(language.value)}</span>}
+        {resolved > 0 && <span>{t('lane.resolved')}: {resolved.toLocaleString(language.value)}</span>}
+      </footer>
+    </section>
+  );
+}
+
+/** That what is seen is so now: a wall that stands still looks like a calm one. */
+function Life() {
+  const now = ticks.value;
+  const heard = lastHeard();
+  const isLive = connection.value.status === 'live';
+  const { doubt } = proof.value;
+  const isCalm = totals.value.burning === 0;
+  return (
+    <div class="life" data-live={isLive ? '' : undefined}>
+      <span class="lamp" aria-hidden="true" />
+      {!isCalm && <span>{doubt ? doubtText(proof.value) : groundText()}</span>}
+      <span class="heard">{heard === null ? '–' : t('for.resolvedAgo', { age: age(now - heard) })}</span>
+      <time>{new Date(Date.now()).toLocaleTimeString(language.value, { hourCycle: 'h23' })}</time>
+    </div>
+  );
+}
+
+function Line({ row }: { row: Row }) {
+  if (row.kind === 'lane') return null;
+  if (row.kind === 'group') {
+    const { group } = row;
+    void group.version.value;
+    const newest = group.items.reduce((latest, item) => Math.max(latest, item.since), 0);
+    const takers = [...group.takers.keys()].map(visible).join(', ');
+    return (
+      <li data-look={worstOf(group.looks)} data-state={group.lane}>
+        <Sign name={worstOf(group.looks)} />
+        <p><b><bdi>{titleOf(group)}</bdi></b> <Looks looks={group.looks} /> {takers && <bdi class="attention">{t('has', { who: takers })}</bdi>}</p>
+        <span class="value">{t('alertsCount', { n: group.items.length })}</span>
+        <span class="age">{t('for.firing', { age: age(shownNow.value - newest) })}</span>
+      </li>
+    );
+  }
+  const alert = row.item.entry.alert.value;
+  return (
+    <li data-look={look(alert.severity)} data-state={alert.state}>
+      <Sign name={alert.state !== 'firing' && isSign(alert.state) ? alert.state : look(alert.severity)} />
+      <p>
+        <b><bdi>{nameOf(alert)}</bdi></b> {alert.state !== 'firing' && <span class="state">{stateText(alert.state)}</span>}{' '}
+        <bdi class="summary">{steady(alert.annotations.summary ?? Object.entries(alert.labels).filter(([name]) => name !== 'alertname' && name !== 'severity').map(([, value]) => value).join(' · '))}</bdi>{' '}
+        {alert.acknowledged && <bdi class="attention">{t('has', { who: visible(alert.acknowledged.by) })}</bdi>}
+      </p>
+      <span class="value">{alert.value === undefined ? '' : quantity(alert.value, unitOfAlert(alert))}</span>
+      <span class="age">{t('for.firing', { age: age(shownNow.value - since(alert)) })}</span>
+    </li>
+  );
+}

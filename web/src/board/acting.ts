@@ -1,0 +1,17 @@
+// Acting on alerts, and why that may not be possible just now.
+
+import type { Alert } from '@bellwire/client';
+import { computed } from '@preact/signals';
+import { type AttendKind, openAttend } from '../attend/open.js';
+import { connection } from '../stores/stream.js';
+import { t } from './texts.js';
+
+/** What is pending or over can neither be taken up nor silenced. */
+export const isRaised = ({ state }: Alert): boolean => state !== 'pending' && state !== 'resolved';
+
+/** Why nothing can be done; empty where it can. */
+export const obstacle = computed(() => (connection.value.status === 'live' ? '' : t('notLive')));
+
+export function actOn(kind: AttendKind, alerts: readonly Alert[]): void {
+  if (!obstacle.peek()) openAttend(kind, alerts.filter(isRaised));
+}

@@ -1,0 +1,33 @@
+// What is said of whether nothing fires.
+
+import { age } from '../format/age.js';
+import type { Proof } from '../stores/proof.js';
+import { texts } from '../text/text.js';
+
+export const t = texts({
+  en: {
+    calm: 'Nothing fires', calmSome: 'Nothing that you may see fires', calmBut: { one: 'Nothing fires but {n} that is silenced or inhibited', other: 'Nothing fires but {n} that are silenced or inhibited' },
+    rules: { one: 'one rule', other: '{n} rules' }, sample: 'last sample {age} ago', failing: { one: '{n} rule fails', other: '{n} rules fail' }, reload: 'newer rule files are wrong and not in force',
+    login: 'Nobody is logged in: what fires is not known.', refused: 'Nothing is shown: {about}', connecting: 'Connecting: what fires is not known yet.', away: 'Not connected: what fires now is not known.',
+    unknown: 'Whether rules are loaded is not known yet.', unready: 'The server is not ready, so new alerts may not be told: {about}', unseen: 'You may see no alerts.',
+    'no-rules': 'No rules are loaded, so only alerts that others post can fire. Give the server some with --rules.',
+    'no-samples': { one: 'No samples have come yet; one rule waits for them.', other: 'No samples have come yet; {n} rules wait for them.' },
+    'no-series': { one: 'Samples come, but none that the rule asks for.', other: 'Samples come, but none that any of {n} rules asks for.' },
+    'old-sample': 'The last sample came {age} ago: nothing is measured.', noProof: 'That nothing is listed here proves nothing.',
+  },
+  de: {
+    calm: 'Nichts ist ausgelöst', calmSome: 'Nichts ist ausgelöst, was du sehen darfst', calmBut: { one: 'Nichts ist ausgelöst außer {n} stummen oder unterdrückten', other: 'Nichts ist ausgelöst außer {n} stummen oder unterdrückten' },
+    rules: { one: 'eine Regel', other: '{n} Regeln' }, sample: 'letzte Messung vor {age}', failing: { one: '{n} Regel schlägt fehl', other: '{n} Regeln schlagen fehl' }, reload: 'neuere Regeldateien sind fehlerhaft und gelten nicht',
+    login: 'Niemand ist angemeldet: Was ausgelöst ist, ist nicht bekannt.', refused: 'Nichts wird gezeigt: {about}', connecting: 'Verbindet: Was ausgelöst ist, ist noch nicht bekannt.', away: 'Nicht verbunden: Was jetzt ausgelöst ist, ist nicht bekannt.',
+    unknown: 'Ob Regeln geladen sind, ist noch nicht bekannt.', unready: 'Der Server ist nicht bereit, neue Alarme werden vielleicht nicht gemeldet: {about}', unseen: 'Du darfst keine Alarme sehen.',
+    'no-rules': 'Es sind keine Regeln geladen, also können nur Alarme auslösen, die andere melden. Gib dem Server welche mit --rules.',
+    'no-samples': { one: 'Es kam noch keine Messung; eine Regel wartet darauf.', other: 'Es kam noch keine Messung; {n} Regeln warten darauf.' },
+    'no-series': { one: 'Messungen kommen, aber keine, nach der die Regel fragt.', other: 'Messungen kommen, aber keine, nach der eine von {n} Regeln fragt.' },
+    'old-sample': 'Die letzte Messung kam vor {age}: Es wird nichts gemessen.', noProof: 'Dass hier nichts steht, beweist nichts.',
+  },
+});
+
+/** Why it is not known whether nothing fires. */
+export function doubtText({ doubt, about, rules, sampleAgeMs }: Proof): string {
+  return doubt ? t(doubt, { about, n: rules, age: age(sampleAgeMs ?? 0) }) : '';
+}

@@ -1,0 +1,53 @@
+// Whether the page may say that nothing fires: only where something could, and would be seen.
+
+import { computed } from '@preact/signals';
+import { connection } from './stream.js';
+import { serverStatus } from './status.js';
+import { serverTimeOf } from './clock.js';
+import { ticks } from '../ui/now.js';
+
+export type Doubt =
+  | 'login' | 'refused' | 'connecting' | 'away' | 'unknown' | 'unready' | 'unseen' | 'no-rules' | 'no-samples' | 'no-series' | 'old-sample';
+
+/** A last sample that is older than this is no proof of anything. */
+const SAMPLE_MAX_MS = 5 * 60_000;
+
+export interface Proof {
+  /** Why the page cannot tell; nothing where it can. */
+  doubt: Doubt | null;
+  /** What the doubt is about, in the server's words. */
+  about: string;
+  rules: number;
+  /** Rules whose last evaluation failed, and whether newer files could not be loaded. */
+  failing: number;
+  isReloadFailing: boolean;
+  seesSome: boolean;
+  /** How old the last sample is, in milliseconds. */
+  sampleAgeMs: number | null;
+}
+
+/** Once a second, and when anything changes. */
+export const proof = computed<Proof>(() => {
+  const { status, hasBegun, reason, isUnknown } = connection.value;
+  const told = serverStatus.value;
+  const at = told?.rules?.last_sample_at;
+  const sampleAgeMs = at === undefined ? null : Math.max(0, serverTimeOf(ticks.value) - at);
+  const { loaded = 0, failing = 0, without_series: unused = 0, reload_failing: isReloadFailing = false, seen = 'all' } = told?.rules ?? {};
+  const facts = { rules: loaded, failing, isReloadFailing, seesSome: seen === 'some', sampleAgeMs, about: '' };
+  const because = (doubt: Doubt | null, about = ''): Proof => ({ ...facts, doubt, about });
+  if (isUnknown) return because('login');
+  if (status === 'closed') return because('refused', reason);
+  if (!hasBegun) return because('connecting', reason);
+  if (status !== 'live') return because('away', reason);
+  if (!told) return because('unknown');
+  if (!told.ready) return because('unready', told.unready ?? '');
+  if (!told.rules) return because('unseen');
+  if (loaded === 0) return because('no-rules');
+  if (sampleAgeMs === null) return because('no-samples');
+  if (unused >= loaded) return because('no-series');
+  return because(sampleAgeMs > SAMPLE_MAX_MS ? 'old-sample' : null);
+});
+
+/** Doubts that stand across the page; the others pass, or are told by the connection. */
+const TROUBLES = new Set<Doubt>(['unready', 'no-rules', 'no-samples', 'no-series', 'old-sample']);
+export const isTrouble = (doubt: Doubt): boolean => TROUBLES.has(doubt);

@@ -1,0 +1,158 @@
+// A long list of which only what is near the screen is in the document. All rows of a kind are of one
+// height, which the style sheet says; the page itself scrolls.
+
+import { type ComponentChild } from 'preact';
+import { useEffect, useLayoutEffect, useMemo, useRef } from 'preact/hooks';
+import { type Signal, useSignal } from '@preact/signals';
+
+/** So much is there above and below what is seen, in pixels: a quick scroll finds rows. */
+const BEYOND = 600;
+
+interface Props<Row> {
+  rows: readonly Row[];
+  keyOf(row: Row): string;
+  /** The name of its kind, for which the style sheet has `--height-KIND`. */
+  kindOf(row: Row): string;
+  kinds: readonly string[];
+  attributes(row: Row): Record<string, string | undefined>;
+  render(row: Row): ComponentChild;
+  /** A row that stays in the document wherever one scrolls, since the focus is in it. */
+  kept: Signal<string | null>;
+  label: string;
+  class: string;
+}
+
+/** Where the rows of a window are, for what goes to one of them. */
+export interface Places {
+  scrollTo(index: number): void;
+}
+
+/** The window that is on the page; there is one at most. */
+export const places: { current: Places | null } = { current: null };
+
+export function Window<Row>({ rows, keyOf, kindOf, kinds, attributes, render, kept, label, class: name }: Props<Row>) {
+  const list = useRef<HTMLUListElement>(null);
+  const heights = useSignal<readonly number[]>(kinds.map(() => 0));
+  const range = useSignal<readonly [number, number]>([0, 0]);
+  const tops = useMemo(() => {
+    const made = new Float64Array(rows.length + 1);
+    const of = new Map(kinds.map((kind, index) => [kind, heights.value[index]!]));
+    rows.forEach((row, index) => { made[index + 1] = made[index]! + of.get(kindOf(row))!; });
+    return made;
+  }, [rows, heights.value]);
+
+  const look = () => {
+    const top = list.current?.getBoundingClientRect().top ?? 0;
+    const first = Math.max(0, indexAt(tops, -top - BEYOND));
+    const last = Math.min(rows.length, indexAt(tops, innerHeight - top + BEYOND) + 1);
+    const [from, to] = range.peek();
+    if (from !== first || to !== last) range.value = [first, last];
+  };
+  const looking = useRef(look);
+  looking.current = look;
+
+  useLayoutEffect(() => {
+    const measure = () => {
+      const measured = [...list.current!.querySelectorAll('.measure')].map((one) => one.getBoundingClientRect().height);
+      if (measured.some((height, index) => height !== heights.peek()[index])) heights.value = measured;
+      looking.current();
+    };
+    const observer = new ResizeObserver(measure);
+    for (const one of list.current!.querySelectorAll('.measure')) observer.observe(one);
+    observer.observe(document.documentElement);
+    measure();
+    const scrolled = () => looking.current();
+    addEventListener('scroll', scrolled, { passive: true });
+    return () => {
+      observer.disconnect();
+      removeEventListener('scroll', scrolled);
+    };
+  }, []);
+  useAnchor(list, rows, keyOf, tops);
+  useLayoutEffect(look);
+  useEffect(() => {
+    const here: Places = {
+      scrollTo(index) {
+        const top = list.current!.getBoundingClientRect().top + tops[index]!;
+        const height = tops[index + 1]! - tops[index]!;
+        const [least, most] = [parseFloat(getComputedStyle(document.documentElement).scrollPaddingTop) || 0, innerHeight - height - 60];
+        if (top < least) scrollBy(0, top - least);
+        else if (top > most) scrollBy(0, top - most);
+        looking.current();
+      },
+    };
+    places.current = here;
+    return () => { if (places.current === here) places.current = null; };
+  });
+
+  const [first, last] = range.value;
+  const at = kept.value === null ? -1 : rows.findIndex((row) => keyOf(row) === kept.value);
+  const indices: number[] = [];
+  for (let index = first; index < Math.min(last, rows.length); index += 1) indices.push(index);
+  if (at >= 0 && at < first) indices.unshift(at);
+  else if (at >= last) indices.push(at);
+  return (
+    <ul ref={list} class={`window ${name}`} aria-label={label} style={{ '--height': `${tops[rows.length]}px` }}>
+      {indices.map((index) => {
+        const row = rows[index]!;
+        const key = keyOf(row);
+        return <Place key={key} row={row} top={tops[index]!} index={index} count={rows.length} of={{ key, kind: kindOf(row), attributes, render }} />;
+      })}
+      {kinds.map((kind) => <li key={`measure ${kind}`} class={`measure ${kind}`} aria-hidden="true" role="presentation" />)}
+    </ul>
+  );
+}
+
+interface PlaceProps<Row> {
+  row: Row;
+  top: number;
+  index: number;
+  count: number;
+  of: { key: string; kind: string; attributes(row: Row): Record<string, string | undefined>; render(row: Row): ComponentChild };
+}
+
+function Place<Row>({ row, top, index, count, of: { key, kind, attributes, render } }: PlaceProps<Row>) {
+  return (
+    <li class={`row ${kind}`} data-key={key} aria-setsize={count} aria-posinset={index + 1} style={{ '--top': `${top}px` }} {...attributes(row)}>
+      {render(row)}
+    </li>
+  );
+}
+
+/** The last index whose top is not below the place. */
+function indexAt(tops: Float64Array, place: number): number {
+  let [low, high] = [0, tops.length - 1];
+  while (low < high) {
+    const middle = (low + high + 1) >> 1;
+    if (tops[middle]! <= place) low = middle;
+    else high = middle - 1;
+  }
+  return low;
+}
+
+/** Whoever has scrolled into the list keeps what is before their eyes, whatever comes above it. */
+function useAnchor<Row>(list: { current: HTMLElement | null }, rows: readonly Row[], keyOf: (row: Row) => string, tops: Float64Array): void {
+  const anchor = useRef<{ key: string; place: number } | null>(null);
+  const before = useRef(rows);
+  useLayoutEffect(() => {
+    if (before.current !== rows && anchor.current && list.current) {
+      const { key, place } = anchor.current;
+      const index = rows.findIndex((row) => keyOf(row) === key);
+      const now = index < 0 ? place : list.current.getBoundingClientRect().top + tops[index]!;
+      if (Math.abs(now - place) >= 1) scrollBy(0, now - place);
+    }
+    before.current = rows;
+  }, [rows, tops]);
+  useEffect(() => {
+    const note = () => {
+      const top = list.current?.getBoundingClientRect().top ?? 0;
+      const index = indexAt(tops, -top);
+      const row = before.current[index];
+      // At the top of the list what is new is what one wants to see.
+      anchor.current = top >= 0 || row === undefined ? null : { key: keyOf(row), place: top + tops[index]! };
+    };
+    note();
+    addEventListener('scroll', note, { passive: true });
+    return () => removeEventListener('scroll', note);
+  }, [tops]);
+}
