@@ -122,19 +122,20 @@ fn listing(folder: &Path) -> String {
         let bytes = fs::read(path).expect("a file that was just written");
         let form = |suffix: &str| {
             let form = PathBuf::from(format!("{}.{suffix}", path.display()));
-            if form.exists() {
-                format!("Some(include_bytes!({form:?}))")
-            } else {
-                "None".to_owned()
-            }
+            if form.exists() { format!("Some({})", included(&form)) } else { "None".to_owned() }
         };
         writeln!(
             listing,
             "    Asset {{ path: {name:?}, content_type: {:?}, etag: {:?}, inline_scripts: {:?}, \
-             bytes: include_bytes!({path:?}), gzip: {}, brotli: {}, is_immutable: {} }},",
+             bytes: {}, gzip: {}, brotli: {}, is_immutable: {} }},",
             content_type(path),
             format!("\"{}\"", hash(&bytes)),
-            if name.ends_with(".html") { inline_scripts(&bytes) } else { String::new() },
+            if path.extension().is_some_and(|kind| kind == "html") {
+                inline_scripts(&bytes)
+            } else {
+                String::new()
+            },
+            included(path),
             form("gz"),
             form("br"),
             name.starts_with("assets/"),
@@ -143,6 +144,11 @@ fn listing(folder: &Path) -> String {
     }
     listing.push_str("];\n");
     listing
+}
+
+/// A file of the build folder, as an expression.
+fn included(path: &Path) -> String {
+    format!("include_bytes!({:?})", path.to_str().expect("the build folder is named in UTF-8"))
 }
 
 fn files(folder: &Path) -> Vec<PathBuf> {
