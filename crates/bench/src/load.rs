@@ -31,7 +31,7 @@ pub(crate) use self::open_files::provide_for;
 pub(crate) use self::opening::Opening;
 pub(crate) use self::peer::{Peer, SILENCE_MAX};
 pub(crate) use self::publisher::Publisher;
-pub(crate) use self::publishers::{Publishers, Tally};
+pub(crate) use self::publishers::{Publication, Publishers, Tally};
 pub(crate) use self::response::Response;
 pub(crate) use self::slow_heads::{SlowHeads, Slowness};
 pub(crate) use self::subscriber::Heard;

@@ -82,6 +82,8 @@ pub(crate) enum Transport {
     /// Server-Sent Events.
     Sse,
     Websocket,
+    /// Long polls; of Bellwire alone.
+    Poll,
 }
 
 impl Transport {
@@ -89,6 +91,7 @@ impl Transport {
         match self {
             Self::Sse => "sse",
             Self::Websocket => "websocket",
+            Self::Poll => "poll",
         }
     }
 }

@@ -43,6 +43,9 @@ pub(crate) struct Delivered {
     /// From the first publish to the last delivery.
     pub(crate) duration: Duration,
     pub(crate) events: u64,
+    /// Bytes that subscribers got and sent meanwhile, heads included.
+    pub(crate) received_bytes: u64,
+    pub(crate) sent_bytes: u64,
 }
 
 /// How far each of the two threads is, for the other.
@@ -59,6 +62,7 @@ impl Flow {
     /// until every subscriber has every event.
     pub(crate) fn run(&mut self, pace: Pace, stop: &AtomicBool) -> Result<Delivered> {
         let Self { publisher, subscribers } = self;
+        let before = (subscribers.received_bytes(), subscribers.sent_bytes());
         let (begin, progress) = (Instant::now(), Progress::default());
         let subscriber_count = subscribers.count() as u64;
         let metronome = Metronome { pace, begin, subscriber_count, stop, progress: &progress };
@@ -71,7 +75,10 @@ impl Flow {
             let received = receive(subscribers, begin, &progress);
             progress.ended.store(true, Ordering::Release);
             publishing.join().expect("the publisher does not panic")?;
-            received
+            let received = received?;
+            let received_bytes = subscribers.received_bytes() - before.0;
+            let sent_bytes = subscribers.sent_bytes() - before.1;
+            Ok(Delivered { received_bytes, sent_bytes, ..received })
         })
     }
 }
@@ -145,7 +152,7 @@ fn receive(
         if has_ended && deliveries >= expected {
             ensure!(deliveries == expected, "more events came than were published");
             let duration = last.saturating_duration_since(begin);
-            return Some(Delivered { latency, duration, events })
+            return Some(Delivered { latency, duration, events, received_bytes: 0, sent_bytes: 0 })
                 .filter(|delivered| !delivered.duration.is_zero())
                 .context("nothing was delivered");
         }

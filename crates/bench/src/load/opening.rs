@@ -11,6 +11,8 @@ pub(crate) struct Opening {
     steps: Vec<Step>,
     /// From the second step on there are frames of WebSocket, and not bytes of HTTP.
     is_framed: bool,
+    /// What is polled again and again, the cursor behind it.
+    polled: Option<String>,
 }
 
 #[derive(Clone, Debug)]
@@ -19,13 +21,16 @@ struct Step {
     awaited: Marker,
 }
 
+/// How long a poll waits: as long as one may.
+const POLL_WAIT_S: u64 = 60;
+
 /// The end of an answer's head.
 const HEAD_END: &str = "\r\n\r\n";
 
 impl Opening {
     /// Sends the request, and is live where `awaited` comes.
     pub(crate) fn new(request: Vec<u8>, awaited: &str) -> Self {
-        Self { steps: vec![Step::new(request, awaited)], is_framed: false }
+        Self { steps: vec![Step::new(request, awaited)], is_framed: false, polled: None }
     }
 
     /// Sends the request, and is live with the head of its answer.
@@ -36,6 +41,11 @@ impl Opening {
     /// Asks for a WebSocket, and is live once it has one.
     pub(crate) fn web_socket(request: Vec<u8>) -> Self {
         Self { is_framed: true, ..Self::until_answered(request) }
+    }
+
+    /// Polls: is live with its first answer, which comes at once, and asks again after each.
+    pub(crate) fn poll(path: String) -> Self {
+        Self { polled: Some(path.clone()), ..Self::until_answered(request::poll(&path)) }
     }
 
     /// One step more: sends a text, or nothing, and waits for another that has `awaited` in it.
@@ -55,6 +65,16 @@ impl Opening {
 
     pub(super) fn is_framed(&self) -> bool {
         self.is_framed
+    }
+
+    /// What somebody who polls asks for behind a cursor; `None` where nobody polls.
+    pub(super) fn next_poll(&self, cursor: &str) -> Option<Vec<u8>> {
+        let path = self.polled.as_ref()?;
+        Some(request::poll(&format!("{path}&after={cursor}&wait={POLL_WAIT_S}s")))
+    }
+
+    pub(super) fn is_polled(&self) -> bool {
+        self.polled.is_some()
     }
 
     /// What is to be sent at the beginning of a step.

@@ -4,7 +4,8 @@ use std::io::{ErrorKind, Read, Write};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
+use bellwire_wire::ws::{Compression, Decoder, Inflater, Input, Received, Role};
 use memchr::memmem::Finder;
 use mio::net::TcpStream;
 use mio::{Events, Interest, Poll, Token};
@@ -17,25 +18,61 @@ use crate::histogram::Histogram;
 const EVENTS_PER_POLL: usize = 256;
 const PIECE_BYTES: usize = 64 * 1024;
 const BUSY: u16 = 503;
+/// The same as the code of a WebSocket's reply.
+const BUSY_CODE: &str = "publishers_busy";
+const HEAD_END: &[u8] = b"\r\n\r\n";
 
 /// What became of the requests.
 #[derive(Debug)]
 pub(crate) struct Tally {
     pub(crate) acknowledged_events: u64,
     pub(crate) refused_requests: u64,
+    pub(crate) sent_bytes: u64,
+    pub(crate) received_bytes: u64,
     /// From the first byte sent to the last one received.
     pub(crate) request: Histogram,
 }
 
 impl Tally {
     pub(crate) fn new() -> Self {
-        Self { acknowledged_events: 0, refused_requests: 0, request: Histogram::new() }
+        Self {
+            acknowledged_events: 0,
+            refused_requests: 0,
+            sent_bytes: 0,
+            received_bytes: 0,
+            request: Histogram::new(),
+        }
+    }
+}
+
+/// What a publisher says.
+#[derive(Debug)]
+pub(crate) struct Publication {
+    /// What it asks for a WebSocket with, where it speaks over one.
+    upgrade: Option<Vec<u8>>,
+    /// What it sends again and again.
+    request: Vec<u8>,
+}
+
+impl Publication {
+    /// Requests of HTTP.
+    pub(crate) fn http(request: Vec<u8>) -> Self {
+        Self { upgrade: None, request }
+    }
+
+    /// Frames of a WebSocket that this asks for.
+    pub(crate) fn web_socket(upgrade: Vec<u8>, frame: Vec<u8>) -> Self {
+        Self { upgrade: Some(upgrade), request: frame }
     }
 }
 
 #[derive(Debug)]
 struct Publisher {
     socket: TcpStream,
+    /// What it asks for a WebSocket with, until it has one.
+    upgrade: Option<Vec<u8>>,
+    /// What reads the frames of a WebSocket.
+    decoder: Option<Decoder>,
     request: Vec<u8>,
     /// Bytes of the request that the socket has taken.
     sent: usize,
@@ -56,16 +93,26 @@ pub(crate) struct Publishers {
 
 impl Publishers {
     /// Connects; nothing is sent yet.
-    pub(crate) fn open(address: SocketAddr, requests: Vec<Vec<u8>>) -> Result<Self> {
+    pub(crate) fn open(address: SocketAddr, publications: Vec<Publication>) -> Result<Self> {
         let poll = Poll::new().context("the system gives no poll")?;
-        let mut members = Vec::with_capacity(requests.len());
-        for request in requests {
+        let mut members = Vec::with_capacity(publications.len());
+        for Publication { upgrade, request } in publications {
             let mut socket = dial::begin(address, Origin::OneHost)
                 .with_context(|| format!("cannot connect to {address}"))?;
             let interest = Interest::READABLE | Interest::WRITABLE;
             poll.registry().register(&mut socket, Token(members.len()), interest)?;
             let sent_at = Instant::now();
-            members.push(Publisher { socket, request, sent: 0, sent_at, received: Vec::new() });
+            let decoder = upgrade.as_ref().map(|_| Decoder::new(Role::Client, Compression::Off));
+            let received = Vec::new();
+            members.push(Publisher {
+                socket,
+                upgrade,
+                decoder,
+                request,
+                sent: 0,
+                sent_at,
+                received,
+            });
         }
         Ok(Self {
             poll,
@@ -91,7 +138,7 @@ impl Publishers {
                 if event.is_readable() {
                     publisher.receive(&mut self.piece, &self.acknowledgement, tally)?;
                 }
-                publisher.send()?;
+                publisher.send(tally)?;
             }
             if heard_at.elapsed() > SILENCE_MAX {
                 bail!("the server has not answered for {} s", SILENCE_MAX.as_secs());
@@ -107,13 +154,17 @@ impl Publishers {
 
 impl Publisher {
     /// Sends what the socket takes of the request that is under way.
-    fn send(&mut self) -> Result<()> {
+    fn send(&mut self, tally: &mut Tally) -> Result<()> {
         if self.sent == 0 {
             self.sent_at = Instant::now();
         }
-        while self.sent < self.request.len() {
-            match self.socket.write(&self.request[self.sent..]) {
-                Ok(sent) => self.sent += sent,
+        let request = self.upgrade.as_ref().unwrap_or(&self.request);
+        while self.sent < request.len() {
+            match self.socket.write(&request[self.sent..]) {
+                Ok(sent) => {
+                    self.sent += sent;
+                    tally.sent_bytes += sent as u64;
+                }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) => return Err(error).context("cannot send a request"),
@@ -137,8 +188,11 @@ impl Publisher {
                 Err(error) if error.kind() == ErrorKind::Interrupted => continue,
                 Err(error) => return Err(error).context("a connection broke"),
             };
+            tally.received_bytes += read as u64;
             self.received.extend_from_slice(&piece[..read]);
-            if let Some(response) = Response::parse(&self.received)? {
+            if self.decoder.is_some() {
+                self.receive_frames(acknowledgement, tally)?;
+            } else if let Some(response) = Response::parse(&self.received)? {
                 let body = response.body(&self.received);
                 match response.status {
                     200..300 => {
@@ -157,11 +211,44 @@ impl Publisher {
             }
         }
     }
+
+    /// The same over a WebSocket. Its pings need no answer: each request is a sign of life.
+    fn receive_frames(&mut self, acknowledgement: &Finder<'_>, tally: &mut Tally) -> Result<()> {
+        if self.upgrade.is_some() {
+            let Some(end) = memchr::memmem::find(&self.received, HEAD_END) else { return Ok(()) };
+            let is_taken = self.received.starts_with(b"HTTP/1.1 101 ");
+            ensure!(is_taken, "no WebSocket: {}", String::from_utf8_lossy(&self.received));
+            self.received.drain(..end + HEAD_END.len());
+            self.upgrade = None;
+            self.sent = 0;
+        }
+        let Some(decoder) = &mut self.decoder else { return Ok(()) };
+        let mut received = std::mem::take(&mut self.received);
+        let (mut input, mut inflater) = (Input::new(&mut received), Inflater::default());
+        while let Some(said) = decoder.next(&mut input, &mut inflater)? {
+            let Received::Text(text) = said else { continue };
+            match acknowledgement.find(text.as_bytes()) {
+                Some(_) => {
+                    tally.acknowledged_events += 1;
+                    tally.request.record(self.sent_at.elapsed());
+                }
+                None if text.contains(BUSY_CODE) => tally.refused_requests += 1,
+                // It follows nothing, and is told that there is nothing more.
+                None if text.contains("\"control\"") => continue,
+                None => bail!("the reply is {text}"),
+            }
+            self.sent = 0;
+        }
+        Ok(())
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use std::net::TcpListener;
+    use std::thread;
+
+    use bellwire_wire::ws::{self, Opcode};
 
     use super::*;
 
@@ -169,10 +256,40 @@ mod tests {
     fn a_server_that_answers_nobody_is_slow() {
         let silent = TcpListener::bind("127.0.0.1:0").expect("a port");
         let address = silent.local_addr().expect("bound");
-        let mut publishers = Publishers::open(address, vec![b"x".to_vec()]).expect("a connection");
+        let publications = vec![Publication::http(b"x".to_vec())];
+        let mut publishers = Publishers::open(address, publications).expect("a connection");
         let mut tally = Tally::new();
         publishers.run(Duration::from_secs(1), &mut tally).expect("it is short");
         assert_eq!(tally.request.count(), 0);
         assert!(tally.request.max_ms() > 0.0);
+    }
+    #[test]
+    fn a_web_socket_is_asked_for_once_and_published_over_again_and_again() {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let address = listener.local_addr().expect("bound");
+        let server = thread::spawn(move || {
+            let (mut socket, _) = listener.accept().expect("comes");
+            let mut received = [0; 1024];
+            let bytes = socket.read(&mut received).expect("asks");
+            assert_eq!(&received[..bytes], b"upgrade");
+            socket.write_all(b"HTTP/1.1 101 Switching Protocols\r\n\r\n").expect("reads");
+            for reply in [
+                r#"{"reply":1,"cursor":"e1-1"}"#,
+                r#"{"reply":1,"error":{"code":"publishers_busy"}}"#,
+            ] {
+                let bytes = socket.read(&mut received).expect("publishes");
+                assert_eq!(&received[..bytes], b"frame");
+                socket.write_all(&ws::frame(Opcode::Text, reply.as_bytes())).expect("reads");
+            }
+            socket
+        });
+        let publication = Publication::web_socket(b"upgrade".to_vec(), b"frame".to_vec());
+        let mut publishers = Publishers::open(address, vec![publication]).expect("a connection");
+        let mut tally = Tally::new();
+        while tally.acknowledged_events + tally.refused_requests < 2 {
+            publishers.run(Duration::from_millis(10), &mut tally).expect("it goes on");
+        }
+        assert_eq!((tally.acknowledged_events, tally.refused_requests), (1, 1));
+        server.join().expect("the server saw what it expected");
     }
 }

@@ -37,6 +37,12 @@ pub(crate) fn get(path: &str) -> Vec<u8> {
         .into_bytes()
 }
 
+/// Asks for one answer.
+pub(crate) fn poll(path: &str) -> Vec<u8> {
+    format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nAccept: application/json\r\n\r\n")
+        .into_bytes()
+}
+
 /// The same request from somebody who shows this key or token.
 pub(crate) fn authorized(request: Vec<u8>, token: &str) -> Vec<u8> {
     with_header(request, "Authorization", &format!("Bearer {token}"))

@@ -8,6 +8,7 @@ use bellwire_wire::ws::{self, Compression, Decoder, Inflater, Input, Opcode, Rec
 
 use super::marker::{CARRY_BYTES_MAX, Marker};
 use super::opening::Opening;
+use super::response::Response;
 use super::stamp;
 use super::stream::Stream;
 
@@ -51,6 +52,10 @@ pub(super) struct Subscriber {
     carried: u8,
     carry: [u8; CARRY_BYTES_MAX],
     decoder: Decoder,
+    /// Of who polls: an answer that is not whole yet.
+    answer: Vec<u8>,
+    /// Bytes that were sent since it is live.
+    sent_bytes: u64,
 }
 
 impl Subscriber {
@@ -63,7 +68,14 @@ impl Subscriber {
             carried: 0,
             carry: [0; CARRY_BYTES_MAX],
             decoder: Decoder::new(Role::Client, Compression::Off),
+            answer: Vec::new(),
+            sent_bytes: 0,
         }
+    }
+
+    /// Bytes that were sent since it is live: polls, and answers to pings.
+    pub(super) fn sent_bytes(&self) -> u64 {
+        self.sent_bytes
     }
 
     /// The socket takes bytes.
@@ -119,6 +131,9 @@ impl Subscriber {
         piece[start..CARRY_BYTES_MAX].copy_from_slice(&self.carry[..usize::from(self.carried)]);
         self.carried = 0;
         let mut bytes = &mut piece[start..CARRY_BYTES_MAX + read];
+        if opening.is_polled() {
+            return self.take_answers((opening, stamp), bytes, (now, on));
+        }
         while let Some(awaited) = opening.awaited(self.step).filter(|_| !self.is_framed(opening)) {
             let Some(end) = awaited.find_end(bytes) else {
                 refuse_failure(bytes)?;
@@ -136,6 +151,36 @@ impl Subscriber {
         let done = read_stamps(stamp, bytes, (now, on))?;
         self.carry_over(&bytes[done..]);
         Ok(())
+    }
+
+    /// Asks again behind each answer; is live with the first.
+    fn take_answers(
+        &mut self,
+        (opening, stamp): (&Opening, &Marker),
+        bytes: &[u8],
+        (now, on): (Instant, &mut impl FnMut(Heard)),
+    ) -> Result<()> {
+        self.answer.extend_from_slice(bytes);
+        while let Some(response) = Response::parse(&self.answer)? {
+            let body = response.body(&self.answer);
+            let answer = || String::from_utf8_lossy(body);
+            ensure!(response.status == 200, "the server answers {}", answer());
+            read_stamps(stamp, body, (now, on))?;
+            let cursor = cursor_of(body).with_context(|| format!("no cursor: {}", answer()))?;
+            let next = opening.next_poll(cursor).context("nobody polls")?;
+            if self.step == 0 {
+                self.step = 1;
+                on(Heard::Live { after: now - self.began });
+            }
+            self.answer.drain(..response.bytes());
+            self.send(&next).context("cannot ask again")?;
+        }
+        Ok(())
+    }
+
+    fn send(&mut self, bytes: &[u8]) -> std::io::Result<()> {
+        self.sent_bytes += bytes.len() as u64;
+        self.stream.send(bytes)
     }
 
     /// Whether what comes now are frames.
@@ -183,7 +228,7 @@ impl Subscriber {
                     read_stamps(stamp, text.as_bytes(), (now, on))?;
                 }
                 Received::Ping(payload) => {
-                    self.stream.send(&ws::masked_frame(Opcode::Pong, payload, MASK))?;
+                    self.send(&ws::masked_frame(Opcode::Pong, payload, MASK))?;
                 }
                 Received::Binary(_) | Received::Pong(_) => {}
                 Received::Close(close) => bail!("the server closed a stream: {close:?}"),
@@ -206,6 +251,14 @@ fn read_stamps(
     });
     ensure!(!is_wrong, "an event came back changed");
     Ok(done)
+}
+
+/// Where a poll's answer says to go on: behind all of its events.
+fn cursor_of(body: &[u8]) -> Option<&str> {
+    const MARK: &[u8] = b"\"cursor\":\"";
+    let begin = memchr::memmem::rfind(body, MARK)? + MARK.len();
+    let length = memchr::memchr(b'"', &body[begin..])?;
+    std::str::from_utf8(&body[begin..begin + length]).ok()
 }
 
 /// An error where an answer of HTTP begins that is not one of success.

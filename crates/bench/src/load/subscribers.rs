@@ -92,6 +92,11 @@ impl Subscribers {
         self.received_bytes
     }
 
+    /// All that was sent since each was live.
+    pub(crate) fn sent_bytes(&self) -> u64 {
+        self.members.iter().map(Subscriber::sent_bytes).sum()
+    }
+
     /// Every other subscriber reads one byte, which is lost. From now on nobody can read events.
     pub(crate) fn drip(&mut self) {
         for subscriber in self.members.iter_mut().step_by(2) {
@@ -210,5 +215,51 @@ mod tests {
         });
         let error = subscribers.open(1, AT_ONCE).expect_err("is refused").to_string();
         assert!(error.contains("404 Not Found"), "{error}");
+    }
+    #[test]
+    fn who_polls_asks_again_behind_what_it_got() {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("listens");
+        let address = listener.local_addr().expect("has an address");
+        let peer = Peer { address, trust: None };
+        let opening = Opening::poll("/v1/events?topic=a".into());
+        let mut subscribers = Subscribers::new(&peer, opening).expect("a poll");
+        let server = thread::spawn(move || {
+            let (mut socket, _) = listener.accept().expect("comes");
+            let mut received = [0; 1024];
+            let mut stamped =
+                stamp::Stamped::new(stamp::body(64).expect("long enough").into_bytes());
+            for (cursor, has_event) in [("e1-1", false), ("e1-2", true)] {
+                let bytes = socket.read(&mut received).expect("asks");
+                let asked = String::from_utf8_lossy(&received[..bytes]).into_owned();
+                assert_eq!(asked.contains("&after=e1-1&wait=60s"), has_event, "{asked}");
+                let data = stamped.as_mut().expect("has a place").now();
+                let event = format!(
+                    r#"{{"topic":"a","cursor":"e1-0","data":{}}}"#,
+                    String::from_utf8_lossy(data)
+                );
+                let events = if has_event { event } else { String::new() };
+                let body = format!(r#"{{"events":[{events}],"cursor":"{cursor}"}}"#);
+                let length = body.len();
+                let answer = format!("HTTP/1.1 200 OK\r\ncontent-length: {length}\r\n\r\n{body}");
+                // Answers are cut anywhere.
+                for piece in answer.as_bytes().chunks(50) {
+                    socket.write_all(piece).expect("reads");
+                }
+            }
+            let bytes = socket.read(&mut received).expect("asks again");
+            assert!(String::from_utf8_lossy(&received[..bytes]).contains("&after=e1-2&"));
+            socket
+        });
+        subscribers.begin().expect("connects");
+        let (mut live, mut events) = (0, 0);
+        while (live, events) != (1, 1) {
+            let count = |_, heard| match heard {
+                Heard::Live { .. } => live += 1,
+                Heard::Event { .. } => events += 1,
+            };
+            subscribers.receive(SILENCE_MAX, count).expect("goes on");
+        }
+        server.join().expect("the server saw what it expected");
+        assert!(subscribers.sent_bytes() > 0);
     }
 }

@@ -46,11 +46,7 @@ impl Transport {
         match self {
             Self::Sse => request::get(&path),
             Self::WebSocket => request::upgrade(&path, Some(SUBPROTOCOL)),
-            Self::Poll => format!(
-                "GET {path}&wait={}ms HTTP/1.1\r\nHost: localhost\r\nAccept: application/json\r\n\r\n",
-                wait.as_millis()
-            )
-            .into_bytes(),
+            Self::Poll => request::poll(&format!("{path}&wait={}ms", wait.as_millis())),
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 use std::process::Command;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use serde::Deserialize;
 
 use super::{Access, Launch, Listener, Start, System, Transport, access};
@@ -60,6 +60,7 @@ impl System for Bellwire {
             Transport::Sse => Opening::new(request::get(&path), "event: ready\n"),
             Transport::Websocket => Opening::web_socket(request::upgrade(&path, Some(SUBPROTOCOL)))
                 .then("", "\"control\":\"ready\""),
+            Transport::Poll => Opening::poll(path),
         })
     }
 
@@ -69,6 +70,7 @@ impl System for Bellwire {
         Ok(match transport {
             Transport::Sse => Opening::until_answered(request::get(&path)),
             Transport::Websocket => Opening::web_socket(request::upgrade(&path, Some(SUBPROTOCOL))),
+            Transport::Poll => bail!("what a storm of long polls costs is not measured"),
         })
     }
 

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::process::{Command, Stdio};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -37,14 +37,14 @@ impl System for Centrifugo {
     }
 
     fn opening(&self, topic: &str, transport: Transport) -> Result<Opening> {
-        Ok(opening(&json!({ topic: {} }), transport))
+        opening(&json!({ topic: {} }), transport)
     }
 
     fn resumption(&self, topic: &str, transport: Transport, answer: &[u8]) -> Result<Opening> {
         let Answer { result: Place { offset, epoch } } =
             serde_json::from_slice(answer).context("the event has no place in the history")?;
         let subscription = json!({ "recover": true, "offset": offset, "epoch": epoch });
-        Ok(opening(&json!({ topic: subscription }), transport))
+        opening(&json!({ topic: subscription }), transport)
     }
 
     fn publication(&self, topic: &str, body: &str) -> Vec<u8> {
@@ -65,9 +65,9 @@ struct Place {
     epoch: String,
 }
 
-fn opening(subscriptions: &Value, transport: Transport) -> Opening {
+fn opening(subscriptions: &Value, transport: Transport) -> Result<Opening> {
     let connect = json!({ "subs": subscriptions }).to_string();
-    match transport {
+    Ok(match transport {
         Transport::Sse => {
             let connect = utf8_percent_encode(&connect, NON_ALPHANUMERIC);
             let path = format!("{SSE_PATH}?cf_connect={connect}");
@@ -76,7 +76,8 @@ fn opening(subscriptions: &Value, transport: Transport) -> Opening {
         Transport::Websocket => {
             Opening::web_socket(request::upgrade(WEBSOCKET_PATH, None)).then(&connect, LIVE)
         }
-    }
+        Transport::Poll => bail!("Centrifugo has no long polls"),
+    })
 }
 
 fn configuration(address: SocketAddr, launch: &Launch<'_>) -> Value {

@@ -37,12 +37,12 @@ impl System for Mercure {
     }
 
     fn opening(&self, topic: &str, transport: Transport) -> Result<Opening> {
-        ensure!(transport == Transport::Sse, "Mercure has no WebSocket");
+        ensure!(transport == Transport::Sse, "Mercure has Server-Sent Events only");
         Ok(Opening::new(request::get(&format!("{PATH}?topic={topic}")), "\r\n:\n"))
     }
 
     fn resumption(&self, topic: &str, transport: Transport, answer: &[u8]) -> Result<Opening> {
-        ensure!(transport == Transport::Sse, "Mercure has no WebSocket");
+        ensure!(transport == Transport::Sse, "Mercure has Server-Sent Events only");
         let id = std::str::from_utf8(answer).context("the event has no identifier")?;
         let path = format!("{PATH}?topic={topic}&lastEventID={id}");
         Ok(Opening::until_answered(request::get(&path)))

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::process::Command;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 
 use super::{Launch, Start, System, Transport, free_address};
 use crate::load::{Opening, request};
@@ -38,6 +38,7 @@ impl System for Nchan {
         Ok(match transport {
             Transport::Sse => Opening::new(request::get(&path), ": hi\n"),
             Transport::Websocket => Opening::web_socket(request::upgrade(&path, None)),
+            Transport::Poll => bail!("nchan is not measured with long polls"),
         })
     }
 
@@ -47,6 +48,7 @@ impl System for Nchan {
         Ok(match transport {
             Transport::Sse => Opening::until_answered(request::get(&path)),
             Transport::Websocket => Opening::web_socket(request::upgrade(&path, None)),
+            Transport::Poll => bail!("nchan is not measured with long polls"),
         })
     }
 

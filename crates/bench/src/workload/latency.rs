@@ -48,9 +48,11 @@ fn measure(arguments: &Arguments, record: Record) -> Result<Record> {
     let pace = Pace { events, rate };
     let (delivered, cpu) = fanout::measure(&server, (subscribers, body_bytes), pace)?;
 
-    Ok(record.latency("latency", &delivered.latency).cpu(
-        "server_cpu_us_per_delivery",
-        cpu,
-        delivered.latency.count() as f64,
-    ))
+    let deliveries = delivered.latency.count() as f64;
+    let each = |bytes: u64| bytes as f64 / deliveries;
+    Ok(record
+        .latency("latency", &delivered.latency)
+        .cpu("server_cpu_us_per_delivery", cpu, deliveries)
+        .figure("received_bytes_per_delivery", each(delivered.received_bytes))
+        .figure("sent_bytes_per_delivery", each(delivered.sent_bytes)))
 }

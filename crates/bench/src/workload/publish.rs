@@ -4,15 +4,19 @@ use std::time::Duration;
 
 use anyhow::{Result, ensure};
 use bellwire_model::limits::EVENTS_PER_REQUEST_MAX;
+use bellwire_wire::ws::{self, Opcode};
 
 use crate::Print;
-use crate::load::{Publishers, Tally, provide_for, request};
+use crate::load::{Publication, Publishers, Tally, provide_for, request};
 use crate::result::{OutputFlags, Record};
 use crate::system::{Durability, Server, ServerFlags};
 
 /// Before anything counts: connections, caches and files grow to their size.
 const WARM_UP: Duration = Duration::from_secs(2);
 const TIME_MAX_S: u64 = 600;
+const SUBPROTOCOL: &str = "bellwire.v1.json";
+/// Masks of a client's frames protect proxies, of which there are none.
+const MASK: [u8; 4] = [0x5a, 0xa5, 0x3c, 0xc3];
 
 /// What `bench publish` takes.
 #[derive(Debug, clap::Args)]
@@ -29,6 +33,9 @@ pub(crate) struct Arguments {
     /// When an event is acknowledged.
     #[arg(long, value_enum, default_value_t = Durability::Sync, conflicts_with = "server")]
     durability: Durability,
+    /// By what publishers send: requests of HTTP, or a WebSocket that each of them has.
+    #[arg(long, value_enum, default_value_t = By::Http)]
+    transport: By,
     /// How long to measure, after a warm-up.
     #[arg(long, value_name = "SECONDS", default_value_t = 10,
           value_parser = clap::value_parser!(u64).range(1..=TIME_MAX_S))]
@@ -39,6 +46,13 @@ pub(crate) struct Arguments {
     output: OutputFlags,
 }
 
+/// By what an event is sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum By {
+    Http,
+    Websocket,
+}
+
 pub(crate) fn run(arguments: &Arguments, print: Print) -> Result<()> {
     let Arguments { publishers, batch, body_bytes, durability, .. } = *arguments;
     ensure!(publishers > 0, "there is nobody to publish");
@@ -46,6 +60,8 @@ pub(crate) fn run(arguments: &Arguments, print: Print) -> Result<()> {
         (1..=EVENTS_PER_REQUEST_MAX).contains(&batch),
         "a request has 1 to {EVENTS_PER_REQUEST_MAX} events"
     );
+    let by = arguments.transport;
+    ensure!(batch == 1 || by == By::Http, "a request of a WebSocket has one event");
     provide_for(publishers)?;
     let requests = (0..publishers).map(|publisher| request_of(publisher, arguments));
     let requests = requests.collect::<Result<Vec<_>>>()?;
@@ -60,7 +76,14 @@ pub(crate) fn run(arguments: &Arguments, print: Print) -> Result<()> {
 
     let events = tally.acknowledged_events as f64;
     ensure!(events > 0.0, "no event was acknowledged");
-    Record::new("publish")
+    let each = |bytes: u64| bytes as f64 / events;
+    let record = Record::new("publish");
+    // Without it they are what they were when there was nothing else.
+    let record = match by {
+        By::Http => record,
+        By::Websocket => record.parameter("transport", "websocket"),
+    };
+    record
         .parameter("publishers", publishers)
         .parameter("batch", batch)
         .parameter("body_bytes", body_bytes)
@@ -69,20 +92,31 @@ pub(crate) fn run(arguments: &Arguments, print: Print) -> Result<()> {
         .figure("acknowledged_events_per_s", events / duration.as_secs_f64())
         .latency("request", &tally.request)
         .figure("refused_requests", tally.refused_requests as f64)
+        .figure("sent_bytes_per_event", each(tally.sent_bytes))
+        .figure("received_bytes_per_event", each(tally.received_bytes))
         .cpu("server_cpu_us_per_event", cpu, events)
         .maybe_figure("server_cpu_cores", cpu.map(|cpu| cpu.as_secs_f64() / duration.as_secs_f64()))
         .publish(&arguments.output, print)
 }
 
 /// The request that a publisher sends again and again, to a topic of its own.
-fn request_of(publisher: usize, arguments: &Arguments) -> Result<Vec<u8>> {
+fn request_of(publisher: usize, arguments: &Arguments) -> Result<Publication> {
     let topic = format!("bench/publish/{publisher}");
     let data = request::padded_json("", arguments.body_bytes)?;
+    if arguments.transport == By::Websocket {
+        let asked =
+            format!("{{\"request\":\"publish\",\"id\":1,\"topic\":\"{topic}\",\"data\":{data}}}");
+        let frame = ws::masked_frame(Opcode::Text, asked.as_bytes(), MASK);
+        let upgrade = request::upgrade("/v1/events", Some(SUBPROTOCOL));
+        return Ok(Publication::web_socket(upgrade, frame));
+    }
     if arguments.batch == 1 {
         let path = format!("/v1/topics/{topic}");
-        return Ok(request::post(&path, "application/json", data.as_bytes()));
+        let request = request::post(&path, "application/json", data.as_bytes());
+        return Ok(Publication::http(request));
     }
     let line = format!("{{\"topic\":\"{topic}\",\"data\":{data}}}\n");
     let body = line.repeat(arguments.batch);
-    Ok(request::post("/v1/events", "application/x-ndjson", body.as_bytes()))
+    let request = request::post("/v1/events", "application/x-ndjson", body.as_bytes());
+    Ok(Publication::http(request))
 }
