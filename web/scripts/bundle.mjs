@@ -23,6 +23,7 @@ export const OPTIONS = {
   target: ['es2022', 'chrome109', 'firefox115', 'safari16.4'],
   jsx: 'automatic',
   jsxImportSource: 'preact',
+  loader: { '.svg': 'file' },
   alias: { '@bellwire/client': `${client}src/index.ts` },
   logLevel: 'warning',
   legalComments: 'none',

@@ -30,7 +30,13 @@ async function bundle() {
   files = made;
 }
 
-const proxied = (message) => ({ host: server.hostname, port: server.port, method: message.method, path: message.url, headers: { ...message.headers, host: server.host } });
+/** To the server its own page asks, where this one does. */
+function headersOf({ headers }) {
+  const isOwn = headers.origin === `http://${headers.host}`;
+  return { ...headers, host: server.host, ...(isOwn && { origin: server.origin }) };
+}
+
+const proxied = (message) => ({ host: server.hostname, port: server.port, method: message.method, path: message.url, headers: headersOf(message) });
 
 const dev = createServer(async (message, answer) => {
   const name = decodeURIComponent(message.url.slice(1).split('?')[0]);
@@ -56,7 +62,7 @@ const dev = createServer(async (message, answer) => {
 
 dev.on('upgrade', (message, socket, head) => {
   const passed = connect(Number(server.port), server.hostname, () => {
-    const lines = Object.entries({ ...message.headers, host: server.host }).map(([name, value]) => `${name}: ${value}\r\n`);
+    const lines = Object.entries(headersOf(message)).map(([name, value]) => `${name}: ${value}\r\n`);
     passed.write(`${message.method} ${message.url} HTTP/1.1\r\n${lines.join('')}\r\n`);
     passed.write(head);
     passed.pipe(socket).pipe(passed);

@@ -3,6 +3,7 @@
 import { effect } from '@preact/signals';
 import { look } from '../format/severity.js';
 import { onAlerts } from '../stores/alerts.js';
+import { fault } from '../stores/faults.js';
 import { proof } from '../stores/proof.js';
 import { connection } from '../stores/stream.js';
 import { totals } from '../stores/totals.js';
@@ -20,7 +21,7 @@ export function keepTitle(): void {
   effect(() => {
     const { burning } = totals.value;
     const { status, hasBegun } = connection.value;
-    const isBlind = burning > 0 ? status !== 'live' || !hasBegun : proof.value.doubt !== null;
+    const isBlind = fault.value !== '' || (burning > 0 ? status !== 'live' || !hasBegun : proof.value.doubt !== null);
     const mark = `${burning || ''}${isBlind ? '?' : ''}`;
     document.title = mark ? `(${mark}) Bellwire` : 'Bellwire';
   });

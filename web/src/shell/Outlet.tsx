@@ -3,6 +3,8 @@
 import { useEffect, useState } from 'preact/hooks';
 import type { ComponentType } from 'preact';
 import { texts } from '../text/text.js';
+import { lookForVersion } from '../stores/version.js';
+import { Boundary } from './Boundary.js';
 import { type Page, PAGES } from './pages.js';
 import { address, route } from './router.js';
 
@@ -12,6 +14,7 @@ const t = texts({
     missing: 'There is no page “{name}”.',
     toBoard: 'To the alerts',
     failed: 'This page did not come.',
+    broken: 'This page has failed.',
     newer: 'The server may have a newer version than this tab: reload it.',
     reload: 'Reload',
   },
@@ -20,6 +23,7 @@ const t = texts({
     missing: 'Eine Seite „{name}“ gibt es nicht.',
     toBoard: 'Zu den Alarmen',
     failed: 'Diese Seite kam nicht an.',
+    broken: 'Diese Seite ist gescheitert.',
     newer: 'Der Server hat vielleicht eine neuere Version als dieser Tab: neu laden.',
     reload: 'Neu laden',
   },
@@ -36,7 +40,10 @@ export function Outlet() {
     // A tab of an older version asks for files that a newer server does not have.
     Promise.resolve().then(page.load).then(
       (component) => isWanted && setLoaded({ of: page, component, hasFailed: false }),
-      () => isWanted && setLoaded({ of: page, component: null, hasFailed: true }),
+      () => {
+        if (isWanted) setLoaded({ of: page, component: null, hasFailed: true });
+        void lookForVersion();
+      },
     );
     return () => { isWanted = false; };
   }, [page]);
@@ -44,13 +51,15 @@ export function Outlet() {
     return <section class="panel"><p class="empty">{t('missing', { name: route.value.page })} <a href={address('alerts')}>{t('toBoard')}</a></p></section>;
   }
   if (loaded?.of !== page) return <p class="empty" aria-busy="true">{t('loading')}</p>;
-  if (loaded.hasFailed) {
-    return (
-      <section class="panel" role="alert">
-        <p class="empty">{t('failed')} {t('newer')} <button type="button" onClick={() => location.reload()}>{t('reload')}</button></p>
-      </section>
-    );
-  }
+  if (loaded.hasFailed) return <Failed text={`${t('failed')} ${t('newer')}`} />;
   const Shown = loaded.component!;
-  return <Shown />;
+  return <Boundary of={page} fallback={<Failed text={t('broken')} />}><Shown /></Boundary>;
+}
+
+function Failed({ text }: { text: string }) {
+  return (
+    <section class="panel" role="alert">
+      <p class="empty">{text} <button type="button" onClick={() => location.reload()}>{t('reload')}</button></p>
+    </section>
+  );
 }

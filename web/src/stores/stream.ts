@@ -17,7 +17,8 @@ const transport = typeof navigator !== 'undefined' && 'locks' in navigator ? tab
 /** Follows the server, for whichever page wants to follow more than the board. */
 export const follower = new Follower(base, { transport });
 
-const FOLLOWED = ['alerts/active', 'alerts/events/**'];
+/** What the frame and the board live on. */
+export const FOLLOWED: readonly string[] = ['alerts/active', 'alerts/events/**'];
 
 /** What takes events of some topics. */
 export interface Receiver {
@@ -29,6 +30,15 @@ export interface Receiver {
   /** All that there is has come. */
   ready?(): void;
   gap?(from: string, to: string, reason: string): void;
+  /** The server ends the stream, and says why. */
+  bye?(reason: string): void;
+}
+
+/** What a store follows on this stream besides, and how this page shows itself to others there. */
+export interface Besides {
+  topics: readonly string[];
+  present?: unknown;
+  presentId?: string;
 }
 
 export interface Connection {
@@ -45,18 +55,28 @@ export interface Connection {
   gaps: number;
   /** The server refuses it for want of a login (401). */
   isUnknown: boolean;
+  /** It refuses it for want of a right (403). */
+  isForbidden: boolean;
 }
 
 export const connection = signal<Connection>({
-  status: 'connecting', reason: '', hasBegun: false, since: 0, heardAt: null, gaps: 0, isUnknown: false,
+  status: 'connecting', reason: '', hasBegun: false, since: 0, heardAt: null, gaps: 0, isUnknown: false, isForbidden: false,
 });
 
 const receivers: Receiver[] = [];
+let besides: () => Besides = () => ({ topics: [] });
 let subscription: ReturnType<typeof follower.subscribe> | null = null;
+/** The cursor of what has come. */
+let reached: string | null = null;
 let heardAt: number | null = null;
 
 export function receive(receiver: Receiver): void {
   receivers.push(receiver);
+}
+
+/** Follows more on the same stream: it is asked each time that the stream is opened. */
+export function followBesides(asked: () => Besides): void {
+  besides = asked;
 }
 
 /** When the server was last heard of: it changes too often to be a signal. */
@@ -66,10 +86,18 @@ const change = (changed: Partial<Connection>) => { connection.value = { ...conne
 
 const heard = () => { heardAt = performance.now(); };
 
-/** Opens the stream; once more after a login. */
+/** What a cursor says of streams: values of state topics come anew behind it. */
+const ofStreams = (cursor: string) => cursor.split('.', 1)[0]!;
+
+/** Opens the stream, once more after a login: it goes on from where it was. */
 export function openStream(): void {
+  const cursor = subscription?.cursor ?? reached;
+  reached = cursor;
   subscription?.close();
-  const opened = follower.subscribe(FOLLOWED, { state: 'changes' });
+  const { topics, ...shown } = besides();
+  const opened = follower.subscribe([...FOLLOWED, ...topics], {
+    state: 'changes', ...shown, ...(cursor !== null && { after: ofStreams(cursor) }),
+  });
   subscription = opened;
   let isBegun = false;
   const begin = () => {
@@ -80,7 +108,10 @@ export function openStream(): void {
     if (subscription !== opened) return;
     if (status === 'connecting' && cursor === null && !isBegun) begin();
     if (status === 'live') heard();
-    change({ status, since: performance.now(), heardAt, reason: error?.message ?? '', isUnknown: isLoginWanted(error) });
+    change({
+      status, since: performance.now(), heardAt, reason: error?.message ?? '',
+      isUnknown: isRefused(error, 401), isForbidden: isRefused(error, 403),
+    });
   });
   opened.addEventListener('event', ({ detail }) => {
     heard();
@@ -98,6 +129,21 @@ export function openStream(): void {
     change({ gaps: connection.value.gaps + 1 });
     for (const receiver of receivers) receiver.gap?.(from, to, reason);
   });
+  opened.addEventListener('bye', ({ detail: { reason } }) => {
+    for (const receiver of receivers) receiver.bye?.(reason);
+  });
 }
 
-const isLoginWanted = (error: unknown) => error instanceof ProblemError && error.status === 401;
+/** Ends the stream until somebody is logged in: what is on the page stays, and is not live. */
+export function closeStream(): void {
+  reached = subscription?.cursor ?? reached;
+  const closed = subscription;
+  subscription = null;
+  closed?.close();
+  change({ status: 'closed', since: performance.now(), reason: '', isUnknown: true, isForbidden: false });
+}
+
+/** Whether it is opened: it may be on its way, or wait to be tried again. */
+export const isStreamOpen = (): boolean => subscription !== null && subscription.status !== 'closed';
+
+const isRefused = (error: unknown, status: number) => error instanceof ProblemError && error.status === status;

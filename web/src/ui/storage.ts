@@ -1,22 +1,26 @@
-// What this browser keeps for its next visit. Storage may be full or forbidden: then it keeps nothing,
-// and all goes on.
+// What this browser keeps for its next visit. Storage may be full or forbidden: then it keeps things for
+// as long as the page lives, and all goes on.
 
 const PREFIX = 'bellwire-';
 
+/** What could not be kept. */
+const held = new Map<string, string>();
+
 export function recall(key: string): string | null {
   try {
-    return localStorage.getItem(PREFIX + key);
+    return localStorage.getItem(PREFIX + key) ?? held.get(key) ?? null;
   } catch {
-    return null;
+    return held.get(key) ?? null;
   }
 }
 
 /** Keeps a text; `null` forgets it. */
 export function remember(key: string, value: string | null): void {
+  held.delete(key);
   try {
     if (value === null) localStorage.removeItem(PREFIX + key);
     else localStorage.setItem(PREFIX + key, value);
   } catch {
-    // It lasts for as long as the page does.
+    if (value !== null) held.set(key, value);
   }
 }

@@ -1,0 +1,55 @@
+import assert from 'node:assert/strict';
+import test from 'node:test';
+import { clockOf } from '../src/format/clock.js';
+import { chosen, fitting } from '../src/shell/Navigation.js';
+import { scriptOf } from '../src/stores/version.js';
+import { lacking, lacks, passes, standing, type Who, who } from '../src/stores/who.js';
+import { chooseLanguage } from '../src/text/text.js';
+
+test('as many links stand there as there is room for, and a menu where not all do', () => {
+  const widths = [60, 60, 60, 60];
+  const cases = [[246, 4], [245, 3], [244, 3], [243, 2], [58, 0], [0, 0]] as const;
+  for (const [room, count] of cases) assert.equal(fitting(widths, room, 58), count, `${room}`);
+});
+
+test('the page that is shown is always among the links', () => {
+  const all = ['a', 'b', 'c', 'd'];
+  assert.deepEqual(chosen(all, 2, (one) => one === 'b'), ['a', 'b']);
+  assert.deepEqual(chosen(all, 2, (one) => one === 'd'), ['a', 'd']);
+  assert.deepEqual(chosen(all, 0, (one) => one === 'd'), ['d']);
+  assert.deepEqual(chosen(all, 2, () => false), ['a', 'b']);
+});
+
+test('the script that a page loads is found below every address, and nothing in what is no page', () => {
+  assert.equal(scriptOf('<script>let a</script>\n<script type="module" src="assets/main-4F2A.js"></script>'), 'main-4F2A.js');
+  assert.equal(scriptOf('<script type="module" src="https://cdn.example/x/assets/main-4F2A.js">'), 'main-4F2A.js');
+  assert.equal(scriptOf('<h1>502 Bad Gateway</h1>'), null);
+});
+
+test('filters let pass what the server lets pass', () => {
+  const cases = [
+    ['alerts/active', 'alerts/active', true], ['alerts/*', 'alerts/active', true], ['alerts/*', 'alerts/events/a', false],
+    ['alerts/**', 'alerts', true], ['alerts/**', 'alerts/events/a', true], ['*', 'alerts/active', false], ['alerts', 'alerts/active', false],
+  ] as const;
+  for (const [filter, topic, does] of cases) assert.equal(passes(filter.split('/'), topic.split('/')), does, `${filter} ${topic}`);
+});
+
+test('what somebody lacks is said in words, and nobody lacks anything while they are not known', () => {
+  chooseLanguage('en');
+  assert.equal(lacks('attend'), false);
+  const rights = { subscribe: ['alerts/**'], publish: [], ingest: [], query: [], alerts: ['{}'], attend: [], post_alerts: [], admin: false };
+  who.value = { subject: 'ada', means: 'session', roles: [], rights, limits: {} } satisfies Who;
+  standing.value = 'known';
+  assert.deepEqual([lacks('attend'), lacks('admin'), lacks('alerts'), lacks('subscribe')], [true, true, false, false]);
+  assert.match(lacking('attend'), /“attend”/);
+  assert.equal(lacking('alerts'), '');
+  standing.value = 'unknown';
+  assert.equal(lacking('alerts'), 'Log in first.');
+});
+
+test('a time of today is short, and no number breaks it', () => {
+  const noon = new Date(2026, 10, 30, 12, 0, 5).getTime();
+  assert.equal(clockOf(noon, noon), '12:00:05');
+  assert.equal(clockOf(noon, noon + 86_400_000), '30 Nov 2026, 12:00:05');
+  for (const odd of [NaN, Infinity, 9e15]) assert.equal(clockOf(odd), '–');
+});
