@@ -2,7 +2,9 @@
 
 import { execFileSync } from 'node:child_process';
 import { existsSync, statSync } from 'node:fs';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { together } from './first.mjs';
 
 export const root = fileURLToPath(new URL('..', import.meta.url));
 const client = fileURLToPath(new URL('../../clients/js/', import.meta.url));
@@ -34,6 +36,7 @@ export const PAGES = {
   ...OPTIONS,
   entryPoints: { main: 'src/main.tsx', style: 'src/style/index.css' },
   splitting: true,
+  plugins: [together(join(root, 'src/main.tsx'))],
   minify: true,
   metafile: true,
   outdir: 'out',
@@ -45,12 +48,17 @@ export const PAGES = {
 /** What is loaded by a name that stays, since others than the page name it. */
 export const STANDING = {};
 
+/** No file that does anything is as small. */
+const SHELL_MAX = 100;
+
 /** The files of a bundle by what they were made of, such as `main.js` to `assets/main-4F2A.js`. */
 export function outputs({ outputs }) {
   const named = new Map();
-  for (const [path, { entryPoint }] of Object.entries(outputs)) {
+  for (const [path, { entryPoint, imports, bytes }] of Object.entries(outputs)) {
     if (!entryPoint) continue;
-    named.set(entryPoint, path.replace(/^out\//, ''));
+    // One that does nothing but import another would cost a round trip more.
+    const isShell = bytes < SHELL_MAX && imports.length === 1 && imports[0].kind === 'import-statement';
+    named.set(entryPoint, (isShell ? imports[0].path : path).replace(/^out\//, ''));
   }
   return named;
 }

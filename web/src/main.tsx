@@ -15,7 +15,7 @@ import { tieStreamToWho } from './stores/session.js';
 import { followStatus } from './stores/status.js';
 import { countAlerts } from './stores/totals.js';
 import { watchWho } from './stores/who.js';
-import { language } from './text/text.js';
+import { language, languageCame } from './text/text.js';
 import { startTicking } from './ui/now.js';
 
 const app = document.getElementById('app')!;
@@ -35,5 +35,7 @@ keepIcon();
 keepAnnouncing();
 tieStreamToWho();
 watchWho();
-app.replaceChildren();
-render(<Frame />, app);
+void languageCame().then(() => {
+  app.replaceChildren();
+  render(<Frame />, app);
+});

@@ -6,7 +6,6 @@ import { connection } from '../stores/stream.js';
 import { Calm } from './Calm.js';
 import { Counts } from './Counts.js';
 import { laneCounts, startBoard } from './engine.js';
-import { Grid } from './Grid.js';
 import { Help } from './Help.js';
 import { listenToKeys } from './keys.js';
 import { List } from './List.js';
@@ -16,8 +15,11 @@ import { keepSelection } from './selection.js';
 import { t } from './texts.js';
 import { Toolbar } from './Toolbar.js';
 import { isWall, layout } from './view.js';
-import { Wall } from './Wall.js';
+import { lazy } from '../ui/lazy.js';
 import { route } from '../shell/router.js';
+
+const Grid = lazy(async () => (await import('./Grid.js')).Grid);
+const Wall = lazy(async () => (await import('./Wall.js')).Wall);
 
 export function Board() {
   useLayoutEffect(startBoard, []);

@@ -2,6 +2,7 @@
 // compiler holds the tables of all languages to the same keys.
 
 import { computed, signal } from '@preact/signals';
+import { loadGerman } from './late.js';
 import { recall, remember } from '../ui/storage.js';
 
 export const LANGUAGES = { en: 'English', de: 'Deutsch' } as const;
@@ -21,14 +22,26 @@ function preferred(): Language {
   return named.map((tag) => tag.slice(0, 2)).find(isLanguage) ?? 'en';
 }
 
+/** Set where bundling has taken German texts out: see `late.ts`. */
+declare const GERMAN_APART: boolean | undefined;
+
 const chosen = signal<string | null>(recall(KEY));
+const wanted = computed<Language>(() => (isLanguage(chosen.value) ? chosen.value : preferred()));
+const isGermanHere = signal(typeof GERMAN_APART === 'undefined');
 
 /** The language of all texts; components that show one are shown anew when it changes. */
-export const language = computed<Language>(() => (isLanguage(chosen.value) ? chosen.value : preferred()));
+export const language = computed<Language>(() => (wanted.value === 'de' && !isGermanHere.value ? 'en' : wanted.value));
 
 export function chooseLanguage(name: Language): void {
   chosen.value = name;
   remember(KEY, name);
+  void languageCame();
+}
+
+/** Resolves when the texts of the language that is wanted are there, or will not come. */
+export async function languageCame(): Promise<void> {
+  if (wanted.value !== 'de' || isGermanHere.value) return;
+  isGermanHere.value = await loadGerman().then(() => true, () => false);
 }
 
 const plurals = { en: new Intl.PluralRules('en'), de: new Intl.PluralRules('de') };

@@ -8,7 +8,6 @@ import { texts } from '../../text/text.js';
 import { Sheet } from '../../ui/Sheet.js';
 import { address } from '../router.js';
 import { openLogin } from './Login.js';
-import { logOut } from './ways.js';
 
 const t = texts({
   en: {
@@ -63,6 +62,7 @@ export function LookOnly() {
 }
 
 async function leave(): Promise<void> {
+  const { logOut } = await import('./ways.js');
   const why = await logOut();
   fault.value = why && t('still', { why });
 }

@@ -6,7 +6,7 @@ import { useEffect, useState } from 'preact/hooks';
 import { standing, turnDown } from '../../stores/who.js';
 import { lookForVersion } from '../../stores/version.js';
 import type { DialogProps } from './Dialog.js';
-import { learnWays, type Ways } from './ways.js';
+import type { Ways } from './ways.js';
 
 const isWanted = signal(false);
 const isTurnedDown = signal(false);
@@ -30,8 +30,12 @@ export function Login() {
   useEffect(() => {
     if (!isOpen) return setLoaded(null);
     let isHere = true;
-    Promise.all([import('./Dialog.js'), learnWays()]).then(
-      ([{ Dialog }, ways]) => { if (isHere) setLoaded({ Dialog, ways }); },
+    const load = async () => {
+      const [{ Dialog }, { learnWays }] = await Promise.all([import('./Dialog.js'), import('./ways.js')]);
+      return { Dialog, ways: await learnWays() };
+    };
+    load().then(
+      (loaded) => { if (isHere) setLoaded(loaded); },
       // The server may have another version by now, without this file.
       lookForVersion,
     );
