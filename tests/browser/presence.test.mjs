@@ -75,7 +75,7 @@ test('two pages see each other, by number and by the name that one takes, and on
   // Wherever it stands beside what else is in the head.
   await two.setViewportSize({ width: 360, height: 760 });
   await two.locator('#last-heard').waitFor({ state: 'attached' });
-  const box = await here(two).locator('.sheet').boundingBox();
+  const box = await here(two).locator('.dropped').boundingBox();
   assert.ok(box.x >= 0 && box.x + box.width <= 360, JSON.stringify(box));
   // It is known there when it comes back, and is what acknowledgements are by.
   await two.reload();
@@ -135,7 +135,7 @@ test('what others show of themselves is text, in its place, and more than are na
   assert.ok(found.includes('<img src=x onerror="document.title=1">\\u202egnp.exe'), JSON.stringify(found));
   assert.ok(found.includes('x'.repeat(60)));
   assert.equal(found.filter((name) => name.startsWith('Visitor')).length, 3);
-  const box = await here(page).locator('.sheet').boundingBox();
+  const box = await here(page).locator('.dropped').boundingBox();
   assert.ok(box.x >= 0 && box.x + box.width <= 1200, JSON.stringify(box));
   await shoot(page, 'presence-odd');
 

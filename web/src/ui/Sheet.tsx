@@ -45,7 +45,7 @@ export function Sheet({ button, label, title, class: name = '', children, onOpen
   return (
     <div class={`sheeted ${name}`} ref={whole} onKeyDown={onKeyDown}>
       <button type="button" class="quiet" ref={opener} aria-expanded={isOpen} aria-controls={id} aria-label={label} title={title} onClick={() => setOpen(!isOpen)}>{button}</button>
-      <div class="sheet" id={id} hidden={!isOpen}>
+      <div class="dropped" id={id} hidden={!isOpen}>
         {isOpen && (typeof children === 'function' ? children(close) : children)}
       </div>
     </div>
