@@ -4,3 +4,10 @@ declare module '*.svg' {
   const address: string;
   export default address;
 }
+
+// A style sheet as text, for a page that brings its own: `with { type: 'text' }`.
+
+declare module '*.css' {
+  const text: string;
+  export default text;
+}

@@ -14,10 +14,11 @@ export interface Page {
 }
 
 const t = texts({
-  en: { alerts: 'Alerts' },
-  de: { alerts: 'Alarme' },
+  en: { alerts: 'Alerts', lab: 'Lab' },
+  de: { alerts: 'Alarme', lab: 'Labor' },
 });
 
 export const PAGES: readonly Page[] = [
   { name: 'alerts', title: () => t('alerts'), load: () => Board },
+  { name: 'lab', title: () => t('lab'), load: () => import('../lab/Lab.js').then(({ Lab }) => Lab) },
 ];

@@ -2,7 +2,7 @@
 // transitions. It goes through all faults by itself; how it is shows in `connection`, and each store
 // takes what is its own.
 
-import { Follower, ProblemError, sse, type Status, tabs, type TopicEvent } from '@bellwire/client';
+import { Follower, ProblemError, sse, type Status, tabs, type TopicEvent } from './client.js';
 import { signal } from '@preact/signals';
 
 /** Where the server is: the page's own folder, whatever path a proxy gives it. */

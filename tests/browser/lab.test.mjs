@@ -1,0 +1,89 @@
+// The transport lab: a browser measures the three transports and a client that chooses, over a network
+// that fails, and none of them misses or doubles an event.
+
+import assert from 'node:assert/strict';
+import test from 'node:test';
+import { openPage, shoot } from './page.mjs';
+
+const SIDES = ['sse', 'websocket', 'poll', 'moving'];
+
+/** A figure of a side, as the table shows it. */
+const figure = (page, side, name) => page.locator(`tr[data-side="${side}"] [data-figure="${name}"]`).textContent();
+
+async function start(page, { events, rate }) {
+  await page.getByLabel('Events', { exact: true }).fill(`${events}`);
+  await page.getByLabel('A second', { exact: true }).fill(`${rate}`);
+  // By keyboard, as all of it can be.
+  await page.getByRole('button', { name: /^Measure/ }).focus();
+  await page.keyboard.press('Enter');
+}
+
+const came = (page, side, count) =>
+  page.waitForFunction(([name, most]) => Number(document.querySelector(`tr[data-side="${name}"] [data-figure="received"]`)?.textContent) >= most, [side, count]);
+
+const done = (page) => page.getByText(/^Done:/).first().waitFor();
+
+test('each transport brings the same events, and what each costs is shown', async (t) => {
+  const { page, faults } = await openPage(t, []);
+  await page.goto(`${page.url().split('#')[0]}#/lab`);
+  await start(page, { events: 30, rate: 20 });
+  await done(page);
+  for (const side of SIDES) {
+    assert.equal(await figure(page, side, 'received'), '30', side);
+    assert.equal(await figure(page, side, 'missing'), '0', side);
+    assert.equal(await figure(page, side, 'doubled'), '0', side);
+    assert.ok(Number(await figure(page, side, 'down')) > 128, side);
+  }
+  assert.equal(await page.locator('.strip[data-side="sse"] circle').count(), 30);
+  // One stream, one socket, and about a request for each event.
+  assert.equal(await figure(page, 'sse', 'requests'), '1');
+  assert.equal(await figure(page, 'websocket', 'requests'), '1');
+  assert.ok(Number(await figure(page, 'poll', 'requests')) > 10);
+  await shoot(page, 'lab');
+  assert.deepEqual(faults, []);
+});
+
+test('a proxy that buffers, a dropped network and a drain lose and double nothing', async (t) => {
+  const { page, faults } = await openPage(t, []);
+  await page.goto(`${page.url().split('#')[0]}#/lab`);
+  await start(page, { events: 300, rate: 10 });
+  await came(page, 'sse', 3);
+  for (const name of ['A proxy that buffers, 8 s', 'A dropped network, 4 s', 'A drain of the server']) {
+    // While one is played no other can be.
+    await page.getByRole('button', { name }).click();
+  }
+  await done(page);
+  for (const side of SIDES) {
+    assert.equal(await figure(page, side, 'received'), '300', side);
+    assert.equal(await figure(page, side, 'missing'), '0', side);
+    assert.equal(await figure(page, side, 'doubled'), '0', side);
+    assert.equal(await figure(page, side, 'gaps'), '0', side);
+  }
+  assert.match(await page.locator('.phase').textContent(), /nothing came twice/);
+  // The client that chooses has left the stream that brought nothing.
+  await page.locator('table.moves').getByText('that one brought nothing').first().waitFor();
+  assert.notEqual(await figure(page, 'sse', 'reconnect'), '–');
+  await shoot(page, 'lab-faults');
+  assert.deepEqual(faults, []);
+});
+
+test('the client that chooses is moved by hand', async (t) => {
+  const { page } = await openPage(t, []);
+  await page.goto(`${page.url().split('#')[0]}#/lab`);
+  await start(page, { events: 60, rate: 10 });
+  await came(page, 'moving', 3);
+  await page.getByRole('group', { name: /^Move the client/ }).getByRole('button', { name: 'WebSocket' }).click();
+  await page.locator('table.moves').getByText('you asked for it').waitFor();
+  await done(page);
+  assert.equal(await figure(page, 'moving', 'missing'), '0');
+  assert.equal(await figure(page, 'moving', 'doubled'), '0');
+});
+
+test('the lab fits a phone, in both languages', async (t) => {
+  const { page } = await openPage(t, [], { viewport: { width: 360, height: 700 }, locale: 'de' });
+  await page.goto(`${page.url().split('#')[0]}#/lab`);
+  await page.getByRole('heading', { name: 'Transport-Labor' }).waitFor();
+  const over = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
+  assert.ok(over <= 0, `${over} px too wide`);
+  await shoot(page, 'lab-360');
+});
