@@ -16,12 +16,11 @@ use sha2::{Digest as _, Sha256};
 /// What bundling depends on, besides the client's sources and the API's description.
 const SOURCES: [&str; 5] = ["src", "scripts", "static", "package.json", "package-lock.json"];
 
-/// The page without bundling: its files, and what they are called in the binary.
-const PLAIN: [(&str, &str); 3] = [
-    ("examples/board.html", "index.html"),
-    ("examples/board.css", "board.css"),
-    ("examples/board.js", "board.js"),
-];
+/// The page without bundling.
+const PLAIN: &str = "examples/board.html";
+
+/// Where pages are that show what may be done, each a file by itself or with the style that they share.
+const EXAMPLES: &str = "examples";
 
 fn main() {
     let root = PathBuf::from(env("CARGO_MANIFEST_DIR")).join("../..");
@@ -43,6 +42,7 @@ fn main() {
         }
         plain(&root, &folder);
     }
+    copy_examples(&root, &folder);
     fs::write(out.join("assets.rs"), listing(&folder)).expect("the build folder can be written");
 }
 
@@ -54,7 +54,9 @@ fn env(name: &str) -> String {
 fn watch(root: &Path) {
     println!("cargo::rerun-if-env-changed=BELLWIRE_PAGES");
     let mut paths: Vec<_> = SOURCES.iter().map(|name| root.join("web").join(name)).collect();
-    paths.extend(PLAIN.iter().map(|(path, _)| root.join(path)));
+    // The folder, too, for files that come and go.
+    paths.push(root.join(EXAMPLES));
+    paths.extend(examples(root));
     paths.push(root.join("crates/server/openapi.json"));
     // Its types are made of the API's description while it is bundled: they would look new each time.
     let client = fs::read_dir(root.join("clients/js/src")).into_iter().flatten().flatten();
@@ -97,15 +99,29 @@ fn run(command: &mut Command) -> Result<(), String> {
 
 fn plain(root: &Path, folder: &Path) {
     fs::create_dir_all(folder).expect("the build folder can be written");
-    let copy = |from: &str, to: &str| {
-        let from = root.join(from);
-        fs::copy(&from, folder.join(to))
-            .unwrap_or_else(|error| panic!("{}: {error}", from.display()));
-    };
-    for (from, to) in PLAIN {
-        copy(from, to);
+    copy(&root.join(PLAIN), &folder.join("index.html"));
+    copy(&root.join("web/static/icon.svg"), &folder.join("icon.svg"));
+}
+
+/// The pages of the examples and what they load, in their order.
+fn examples(root: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(root.join(EXAMPLES)).expect("there are examples");
+    let mut found: Vec<_> = entries.flatten().map(|entry| entry.path()).collect();
+    found.retain(|path| path.extension().is_some_and(|it| it == "html" || it == "css"));
+    found.sort();
+    found
+}
+
+fn copy_examples(root: &Path, folder: &Path) {
+    let to = folder.join(EXAMPLES);
+    fs::create_dir_all(&to).expect("the build folder can be written");
+    for path in examples(root) {
+        copy(&path, &to.join(path.file_name().expect("it is a file")));
     }
-    copy("web/static/icon.svg", "icon.svg");
+}
+
+fn copy(from: &Path, to: &Path) {
+    fs::copy(from, to).unwrap_or_else(|error| panic!("{}: {error}", from.display()));
 }
 
 /// The table of what there is, sorted by path, as Rust.
@@ -127,14 +143,11 @@ fn listing(folder: &Path) -> String {
         writeln!(
             listing,
             "    Asset {{ path: {name:?}, content_type: {:?}, etag: {:?}, inline_scripts: {:?}, \
-             bytes: {}, gzip: {}, brotli: {}, is_immutable: {} }},",
+             inline_styles: {:?}, bytes: {}, gzip: {}, brotli: {}, is_immutable: {} }},",
             content_type(path),
             format!("\"{}\"", hash(&bytes)),
-            if path.extension().is_some_and(|kind| kind == "html") {
-                inline_scripts(&bytes)
-            } else {
-                String::new()
-            },
+            inline(&bytes, path, "script"),
+            inline(&bytes, path, "style"),
             included(path),
             form("gz"),
             form("br"),
@@ -186,12 +199,18 @@ fn hash(bytes: &[u8]) -> String {
     STANDARD.encode(Sha256::digest(bytes))
 }
 
-/// The sources of a policy for the scripts that stand in the page itself.
-fn inline_scripts(page: &[u8]) -> String {
+/// The sources of a policy for the scripts, or the styles, that stand in a page itself.
+fn inline(page: &[u8], path: &Path, element: &str) -> String {
+    if path.extension().is_none_or(|kind| kind != "html") {
+        return String::new();
+    }
     let page = String::from_utf8_lossy(page);
-    let scripts = page.split("<script>").skip(1).filter_map(|rest| rest.split("</script>").next());
-    scripts
-        .map(|script| format!("'sha256-{}'", hash(script.as_bytes())))
-        .collect::<Vec<_>>()
-        .join(" ")
+    // Behind its attributes comes what is hashed; what is loaded from elsewhere has nothing in it.
+    let (begin, end) = (format!("<{element}"), format!("</{element}>"));
+    let found = page.split(&begin).skip(1).filter_map(|rest| {
+        let (_, text) = rest.split_once('>')?;
+        text.split(&end).next().filter(|text| !text.is_empty())
+    });
+    let sources: Vec<_> = found.map(|text| format!("'sha256-{}'", hash(text.as_bytes()))).collect();
+    sources.join(" ")
 }

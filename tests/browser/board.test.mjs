@@ -35,7 +35,7 @@ function proves(name, flags, body) {
       ([tone, headline, proof]) => {
         const header = document.getElementById('header');
         const [first, second] = [...header.children].map((it) => it.textContent);
-        return header.dataset.tone === tone && first === headline && second.includes(proof) && document.title.includes(headline);
+        return header.dataset.tone === tone && first.endsWith(` ${headline}`) && second.includes(proof) && document.title.includes(headline);
       },
       [tone, headline, proof],
     );

@@ -21,7 +21,7 @@ test('a job is shown to its end, and not asked for again', { timeout: 5 * PATIEN
   });
   const answers = () => Promise.all(asked.map(async (request) => (await request.response())?.status()));
   const shows = (done, log, state) => page.waitForFunction(
-    (wanted) => ['done', 'log', 'state']
+    (wanted) => ['done', 'log', 'status']
       .map((id) => document.getElementById(id))
       .every((it, i) => (it.value ?? it.textContent) === wanted[i]),
     [done, log, state],
@@ -30,13 +30,13 @@ test('a job is shown to its end, and not asked for again', { timeout: 5 * PATIEN
 
   await publish(server, 'jobs/7/log', 'compiling');
   await page.goto(`${origin}/?server=${server.url}&job=7`);
-  await shows(0, 'compiling', 'running');
+  await shows(0, 'compiling', 'live');
   await publish(server, 'jobs/7', { done: 40 });
-  await shows(40, 'compiling', 'running');
+  await shows(40, 'compiling', 'live');
   // One of two has ended: the other goes on, in the same stream.
   await publish(server, 'jobs/7', { done: 100 }, true);
   await publish(server, 'jobs/7/log', 'linked');
-  await shows(100, 'compiling\nlinked', 'running');
+  await shows(100, 'compiling\nlinked', 'live');
   assert.equal(asked.length, 1);
   await publish(server, 'jobs/7/log', undefined, true);
   await isClosed();

@@ -6,7 +6,7 @@ import { cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path';
 import { brotliCompressSync, constants, gzipSync } from 'node:zlib';
 import { build } from 'esbuild';
-import { makeTypes, outputs, page, PAGES, root, STANDING } from './bundle.mjs';
+import { alone, makeTypes, outputs, page, PAGES, root, STANDING } from './bundle.mjs';
 import { germanApart } from './first.mjs';
 
 /** What the first load may come to with gzip, in bytes: the page, its style, and all that it imports at once. */
@@ -31,7 +31,7 @@ const { outputFiles, metafile } = await build({
 const written = new Map();
 for (const { path, contents } of outputFiles) write(path.slice(join(root, 'out/').length), contents);
 for (const [name, entry] of Object.entries(STANDING)) {
-  const { outputFiles: [file] } = await build({ ...PAGES, ...entry, splitting: false, entryNames: '[name]', write: false, outdir: undefined });
+  const { outputFiles: [file] } = await build(alone(entry));
   write(name, file.contents);
 }
 const files = outputs(metafile);

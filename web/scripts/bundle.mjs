@@ -46,7 +46,13 @@ export const PAGES = {
 };
 
 /** What is loaded by a name that stays, since others than the page name it. */
-export const STANDING = {};
+export const STANDING = {
+  // The client for pages of anybody's, the examples among them: of the server's own version, always.
+  'client.js': { entryPoints: { client: `${client}src/index.ts` } },
+};
+
+/** What esbuild is told for one of them: a file by itself, which loads no other. */
+export const alone = (entry) => ({ ...OPTIONS, loader: {}, minify: true, write: false, ...entry });
 
 /** No file that does anything is as small. */
 const SHELL_MAX = 100;

@@ -7,7 +7,7 @@ import { connect } from 'node:net';
 import { extname, join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { build } from 'esbuild';
-import { makeTypes, outputs, page, PAGES, root, STANDING } from './bundle.mjs';
+import { alone, makeTypes, outputs, page, PAGES, root, STANDING } from './bundle.mjs';
 
 const TYPES = { '.html': 'text/html; charset=utf-8', '.js': 'text/javascript', '.css': 'text/css', '.svg': 'image/svg+xml', '.map': 'application/json' };
 
@@ -22,7 +22,7 @@ async function bundle() {
   const { outputFiles, metafile } = await build({ ...PAGES, minify: false, sourcemap: 'inline', write: false });
   const made = new Map(outputFiles.map(({ path, contents }) => [path.slice(join(root, 'out/').length), Buffer.from(contents)]));
   for (const [name, entry] of Object.entries(STANDING)) {
-    const { outputFiles: [file] } = await build({ ...PAGES, ...entry, splitting: false, entryNames: '[name]', write: false, outdir: undefined });
+    const { outputFiles: [file] } = await build(alone(entry));
     made.set(name, Buffer.from(file.contents));
   }
   made.set('', Buffer.from(page(readFileSync(join(root, 'src/index.html'), 'utf8'), outputs(metafile))));

@@ -19,6 +19,7 @@ mod stamp;
 mod stream;
 mod subscriber;
 mod subscribers;
+mod talker;
 mod volley;
 
 pub(crate) use self::connection::Connection;
@@ -36,4 +37,5 @@ pub(crate) use self::response::Response;
 pub(crate) use self::slow_heads::{SlowHeads, Slowness};
 pub(crate) use self::subscriber::Heard;
 pub(crate) use self::subscribers::{AT_ONCE, Subscribers};
+pub(crate) use self::talker::Talker;
 pub(crate) use self::volley::{Answers, UNDER_WAY_MAX, Volley};

@@ -11,6 +11,7 @@ mod latency;
 mod live_queries;
 mod mqtt;
 mod publish;
+mod reactions;
 mod replay;
 mod resume_storm;
 mod rules;
@@ -54,6 +55,9 @@ enum Workload {
     Alert(alert::Arguments),
     /// The same beside queries that are followed, and what one of them costs with very many followers.
     LiveQueries(live_queries::Arguments),
+    /// An audience whose taps are samples, and who all follow the heatmap of them: from the tap to the
+    /// heatmap, CPU and memory.
+    Reactions(reactions::Arguments),
     /// Sensors over MQTT in a closed loop: messages a second that are acknowledged once 1,000 rules
     /// have seen them.
     Mqtt(mqtt::Arguments),
@@ -87,6 +91,7 @@ pub(crate) fn run(arguments: Arguments, print: Print) -> Result<()> {
         Workload::Publish(arguments) => publish::run(&arguments, print),
         Workload::Alert(arguments) => alert::run(&arguments, print),
         Workload::LiveQueries(arguments) => live_queries::run(&arguments, print),
+        Workload::Reactions(arguments) => reactions::run(&arguments, print),
         Workload::Mqtt(arguments) => mqtt::run(&arguments, print),
         Workload::Keys(arguments) => keys::run(&arguments, print),
         Workload::Soak(arguments) => soak::run(&arguments, print),

@@ -105,6 +105,8 @@ pub(crate) struct App {
     pub(crate) webhooks: Vec<Webhook>,
     /// Topics whose followers may show themselves.
     pub(crate) presence: FilterSet,
+    /// Whether the pages of the examples are there.
+    pub(crate) shows_examples: bool,
 }
 
 impl App {
@@ -223,8 +225,9 @@ fn page() -> Router<Arc<App>> {
     Router::new()
         .route("/", get(web::index))
         .route("/assets/{file}", get(web::asset))
-        .route("/board.css", get(web::named))
-        .route("/board.js", get(web::named))
+        .route("/client.js", get(web::named))
+        .route("/examples", get(web::examples))
+        .route("/examples/{file}", get(web::example))
         .route("/icon.svg", get(web::named))
 }
 

@@ -88,6 +88,8 @@ pub struct Config {
     pub external_url: String,
     /// Whose followers may show themselves.
     pub presence: PresenceTerms,
+    /// Whether the pages of the examples are shown: those of a demo, no setting.
+    pub examples: bool,
     /// Which samples become values of `samples/…` topics.
     pub forward: Vec<Filter>,
     /// How much is remembered of which series on state topics, first match first.
@@ -178,6 +180,7 @@ impl Default for Config {
             sample_history: Vec::new(),
             history_bytes_max: 0,
             presence: PresenceTerms { topics: Vec::new(), grace: Duration::ZERO, named_max: 0 },
+            examples: false,
             allowed_origins: Origins::default(),
             heartbeat_interval: Duration::ZERO,
             stall_timeout: Duration::ZERO,

@@ -140,8 +140,7 @@ impl Server {
         let rules = bellwire_alerting::load_rules(&config.rules, config.rule_mode)?;
         let alertmanager = load_alertmanager_config(config.alertmanager_config.as_deref())?;
         let (figures, hosts) = (Arc::<Figures>::default(), Arc::new(KnownHosts::new(&config)));
-        let tls = start_tls(&config, &figures, &hosts)?;
-        let access = access(&config, &figures)?;
+        let (tls, access) = (start_tls(&config, &figures, &hosts)?, access(&config, &figures)?);
         let (listener, sensors) = (listen(config.listen, &config)?, listen_to_sensors(&config)?);
         let (address, core) = (listener.local_addr()?, Core::open(&config, &figures)?);
         let url = url(address, tls.as_deref());
@@ -196,6 +195,7 @@ impl Server {
             figures: Arc::clone(&figures),
             webhooks: config.webhooks.clone(),
             presence: FilterSet::gathered(config.presence.topics.clone()),
+            shows_examples: config.examples,
         };
         let (door, for_sensors) = doors(app, tls, config.stall_timeout);
         let (runtime, accepting) = open(door, listener, drains.clone())?;

@@ -1,13 +1,15 @@
 //! `bellwire demo`: a running system to look at, with one command.
 //!
 //! A server in this process, the rules of `examples/rules/demo.yml`, the real metrics of this
-//! machine and 200 simulated sensors. They go in over the public HTTP API, as anybody's would.
+//! machine, 200 simulated sensors, and what the pages of the examples show. All of it goes in over the
+//! public HTTP API, as anybody's would.
 
 mod feeder;
 mod field;
 mod host;
 mod random;
 mod sample;
+mod showcase;
 mod teams;
 
 use std::fs;
@@ -66,6 +68,12 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
     };
     // Whoever looks at the board sees who else does.
     config.presence.topics = vec![Topic::OF_BOARD.parse()?];
+    // Teams have topics of their own, and nothing of what the examples are about.
+    if teams.is_none() {
+        config.examples = true;
+        config.topics = showcase::topic_rules()?;
+        config.presence.topics.push(showcase::presence()?);
+    }
     super::runtime()?.block_on(async {
         let mut signals = Signals::listen()?;
         let server = serve::start(config, &mut signals).await?;
@@ -76,8 +84,17 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
         if let Some(teams) = &teams {
             itself = itself.token(&*teams.key);
         }
+        let client = itself.build()?;
+        let sensors = feeder::run(client.clone());
+        let stage = async {
+            if teams.is_some() {
+                std::future::pending::<()>().await;
+            }
+            showcase::run(client).await
+        };
         tokio::select! {
-            result = feeder::run(itself.build()?) => result?,
+            result = sensors => result?,
+            result = stage => result?,
             () = signals.next() => {}
         }
         serve::drain(server, signals).await
@@ -113,7 +130,7 @@ fn reachable(address: SocketAddr) -> SocketAddr {
 fn welcome(address: SocketAddr, rules: &Path, teams: Option<&Teams>) -> String {
     let url = format!("http://{}", reachable(address));
     let (logins, curl, topic) = match teams {
-        None => (String::new(), "curl", "chat/general"),
+        None => (format!("Examples to copy:    {url}/examples\n"), "curl", "chat/general"),
         // It asks for the password.
         Some(teams) => (format!("{}\n", teams.welcome()), "curl -u north", "teams/north/chat"),
     };

@@ -61,6 +61,31 @@ pub(super) const HEADLINES: &[Headline] = &[
                     cores.",
     },
     Headline {
+        workload: "reactions",
+        about: "An audience: who taps has a WebSocket over which taps go as samples, and each viewer \
+                a stream on which it follows what a recording rule makes of those of all, the sum of \
+                the last 2 s by emoji, with `max_rate=4`. The latency is that from sending one more \
+                tap to where the first and the last viewer who came both have the new sum; up to \
+                250 ms of it the rate holds it back. CPU is in percent of one core.",
+        figures: &[
+            ("latency_p50_ms", "tap to heatmap, median, ms"),
+            ("latency_p99_ms", "the same, 99th percentile, ms"),
+            ("latency_max_ms", "the same, longest, ms"),
+            ("sent_reactions_per_s", "taps a second"),
+            ("received_bytes_per_s", "bytes a second to all viewers"),
+            ("server_busy_percent", "of a core that the server took, %"),
+            ("engine_busy_percent", "of that the thread of the rules, %"),
+            (
+                "rss_growth_bytes_per_viewer",
+                "memory for a viewer, WebSockets and series included, bytes",
+            ),
+        ],
+        parameters: &["viewers", "tapping", "reactions_per_s"],
+        compared: &[],
+        not_shown: "networks; browsers, which draw it; the generator reads and sends on the same \
+                    cores.",
+    },
+    Headline {
         workload: "rules",
         about: "From the bytes of requests to what 1,000 rules in the proportions of kube-prometheus \
                 make of them: one core, 100,000 series of eight or nine labels on targets that send \

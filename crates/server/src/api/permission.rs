@@ -192,8 +192,9 @@ const ROUTES: &[(&str, Method, Asks)] = &[
     ("/openapi.json", Method::GET, Asks::Nothing),
     ("/", Method::GET, Asks::Nothing),
     ("/assets/{file}", Method::GET, Asks::Nothing),
-    ("/board.css", Method::GET, Asks::Nothing),
-    ("/board.js", Method::GET, Asks::Nothing),
+    ("/client.js", Method::GET, Asks::Nothing),
+    ("/examples", Method::GET, Asks::Nothing),
+    ("/examples/{file}", Method::GET, Asks::Nothing),
     ("/icon.svg", Method::GET, Asks::Nothing),
 ];
 
@@ -390,8 +391,9 @@ mod tests {
     const OPEN: &[&str] = &[
         "/",
         "/assets/{file}",
-        "/board.css",
-        "/board.js",
+        "/client.js",
+        "/examples",
+        "/examples/{file}",
         "/health",
         "/healthz",
         "/icon.svg",

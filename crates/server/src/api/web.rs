@@ -1,12 +1,15 @@
 //! The web pages and the API's description, embedded.
 
-use axum::extract::Path;
-use axum::response::{IntoResponse, Response};
+use std::sync::Arc;
+
+use axum::extract::{Path, State};
+use axum::response::{IntoResponse, Redirect, Response};
 use bellwire_pages::Asset;
 use bellwire_shards::takes_coding;
 use bellwire_wire::problem::{Code, Problem};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri, header};
 
+use super::App;
 use crate::problem::Refused;
 
 /// Of what has its content's hash in its name.
@@ -57,6 +60,24 @@ pub(super) async fn named(uri: Uri, headers: HeaderMap) -> Response {
     file(uri.path().trim_start_matches('/'), &headers)
 }
 
+/// A page of the examples, where this server shows them.
+pub(super) async fn example(
+    State(app): State<Arc<App>>,
+    Path(name): Path<String>,
+    headers: HeaderMap,
+) -> Response {
+    if !app.shows_examples {
+        let detail = "the examples are pages of `bellwire demo`: this server shows none";
+        return Refused(Problem::new(Code::NotFound, detail)).into_response();
+    }
+    file(&format!("examples/{name}"), &headers)
+}
+
+/// Their list: its links are below the path with a slash behind it.
+pub(super) async fn examples() -> Redirect {
+    Redirect::permanent("examples/index.html")
+}
+
 pub(super) async fn openapi() -> Response {
     let text = include_str!("../../openapi.json");
     (POLICIES, [(header::CONTENT_TYPE, "application/json")], text).into_response()
@@ -85,15 +106,22 @@ fn file(path: &str, headers: &HeaderMap) -> Response {
     if asset.is_immutable {
         answer.insert(header::CACHE_CONTROL, HeaderValue::from_static(KEPT_FOR_GOOD));
     }
-    if !asset.inline_scripts.is_empty() {
-        let policy = format!("{POLICY}; script-src 'self' {}", asset.inline_scripts);
-        let policy = HeaderValue::try_from(policy).expect("words of a policy");
-        answer.insert(header::CONTENT_SECURITY_POLICY, policy);
-    }
+    answer.insert(header::CONTENT_SECURITY_POLICY, policy(asset));
     answer.insert(header::CONTENT_TYPE, HeaderValue::from_static(asset.content_type));
     answer.insert(header::ETAG, HeaderValue::from_static(asset.etag));
     answer.insert(header::VARY, HeaderValue::from_static("Accept-Encoding"));
     response
+}
+
+/// What stands in the page itself may run, and nothing else that does not come from here.
+fn policy(asset: &Asset) -> HeaderValue {
+    let Asset { inline_scripts, inline_styles, .. } = asset;
+    if inline_scripts.is_empty() && inline_styles.is_empty() {
+        return HeaderValue::from_static(POLICY);
+    }
+    let policy =
+        format!("{POLICY}; script-src 'self' {inline_scripts}; style-src 'self' {inline_styles}");
+    HeaderValue::try_from(policy).expect("words of a policy")
 }
 
 /// Whether the client says that it has this file.
