@@ -48,7 +48,7 @@ export function List() {
     focusedRow.value = (event.target as Element).closest<HTMLElement>('[data-key]')?.dataset.key ?? null;
   };
   return (
-    <div ref={around} class="rows" onFocusIn={focus} onFocusOut={() => { focusedRow.value = null; }}>
+    <div ref={around} class="rows" data-empty={shown.rows.value.length === 0 ? '' : undefined} onFocusIn={focus} onFocusOut={() => { focusedRow.value = null; }}>
       {paging.signal.value ? <Pages /> : <Window rows={shown.rows.value} keyOf={keyOf} kindOf={kindOf} kinds={KINDS} attributes={attributes} render={render} kept={focusedRow} label={t('title')} class="alerts" />}
     </div>
   );

@@ -3,7 +3,7 @@
 
 import { type ReadonlySignal, signal } from '@preact/signals';
 import { type Look, look, LOOKS } from '../format/severity.js';
-import type { Group, Item, Row } from './model.js';
+import { alertRow, type Group, groupRow, type Item, type Row } from './model.js';
 
 export interface Waiting {
   /** Alerts that are not on the screen and would be. */
@@ -46,15 +46,16 @@ export class ShownRows {
   /** Shows all that waits. */
   release(): void {
     this.#waiting.value = null;
-    this.#rows.value = this.#next;
+    const shown = this.#rows.peek();
+    const isSame = shown.length === this.#next.length && shown.every((row, index) => row === this.#next[index]);
+    if (!isSame) this.#rows.value = this.#next;
   }
 
   /** Opens a group where it stands, and moves nothing above it. */
   open(key: string): void {
     this.#rows.value = this.#rows.peek().flatMap((row): Row[] => {
       if (row.kind !== 'group' || row.key !== key) return [row];
-      const { items } = row.group;
-      return [{ ...row, isOpen: true }, ...items.map((item): Row => ({ kind: 'alert', key: item.entry.fingerprint, item, isInGroup: true }))];
+      return [groupRow(row.group, true), ...row.group.items.map((item) => alertRow(item, true))];
     });
   }
 
@@ -64,7 +65,7 @@ export class ShownRows {
     this.#rows.value = this.#rows.peek().flatMap((row): Row[] => {
       if (row.kind !== 'alert') isWithin = row.kind === 'group' && row.key === key;
       if (isWithin && row.kind === 'alert' && row.isInGroup) return [];
-      return [isWithin && row.kind === 'group' ? { ...row, isOpen: false } : row];
+      return [isWithin && row.kind === 'group' ? groupRow(row.group, false) : row];
     });
   }
 }

@@ -26,6 +26,8 @@ export interface Item {
   rank: number;
   isTaken: boolean;
   since: number;
+  /** Its row, the same one for as long as it is the same: what is not new is not drawn anew. */
+  row?: Row & { kind: 'alert' };
 }
 
 export interface Group {
@@ -43,12 +45,15 @@ export interface Group {
   /** Counts its changes, for what shows it. */
   version: Signal<number>;
   isInOrder: boolean;
+  row?: Row & { kind: 'group' };
 }
 
 export type Row =
   | { kind: 'lane'; key: string; lane: LaneName }
   | { kind: 'group'; key: string; group: Group; isOpen: boolean }
   | { kind: 'alert'; key: string; item: Item; isInGroup: boolean };
+
+const LANE_ROWS = Object.fromEntries(LANES.map((lane) => [lane, { kind: 'lane', key: `lane:${lane}`, lane }])) as Record<LaneName, Row>;
 
 export interface Open {
   lanes: ReadonlySet<LaneName>;
@@ -177,7 +182,7 @@ export class BoardModel {
     const rows: Row[] = [];
     for (const lane of LANES) {
       if (this.#counts[lane] === 0) continue;
-      rows.push({ kind: 'lane', key: `lane:${lane}`, lane });
+      rows.push(LANE_ROWS[lane]);
       if (!open.lanes.has(lane)) continue;
       for (const group of this.#ordered.get(lane)!) this.#put(rows, group, open);
     }
@@ -187,9 +192,9 @@ export class BoardModel {
   #put(rows: Row[], group: Group, open: Open): void {
     const isHeaded = this.#by !== null && group.items.length > 1;
     const isOpen = open.groups.has(group.key);
-    if (isHeaded) rows.push({ kind: 'group', key: group.key, group, isOpen });
+    if (isHeaded) rows.push(groupRow(group, isOpen));
     if (isHeaded && !isOpen) return;
-    for (const item of group.items) rows.push({ kind: 'alert', key: item.entry.fingerprint, item, isInGroup: isHeaded });
+    for (const item of group.items) rows.push(alertRow(item, isHeaded));
   }
 
   #order(kept: ReadonlySet<Group>): void {
@@ -214,6 +219,12 @@ export class BoardModel {
     }
   }
 }
+
+export const groupRow = (group: Group, isOpen: boolean): Row =>
+  group.row?.isOpen === isOpen ? group.row : (group.row = { kind: 'group', key: group.key, group, isOpen });
+
+export const alertRow = (item: Item, isInGroup: boolean): Row =>
+  item.row?.isInGroup === isInGroup ? item.row : (item.row = { kind: 'alert', key: item.entry.fingerprint, item, isInGroup });
 
 function facts(alert: Alert): Pick<Item, 'alert' | 'rank' | 'isTaken' | 'since'> {
   const isOver = alert.state === 'resolved';

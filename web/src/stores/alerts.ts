@@ -29,6 +29,8 @@ type Listener = (changes: readonly Change[]) => void;
 
 /** A frame has 16 ms: so much of it is spent on taking in what came. */
 const SLICE_MS = 6;
+/** What comes after a pause is seen in the next frame; of what comes all the time, so often as eyes follow. */
+const SEEN_EVERY_MS = 80;
 /** In the background no frame comes. */
 const HIDDEN_EVERY_MS = 250;
 /** A clock that says more is not the one that the sample was measured by. */
@@ -40,6 +42,9 @@ const waiting = new Map<string, { alert: Alert | null; cameLive: boolean }>();
 const listeners = new Set<Listener>();
 let unseen: Set<string> | null = null;
 let isScheduled = false;
+let takenAt = -Infinity;
+/** What the last frame had no time for. */
+let leftOver = 0;
 
 /** Counts the frames in which anything changed. */
 const changed = signal(0);
@@ -84,14 +89,20 @@ function schedule(): void {
   if (isScheduled) return;
   isScheduled = true;
   if (document.hidden) setTimeout(frame, HIDDEN_EVERY_MS);
-  else requestAnimationFrame(frame);
+  else {
+    // What does not fit into one frame goes on in the next.
+    const early = waiting.size > leftOver ? takenAt + SEEN_EVERY_MS - performance.now() : 0;
+    if (early > 0) setTimeout(() => requestAnimationFrame(frame), early);
+    else requestAnimationFrame(frame);
+  }
 }
 
 function frame(): void {
   if (!isScheduled) return;
   isScheduled = false;
   take(performance.now() + SLICE_MS);
-  if (waiting.size > 0) schedule();
+  leftOver = waiting.size;
+  if (leftOver > 0) schedule();
 }
 
 /** All that has come is to be seen before anything is said about it, unless that would take a while. */
@@ -101,6 +112,7 @@ function settle(): void {
 
 function take(until: number): void {
   if (waiting.size === 0) return;
+  takenAt = performance.now();
   const changes: Change[] = [];
   batch(() => {
     let count = 0;

@@ -41,10 +41,14 @@ export function Window<Row>({ rows, keyOf, kindOf, kinds, attributes, render, ke
     return made;
   }, [rows, heights.value]);
 
+  /** Where the list begins, from the top of what is seen: asked for when that may have changed, since to
+   * ask in the middle of a change has the browser lay out everything. */
+  const top = useRef(0);
   const look = () => {
-    const top = list.current?.getBoundingClientRect().top ?? 0;
-    const first = Math.max(0, indexAt(tops, -top - BEYOND));
-    const last = Math.min(rows.length, indexAt(tops, innerHeight - top + BEYOND) + 1);
+    // Before the heights are known all rows would be seen.
+    if (tops[rows.length] === 0) return;
+    const first = Math.max(0, indexAt(tops, -top.current - BEYOND));
+    const last = Math.min(rows.length, indexAt(tops, innerHeight - top.current + BEYOND) + 1);
     const [from, to] = range.peek();
     if (from !== first || to !== last) range.value = [first, last];
   };
@@ -52,32 +56,38 @@ export function Window<Row>({ rows, keyOf, kindOf, kinds, attributes, render, ke
   looking.current = look;
 
   useLayoutEffect(() => {
+    const place = () => { top.current = list.current!.getBoundingClientRect().top; };
     const measure = () => {
+      place();
       const measured = [...list.current!.querySelectorAll('.measure')].map((one) => one.getBoundingClientRect().height);
       if (measured.some((height, index) => height !== heights.peek()[index])) heights.value = measured;
-      looking.current();
+      else looking.current();
     };
     const observer = new ResizeObserver(measure);
     for (const one of list.current!.querySelectorAll('.measure')) observer.observe(one);
     observer.observe(document.documentElement);
     measure();
-    const scrolled = () => looking.current();
+    const scrolled = () => {
+      place();
+      looking.current();
+    };
     addEventListener('scroll', scrolled, { passive: true });
     return () => {
       observer.disconnect();
       removeEventListener('scroll', scrolled);
     };
   }, []);
-  useAnchor(list, rows, keyOf, tops);
-  useLayoutEffect(look);
+  useAnchor(top, rows, keyOf, tops);
+  useLayoutEffect(look, [tops]);
   useEffect(() => {
     const here: Places = {
       scrollTo(index) {
-        const top = list.current!.getBoundingClientRect().top + tops[index]!;
+        const begin = list.current!.getBoundingClientRect().top + tops[index]!;
         const height = tops[index + 1]! - tops[index]!;
         const [least, most] = [parseFloat(getComputedStyle(document.documentElement).scrollPaddingTop) || 0, innerHeight - height - 60];
-        if (top < least) scrollBy(0, top - least);
-        else if (top > most) scrollBy(0, top - most);
+        if (begin < least) scrollBy(0, begin - least);
+        else if (begin > most) scrollBy(0, begin - most);
+        top.current = list.current!.getBoundingClientRect().top;
         looking.current();
       },
     };
@@ -92,7 +102,7 @@ export function Window<Row>({ rows, keyOf, kindOf, kinds, attributes, render, ke
   if (at >= 0 && at < first) indices.unshift(at);
   else if (at >= last) indices.push(at);
   return (
-    <ul ref={list} class={`window ${name}`} aria-label={label} style={{ '--height': `${tops[rows.length]}px` }}>
+    <ul ref={list} class={`window ${name}`} aria-label={label} style={{ height: `${tops[rows.length]}px` }}>
       {indices.map((index) => {
         const row = rows[index]!;
         const key = keyOf(row);
@@ -113,7 +123,7 @@ interface PlaceProps<Row> {
 
 function Place<Row>({ row, top, index, count, of: { key, kind, attributes, render } }: PlaceProps<Row>) {
   return (
-    <li class={`row ${kind}`} data-key={key} aria-setsize={count} aria-posinset={index + 1} style={{ '--top': `${top}px` }} {...attributes(row)}>
+    <li class={`row ${kind}`} data-key={key} aria-setsize={count} aria-posinset={index + 1} style={{ transform: `translateY(${top}px)` }} {...attributes(row)}>
       {render(row)}
     </li>
   );
@@ -131,28 +141,17 @@ function indexAt(tops: Float64Array, place: number): number {
 }
 
 /** Whoever has scrolled into the list keeps what is before their eyes, whatever comes above it. */
-function useAnchor<Row>(list: { current: HTMLElement | null }, rows: readonly Row[], keyOf: (row: Row) => string, tops: Float64Array): void {
-  const anchor = useRef<{ key: string; place: number } | null>(null);
-  const before = useRef(rows);
+function useAnchor<Row>(top: { current: number }, rows: readonly Row[], keyOf: (row: Row) => string, tops: Float64Array): void {
+  const before = useRef({ rows, tops });
   useLayoutEffect(() => {
-    if (before.current !== rows && anchor.current && list.current) {
-      const { key, place } = anchor.current;
-      const index = rows.findIndex((row) => keyOf(row) === key);
-      const now = index < 0 ? place : list.current.getBoundingClientRect().top + tops[index]!;
-      if (Math.abs(now - place) >= 1) scrollBy(0, now - place);
-    }
-    before.current = rows;
+    const { rows: old, tops: oldTops } = before.current;
+    before.current = { rows, tops };
+    // At the top of the list what is new is what one wants to see.
+    if (old === rows || top.current >= 0 || oldTops[old.length] === 0) return;
+    const anchor = indexAt(oldTops, -top.current);
+    const key = old[anchor] && keyOf(old[anchor]);
+    const index = key === undefined ? -1 : rows[anchor] && keyOf(rows[anchor]) === key ? anchor : rows.findIndex((row) => keyOf(row) === key);
+    const moved = index < 0 ? 0 : tops[index]! - oldTops[anchor]!;
+    if (Math.abs(moved) >= 1) scrollBy(0, moved);
   }, [rows, tops]);
-  useEffect(() => {
-    const note = () => {
-      const top = list.current?.getBoundingClientRect().top ?? 0;
-      const index = indexAt(tops, -top);
-      const row = before.current[index];
-      // At the top of the list what is new is what one wants to see.
-      anchor.current = top >= 0 || row === undefined ? null : { key: keyOf(row), place: top + tops[index]! };
-    };
-    note();
-    addEventListener('scroll', note, { passive: true });
-    return () => removeEventListener('scroll', note);
-  }, [tops]);
 }
