@@ -10,7 +10,7 @@ import { entryOf } from '../stores/alerts.js';
 import { unitOfAlert } from '../stores/units.js';
 import { language } from '../text/text.js';
 import { isSign, Sign } from '../ui/Sign.js';
-import { actOn, isRaised, obstacle } from './acting.js';
+import { actOn, isRaised, mayAttend, obstacle } from './acting.js';
 import { isPaused, shownAlert, shownNow } from './engine.js';
 import { type Item, since } from './model.js';
 import { selection, toggleSelected } from './selection.js';
@@ -97,7 +97,7 @@ function Attention({ alert }: { alert: Alert }) {
 }
 
 function Actions({ alert, isGone }: { alert: Alert; isGone: boolean }) {
-  if (isGone || !isRaised(alert)) return <div class="acts" />;
+  if (isGone || !isRaised(alert) || !mayAttend.value) return <div class="acts" />;
   const reason = obstacle.value;
   const taken = alert.acknowledged ? 'take-back' : 'acknowledge';
   return (

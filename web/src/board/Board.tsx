@@ -6,8 +6,7 @@ import { connection } from '../stores/stream.js';
 import { Calm } from './Calm.js';
 import { Counts } from './Counts.js';
 import { laneCounts, startBoard } from './engine.js';
-import { Help } from './Help.js';
-import { listenToKeys } from './keys.js';
+import { isHelpOpen, listenToKeys } from './keys.js';
 import { List } from './List.js';
 import { LANES } from './model.js';
 import { Selected } from './Selected.js';
@@ -19,6 +18,7 @@ import { lazy } from '../ui/lazy.js';
 import { route } from '../shell/router.js';
 
 const Grid = lazy(async () => (await import('./Grid.js')).Grid);
+const Help = lazy(async () => (await import('./Help.js')).Help);
 const Wall = lazy(async () => (await import('./Wall.js')).Wall);
 
 export function Board() {
@@ -27,9 +27,13 @@ export function Board() {
   const wall = isWall.value ? (route.value.parameters.get('wall') === 'light' ? 'light' : 'dark') : null;
   useLayoutEffect(() => {
     const { dataset } = document.documentElement;
-    if (wall) dataset.wall = wall;
-    else delete dataset.wall;
-    return () => { delete dataset.wall; };
+    if (!wall) return;
+    const { theme } = dataset;
+    Object.assign(dataset, { wall, theme: wall });
+    return () => {
+      delete dataset.wall;
+      dataset.theme = theme;
+    };
   }, [wall]);
   return wall ? <Wall /> : <Whole />;
 }
@@ -50,26 +54,23 @@ function Whole() {
       {found === 0 && hasBegun && alertsCount() > 0 && <p class="empty">{t('nothingMatches', { n: alertsCount() })}</p>}
       {layout.value === 'grid' ? <Grid /> : <List />}
       <Selected />
-      <Help />
+      {isHelpOpen.value && <Help />}
     </section>
   );
 }
 
-/** Tells the style how high what sticks to the top is: nothing with the focus hides behind it. */
+/** Tells the style how high the tools are where they stick to the top: nothing with the focus hides behind them. */
 function keepClear(): () => void {
   const { style } = document.documentElement;
+  const tools = document.querySelector('.tools')!;
   const measure = () => {
-    const head = document.querySelector('.top')?.getBoundingClientRect().height ?? 0;
-    const tools = document.querySelector('.tools')!;
     const isSticky = getComputedStyle(tools).position === 'sticky';
-    style.setProperty('--top-height', `${head}px`);
-    style.setProperty('scroll-padding-top', `${head + (isSticky ? tools.getBoundingClientRect().height : 0) + 4}px`);
+    style.setProperty('--tools', isSticky ? `${Math.ceil(tools.getBoundingClientRect().height)}px` : '0px');
   };
   const observer = new ResizeObserver(measure);
-  for (const one of document.querySelectorAll('.top, .tools')) observer.observe(one);
-  measure();
+  observer.observe(tools);
   return () => {
     observer.disconnect();
-    style.removeProperty('scroll-padding-top');
+    style.removeProperty('--tools');
   };
 }

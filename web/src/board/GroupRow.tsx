@@ -6,7 +6,7 @@ import { age } from '../format/age.js';
 import { LOOKS, type Look } from '../format/severity.js';
 import { visible } from '../format/visible.js';
 import { Sign } from '../ui/Sign.js';
-import { actOn, isRaised, obstacle } from './acting.js';
+import { actOn, isRaised, mayAttend, obstacle } from './acting.js';
 import { stateText } from './AlertRow.js';
 import { isPaused, shownNow, toggleGroup } from './engine.js';
 import type { Group } from './model.js';
@@ -99,7 +99,7 @@ export function GroupRow({ group, isOpen }: { group: Group; isOpen: boolean }) {
 }
 
 function GroupActions({ group }: { group: Group }) {
-  if (group.lane === 'resolved' || group.lane === 'pending') return <div class="acts" />;
+  if (group.lane === 'resolved' || group.lane === 'pending' || !mayAttend.value) return <div class="acts" />;
   const reason = obstacle.value;
   const act = (kind: 'acknowledge' | 'silence') => actOn(kind, group.items.map(({ alert }) => alert).filter(isRaised));
   return (

@@ -14,7 +14,7 @@ import { t } from './texts.js';
 import { pageNumber, paging } from './view.js';
 
 const KINDS = ['lane', 'group', 'alert'] as const;
-const PAGE_ROWS = 50;
+export const PAGE_ROWS = 50;
 
 /** The row in which the focus is. */
 export const focusedRow = signal<string | null>(null);

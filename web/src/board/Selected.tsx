@@ -1,7 +1,7 @@
 // What can be done with all that is picked: a bar over the end of the page, which moves no row.
 
 import { useEffect } from 'preact/hooks';
-import { actOn, obstacle } from './acting.js';
+import { actOn, mayAttend, obstacle } from './acting.js';
 import { clearSelection, selectedAlerts, selection } from './selection.js';
 import { t } from './texts.js';
 
@@ -9,7 +9,7 @@ export function Selected() {
   const { size } = selection.value;
   useEffect(() => { document.documentElement.toggleAttribute('data-selected', size > 0); }, [size > 0]);
   if (size === 0) return null;
-  const reason = obstacle.value;
+  const reason = mayAttend.value ? obstacle.value : t('cannotAttend');
   return (
     <div class="selected" role="region" aria-label={t('bulk')}>
       <b>{t('selected', { n: size })}</b>

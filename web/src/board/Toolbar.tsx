@@ -1,16 +1,17 @@
 // What stands above the list and stays there: filter, grouping, view, pausing, and what waits.
 
 import { useSignal } from '@preact/signals';
-import { useEffect, useRef } from 'preact/hooks';
 import { visible } from '../format/visible.js';
-import { attend } from './attention.js';
-import { changedInPause, isPaused, laneCounts, refresh, setAllGroups, setPaused, shown } from './engine.js';
-import { Filter, labelNames } from './Filter.js';
-import { isHelpOpen } from './Help.js';
 import { totals } from '../stores/totals.js';
+import { lazy } from '../ui/lazy.js';
+import { Sheet } from '../ui/Sheet.js';
+import { changedInPause, isPaused, laneCounts, refresh, setPaused, shown } from './engine.js';
+import { Filter, labelNames } from './Filter.js';
 import { t } from './texts.js';
-import { DEFAULT_GROUPING, filter, gridBy, grouping, layout, letters, paging, setGridBy, setGrouping, setLayout } from './view.js';
-import { setParameters } from '../shell/router.js';
+import { DEFAULT_GROUPING, filter, gridBy, grouping, layout, setGridBy, setGrouping, setLayout } from './view.js';
+
+const Options = lazy(async () => (await import('./Options.js')).Options);
+const AskLabels = lazy(async () => (await import('./AskLabels.js')).AskLabels);
 
 export function Toolbar() {
   return (
@@ -20,7 +21,7 @@ export function Toolbar() {
         {layout.value === 'grid' ? <GridBy /> : <Grouping />}
         <Layout />
         <button type="button" aria-pressed={isPaused.value} onClick={() => setPaused(!isPaused.value)}>{t(isPaused.value ? 'resume' : 'pause')}</button>
-        <Options />
+        <Sheet button={t('options')}>{(close) => <Options close={close} />}</Sheet>
         <Waits />
       </div>
     </div>
@@ -101,34 +102,6 @@ function Grouping() {
   );
 }
 
-/** Several labels, in order: a dialog, since a list of choices has no room for all of them. */
-function AskLabels({ close }: { close(): void }) {
-  const dialog = useRef<HTMLDialogElement>(null);
-  const text = useSignal((grouping.value ?? []).join(', '));
-  useEffect(() => {
-    dialog.current?.showModal();
-    return attend();
-  }, []);
-  const submit = (event: Event) => {
-    event.preventDefault();
-    const names = text.value.split(',').map((name) => name.trim()).filter(Boolean);
-    setGrouping(names.length > 0 ? names : null);
-    dialog.current?.close();
-  };
-  return (
-    <dialog ref={dialog} aria-labelledby="ask-labels" onClose={close}>
-      <form onSubmit={submit}>
-        <h2 id="ask-labels">{t('group')}</h2>
-        <label>{t('groupLabels')} <input value={text.value} list="ask-labels-names" autocomplete="off" autocapitalize="none" spellcheck={false} onInput={(event) => { text.value = event.currentTarget.value; }} /></label>
-        <p class="names">{labelNames().slice(0, 60).map((name) => (
-          <button key={name} type="button" onClick={() => { text.value = [...text.value.split(',').map((one) => one.trim()).filter((one) => one && one !== name), name].join(', '); }}><bdi>{visible(name)}</bdi></button>
-        ))}</p>
-        <p class="buttons"><button type="button" onClick={() => dialog.current?.close()}>{t('close')}</button> <button class="primary" type="submit">{t('groupApply')}</button></p>
-      </form>
-    </dialog>
-  );
-}
-
 function GridBy() {
   const names = useSignal<string[]>([]);
   const listed = [...new Set([gridBy.value, 'alertname', ...names.value])];
@@ -138,47 +111,5 @@ function GridBy() {
         {listed.map((name) => <option key={name} value={name}>{visible(name)}</option>)}
       </select>
     </label>
-  );
-}
-
-function Options() {
-  const sheet = useRef<HTMLDetailsElement>(null);
-  const release = useRef<(() => void) | null>(null);
-  const close = () => { if (sheet.current) sheet.current.open = false; };
-  useEffect(() => {
-    const leave = (event: Event) => { if (!sheet.current?.contains(event.target as Node)) close(); };
-    document.addEventListener('pointerdown', leave);
-    return () => {
-      document.removeEventListener('pointerdown', leave);
-      release.current?.();
-    };
-  }, []);
-  const toggled = () => {
-    release.current?.();
-    release.current = sheet.current?.open ? attend() : null;
-  };
-  const press = (event: KeyboardEvent) => {
-    if (event.key !== 'Escape' || !sheet.current?.open) return;
-    event.stopPropagation();
-    close();
-    sheet.current.querySelector('summary')?.focus();
-  };
-  const act = (run: () => void) => () => {
-    close();
-    run();
-  };
-  return (
-    <details class="sheet" ref={sheet} onToggle={toggled} onKeyDown={press}>
-      <summary>{t('options')}</summary>
-      <div>
-        <button class="quiet" type="button" onClick={act(() => setAllGroups(true))}>{t('expandAll')}</button>
-        <button class="quiet" type="button" onClick={act(() => setAllGroups(false))}>{t('collapseAll')}</button>
-        <button class="quiet" type="button" onClick={act(() => void navigator.clipboard?.writeText(location.href))}>{t('copyLink')}</button>
-        <button class="quiet" type="button" onClick={act(() => setParameters({ wall: '1' }))}>{t('wall')}</button>
-        <button class="quiet" type="button" onClick={act(() => { isHelpOpen.value = true; })}>{t('help')}</button>
-        <label><input type="checkbox" checked={paging.signal.value} onChange={(event) => paging.set(event.currentTarget.checked)} /> {t('paged')}</label>
-        <label><input type="checkbox" checked={letters.signal.value} onChange={(event) => letters.set(event.currentTarget.checked)} /> {t('letters')}</label>
-      </div>
-    </details>
   );
 }

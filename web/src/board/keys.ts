@@ -1,20 +1,21 @@
 // The board by keyboard alone.
 
-import { go, address } from '../shell/router.js';
+import { signal } from '@preact/signals';
+import { address, go } from '../shell/router.js';
 import type { AttendKind } from '../attend/open.js';
 import { entryOf } from '../stores/alerts.js';
 import { places } from '../ui/Window.js';
 import { actOn } from './acting.js';
 import { isPaused, setPaused, shown, toggleGroup, toggleLane } from './engine.js';
 import { filterField } from './Filter.js';
-import { isHelpOpen } from './Help.js';
-import { focusedRow } from './List.js';
+import { focusedRow, PAGE_ROWS } from './List.js';
 import type { Row } from './model.js';
 import { clearSelection, selectedAlerts, selection, toggleSelected } from './selection.js';
 import { groupingField, showWaiting } from './Toolbar.js';
 import { letters, pageNumber, paging } from './view.js';
 
-const PAGE_ROWS = 50;
+export const isHelpOpen = signal(false);
+
 const ACTS: Record<string, AttendKind> = { a: 'acknowledge', s: 'silence', c: 'comment' };
 
 const current = (): Row | undefined => shown.rows.peek().find(({ key }) => key === focusedRow.peek());
