@@ -71,12 +71,13 @@ export function Grid() {
   const kept = useSignal<string | null>(null);
   useEffect(() => watch(around.current!), []);
   useEffect(() => {
+    const element = around.current!;
     const measure = () => {
-      const least = parseFloat(getComputedStyle(around.current!).getPropertyValue('--cell')) || 150;
-      columns.value = Math.max(1, Math.floor(around.current!.clientWidth / least));
+      const least = parseFloat(getComputedStyle(element).getPropertyValue('--cell')) || 150;
+      columns.value = Math.max(1, Math.floor(element.clientWidth / least));
     };
     const observer = new ResizeObserver(measure);
-    observer.observe(around.current!);
+    observer.observe(element);
     measure();
     return () => observer.disconnect();
   }, []);

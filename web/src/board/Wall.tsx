@@ -35,12 +35,13 @@ export function Wall() {
     return () => document.removeEventListener('keydown', leave);
   }, []);
   useLayoutEffect(() => {
+    const element = area.current!;
     const measure = () => {
-      const height = parseFloat(getComputedStyle(area.current!).getPropertyValue('--wall-row')) * parseFloat(getComputedStyle(document.documentElement).fontSize);
-      room.value = Math.max(1, Math.floor(area.current!.clientHeight / height));
+      const height = parseFloat(getComputedStyle(element).getPropertyValue('--wall-row')) * parseFloat(getComputedStyle(document.documentElement).fontSize);
+      room.value = Math.max(1, Math.floor(element.clientHeight / height));
     };
     const observer = new ResizeObserver(measure);
-    observer.observe(area.current!);
+    observer.observe(element);
     measure();
     return () => observer.disconnect();
   }, []);

@@ -56,15 +56,16 @@ export function Window<Row>({ rows, keyOf, kindOf, kinds, attributes, render, ke
   looking.current = look;
 
   useLayoutEffect(() => {
-    const place = () => { top.current = list.current!.getBoundingClientRect().top; };
+    const element = list.current!;
+    const place = () => { top.current = element.getBoundingClientRect().top; };
     const measure = () => {
       place();
-      const measured = [...list.current!.querySelectorAll('.measure')].map((one) => one.getBoundingClientRect().height);
+      const measured = [...element.querySelectorAll('.measure')].map((one) => one.getBoundingClientRect().height);
       if (measured.some((height, index) => height !== heights.peek()[index])) heights.value = measured;
       else looking.current();
     };
     const observer = new ResizeObserver(measure);
-    for (const one of list.current!.querySelectorAll('.measure')) observer.observe(one);
+    for (const one of element.querySelectorAll('.measure')) observer.observe(one);
     observer.observe(document.documentElement);
     measure();
     const scrolled = () => {
@@ -108,7 +109,7 @@ export function Window<Row>({ rows, keyOf, kindOf, kinds, attributes, render, ke
         const key = keyOf(row);
         return <Place key={key} row={row} top={tops[index]!} index={index} count={rows.length} of={{ key, kind: kindOf(row), attributes, render }} />;
       })}
-      {kinds.map((kind) => <li key={`measure ${kind}`} class={`measure ${kind}`} aria-hidden="true" role="presentation" />)}
+      {kinds.map((kind) => <li key={`measure ${kind}`} class="measure" aria-hidden="true" role="presentation" style={{ height: `var(--height-${kind})` }} />)}
     </ul>
   );
 }
