@@ -33,52 +33,37 @@ test('ages are in the server’s time, whatever sensors and this machine say', {
   const startsAt = new Date(Date.now() - 3_600_000).toISOString();
   const { server, page, faults } = await openPage(t, [{ ...alert('Hour'), startsAt }]);
   const age = (text) => page.locator('.alert', { hasText: 'Hour' }).locator('.age', { hasText: text }).waitFor();
-  await age(/^1 h 00 min$/);
+  await age(/^for 1 h$/);
   // A sensor whose clock is ahead.
   await post(server, '/v1/samples', { name: 't', value: 1, timestamp: Date.now() + 540_000 });
-  await page.locator('#metrics .metric').waitFor();
-  // All ages have been told anew since.
-  await page.locator('#last-event', { hasText: /last event [2-9] s ago/ }).waitFor();
-  await age(/^1 h 00 min$/);
+  await age(/^for 1 h$/);
   // A machine whose clock is, from the start and when it is set.
   const clock = (ms) => `{ const now = Date.now; Date.now = () => now() + ${ms}; }`;
   await page.addInitScript(clock(7_200_000));
   await page.reload();
-  await age(/^1 h 00 min$/);
-  const asked = page.waitForResponse('**/v1/whoami');
+  await age(/^for 1 h$/);
+  const asked = page.waitForResponse('**/v1/status');
   await page.evaluate((ms) => {
     const now = Date.now;
     Date.now = () => now() + ms;
   }, -36_000_000);
   await asked;
-  await age(/^1 h 00 min$/);
+  await age(/^for 1 h$/);
   assert.deepEqual(faults, []);
 });
 
 test('a name cannot turn what stands beside it, and a long text leaves the buttons where they are', { timeout: 5 * PATIENCE_MS }, async (t) => {
   const odd = {
     labels: { alertname: '\u202egnp.exe', severity: 'critical', note: `\u202e${'W'.repeat(3900)}` },
-    annotations: { summary: `\u202elive ${'S'.repeat(3900)}`, description: 'two\nlines' },
+    annotations: { summary: `\u202elive ${'S'.repeat(3900)}` },
   };
   const { server, page, faults } = await openPage(t, [odd], { viewport: { width: 1000, height: 800 } });
   const row = page.locator('.alert');
-  assert.equal(await row.locator('.name b').textContent(), '\\u202egnp.exe');
+  await row.waitFor();
+  assert.equal(await row.locator('.name').textContent(), '\\u202egnp.exe');
   assert.match(await row.locator('.summary').textContent(), /^\\u202elive S+$/);
-  assert.equal(await row.locator('.more').textContent(), 'two\nlines');
-  await page.locator('.transition b', { hasText: '\\u202egnp.exe' }).waitFor();
-  // The button stays under the pointer that presses it.
-  await row.getByRole('button', { name: 'History' }).click();
-  const dialog = page.getByRole('dialog');
-  await dialog.getByRole('heading', { name: 'History of \\u202egnp.exe' }).waitFor();
-  await dialog.locator('.transition').first().waitFor();
-  const [box, buttons] = [await dialog.boundingBox(), await dialog.locator('.buttons').boundingBox()];
-  assert.ok(buttons.y + buttons.height <= box.y + box.height, 'what is long is scrolled within the dialog');
-  await shoot(page, 'history-odd');
-  await page.keyboard.press('Escape');
-  // With the keyboard it is read whole.
-  await row.getByRole('button', { name: 'Silence…' }).focus();
-  await page.keyboard.press('Tab');
-  await page.waitForFunction(() => getComputedStyle(document.querySelector('.alert .name')).webkitLineClamp === 'none');
+  const [whole, button] = [await row.boundingBox(), await row.getByRole('button', { name: 'Silence' }).boundingBox()];
+  assert.ok(button.y >= whole.y && button.y + button.height <= whole.y + whole.height && button.x + button.width <= 1000);
   assert.deepEqual(faults, []);
   await server.end('SIGKILL');
 });

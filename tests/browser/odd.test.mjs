@@ -12,34 +12,35 @@ const ALERTS = [
   { labels: { alertname: 'Steering', site: '<b>a</b>\u202egnp.exe\n', severity: 'warning' }, annotations: {} },
   { labels: { alertname: '🚀', site: '👩‍👩‍👧‍👦' }, annotations: {} },
 ];
-const VALUES = [1e308, -1e308, 5e-324, 0, 123_456_789, 12.5].map((value, index) => ({
-  name: `${'very_'.repeat(20)}long_name_${index}`, labels: { site: LONG }, value,
-}));
 
-for (const [width, colorScheme] of [[320, 'light'], [700, 'dark'], [1600, 'light']]) {
-  test(`what is odd stays within a page of ${width} pixels`, { timeout: 5 * PATIENCE_MS }, async (t) => {
-    const view = { viewport: { width, height: 800 }, colorScheme, timezoneId: 'Pacific/Kiritimati', locale: 'ar-EG' };
-    const { server, page, faults } = await openPage(t, ALERTS, view);
-    const body = VALUES.map((value) => JSON.stringify(value)).join('\n');
-    const headers = { 'content-type': 'application/x-ndjson' };
-    const sent = await fetch(`${server.url}/v1/samples`, { method: 'POST', headers, body });
-    assert.equal(sent.status, 200);
-    for (const { labels } of ALERTS) await page.locator('.alert', { hasText: labels.alertname }).waitFor();
-    for (const text of ['1e308', '-1e308', '4.941e-324', '123,500,000']) {
-      await page.locator('.metric-value').getByText(text, { exact: true }).waitFor();
-    }
-    await page.locator('.alert .labels', { hasText: 'site=<b>a</b>\\u202egnp.exe\\n' }).waitFor();
+for (const [width, colorScheme, hash] of [[320, 'light', ''], [360, 'dark', '#/alerts?view=grid&by=site'], [700, 'dark', ''], [1600, 'light', ''], [1920, 'light', '#/alerts?wall=1']]) {
+  test(`what is odd stays within a page of ${width} pixels${hash && `, at ${hash}`}`, { timeout: 5 * PATIENCE_MS }, async (t) => {
+    const view = { viewport: { width, height: 800 }, colorScheme, timezoneId: 'Pacific/Kiritimati', locale: 'ar-EG', hash };
+    const { page, faults } = await openPage(t, ALERTS, view);
+    await page.getByText('Long').first().waitFor();
+    for (const { labels } of hash ? [] : ALERTS) await page.locator('.alert', { hasText: labels.alertname }).waitFor();
+    if (!hash) await page.locator('.alert .labels', { hasText: 'site=<b>a</b>\\u202egnp.exe\\n' }).waitFor();
     await shoot(page, `odd-${width}`);
     const [content, window] = await page.evaluate(() => [document.documentElement.scrollWidth, innerWidth]);
     assert.ok(content <= window, `${content} pixels wide`);
-    const long = page.locator('.alert', { hasText: 'Long' });
-    const { height } = await long.boundingBox();
-    assert.ok(height < 600, `an alert as high as ${height} pixels`);
-    assert.match(await page.locator('.transition time').first().textContent(), /^\d\d:\d\d:\d\d$/);
-
-    // Whoever goes there sees all of it.
-    await long.getByRole('button', { name: 'Silence' }).focus();
-    assert.ok((await long.boundingBox()).height > height);
+    for (const row of await page.locator('.row').all()) {
+      const { height } = await row.boundingBox();
+      assert.ok(height < 200, `a row as high as ${height} pixels`);
+    }
     assert.deepEqual(faults, []);
   });
 }
+
+test('in pages all of it is read', { timeout: 5 * PATIENCE_MS }, async (t) => {
+  const { page, faults } = await openPage(t, ALERTS, { viewport: { width: 360, height: 800 } });
+  await page.getByRole('button', { name: 'Options' }).click();
+  await page.getByLabel('In pages, each row whole').check();
+  await page.keyboard.press('Escape');
+  const summary = page.locator('.alert', { hasText: 'Long' }).locator('.summary');
+  const [shown, whole] = await summary.evaluate((element) => [element.getBoundingClientRect().height, element.getClientRects().length]);
+  assert.ok(shown > 1000 || whole > 50, `${shown} pixels in ${whole} lines`);
+  const [content, window] = await page.evaluate(() => [document.documentElement.scrollWidth, innerWidth]);
+  assert.ok(content <= window, `${content} pixels wide`);
+  await shoot(page, 'odd-paged');
+  assert.deepEqual(faults, []);
+});

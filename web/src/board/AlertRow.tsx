@@ -9,6 +9,7 @@ import { address } from '../shell/router.js';
 import { entryOf } from '../stores/alerts.js';
 import { unitOfAlert } from '../stores/units.js';
 import { language } from '../text/text.js';
+import { Breakable } from '../ui/Breakable.js';
 import { isSign, Sign } from '../ui/Sign.js';
 import { actOn, isRaised, mayAttend, obstacle } from './acting.js';
 import { isPaused, shownAlert, shownNow } from './engine.js';
@@ -38,7 +39,7 @@ export function AlertRow({ item: { entry, group }, isInGroup }: Props) {
       <Sign name={alert.state !== 'firing' && isSign(alert.state) ? alert.state : look(alert.severity)} />
       <div class="what">
         <p class="head">
-          <a class="name" href={address('alerts', [fingerprint])} data-main><bdi>{name}</bdi></a>{' '}
+          <a class="name" href={address('alerts', [fingerprint])} title={name} data-main><bdi><Breakable text={name} /></bdi></a>{' '}
           <span class="severity">{visible(alert.severity)}</span>{' '}
           <bdi class="summary">{steady(alert.annotations.summary ?? alert.annotations.description ?? '')}</bdi>
         </p>
@@ -52,6 +53,7 @@ export function AlertRow({ item: { entry, group }, isInGroup }: Props) {
       </div>
       <span class="value">{alert.value === undefined ? '' : quantity(alert.value, unitOfAlert(alert))}</span>
       <div class="when">
+        <span class="severity">{visible(alert.severity)} · </span>
         <span class="state">{isGone ? t('goneNow') : stateText(alert.state)}</span>{' '}
         <Age alert={alert} />
         <Latency item={entry.latencyMs.value} />

@@ -5,6 +5,7 @@ import { useMemo } from 'preact/hooks';
 import { age } from '../format/age.js';
 import { LOOKS, type Look } from '../format/severity.js';
 import { visible } from '../format/visible.js';
+import { Breakable } from '../ui/Breakable.js';
 import { Sign } from '../ui/Sign.js';
 import { actOn, isRaised, mayAttend, obstacle } from './acting.js';
 import { stateText } from './AlertRow.js';
@@ -77,7 +78,7 @@ export function GroupRow({ group, isOpen }: { group: Group; isOpen: boolean }) {
         <p class="head">
           <button class="name" type="button" aria-expanded={isOpen} title={t(isOpen ? 'collapse' : 'expand', { name, n: size })} onClick={() => toggleGroup(group)} data-main>
             <svg class="turn" viewBox="0 0 24 24" aria-hidden="true"><path d="m9 5 7 7-7 7z" /></svg>
-            <bdi>{name}</bdi>
+            <bdi><Breakable text={name} /></bdi>
           </button>{' '}
           <span class="size">{t('alertsCount', { n: size })}</span>{' '}
           {!isOver && <Looks looks={looks} />}

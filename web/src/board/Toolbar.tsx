@@ -2,6 +2,7 @@
 
 import { useSignal } from '@preact/signals';
 import { visible } from '../format/visible.js';
+import { connection } from '../stores/stream.js';
 import { totals } from '../stores/totals.js';
 import { lazy } from '../ui/lazy.js';
 import { Sheet } from '../ui/Sheet.js';
@@ -56,7 +57,7 @@ function Waits() {
     <div class="waits" data-worst={shown.waiting.value?.worst ?? undefined}>
       {isPaused.value && <span class="badge">{t('paused')}</span>}
       {what ? <button class="primary" type="button" onClick={showWaiting}>{t('waits.show', { what })}</button>
-        : <span class="figure">{filter.value.matchers.length > 0 ? t('shownOf', { shown: found, all: count }) : t('all', { n: count })}</span>}
+        : connection.value.hasBegun && <span class="figure">{filter.value.matchers.length > 0 ? t('shownOf', { shown: found, all: count }) : t('all', { n: count })}</span>}
     </div>
   );
 }

@@ -56,7 +56,7 @@ export function Wall() {
         <Counts />
         <Life />
       </header>
-      <Calm />
+      {totals.value.burning === 0 && <Calm />}
       <ul ref={area} class="wall-rows">{shown.map((row) => <Line key={row.key} row={row} />)}</ul>
       <footer>
         {hidden > 0 && <span>{t('moreBelow', { n: hidden })}</span>}
@@ -77,8 +77,9 @@ function Life() {
   return (
     <div class="life" data-live={isLive ? '' : undefined}>
       <span class="lamp" aria-hidden="true" />
+      <b>{t(isLive ? 'live' : 'notConnected')}</b>
+      <span class="heard">{heard !== null && t('heard', { age: age(now - heard) })}</span>
       {!isCalm && <span>{doubt ? doubtText(proof.value) : groundText()}</span>}
-      <span class="heard">{heard === null ? '–' : t('for.resolvedAgo', { age: age(now - heard) })}</span>
       <time>{new Date(Date.now()).toLocaleTimeString(language.value, { hourCycle: 'h23' })}</time>
     </div>
   );
@@ -89,14 +90,14 @@ function Line({ row }: { row: Row }) {
   if (row.kind === 'group') {
     const { group } = row;
     void group.version.value;
-    const newest = group.items.reduce((latest, item) => Math.max(latest, item.since), 0);
+    const oldest = group.items.reduce((first, item) => Math.min(first, item.since), Infinity);
     const takers = [...group.takers.keys()].map(visible).join(', ');
     return (
       <li data-look={worstOf(group.looks)} data-state={group.lane}>
         <Sign name={worstOf(group.looks)} />
         <p><b><bdi>{titleOf(group)}</bdi></b> <Looks looks={group.looks} /> {takers && <bdi class="attention">{t('has', { who: takers })}</bdi>}</p>
         <span class="value">{t('alertsCount', { n: group.items.length })}</span>
-        <span class="age">{t('for.firing', { age: age(shownNow.value - newest) })}</span>
+        <span class="age">{t('for.firing', { age: age(shownNow.value - oldest) })}</span>
       </li>
     );
   }
