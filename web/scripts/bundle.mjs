@@ -34,7 +34,7 @@ export const OPTIONS = {
 /** The pages: what all begin with, and a file for each that is loaded when it is asked for. */
 export const PAGES = {
   ...OPTIONS,
-  entryPoints: { main: 'src/main.tsx', style: 'src/style/index.css' },
+  entryPoints: { main: 'src/main.tsx', style: 'src/style/index.css', pages: 'src/style/pages.css' },
   splitting: true,
   plugins: [together(join(root, 'src/main.tsx'))],
   minify: true,
@@ -73,5 +73,6 @@ export function outputs({ outputs }) {
 export function page(template, files) {
   const script = files.get('src/main.tsx');
   const style = files.get('src/style/index.css');
-  return template.replaceAll('STYLE', style).replaceAll('SCRIPT', script);
+  const pages = files.get('src/style/pages.css');
+  return template.replaceAll('STYLE', style).replaceAll('PAGES', pages).replaceAll('SCRIPT', script);
 }

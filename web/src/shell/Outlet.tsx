@@ -7,6 +7,7 @@ import { lookForVersion } from '../stores/version.js';
 import { Boundary } from './Boundary.js';
 import { type Page, PAGES } from './pages.js';
 import { address, route } from './router.js';
+import { pagesStyle } from './style.js';
 
 const t = texts({
   en: {
@@ -31,6 +32,13 @@ const t = texts({
 
 type Loaded = { of: Page; component: ComponentType | null; hasFailed: boolean };
 
+/** The page, and its style where that has not come with the frame. */
+async function load(page: Page): Promise<ComponentType> {
+  const component = page.load();
+  if (component instanceof Promise) await pagesStyle();
+  return component;
+}
+
 export function Outlet() {
   const page = PAGES.find(({ name }) => name === route.value.page);
   const [loaded, setLoaded] = useState<Loaded | null>(null);
@@ -38,7 +46,7 @@ export function Outlet() {
     if (!page) return;
     let isWanted = true;
     // A tab of an older version asks for files that a newer server does not have.
-    Promise.resolve().then(page.load).then(
+    load(page).then(
       (component) => isWanted && setLoaded({ of: page, component, hasFailed: false }),
       () => {
         if (isWanted) setLoaded({ of: page, component: null, hasFailed: true });

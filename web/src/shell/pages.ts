@@ -14,11 +14,12 @@ export interface Page {
 }
 
 const t = texts({
-  en: { alerts: 'Alerts', lab: 'Lab' },
-  de: { alerts: 'Alarme', lab: 'Labor' },
+  en: { alerts: 'Alerts', access: 'Access', lab: 'Lab' },
+  de: { alerts: 'Alarme', access: 'Zugang', lab: 'Labor' },
 });
 
 export const PAGES: readonly Page[] = [
   { name: 'alerts', title: () => t('alerts'), load: () => Board },
+  { name: 'access', title: () => t('access'), load: async () => (await import('../access/Access.js')).Access },
   { name: 'lab', title: () => t('lab'), load: () => import('../lab/Lab.js').then(({ Lab }) => Lab) },
 ];
