@@ -45,7 +45,7 @@ export function AlertRow({ item: { entry, group }, isInGroup }: Props) {
         </p>
         <p class="tail">
           <Attention alert={alert} />
-          <span class="labels" aria-label={t('labels')}>
+          <span class="labels" role="group" aria-label={t('labels')}>
             {Object.entries(alert.labels).map(([label, value]) =>
               label === 'alertname' || label === 'severity' || common?.has(label) ? null : <span key={label} class="label"><bdi>{visible(label)}={visible(value)}</bdi>{' '}</span>)}
           </span>

@@ -85,7 +85,7 @@ export function GroupRow({ group, isOpen }: { group: Group; isOpen: boolean }) {
         </p>
         <p class="tail">
           {takers.length > 0 && <bdi class="attention">{t('hasSome', { who: takers.slice(0, 3).map(([who]) => visible(who)).join(', '), n: takers.reduce((sum, [, count]) => sum + count, 0) })}</bdi>}
-          <span class="labels" aria-label={t('labels')}>{shared.map(([label, value]) => <span key={label} class="label"><bdi>{visible(label)}={visible(value)}</bdi>{' '}</span>)}</span>
+          <span class="labels" role="group" aria-label={t('labels')}>{shared.map(([label, value]) => <span key={label} class="label"><bdi>{visible(label)}={visible(value)}</bdi>{' '}</span>)}</span>
         </p>
       </div>
       <span class="value">{!isOver && states.length > 1 && states.map(([state, count]) => `${count.toLocaleString()} ${stateText(state)}`).join(', ')}</span>
