@@ -35,6 +35,13 @@ function follow(now: Standing): void {
   closeStream();
 }
 
+/** The network has gone, the browser says. It may be wrong, or of another network: who is asked tells. */
+async function lookWhetherGone(): Promise<void> {
+  const isGone = await fetch('v1/whoami', { cache: 'no-store' }).then(() => false, () => true);
+  // A stream that is cut without a word would be taken for a quiet one.
+  if (isGone && isStreamOpen()) openStream();
+}
+
 export function tieStreamToWho(): void {
   receive({
     takes: () => false,
@@ -44,6 +51,7 @@ export function tieStreamToWho(): void {
       if (why) void askWho(why);
     },
   });
+  addEventListener('offline', () => void lookWhetherGone());
   effect(() => {
     const now = standing.value;
     untracked(() => follow(now));
