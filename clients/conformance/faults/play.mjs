@@ -162,6 +162,7 @@ export async function send(answer, items) {
     if (item.wait_ms !== undefined) await setTimeout(item.wait_ms);
     else if (item.cut !== undefined) return answer.cut(item.cut);
     else if (item.ping) await answer.raw(pingFrame());
+    else if (item.bare !== undefined) await answer.raw(Buffer.from(item.bare, 'hex'));
     else if (item.close !== undefined) {
       await answer.raw(closeFrame(item.close));
       return answer.cut('break');

@@ -47,6 +47,7 @@ const MISTAKES = [
   ['knows one end of lines', ['/\\r\\n|\\n|\\r(?!$)/', '/\\n/'], ['reads-crlf (sse)', 'reads-cr (sse)']],
   ['reads lines apart', ["`${data === null ? '' : `${data}\\n`}${line.slice(5)}`", 'line.slice(5)'], ['reads-several-data-lines (sse)']],
   ['holds lines without an end', ['LINE_LENGTH_MAX) throw', 'Infinity) throw'], ['bounds-what-it-holds (sse)']],
+  ['sits out broken chunks', ['reader.read(), silence', 'reader.read().catch((error) => /^HPE/.test(error.cause?.code) ? new Promise(() => {}) : Promise.reject(error)), silence'], ['refuses-broken-chunks (sse)']],
   ['tells of what is broken', ["throw new Fault('frame_malformed');\n    }\n    if", "item = { topic: 'lab/a', data };\n    }\n    if"], ['refuses-what-is-no-json (sse)', 'refuses-empty-data (sse)']],
   ['fights for its place', ["{ isForGood: true }) : new Fault('conn", "{}) : new Fault('conn"], ['stops-at-displaced (sse)']],
   ['shows no token', ['...(token && {', '...(false && {'], ['shows-its-token (sse)']],
