@@ -14,12 +14,13 @@ export interface Page {
 }
 
 const t = texts({
-  en: { alerts: 'Alerts', access: 'Access', lab: 'Lab' },
-  de: { alerts: 'Alarme', access: 'Zugang', lab: 'Labor' },
+  en: { alerts: 'Alerts', live: 'Live', access: 'Access', lab: 'Lab' },
+  de: { alerts: 'Alarme', live: 'Live', access: 'Zugang', lab: 'Labor' },
 });
 
 export const PAGES: readonly Page[] = [
   { name: 'alerts', title: () => t('alerts'), load: () => Board },
+  { name: 'live', title: () => t('live'), load: async () => (await import('../live/Live.js')).Live },
   { name: 'access', title: () => t('access'), load: async () => (await import('../access/Access.js')).Access },
   { name: 'lab', title: () => t('lab'), load: () => import('../lab/Lab.js').then(({ Lab }) => Lab) },
 ];
