@@ -9,11 +9,9 @@ import { eventually, proves, range } from './bellwire.mjs';
 import { REMOTE_WRITE, STALE, writeRequest } from './remote_write.mjs';
 import { startPrometheus } from './scraped.mjs';
 import { Tool } from './tool.mjs';
+import { randomOf, SEED } from '../random.mjs';
 
 const prometheus = new Tool('prometheus3', 'PROMETHEUS3_BIN');
-
-const SEED = Number(process.env.LIVE_SEED ?? Math.floor(Math.random() * 2 ** 31));
-console.error(`LIVE_SEED=${SEED}`);
 
 /** Batches of samples, and how far they are apart at most. */
 const BATCHES = 60;
@@ -70,18 +68,7 @@ const MOVING = [
 /** That one which is another at each second, whatever the samples say: whoever has it has those before it. */
 const CLOCK = 'vector(time())';
 
-/** Numbers from 0 on below 1, the same for the same seed (mulberry32). */
-function numbers(seed) {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
-
-const random = numbers(SEED);
+const random = randomOf(SEED);
 const below = (max) => Math.floor(random() * max);
 
 /** What a batch says: some series of each metric, some of which end. */

@@ -8,11 +8,9 @@ import { freePort } from '../port.mjs';
 import { eventually, provesWithConfigOf } from './bellwire.mjs';
 import { scrapedByThem, scrapedByUs, startPrometheus } from './scraped.mjs';
 import { Tool } from './tool.mjs';
+import { randomOf, SEED } from '../random.mjs';
 
 const prometheus = new Tool('prometheus3', 'PROMETHEUS3_BIN');
-
-const SEED = Number(process.env.SCRAPE_SEED ?? Math.floor(Math.random() * 2 ** 31));
-console.error(`SCRAPE_SEED=${SEED}`);
 
 /** How often the targets change. */
 const CHANGES = 8;
@@ -23,17 +21,6 @@ const OWN = new Set(['scrape_duration_seconds']);
 
 const TEXT = 'text/plain; version=0.0.4';
 const OPEN_METRICS = 'application/openmetrics-text; version=1.0.0; charset=utf-8';
-
-/** Numbers from 0 on below 1, the same for the same seed (mulberry32). */
-function numbers(seed) {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
 
 /** The jobs, in the words of both, by what they show. */
 function jobs(port) {
@@ -184,7 +171,7 @@ class Targets {
 prometheus.proves(
   'targets that change at random are the same to Bellwire as to Prometheus',
   async (server, atEnd, { port }) => {
-    const random = numbers(SEED);
+    const random = randomOf(SEED);
     const all = jobs(port);
     const targets = new Targets(random, all.map(({ job_name: name }) => name));
     await targets.listen(port, atEnd);
@@ -201,7 +188,7 @@ prometheus.proves(
         return Object.keys(theirs).length > all.length && differing(ours, theirs).length === 0;
       };
       await eventually('the same', isSame).catch(() => {});
-      assert.deepEqual(differing(ours, theirs), [], `SCRAPE_SEED=${SEED}, change ${change}`);
+      assert.deepEqual(differing(ours, theirs), [], `BELLWIRE_TEST_SEED=${SEED}, change ${change}`);
       compared += Object.keys(theirs).length;
     }
     assert.ok(compared > 100 * CHANGES / 2, `${compared} values are compared`);
