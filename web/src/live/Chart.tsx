@@ -19,6 +19,9 @@ const HEIGHT = { narrow: 180, wide: 240 };
 /** Thresholds far from all values are named, and not drawn: they would make a flat line of everything. */
 const FAR = 10;
 
+/** Steps of an axis of bytes, which are told in powers of 1,024. */
+const POWERS = Array.from({ length: 60 }, (_, power) => 2 ** (power - 4));
+
 /** Where the pointer is, in time; nothing where it is elsewhere. */
 export type Here = Signal<number | null>;
 
@@ -159,7 +162,7 @@ function options(Plotter: typeof UPlot, element: HTMLElement, { plot, thresholds
     scales: { x: { time: true }, y: { range: (_, least, most) => rangeOf(least, most, thresholds) } },
     axes: [
       { ...axis, values: timeAxis() },
-      { ...axis, values: (_, splits) => splits.map((value) => axisValue(value, unit)), size: (_, values) => 16 + 7 * Math.max(4, ...(values ?? []).map((text) => text.length)) },
+      { ...axis, ...(unit?.startsWith('bytes') && { incrs: POWERS }), values: (_, splits) => splits.map((value) => axisValue(value, unit)), size: (_, values) => 16 + 7 * Math.max(4, ...(values ?? []).map((text) => text.length)) },
     ],
     series: [
       {},

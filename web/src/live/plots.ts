@@ -15,6 +15,8 @@ export const LINES_MAX = 1_000;
 export const COUNTED_MAX = 20_000;
 /** How often a panel is drawn anew at most, and how often it is chosen anew which lines are. */
 const SHOW_MS = 250;
+/** Of the time drawing has this share at most: whatever comes, the page answers. */
+const SHARE = 10;
 const CHOOSE_MS = 10_000;
 /** What passes is tried again. */
 const AGAIN_MS = 5_000;
@@ -206,29 +208,42 @@ export class Plots {
 
   #note(plot: Plot): void {
     this.#changed.add(plot);
-    this.#showing ??= setTimeout(() => {
-      this.#showing = undefined;
-      this.#show();
-    }, SHOW_MS);
+    this.#showing ??= setTimeout(() => this.#showAll(), SHOW_MS);
   }
 
-  #show(): void {
-    const now = performance.now();
-    const from = serverNow() - this.#spanMs;
-    batch(() => {
-      for (const plot of this.#changed) {
-        for (const [key, line] of plot.lines) {
-          line.forget(from);
-          if (line.isGone && line.times.at(-1)! < from) plot.lines.delete(key);
-        }
-        if (plot.chosenAt === 0 || now - plot.chosenAt > CHOOSE_MS) {
-          plot.drawn = choose(plot.lines, plot.drawn, (line) => this.isFirst(plot.expression, line));
-          plot.chosenAt = now;
-        }
-        plot.version.value += 1;
-      }
-    });
+  /** One after the other, so that somebody's click gets between. */
+  #showAll(): void {
+    const due = [...this.#changed];
     this.#changed.clear();
+    let spentMs = 0;
+    const next = () => {
+      const plot = due.shift();
+      if (plot) {
+        const begin = performance.now();
+        this.#show(plot, begin);
+        spentMs += performance.now() - begin;
+        this.#showing = setTimeout(next);
+      } else {
+        this.#showing = setTimeout(() => {
+          this.#showing = undefined;
+          if (this.#changed.size > 0) this.#showAll();
+        }, Math.max(SHOW_MS, spentMs * SHARE));
+      }
+    };
+    next();
+  }
+
+  #show(plot: Plot, now: number): void {
+    const from = serverNow() - this.#spanMs;
+    for (const [key, line] of plot.lines) {
+      line.forget(from);
+      if (line.isGone && line.times.at(-1)! < from) plot.lines.delete(key);
+    }
+    if (plot.chosenAt === 0 || now - plot.chosenAt > CHOOSE_MS) {
+      plot.drawn = choose(plot.lines, plot.drawn, (line) => this.isFirst(plot.expression, line));
+      plot.chosenAt = now;
+    }
+    plot.version.value += 1;
   }
 }
 
