@@ -9,8 +9,10 @@ import { serverNow } from '../stores/clock.js';
 import { connection } from '../stores/stream.js';
 import { language } from '../text/text.js';
 import { announce } from '../ui/announce.js';
+import { adopt } from '../ui/adopt.js';
 import { areRulesKnown, beginAsking, metrics, rules } from './known.js';
 import { List } from './List.js';
+import css from './live.css' with { type: 'text' };
 import { firingMetrics, isOf, planOf, ranked, wordsOf } from './names.js';
 import { Panel } from './Panel.js';
 import { Picker } from './Picker.js';
@@ -18,6 +20,8 @@ import { Plots } from './plots.js';
 import { t } from './texts.js';
 import { metricsIn } from './thresholds.js';
 import { Values } from './values.js';
+
+adopt(css);
 
 /** Minutes that can be chosen. */
 const SPANS = [5, 15, 30, 60] as const;
