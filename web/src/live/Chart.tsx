@@ -161,7 +161,7 @@ function options(Plotter: typeof UPlot, element: HTMLElement, { plot, thresholds
     cursor: { y: false, drag: { x: false, y: false }, points: { size: 6 } },
     scales: { x: { time: true }, y: { range: (_, least, most) => rangeOf(least, most, thresholds) } },
     axes: [
-      { ...axis, values: timeAxis() },
+      { ...axis, values: timeAxis(), size: 30 },
       { ...axis, ...(unit?.startsWith('bytes') && { incrs: POWERS }), values: (_, splits) => splits.map((value) => axisValue(value, unit)), size: (_, values) => 16 + 7 * Math.max(4, ...(values ?? []).map((text) => text.length)) },
     ],
     series: [

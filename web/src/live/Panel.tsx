@@ -10,6 +10,9 @@ import { COUNTED_MAX, countOf, holds, type Plot } from './plots.js';
 import { thresholdsOf } from './thresholds.js';
 import { t } from './texts.js';
 
+/** So much of an expression is shown on either side of what is wrong in it. */
+const AROUND = 80;
+
 interface Props {
   plot: Plot;
   spanMs: ReadonlySignal<number>;
@@ -68,7 +71,7 @@ function Refused({ plot }: { plot: Plot }) {
   return (
     <div class="refused">
       <p class="error" role="alert">{text}</p>
-      {at !== null && <p><code>{visible(expression.slice(0, at))}<mark>{visible(expression.slice(at, at + 1)) || '\u00a0'}</mark>{visible(expression.slice(at + 1))}</code></p>}
+      {at !== null && <p><code>{at > AROUND ? '…' : ''}{visible(expression.slice(Math.max(0, at - AROUND), at))}<mark>{visible(expression.slice(at, at + 1)) || '\u00a0'}</mark>{visible(expression.slice(at + 1, at + AROUND))}{at + AROUND < expression.length ? '…' : ''}</code></p>}
     </div>
   );
 }
