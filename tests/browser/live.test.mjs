@@ -76,6 +76,7 @@ test('an expression is typed, its answer changes as samples come, and what is wr
   await server.end('SIGKILL');
   await panel(warm).getByText('Waiting for the server').waitFor();
   assert.equal(await row(warm, 'rome').count(), 1, 'what was last known stays');
+  await shoot(page, 'live-cut');
   // The next process has heard of nothing yet: what was before is not said to be so now.
   await server.start();
   await newest(row(warm, 'rome')).getByText('gone').waitFor();
