@@ -57,7 +57,7 @@ function Count({ plot }: { plot: Plot }) {
   const state = plot.state.value;
   return (
     <p class="figure" role="status">
-      {state === 'live' ? '' : `${t(state)} `}
+      {state === 'live' ? '' : t(state)}{state !== 'live' && state !== 'refused' && count > 0 ? ' · ' : ''}
       {state !== 'refused' && (count > drawn ? t('drawn', { drawn, n: all }) : state === 'live' && count === 0 ? t('nothing') : count > 0 ? all : '')}
     </p>
   );
