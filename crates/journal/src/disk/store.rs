@@ -164,7 +164,9 @@ impl DiskStore {
         if let Some(testimony) = testimony
             && !ended.may_have_lost
         {
-            testimony.check(file, ended, loaded.0.tail)?;
+            // Of what was acknowledged: the place further was given to no event.
+            let found = Offset::new(tail.get() - u64::from(ended.had_other_places));
+            testimony.check(file, ended, found)?;
         }
         let doubt = settle(&connection, file, ended, testimony).map_err(fail)?;
         let epoch = begin_run(&connection, &options, (ended, tail))?;

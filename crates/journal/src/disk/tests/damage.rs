@@ -211,6 +211,22 @@ fn changes_of_records_that_are_lost_after_the_last_event_are_noticed() {
 }
 
 #[test]
+fn an_event_that_is_lost_is_noticed_though_other_state_topics_are_kept_now() {
+    let folder = TempDir::new().unwrap();
+    let rig = fill(folder.path());
+    let earlier = killed(&folder);
+    rig.append_new(vec![timed("a/1", "the last", 1000)]);
+    let later = killed(&folder);
+    drop(rig);
+    let others = |path: &Path| DiskOptions { state_places: "b/**".into(), ..with(path) };
+    open(others(killed(&later).path()));
+    let name = "journal.sqlite-wal";
+    fs::copy(earlier.path().join(name), later.path().join(name)).unwrap();
+    let error = try_open(others(later.path())).map(drop).expect_err("it is refused");
+    assert!(matches!(error, Error::Less { .. }), "{error}");
+}
+
+#[test]
 fn a_repaired_journal_has_what_was_whole_behind_a_new_epoch() {
     let folder = TempDir::new().unwrap();
     let rig = fill(folder.path());
