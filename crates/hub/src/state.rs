@@ -220,6 +220,8 @@ impl<P: Payload> StateTable<P> {
             None => &mut self.horizon,
         };
         horizon.durable = horizon.durable.max(offset);
+        // Who comes back behind it has seen all that there is, and must be told a cursor that says so.
+        self.durable = self.durable.max(offset);
     }
 
     /// The newest change.
