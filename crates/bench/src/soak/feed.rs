@@ -4,10 +4,11 @@ use std::borrow::Cow;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
+use bellwire_model::Cursor;
+use bellwire_wire::sse::{self, Parser};
 use bellwire_wire::ws::{self, Compression, Decoder, Inflater, Input, Opcode, Received, Role};
 use memchr::memmem;
 use serde::Deserialize;
-use serde::de::IgnoredAny;
 
 use crate::load::{Response, request};
 
@@ -58,7 +59,8 @@ pub(super) enum Item {
         number: u64,
         sent: Duration,
     },
-    Gap,
+    /// So many are gone, at most.
+    Gap(u64),
     /// To go on from here misses nothing that came before.
     Cursor(String),
 }
@@ -81,6 +83,31 @@ struct Frame<'a> {
     #[serde(borrow)]
     cursor: Option<Cow<'a, str>>,
     data: Option<Body>,
+    #[serde(flatten, borrow)]
+    span: Span<'a>,
+}
+
+/// What a gap is about.
+#[derive(Deserialize)]
+struct Span<'a> {
+    #[serde(borrow)]
+    from: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    to: Option<Cow<'a, str>>,
+}
+
+impl Span<'_> {
+    /// How many events it has, at most.
+    fn events(&self) -> Result<u64> {
+        let place = |text: &Option<Cow<'_, str>>| -> Result<Cursor> {
+            let text = text.as_deref().context("a gap lacks an end")?;
+            text.parse().with_context(|| format!("a gap ends at `{text}`"))
+        };
+        let (from, to) = (place(&self.from)?, place(&self.to)?);
+        // Nobody knows how many another life of the journal had.
+        let is_same = from.epoch == to.epoch;
+        Ok(if is_same { to.offset.get().saturating_sub(from.offset.get()) } else { u64::MAX })
+    }
 }
 
 /// What the publisher has sent.
@@ -97,7 +124,8 @@ struct Page<'a> {
     events: Vec<Frame<'a>>,
     #[serde(borrow)]
     cursor: Cow<'a, str>,
-    gap: Option<IgnoredAny>,
+    #[serde(borrow)]
+    gap: Option<Span<'a>>,
 }
 
 /// The body of an event, as [`Body`] reads it, of so many bytes.
@@ -111,8 +139,8 @@ pub(super) fn body(number: u64, sent: Duration, bytes: usize) -> Result<String> 
 pub(super) struct Feed {
     transport: Transport,
     received: Vec<u8>,
-    /// Of a stream, what its chunks held.
-    text: Vec<u8>,
+    /// Of a stream, what its chunks hold.
+    parser: Parser,
     has_head: bool,
     decoder: Decoder,
 }
@@ -122,7 +150,7 @@ impl Feed {
         Self {
             transport,
             received: Vec::new(),
-            text: Vec::new(),
+            parser: Parser::default(),
             has_head: false,
             decoder: Decoder::new(Role::Client, Compression::Off),
         }
@@ -131,7 +159,7 @@ impl Feed {
     /// Fails where the connection is of no use any more.
     pub(super) fn take(&mut self, bytes: &[u8]) -> Result<Taken> {
         self.received.extend_from_slice(bytes);
-        ensure!(self.received.len() + self.text.len() < RECEIVED_BYTES_MAX, "it has no end");
+        ensure!(self.received.len() < RECEIVED_BYTES_MAX, "it has no end");
         let mut taken = Taken::default();
         match self.transport {
             Transport::Poll => self.take_page(&mut taken)?,
@@ -167,9 +195,11 @@ impl Feed {
         let body = response.body(&self.received);
         ensure!(response.status == 200, "the server answers {}", String::from_utf8_lossy(body));
         let page: Page<'_> = serde_json::from_slice(body).context("this is no answer to a poll")?;
-        taken.items.extend(page.gap.map(|_| Item::Gap));
+        if let Some(gap) = page.gap {
+            taken.items.push(Item::Gap(gap.events()?));
+        }
         for frame in page.events {
-            take_frame(frame, taken);
+            take_frame(frame, taken)?;
         }
         taken.items.push(Item::Cursor(page.cursor.into_owned()));
         taken.is_answered = true;
@@ -178,6 +208,7 @@ impl Feed {
     }
 
     fn take_blocks(&mut self, taken: &mut Taken) -> Result<()> {
+        let mut items = Vec::new();
         while let Some(line) = memmem::find(&self.received, LINE_END) {
             let size = str::from_utf8(&self.received[..line])?;
             let size = usize::from_str_radix(size, 16).context("this is no chunk")?;
@@ -186,15 +217,14 @@ impl Feed {
             let Some(chunk) = self.received.get(begin..begin + size + LINE_END.len()) else {
                 break;
             };
-            self.text.extend_from_slice(&chunk[..size]);
+            self.parser.push(&chunk[..size], &mut items)?;
             self.received.drain(..begin + size + LINE_END.len());
         }
-        let Some(end) = memmem::rfind(&self.text, b"\n\n") else { return Ok(()) };
-        let blocks = str::from_utf8(&self.text[..end])?;
-        for data in blocks.lines().filter_map(|line| line.strip_prefix("data: ")) {
-            take_frame(serde_json::from_str(data).context("this is no event")?, taken);
+        for item in items {
+            if let sse::Item::Event(event) = item {
+                take_frame(serde_json::from_str(&event.data).context("this is no event")?, taken)?;
+            }
         }
-        self.text.drain(..end + 2);
         Ok(())
     }
 
@@ -203,7 +233,7 @@ impl Feed {
         while let Some(received) = self.decoder.next(&mut input, &mut inflater)? {
             match received {
                 Received::Text(text) => {
-                    take_frame(serde_json::from_str(&text).context("this is no event")?, taken);
+                    take_frame(serde_json::from_str(&text).context("this is no event")?, taken)?;
                 }
                 Received::Ping(payload) => {
                     taken.reply.extend(ws::masked_frame(Opcode::Pong, &payload, MASK));
@@ -218,16 +248,17 @@ impl Feed {
     }
 }
 
-fn take_frame(frame: Frame<'_>, taken: &mut Taken) {
+fn take_frame(frame: Frame<'_>, taken: &mut Taken) -> Result<()> {
     if let Some(Body { number, sent_ns }) = frame.data {
         taken.items.push(Item::Event { number, sent: Duration::from_nanos(sent_ns) });
     }
     if frame.control.as_deref() == Some("gap") {
-        taken.items.push(Item::Gap);
+        taken.items.push(Item::Gap(frame.span.events()?));
     }
     if let Some(cursor) = frame.cursor {
         taken.items.push(Item::Cursor(cursor.into_owned()));
     }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -240,7 +271,7 @@ mod tests {
 
     fn expected() -> Vec<Item> {
         let event = Item::Event { number: 2, sent: Duration::from_nanos(5) };
-        vec![Item::Gap, event, Item::Cursor("e1-2".into())]
+        vec![Item::Gap(1), event, Item::Cursor("e1-2".into())]
     }
 
     fn chunk(text: &str) -> String {
@@ -279,6 +310,18 @@ mod tests {
             assert_eq!(items.pop(), Some(Item::Cursor("e1-2".into())));
             assert_eq!(items, expected());
         }
+    }
+
+    #[test]
+    fn a_gap_has_no_more_events_than_lie_between_its_ends() {
+        let span = |from: &str, to: &str| {
+            let text = format!(r#"{{"control":"gap","from":"{from}","to":"{to}"}}"#);
+            serde_json::from_str::<Span<'_>>(&text).expect("a gap").events().ok()
+        };
+        assert_eq!(span("e1-2", "e1-9"), Some(7));
+        assert_eq!(span("e1-2.s4-1", "e1-9.s4-7"), Some(7));
+        assert_eq!(span("e1-9", "e2-3"), Some(u64::MAX));
+        assert_eq!(span("e1-9", "nowhere"), None);
     }
 
     #[test]

@@ -20,7 +20,7 @@ const LOOK_INTERVAL: Duration = Duration::from_millis(50);
 /// Of the first wait, how long a connection has to be live for the next fault to be a first one, and
 /// how long waits get.
 const HEALTHY_FACTOR: u32 = 10;
-const BACKOFF_MAX_FACTOR: u32 = 30;
+pub(super) const BACKOFF_MAX_FACTOR: u32 = 30;
 
 /// How long is waited for what.
 #[derive(Clone, Copy, Debug)]
@@ -70,7 +70,11 @@ impl Follower {
     }
 
     fn is_over(&self) -> bool {
-        self.clock.is_over(self.ledger().next())
+        let (next, heard_at) = {
+            let ledger = self.ledger();
+            (ledger.next(), ledger.heard_at())
+        };
+        self.clock.is_over(next, heard_at)
     }
 
     fn wait(&self, time: Duration) {
@@ -104,7 +108,7 @@ impl Follower {
             for item in taken.items {
                 match item {
                     Item::Event { number, sent } => ledger.event(number, sent, now),
-                    Item::Gap => ledger.gap(),
+                    Item::Gap(events) => ledger.gap(events),
                     Item::Cursor(cursor) => *after = cursor,
                 }
             }

@@ -84,8 +84,10 @@ pub(super) struct Ledger {
     /// The number that comes next.
     next: u64,
     lacking: BTreeSet<u64>,
-    /// A gap was told, and where it ends is not known yet.
-    is_in_gap: bool,
+    /// How many events may be missing before the next one, as gaps have told.
+    excused: u64,
+    /// When something came last.
+    heard_at: Duration,
     healed: VecDeque<Healed>,
 }
 
@@ -95,7 +97,8 @@ impl Ledger {
             tally: Tally::new(),
             next: 1,
             lacking: BTreeSet::new(),
-            is_in_gap: false,
+            excused: 0,
+            heard_at: Duration::ZERO,
             healed: VecDeque::new(),
         }
     }
@@ -110,10 +113,15 @@ impl Ledger {
         self.next
     }
 
-    /// The server says that events are gone.
-    pub(super) fn gap(&mut self) {
+    /// When the last event came, be it for the second time.
+    pub(super) fn heard_at(&self) -> Duration {
+        self.heard_at
+    }
+
+    /// The server says that so many events are gone, at most.
+    pub(super) fn gap(&mut self, events: u64) {
         self.tally.gaps += 1;
-        self.is_in_gap = true;
+        self.excused = self.excused.saturating_add(events);
     }
 
     /// The network is whole again.
@@ -124,6 +132,7 @@ impl Ledger {
     }
 
     pub(super) fn event(&mut self, number: u64, sent: Duration, now: Duration) {
+        self.heard_at = now;
         if number < self.next {
             if self.lacking.remove(&number) {
                 self.tally.reordered += 1;
@@ -133,10 +142,10 @@ impl Ledger {
             }
             return;
         }
-        if !self.is_in_gap {
-            self.miss(number);
-        }
-        self.is_in_gap = false;
+        // What a gap tells of is older than what is missing behind it.
+        self.next = self.next.saturating_add(self.excused).min(number);
+        self.excused = 0;
+        self.miss(number);
         self.next = number + 1;
         self.tally.events += 1;
         self.tally.latency.record(now.saturating_sub(sent));
@@ -165,12 +174,15 @@ impl Ledger {
 mod tests {
     use super::*;
 
-    /// What is made of events with these numbers, one each second; 0 is a gap.
+    /// What is made of events with these numbers, one each second; 0 is a gap of three events.
     fn of(numbers: &[u64], last: u64) -> [u64; 5] {
         let mut ledger = Ledger::new();
         for (number, at) in numbers.iter().zip(1..) {
             let at = Duration::from_secs(at);
-            if *number == 0 { ledger.gap() } else { ledger.event(*number, at, at) }
+            match number {
+                0 => ledger.gap(3),
+                number => ledger.event(*number, at, at),
+            }
         }
         let Tally { events, missed, doubled, reordered, gaps, .. } = ledger.tally_at(last);
         [events, missed, doubled, reordered, gaps]
@@ -189,6 +201,9 @@ mod tests {
             // What is told to be gone is not missed in silence; what follows is.
             (&[1, 0, 5, 7], 7, [3, 1, 0, 0, 1]),
             (&[1, 0, 2, 4], 4, [3, 1, 0, 0, 1]),
+            (&[1, 0, 7], 7, [2, 2, 0, 0, 1]),
+            (&[1, 0, 0, 9], 9, [2, 1, 0, 0, 2]),
+            (&[1, 0, 7, 2, 6], 7, [2, 1, 1, 1, 1]),
         ] {
             assert_eq!(of(numbers, last), expected, "{numbers:?}");
         }

@@ -16,6 +16,9 @@ use super::fault::{Fault, FaultKind};
 
 const PIECE_BYTES: usize = 16 * 1024;
 
+/// What is held of a follower while nothing gets through, at most; it says little.
+const HELD_BYTES_MAX: usize = 4 * PIECE_BYTES;
+
 /// Faults that a connection has not seen yet, at most: they come seconds apart.
 const FAULTS_WAITING_MAX: usize = 64;
 
@@ -94,10 +97,13 @@ async fn carry(
     mut told: Receiver<Fault>,
     stalled_until: Instant,
 ) {
-    sleep_until(stalled_until).await;
+    let Some(held) = hold(&mut near, stalled_until).await else { return };
     let Ok(mut far) = TcpStream::connect(server).await else { return };
     for end in [&near, &far] {
         let _ = end.set_nodelay(true);
+    }
+    if far.write_all(&held).await.is_err() {
+        return;
     }
     let (mut up, mut down) = (vec![0; PIECE_BYTES], vec![0; PIECE_BYTES]);
     let mut is_mute = false;
@@ -110,8 +116,9 @@ async fn carry(
                     Ok(())
                 }
                 Ok(Fault { kind: FaultKind::Stall, lasts }) => {
-                    sleep_until(Instant::now() + lasts).await;
-                    Ok(())
+                    let held = hold(&mut near, Instant::now() + lasts).await;
+                    let Some(held) = held else { return };
+                    if is_mute { Ok(()) } else { far.write_all(&held).await }
                 }
                 Ok(Fault { kind: FaultKind::Reset | FaultKind::Away, .. }) => {
                     abort(&near);
@@ -137,6 +144,21 @@ async fn carry(
     }
 }
 
+/// Lets nothing through until then, and returns what came; nothing where the follower has gone. One that
+/// is stalled for long comes again and again, and each of these connections would stay.
+async fn hold(near: &mut TcpStream, until: Instant) -> Option<Vec<u8>> {
+    let (mut held, mut piece) = (Vec::new(), vec![0; PIECE_BYTES]);
+    loop {
+        tokio::select! {
+            () = sleep_until(until) => return Some(held),
+            read = near.read(&mut piece), if held.len() < HELD_BYTES_MAX => match read {
+                Ok(0) | Err(_) => return None,
+                Ok(bytes) => held.extend_from_slice(&piece[..bytes]),
+            },
+        }
+    }
+}
+
 /// Has the connection end with a reset once it is dropped.
 fn abort(end: &TcpStream) {
     // One that has ended already needs no reset.
@@ -147,6 +169,7 @@ fn abort(end: &TcpStream) {
 mod tests {
     use std::io::{ErrorKind, Read as _, Write as _};
     use std::net;
+    use std::sync::mpsc;
 
     use super::*;
 
@@ -156,17 +179,25 @@ mod tests {
 
     /// A server that says what it hears, and a network that leads to it.
     fn echo() -> Network {
+        echo_and_ends().0
+    }
+
+    /// The same, and whose connections have ended.
+    fn echo_and_ends() -> (Network, mpsc::Receiver<()>) {
+        let (ended, ends) = mpsc::channel();
         let listener = net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
         let address = listener.local_addr().expect("an address");
         thread::spawn(move || {
             for stream in listener.incoming().flatten() {
+                let ended = ended.clone();
                 thread::spawn(move || {
                     let (mut from, mut to) = (&stream, &stream);
                     let _ = std::io::copy(&mut from, &mut to);
+                    let _ = ended.send(());
                 });
             }
         });
-        Network::start(address).expect("a network")
+        (Network::start(address).expect("a network"), ends)
     }
 
     fn connect(network: &Network) -> net::TcpStream {
@@ -215,6 +246,20 @@ mod tests {
         network.suffer(lasting(FaultKind::Stall, 100));
         assert_eq!(ask(&mut new).expect("it goes on"), 1);
         assert_eq!(ask(&mut connect(&network)).expect("and so do new ones"), 1);
+    }
+
+    #[test]
+    fn a_connection_that_is_given_up_while_it_is_stalled_does_not_stay() {
+        let (network, ends) = echo_and_ends();
+        let mut stream = connect(&network);
+        assert_eq!(ask(&mut stream).expect("peace"), 1);
+        network.suffer(lasting(FaultKind::Stall, 3_600_000));
+        // One that finds the network so knows that the fault is there.
+        let mut new = connect(&network);
+        new.set_read_timeout(Some(MOMENT)).expect("a timeout");
+        assert!(ask(&mut new).is_err());
+        drop(stream);
+        ends.recv_timeout(PATIENCE).expect("the server's side has ended");
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! The run: who publishes, who follows, and who breaks the network, each on a thread of its own.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -8,11 +8,12 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
+use bellwire_model::limits::KEEP_ALIVE_TIMEOUT;
 
 use super::clock::Clock;
 use super::fault::{FaultKind, Schedule};
 use super::feed::{self, Transport};
-use super::follower::{Follower, Patience};
+use super::follower::{BACKOFF_MAX_FACTOR, Follower, Patience};
 use super::ledger::{Healed, Ledger, Tally};
 use super::network::Network;
 use super::outcome::{Memories, Outcome, Side};
@@ -25,11 +26,23 @@ const TOPIC: &str = "bench/soak";
 /// How many of the server's heartbeats a follower waits for, as our clients do.
 const HEARTBEATS_MISSED: f64 = 2.5;
 
-/// How long followers have to catch up once the last event is published and the network is whole.
+/// How long followers have to catch up once the last event is published and the network is whole, beside
+/// the longest of their waits.
 const CATCH_UP_MAX: Duration = Duration::from_mins(1);
 
 /// How often it is told how it goes.
 const TELL_INTERVAL: Duration = Duration::from_secs(10);
+
+/// How many signs of the server a follower that has all events listens on for: one that comes twice
+/// comes behind the last.
+const LINGER_HEARTBEATS: u32 = 2;
+
+/// A publisher that has nothing to say for longer connects anew: the server closes what is idle.
+const PUBLISHER_IDLE_MAX: Duration = Duration::from_secs(30);
+const _: () = assert!(PUBLISHER_IDLE_MAX.as_secs() < KEEP_ALIVE_TIMEOUT.as_secs());
+
+/// How many times the time that is planned a run takes at most, as far as its figures have room.
+const TIMES_PLANNED_MAX: u32 = 10;
 
 /// Of the run, what has passed until memory is looked at first: until then all of it is new.
 const WARM_UP_SHARE: f64 = 0.1;
@@ -52,6 +65,52 @@ pub(crate) struct Plan {
     pub(crate) seed: u64,
 }
 
+impl Plan {
+    /// How many events there are.
+    fn events(&self) -> u64 {
+        (self.time.as_secs_f64() * self.rate).ceil() as u64
+    }
+
+    /// Fails where it cannot be done.
+    pub(crate) fn check(&self) -> Result<()> {
+        ensure!(self.rate > 0.0 && self.rate.is_finite(), "the rate is above 0");
+        let (last, end) = (self.events(), self.time * TIMES_PLANNED_MAX);
+        ensure!(last > 0, "there is nothing to publish");
+        feed::body(last, end, self.body_bytes).map(drop)
+    }
+
+    /// How long a follower takes to come back, once it can, and to get what it lacks.
+    fn patience(&self) -> Duration {
+        CATCH_UP_MAX + self.backoff * BACKOFF_MAX_FACTOR
+    }
+}
+
+/// Up to which event all should have come, while more are published and the network breaks.
+struct Awaited {
+    patience: Duration,
+    /// Which was the newest when, as it was looked at.
+    published: VecDeque<(Duration, u64)>,
+    last: u64,
+}
+
+impl Awaited {
+    fn new(plan: &Plan) -> Self {
+        // A fault may last for most of the interval.
+        let patience = plan.patience() + plan.fault_interval;
+        Self { patience, published: VecDeque::new(), last: 0 }
+    }
+
+    /// What is under way is not missed; what was published long ago is.
+    fn at(&mut self, now: Duration, published: u64) -> u64 {
+        self.published.push_back((now, published));
+        let is_due = |(at, _): &mut (Duration, u64)| *at + self.patience <= now;
+        while let Some((_, number)) = self.published.pop_front_if(is_due) {
+            self.last = number;
+        }
+        self.last
+    }
+}
+
 /// Followers of one transport.
 type Ledgers = Vec<(Transport, Vec<Arc<Mutex<Ledger>>>)>;
 
@@ -62,7 +121,7 @@ pub(crate) fn run(
     mut tell: impl FnMut(&Outcome) -> Result<()>,
 ) -> Result<Outcome> {
     let network = Network::start(server.peer().address)?;
-    let clock = Arc::new(Clock::new());
+    let clock = Arc::new(Clock::new(plan.heartbeat * LINGER_HEARTBEATS));
     let (ledgers, followers) = start_followers(plan, &network, &clock)?;
     let published = AtomicU64::new(0);
     let faults = Mutex::new(BTreeMap::new());
@@ -90,7 +149,7 @@ pub(crate) fn run(
                 }
             });
         });
-        let mut told_at = Instant::now();
+        let (mut told_at, mut awaited) = (Instant::now(), Awaited::new(plan));
         let published = publish(server, plan, clock, published, |passed| {
             if memory_at_begin.is_none() && passed >= plan.time.mul_f64(WARM_UP_SHARE) {
                 memory_at_begin = memories(server).ok();
@@ -99,13 +158,13 @@ pub(crate) fn run(
                 return Ok(());
             }
             told_at = Instant::now();
-            // What is under way is not missed.
-            tell(&outcome(memory_at_begin, 0))
+            let last = awaited.at(clock.now(), published.load(Ordering::Acquire));
+            tell(&outcome(memory_at_begin, last))
         });
         drop(peace);
         published
     });
-    let patience = if done.is_ok() { CATCH_UP_MAX } else { Duration::ZERO };
+    let patience = if done.is_ok() { plan.patience() } else { Duration::ZERO };
     clock.end(published.load(Ordering::Acquire), patience);
     for follower in followers {
         follower.join().expect("a follower does not panic");
@@ -158,11 +217,17 @@ fn publish(
 ) -> Result<()> {
     let mut connection = Connection::open(server.peer())?;
     let begin = Instant::now();
-    let events = (plan.time.as_secs_f64() * plan.rate).ceil() as u64;
-    ensure!(events > 0, "there is nothing to publish");
-    for number in 1..=events {
-        let due = begin + Duration::from_secs_f64(number as f64 / plan.rate);
-        thread::sleep(due.saturating_duration_since(Instant::now()));
+    let mut used = begin;
+    for number in 1..=plan.events() {
+        let due = Duration::from_secs_f64(number as f64 / plan.rate);
+        for piece in pieces(due.saturating_sub(begin.elapsed())) {
+            thread::sleep(piece);
+            meanwhile(begin.elapsed())?;
+        }
+        if used.elapsed() >= PUBLISHER_IDLE_MAX {
+            connection = Connection::open(server.peer())?;
+        }
+        used = Instant::now();
         published.store(number, Ordering::Release);
         let body = feed::body(number, clock.now(), plan.body_bytes)?;
         let path = format!("/v1/topics/{TOPIC}");
@@ -170,6 +235,16 @@ fn publish(
         meanwhile(begin.elapsed())?;
     }
     Ok(())
+}
+
+/// A wait in pieces, between which it can be told how it goes.
+fn pieces(wait: Duration) -> impl Iterator<Item = Duration> {
+    let mut left = wait;
+    std::iter::from_fn(move || {
+        let piece = left.min(TELL_INTERVAL);
+        left -= piece;
+        (!piece.is_zero()).then_some(piece)
+    })
 }
 
 /// One fault after the other, until it is over; the last is let end by itself.
@@ -204,4 +279,67 @@ fn sides(ledgers: &Ledgers, last: u64) -> Vec<Side> {
 fn memories(server: &Server) -> Result<Memories> {
     let generator = process::memory(std::process::id())?;
     Ok(Memories { server: server.memory()?, generator })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MINUTE: Duration = Duration::from_mins(1);
+
+    fn plan() -> Plan {
+        Plan {
+            followers: 1,
+            rate: 20.0,
+            body_bytes: 128,
+            time: Duration::from_mins(10),
+            fault_interval: Duration::from_secs(20),
+            backoff: Duration::from_secs(1),
+            heartbeat: Duration::from_secs(1),
+            seed: 1,
+        }
+    }
+
+    #[test]
+    fn a_body_that_the_last_event_does_not_fit_in_is_refused_before_the_first() {
+        assert!(plan().check().is_ok());
+        for body_bytes in 40..=50 {
+            let plan = Plan { body_bytes, ..plan() };
+            let fits = plan.check().is_ok();
+            let latest = plan.time * TIMES_PLANNED_MAX;
+            assert_eq!(fits, feed::body(plan.events(), latest, body_bytes).is_ok(), "{body_bytes}");
+            assert!(!fits || feed::body(1, Duration::ZERO, body_bytes).is_ok(), "{body_bytes}");
+        }
+        assert!(Plan { body_bytes: 47, ..plan() }.check().is_err());
+        assert!(Plan { rate: 0.0, ..plan() }.check().is_err());
+    }
+
+    #[test]
+    fn who_waits_for_long_between_two_connections_is_waited_for() {
+        for backoff in [Duration::from_secs(1), Duration::from_secs(30)] {
+            let plan = Plan { backoff, ..plan() };
+            assert!(plan.patience() >= backoff * BACKOFF_MAX_FACTOR + MINUTE, "{backoff:?}");
+        }
+    }
+
+    #[test]
+    fn what_was_published_long_ago_is_awaited_and_what_is_under_way_is_not() {
+        let plan = plan();
+        let mut awaited = Awaited::new(&plan);
+        let patience = plan.patience() + plan.fault_interval;
+        assert_eq!(awaited.at(MINUTE, 10), 0);
+        assert_eq!(awaited.at(MINUTE * 2, 20), 0);
+        assert_eq!(awaited.at(MINUTE + patience, 30), 10);
+        assert_eq!(awaited.at(MINUTE * 2 + patience, 40), 20);
+        assert_eq!(awaited.at(MINUTE * 60, 50), 40);
+        assert_eq!(awaited.published.len(), 1, "what is past is forgotten");
+    }
+
+    #[test]
+    fn a_long_wait_is_told_of() {
+        let of = |seconds| pieces(Duration::from_secs(seconds)).map(|piece| piece.as_secs());
+        assert_eq!(of(100).count(), 10);
+        assert_eq!(of(25).collect::<Vec<_>>(), [10, 10, 5]);
+        assert_eq!(of(0).count(), 0);
+    }
 }

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, bail};
 
 use crate::Print;
 use crate::load::provide_for;
@@ -58,7 +58,6 @@ pub(crate) struct Arguments {
 
 pub(crate) fn run(arguments: &Arguments, print: Print) -> Result<()> {
     let Arguments { seconds, followers, rate, body_bytes, .. } = *arguments;
-    ensure!(rate > 0.0 && rate.is_finite(), "the rate is above 0");
     // Each follower has a connection to the network, which has one more on both of its sides.
     provide_for(9 * followers as usize)?;
     let seed = arguments.seed.unwrap_or_else(|| fastrand::u32(..));
@@ -72,6 +71,7 @@ pub(crate) fn run(arguments: &Arguments, print: Print) -> Result<()> {
         heartbeat: HEARTBEAT,
         seed: u64::from(seed),
     };
+    plan.check()?;
     let configuration = format!("heartbeat_interval = \"{}ms\"\n", HEARTBEAT.as_millis());
     let server = Server::bellwire_with_topics(&configuration, None)?;
     let outcome = soak::run(&server, &plan, |so_far| match &arguments.so_far {
