@@ -86,7 +86,7 @@ impl Subscribe {
             }
             Session::new(around, followed, sink).run().await;
         });
-        Items { taker, following: Some(following), keeper, cursor: None, taken: None }
+        Items { taker, following: Some(following), keeper, cursor: None, is_in_hand: false }
     }
 
     fn followed(self) -> Followed {
@@ -122,8 +122,8 @@ pub struct Items {
     keeper: Option<Keeper>,
     /// Of what was handed out last.
     cursor: Option<String>,
-    /// Of what was handed out, and counts as done with the next.
-    taken: Option<String>,
+    /// Whether that counts as done with the next, and not yet.
+    is_in_hand: bool,
 }
 
 impl Items {
@@ -192,15 +192,17 @@ impl Items {
         let item = item?;
         if let Some(cursor) = item.cursor() {
             self.cursor = Some(cursor.to_owned());
-            self.taken.clone_from(&self.cursor);
+            self.is_in_hand = true;
         }
         Ok(item)
     }
 
     /// The application has done with what it was given.
     fn pass(&mut self) {
-        if let (Some(keeper), Some(cursor)) = (&self.keeper, self.taken.take()) {
-            keeper.keep(cursor);
+        if std::mem::take(&mut self.is_in_hand)
+            && let (Some(keeper), Some(cursor)) = (&self.keeper, &self.cursor)
+        {
+            keeper.keep(cursor.clone());
         }
     }
 }

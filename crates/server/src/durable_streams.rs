@@ -271,20 +271,19 @@ impl DurableStreams {
     /// The topics of which something is to be done. What was deleted is known for as long as there is
     /// room: who writes a stream that nobody creates again is told apart by it from who wrote the old one.
     fn over(&self) -> Vec<Topic> {
-        let kept: Vec<(Topic, Kept)> =
-            self.kept().iter().map(|(topic, kept)| (topic.clone(), kept.clone())).collect();
-        let too_many = kept.len().saturating_sub(ROOMY);
         let (mut over, mut emptied) = (Vec::new(), Vec::new());
-        for (topic, kept) in kept {
+        let kept = self.kept();
+        let too_many = kept.len().saturating_sub(ROOMY);
+        for (topic, kept) in kept.iter() {
             match kept {
-                Kept::Deleted(_) if too_many == 0 => {}
-                Kept::Deleted(at) if self.fate_of(&topic, &kept).is_some() => {
-                    emptied.push((at, topic));
-                }
-                Kept::Live(_) if self.fate_of(&topic, &kept).is_some() => over.push(topic),
+                Kept::Live(live) if live.is_over() => over.push(topic.clone()),
+                Kept::Deleted(at) if too_many > 0 => emptied.push((*at, topic.clone())),
                 Kept::Live(_) | Kept::Deleted(_) => {}
             }
         }
+        drop(kept);
+        // The journal is asked without the lock.
+        emptied.retain(|(_, topic)| self.is_empty(topic));
         emptied.sort_unstable();
         over.extend(emptied.into_iter().take(too_many).map(|(_, topic)| topic));
         over
@@ -292,17 +291,16 @@ impl DurableStreams {
 
     fn fate(&self, topic: &Topic) -> Option<Fate> {
         let kept = self.kept().get(topic).cloned()?;
-        self.fate_of(topic, &kept)
-    }
-
-    fn fate_of(&self, topic: &Topic, kept: &Kept) -> Option<Fate> {
         match kept {
             Kept::Live(live) => live.is_over().then_some(Fate::Deleted),
-            Kept::Deleted(_) => {
-                let figures = figures(&*self.publisher.journal, topic);
-                figures.is_none_or(|figures| figures.events == 0).then_some(Fate::Forgotten)
-            }
+            Kept::Deleted(_) => self.is_empty(topic).then_some(Fate::Forgotten),
         }
+    }
+
+    /// Whether the journal has no event of a topic.
+    fn is_empty(&self, topic: &Topic) -> bool {
+        let figures = figures(&*self.publisher.journal, topic);
+        figures.is_none_or(|figures| figures.events == 0)
     }
 }
 

@@ -19,7 +19,7 @@ mod messages;
 mod offset;
 mod payload;
 
-pub use cursor::{StreamCursor, interval};
+pub use cursor::StreamCursor;
 pub use messages::{MessagesError, messages};
 pub use offset::{From, OffsetError, token};
 pub use payload::{Payload, Progress, control_event};

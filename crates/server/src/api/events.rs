@@ -217,7 +217,7 @@ fn tell_refused(app: &App, identity: &Identity, address: Option<IpAddr>, problem
 }
 
 /// Whether somebody may begin one more stream now. `visitor`: of whom a proxy has it.
-fn may_begin(
+pub(super) fn may_begin(
     app: &App,
     (identity, stream): (&Identity, &StreamRequest),
     visitor: Option<&Arc<Visitor>>,

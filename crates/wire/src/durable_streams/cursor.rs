@@ -11,7 +11,7 @@ const BEGINNING: Timestamp = Timestamp::from_ms(1_728_432_000_000);
 const INTERVAL: Duration = Duration::from_secs(20);
 
 /// Which interval a time is in.
-pub fn interval(now: Timestamp) -> u32 {
+fn interval(now: Timestamp) -> u32 {
     let intervals = now.saturating_since(BEGINNING).as_secs() / INTERVAL.as_secs();
     u32::try_from(intervals).unwrap_or(u32::MAX)
 }
@@ -22,7 +22,7 @@ pub struct StreamCursor(u8);
 
 impl StreamCursor {
     /// Who came back that often in so short a time is told the same again.
-    pub const AHEAD_MAX: u8 = 127;
+    const AHEAD_MAX: u8 = 127;
 
     /// For a client that says what it was told last. One that comes back within the same interval is
     /// told of a later one, further away by `jitter`: a cache must not have its next question.
@@ -36,7 +36,7 @@ impl StreamCursor {
         Self::ahead(u8::try_from(ahead).unwrap_or(u8::MAX))
     }
 
-    /// So many intervals ahead, [`AHEAD_MAX`](Self::AHEAD_MAX) at most.
+    /// So many intervals ahead, 127 at most.
     pub fn ahead(intervals: u8) -> Self {
         Self(intervals.min(Self::AHEAD_MAX))
     }

@@ -50,7 +50,6 @@ pub enum ParserError {
 /// parser.push(b"id: e7-1\nda", &mut items)?;
 /// parser.push(b"ta: {}\n\n", &mut items)?;
 /// assert!(matches!(&items[..], [Item::Event(event)] if event.data == "{}"));
-/// assert_eq!(parser.last_event_id(), "e7-1");
 /// # Ok::<(), bellwire_wire::sse::ParserError>(())
 /// ```
 #[derive(Clone, Debug)]
@@ -97,11 +96,6 @@ impl Parser {
             id: String::new(),
             last_event_id: String::new(),
         }
-    }
-
-    /// The id to resume with, as of the last complete block.
-    pub fn last_event_id(&self) -> &str {
-        &self.last_event_id
     }
 
     /// Takes in the next bytes and appends what they complete to `items`. After an error the

@@ -1,16 +1,18 @@
 //! Streams as they are followed: by long polls and Server-Sent Events, which shards deliver as they do
 //! those of `/v1/events`.
 
+use std::sync::Arc;
+
 use axum::response::Response;
 use bellwire_hub::Start;
 use bellwire_model::limits::{DURABLE_STREAMS_WAIT, PAGE_BYTES_MAX};
 use bellwire_model::{Event, Offset};
 use bellwire_process::clock;
 use bellwire_shards::{DurableForm, Form, Framing, PollRequest, StreamRequest};
-use bellwire_wire::problem::Problem;
 use http::request::Parts;
 use http::{StatusCode, Version, header};
 
+use super::super::events::may_begin;
 use super::super::permission::Caller;
 use super::answer::{Told, content_type};
 use super::reader::{Reader, Stretch, reopening};
@@ -87,10 +89,8 @@ impl Following<'_> {
         let mut stream = StreamRequest::new(reader.follows.clone(), start, form);
         let page = Page::of(&parts.uri, &parts.headers, &parts.extensions);
         stream.allow_origin = page.allowed_origin(&app.callers.origins).map(Box::new);
-        app.access.has_room(identity, &stream)?;
-        let visitor: Option<std::sync::Arc<Visitor>> = parts.extensions.get().cloned();
-        let connects = |visitor: &std::sync::Arc<Visitor>| app.admission.connects(visitor.address);
-        visitor.as_ref().map_or(Ok::<(), Problem>(()), connects)?;
+        let visitor: Option<Arc<Visitor>> = parts.extensions.get().cloned();
+        may_begin(app, (identity, &stream), visitor.as_ref())?;
         let permitted = app.access.admit(identity, stream)?;
         Ok(passage.open(Opening { permitted, visitor, followed: Vec::new() }).await?)
     }
