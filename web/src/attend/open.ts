@@ -11,9 +11,12 @@ export interface Attending {
   alerts: readonly Alert[];
 }
 
+/** What there are dialogs for. */
+export const KINDS: readonly AttendKind[] = ['acknowledge', 'take-back', 'silence'];
+
 /** What is asked for; nothing while no dialog is open. */
 export const attending = signal<Attending | null>(null);
 
 export function openAttend(kind: AttendKind, alerts: readonly Alert[]): void {
-  if (alerts.length > 0) attending.value = { kind, alerts };
+  if (alerts.length > 0 && KINDS.includes(kind)) attending.value = { kind, alerts };
 }

@@ -1,9 +1,12 @@
 // What can be done with all that is picked: a bar over the end of the page, which moves no row.
 
 import { useEffect } from 'preact/hooks';
+import { KINDS } from '../attend/open.js';
 import { actOn, mayAttend, obstacle } from './acting.js';
 import { clearSelection, selectedAlerts, selection } from './selection.js';
 import { t } from './texts.js';
+
+const OFFERED = ['acknowledge', 'assign', 'comment', 'silence'] as const;
 
 export function Selected() {
   const { size } = selection.value;
@@ -13,7 +16,7 @@ export function Selected() {
   return (
     <div class="selected" role="region" aria-label={t('bulk')}>
       <b>{t('selected', { n: size })}</b>
-      {(['acknowledge', 'assign', 'comment', 'silence'] as const).map((kind) => (
+      {OFFERED.filter((kind) => KINDS.includes(kind)).map((kind) => (
         <button key={kind} type="button" disabled={reason !== ''} title={reason || undefined} onClick={() => actOn(kind, selectedAlerts())}>{t(kind)}</button>
       ))}
       <button type="button" onClick={clearSelection}>{t('clearSelection')}</button>

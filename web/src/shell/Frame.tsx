@@ -50,7 +50,7 @@ function Top() {
   return (
     <header class="top" ref={top}>
       <div class="bar">
-        <a class="brand" href={address('alerts')}>
+        <a class="brand" aria-label="Bellwire" href={address('alerts')}>
           <svg viewBox="0 0 24 24" aria-hidden="true"><path d="M12 3a1.6 1.6 0 0 1 1.6 1.5A6 6 0 0 1 18 10.3v3.2l1.7 2.8a.8.8 0 0 1-.7 1.2H5a.8.8 0 0 1-.7-1.2L6 13.5v-3.2a6 6 0 0 1 4.4-5.8A1.6 1.6 0 0 1 12 3zm-2.3 16h4.6a2.4 2.4 0 0 1-4.6 0z" /></svg>
           <span>Bellwire</span>
         </a>
