@@ -471,6 +471,11 @@ impl Evaluator {
         let figures = self.engine.figures();
         self.complaints.mind(&figures, passed);
         self.report_clock();
+        self.figures.rules_failing.set(figures.rules_failing as u64);
+        self.figures.rules_without_series.set(figures.rules_without_series as u64);
+        let sampled_at = figures.sampled_at.map_or(0, |at| u64::try_from(at.as_ms()).unwrap_or(0));
+        self.figures.last_sample_ms.set(sampled_at);
+        self.figures.last_sample.set(sampled_at / 1_000);
         self.figures.rule_series.set(figures.series as u64);
         self.figures.rule_samples_kept_bytes.set(figures.samples_kept_bytes as u64);
         self.figures.rule_samples_cut.set(figures.cut.samples);

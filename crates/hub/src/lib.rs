@@ -45,5 +45,5 @@ pub use next::{Entries, Next, Values};
 pub use past::{PastCopy, PastLimits, Point};
 pub use state::{
     Change, ChangeError, Fate, Kept, KeyPlace, KeysWalk, Look, PastPage, PastPageLimits, PastPlace,
-    Reserved, Snapshot, StateError, StateLimits, StateTable,
+    Reserved, Snapshot, StateError, StateFigures, StateLimits, StateTable,
 };

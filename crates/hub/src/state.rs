@@ -118,6 +118,15 @@ enum Kind {
     Deletion(Option<Offset>),
 }
 
+/// What a topic has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StateFigures {
+    /// Keys that are there.
+    pub keys: usize,
+    /// Changes since it came about, in this process: values and deletions.
+    pub changes: u64,
+}
+
 /// One for the process. Its owner passes each value that [`put`](Self::put) and
 /// [`delete`](Self::delete) return to every hub, in this order.
 #[derive(Debug)]
@@ -357,6 +366,7 @@ impl<P: Payload> StateTable<P> {
         let changes = &mut self.topics[topic_id as usize];
         changes.push(id, &mut self.slots);
         changes.live += usize::from(is_live);
+        changes.count += 1;
         if is_live {
             self.pasts.latest = id;
         } else {

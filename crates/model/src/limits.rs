@@ -935,6 +935,15 @@ pub const GZIP_SEGMENTS_MAX: usize = 64;
 pub const LAG_INTERVAL: Duration = Duration::from_secs(1);
 /// Connections that lag and are named, the slowest of them.
 pub const LAGGARDS_NAMED_MAX: usize = 20;
+/// Streams that have ended and are told of, of each reason the newest; each takes about 2 KiB at most.
+pub const CLOSED_STREAMS_TOLD_MAX: usize = 32;
+/// Where so many end for one reason within this time, the others are only counted: to describe one
+/// takes a shard's time.
+pub const CLOSED_STREAMS_PAUSE: Duration = Duration::from_millis(100);
+/// Filters of a stream that has ended and is told of: the first ones.
+pub const CLOSED_STREAM_FILTERS_MAX: usize = 4;
+/// Bytes of the subject of such a stream.
+pub const CLOSED_STREAM_SUBJECT_BYTES_MAX: usize = 255;
 /// Connections of a shard that lag and are looked at to find those.
 pub const LAGGARDS_LOOKED_AT_MAX: usize = 10_000;
 /// Batches that wait for a shard; then the journal's writer waits.

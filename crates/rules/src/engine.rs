@@ -71,11 +71,11 @@ pub use self::health::Health;
 use self::ids::PartId;
 use self::intake::Untaken;
 use self::log::Log;
-use self::parts::{PART_BYTES, PartTable};
+use self::parts::{PART_BYTES, PartTable, RuleParts};
 use self::queries::Queries;
 pub use self::queries::{Answered, QueryBeginning, QueryEnding, QueryRefusal, StandingQuery};
 pub use self::report::{AlertReport, Excerpt, Report, RuleReport};
-use self::rules::RuleTable;
+use self::rules::{RuleEntry, RuleTable, Shape};
 use self::scene::Scene;
 use self::series::SeriesTable;
 pub(crate) use self::standing::Standing;
@@ -117,6 +117,8 @@ pub struct Engine {
     untaken: Untaken,
     failures: Failures,
     queries: Queries,
+    /// When a sample last came that is remembered.
+    sampled_at: Option<Timestamp>,
     /// Room that evaluations use one after the other.
     spare: Spare,
 }
@@ -140,6 +142,7 @@ impl Engine {
             untaken: Untaken::default(),
             failures: Failures::default(),
             queries: Queries::default(),
+            sampled_at: None,
             spare: Spare::default(),
             terms: Terms::new(settings),
             rules,
@@ -235,6 +238,9 @@ impl Engine {
         let Unraised { duplicate, invalid, refused, refused_rule } = self.alerts.unraised().clone();
         Figures {
             rules: self.rules.len(),
+            rules_failing: self.count_rules(|_, parts| parts.is_failing()),
+            rules_without_series: self.count_rules(Self::lacks_series),
+            sampled_at: self.sampled_at,
             series: self.series.len(),
             samples_ahead: self.series.ahead_len(),
             alerts: self.alerts.figures(),
@@ -249,6 +255,20 @@ impl Engine {
             refused_rule,
             failures: self.failures.clone(),
         }
+    }
+
+    /// How many rules there are of some kind.
+    fn count_rules(&self, is_one: impl Fn(&RuleEntry, &RuleParts) -> bool) -> usize {
+        let ids = self.rules.ids().filter(|id| self.rules.get(*id).query.is_none());
+        ids.filter(|id| is_one(self.rules.get(*id), self.parts.of(*id))).count()
+    }
+
+    /// Whether a rule selects series, and there are none: perhaps its name is misspelt, or its
+    /// sensors are silent.
+    fn lacks_series(entry: &RuleEntry, parts: &RuleParts) -> bool {
+        entry.shape != Shape::Ticked
+            && !entry.rule.plan.selections.is_empty()
+            && parts.series() == 0
     }
 
     /// What alerts are made from now.
@@ -272,6 +292,7 @@ impl Engine {
         // 1. What becomes visible: samples that waited for this time, then the batch.
         while let Some((id, reading)) = self.series.take_ahead(now) {
             self.take_reading(id, reading);
+            self.sampled_at = Some(now);
         }
         for (place, sample) in samples.iter().enumerate() {
             if let Err(refusal) = self.take(sample) {

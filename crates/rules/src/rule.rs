@@ -80,6 +80,8 @@ pub struct GroupSettings {
 pub struct Rule {
     /// Where it stands, and what it is called.
     pub name: Arc<RuleName>,
+    /// The line of its file where it begins, from 1; 0 where it is in none.
+    pub line: usize,
     /// How it is evaluated.
     pub mode: Mode,
     /// Its expression as written.
@@ -174,6 +176,7 @@ impl Rule {
         let [file, group, alert] = ["", "", "query"].map(Arc::from);
         Self {
             name: Arc::new(RuleName { file, group, alert }),
+            line: 0,
             mode: Mode::Stream,
             expression: Arc::from(""),
             kind: RuleKind::Alert(AlertRule::default()),

@@ -42,6 +42,38 @@ fn a_rule_is_well_until_a_part_of_it_fails_and_well_again_when_none_does() {
 }
 
 #[test]
+fn what_a_rule_has_looked_at_and_when_its_last_sample_came_is_told() {
+    let text = "  - {alert: A, expr: t > 5}\n  - {alert: B, expr: sum(t) > 50}\n  \
+                - {alert: C, expr: misspelt > 5}\n";
+    let mut engine = Engine::new(rules(text));
+    let told = |engine: &Engine| {
+        let rules = engine.report(&mut Report::default(), |_| true).expect("there are few");
+        let told = |it: &bellwire_rules::RuleReport| {
+            let at = it.health.last_sample.map(Timestamp::as_ms);
+            (it.series, it.parts, it.health.looks, at)
+        };
+        rules.iter().map(told).collect::<Vec<_>>()
+    };
+    assert_eq!(engine.figures().sampled_at, None);
+    assert_eq!(engine.figures().rules_without_series, 3);
+    run(&mut engine, r#"1000 t{s="a"} 1 | t{s="b"} 2"#);
+    // Each series is a part of the first rule, and both are one of the second.
+    let first = told(&engine);
+    assert_eq!((first[0].0, first[0].1, first[0].3), (2, 2, Some(1000)));
+    assert_eq!((first[1].0, first[1].1, first[1].3), (2, 1, Some(1000)));
+    assert_eq!(first[2], (0, 0, 0, None));
+    assert_eq!(first[0].2, 2);
+    run(&mut engine, r#"2000 t{s="a"} 1 | other 3"#);
+    let second = told(&engine);
+    assert_eq!(second[0].2, 3);
+    assert!(second[1].2 >= first[1].2 + 2, "{second:?}");
+    run(&mut engine, "3000 other 3");
+    let figures = engine.figures();
+    assert_eq!(figures.sampled_at.map(Timestamp::as_ms), Some(2000), "no rule selects the other");
+    assert_eq!((figures.rules_without_series, figures.rules_failing), (1, 0));
+}
+
+#[test]
 fn a_rule_that_gives_more_than_its_group_allows_is_not_well() {
     for mode in RuleMode::ALL {
         let text = "groups:\n- name: g\n  limit: 1\n  interval: 1s\n  rules:\n  \
@@ -51,6 +83,7 @@ fn a_rule_that_gives_more_than_its_group_allows_is_not_well() {
         run(&mut engine, r#"1000 t{s="a"} 9 | t{s="b"} 9"#);
         let error = health(&engine).last_error.expect("an error");
         assert!(error.starts_with("exceeded limit"), "{error}");
+        assert_eq!(engine.figures().rules_failing, 1);
         run(&mut engine, r#"2000 t{s="a"} 1"#);
         assert_eq!(health(&engine).last_error, None, "{mode:?}");
     }

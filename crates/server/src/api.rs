@@ -6,6 +6,7 @@ mod alerts;
 mod board;
 mod body;
 mod cloud_events;
+mod connections;
 mod cors;
 mod dialect;
 mod durable_streams;
@@ -23,12 +24,15 @@ mod publish;
 mod queries;
 mod record;
 mod revocations;
+mod rules;
 mod samples;
 mod session;
 mod silences;
+mod status;
 mod system;
 mod tickets;
 mod time;
+mod told_rules;
 mod topics;
 mod visitors;
 mod watched;
@@ -46,8 +50,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{delete, get, post};
 use bellwire_alerting::{Alerting, History, LiveQueries, Reload, SampleIntake};
 use bellwire_model::FilterSet;
-use bellwire_shards::Publisher;
-use bellwire_shards::{Reconsidering, Spread, Subscriptions, TopicRates};
+use bellwire_shards::{Lags, Publisher, Reconsidering, Spread, Subscriptions, TopicRates};
 use bellwire_sources::http::{Influx, Json, Otlp, RemoteWrite};
 use bellwire_sources::scrape::Scraper;
 use bellwire_wire::problem::{Code, Problem};
@@ -101,6 +104,8 @@ pub(crate) struct App {
     pub(crate) subscriptions: Arc<Subscriptions>,
     pub(crate) rates: Arc<TopicRates>,
     pub(crate) figures: Arc<Figures>,
+    /// Streams that lag.
+    pub(crate) lags: Arc<Lags>,
     pub(crate) callers: Callers,
     pub(crate) webhooks: Vec<Webhook>,
     /// Topics whose followers may show themselves.
@@ -140,7 +145,10 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         )
         .route("/v1/silences", get(silences::list))
         .route("/v1/silences/preview", post(silences::preview))
+        .route("/v1/connections", get(connections::list))
         .route("/v1/record", get(record::record))
+        .route("/v1/rules", get(rules::list))
+        .route("/v1/status", get(status::status))
         .route("/v1/whoami", get(whoami::whoami))
         .route("/v1/tickets", post(tickets::make))
         .route("/v1/session/token", post(session::renew))

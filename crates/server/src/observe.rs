@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 
 use bellwire_process::{Family, Figure, Row};
+use bellwire_shards::{ClosedStreams, Transports};
 
 /// The version of Alertmanager whose API the server has: clients compare it with their own.
 pub(crate) const ALERTMANAGER_VERSION: &str = "0.34.0";
@@ -55,6 +56,9 @@ pub(crate) struct Figures {
     pub(crate) door: DoorFigures,
     pub(crate) authn: Arc<bellwire_authn::Figures>,
     pub(crate) shards: Arc<bellwire_shards::Figures>,
+    pub(crate) transports: Arc<Transports>,
+    /// Streams that have ended.
+    pub(crate) closed: Arc<ClosedStreams>,
     pub(crate) alerting: Arc<bellwire_alerting::Figures>,
     pub(crate) sources: bellwire_sources::Figures,
     pub(crate) journal: JournalFigures,
@@ -78,6 +82,14 @@ impl Figures {
         [door, authn, shards, alerting, journal, self.audit.rows(), brokers].into_iter().flatten()
     }
 
+    /// Those that have labels.
+    pub(crate) fn families(&self) -> Vec<Family> {
+        let mut families = self.sources.families();
+        families.extend(self.transports.families());
+        families.push(self.closed.family());
+        families
+    }
+
     /// In the Prometheus text format.
     pub(crate) fn render(&self) -> String {
         let mut text = format!(
@@ -88,7 +100,7 @@ impl Figures {
             writeln!(text, "# HELP {name} {help}\n# TYPE {name} {kind}\n{name} {value}")
                 .expect("a string takes all");
         }
-        for family in self.sources.families() {
+        for family in self.families() {
             render_family(&mut text, &family);
         }
         text
@@ -123,7 +135,7 @@ mod tests {
         assert!(rendered.contains("\nbellwire_streams_open 0\n"));
         assert!(rendered.contains("\nalertmanager_build_info{version=\"0.34.0\"} 1\n"));
         assert!(rendered.contains("\nbellwire_source_samples_taken_total{source=\"json\"} 0\n"));
-        for Family { name, kind, help, .. } in Figures::default().sources.families() {
+        for Family { name, kind, help, .. } in Figures::default().families() {
             assert!(name.starts_with("bellwire_") && help.ends_with('.'), "{name}");
             assert_eq!(kind == "counter", name.ends_with("_total"), "{name}");
         }
@@ -137,7 +149,7 @@ mod tests {
         let version = Row { name: BUILD_INFO, kind: "gauge", help: BUILD_INFO_HELP, value: 1 };
         let figures = Figures::default();
         let rows = [version].into_iter().chain(figures.rows()).map(row);
-        let families = figures.sources.families();
+        let families = figures.families();
         let of_family = families.iter().map(|Family { name, kind, help, labels, .. }| {
             [format!("`{name}{{{}}}`", labels.join(",")), String::from(*kind), String::from(*help)]
         });

@@ -16,7 +16,7 @@ use serde_json::json;
 
 use crate::observe::Figures;
 
-const CONNECTIONS: &str = "$sys/connections";
+pub(crate) const CONNECTIONS: &str = "$sys/connections";
 const SERVER: &str = "$sys/server";
 const REJECTS: &str = "$sys/rejects";
 
@@ -99,7 +99,8 @@ impl SysTopics {
     }
 }
 
-fn laggard_json(laggard: Laggard) -> serde_json::Value {
+/// A connection that lags, as it is told.
+pub(crate) fn laggard_json(laggard: Laggard) -> serde_json::Value {
     let mut json = json!({
         "connection": laggard.name,
         "transport": laggard.transport,

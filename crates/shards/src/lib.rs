@@ -16,6 +16,7 @@
 //! | `shard` | the poll loop (`turn`), who comes, follows and goes (`membership`), what one is missing (`pump`) and where it goes (`outlet`), what WebSockets say (`conversation`), what long polls are answered with (`polls`) |
 //! | `authority` | who may what over a connection's life, as the crate above says |
 //! | `feed` | from the journal and the state table to every hub |
+//! | `closed`, `transport` | which streams have ended and why, and how many each transport has |
 //! | `ends` | topics that have ended, for those who follow them by name |
 //! | `form` | the bytes that a connection is sent, around the same events |
 //! | `frames` | an event and its encodings |
@@ -37,6 +38,7 @@
 //! none of its business.
 
 mod authority;
+mod closed;
 mod committer;
 mod controls;
 mod ends;
@@ -59,9 +61,11 @@ mod state_write;
 mod stream_request;
 mod tls;
 mod topics;
+mod transport;
 
 pub use authority::{Authority, FollowerName, HeldPrincipal, HeldPrincipals, Standing, Tally};
 pub use bellwire_hub::Point as PastPoint;
+pub use closed::{CloseReason, ClosedStream, ClosedStreams};
 pub use committer::{Committer, Onward};
 pub use controls::gap;
 pub use feed::{Batch, Destination, Feed};
@@ -92,4 +96,5 @@ pub use stream_request::{
     parse_cursor, parse_history, takes_coding,
 };
 pub use tls::TlsSession;
-pub use topics::{Kind, StateDurability, Subscriptions, TopicRates, TopicRule, TopicRules};
+pub use topics::{Kind, Lately, StateDurability, Subscriptions, TopicRates, TopicRule, TopicRules};
+pub use transport::{Transport, Transports};

@@ -245,6 +245,9 @@ pub struct Surroundings {
     pub authority: Arc<dyn Authority>,
     pub figures: Arc<crate::figures::Figures>,
     pub lags: Arc<Lags>,
+    /// Who has gone, and why.
+    pub closed: Arc<crate::closed::ClosedStreams>,
+    pub transports: Arc<crate::transport::Transports>,
     pub timing: Timing,
     /// Who shows themselves; `None` where no topic has that.
     pub presence: Option<Arc<crate::presence::Presence>>,

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bellwire_hub::{
     Change, ChangeError, Look, PastCopy, PastPageLimits, PastPlace, Point, Reserved, Start,
-    StateError, StateLimits, StateTable, Value,
+    StateError, StateFigures, StateLimits, StateTable, Value,
 };
 use bellwire_journal::Journal;
 use bellwire_model::limits::{PAST_PAGE_BYTES_MAX, STATE_LOOKS_MAX, STATE_READ_BYTES_MAX};
@@ -436,17 +436,17 @@ impl States {
         table.look(topic, key).map(|kept| Frames::time_of(&kept))
     }
 
-    /// Up to `limit` state topics with their numbers of keys, sorted by name: those that begin
-    /// with `prefix`, come after `after` and are wanted.
+    /// Up to `limit` state topics that have keys, sorted by name: those that begin with `prefix`, come
+    /// after `after` and are wanted.
     pub fn topics(
         &self,
         (prefix, after): (&str, &str),
         limit: usize,
         is_wanted: impl Fn(&Topic) -> bool,
-    ) -> Vec<(Topic, usize)> {
+    ) -> Vec<(Topic, StateFigures)> {
         let table = self.table.lock().expect("not poisoned");
         let topics = table.topics(prefix, after).filter(|(topic, _)| is_wanted(topic));
-        topics.take(limit).map(|(topic, keys)| (topic.clone(), keys)).collect()
+        topics.take(limit).map(|(topic, figures)| (topic.clone(), figures)).collect()
     }
 
     /// Bytes that all state topics are charged with.

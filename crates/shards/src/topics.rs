@@ -303,6 +303,15 @@ struct Rate {
     as_of_seconds: f64,
 }
 
+/// What has come of a stream topic lately.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Lately {
+    /// Events a second.
+    pub per_second: f64,
+    /// How long ago the last one came.
+    pub ago: Duration,
+}
+
 /// The time in which a rate falls to a third when nothing comes.
 const RATE_WINDOW_SECONDS: f64 = 10.0;
 
@@ -333,10 +342,13 @@ impl TopicRates {
         }
     }
 
-    pub fn of(&self, topic: &Topic) -> f64 {
+    /// What has come of a topic lately; nothing where none has since the process began.
+    pub fn of(&self, topic: &Topic) -> Option<Lately> {
         let now_seconds = self.ticker.elapsed().as_secs_f64();
         let rates = self.rates.lock().expect("not poisoned");
-        rates.get(topic).map_or(0.0, |rate| rate.at(now_seconds))
+        let rate = rates.get(topic)?;
+        let ago = Duration::try_from_secs_f64(now_seconds - rate.as_of_seconds);
+        Some(Lately { per_second: rate.at(now_seconds), ago: ago.unwrap_or_default() })
     }
 }
 

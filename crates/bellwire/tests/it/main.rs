@@ -39,6 +39,7 @@ mod mqtt;
 mod mqtt_brokers;
 mod named;
 mod notifications;
+mod observed;
 mod otlp;
 mod overload;
 mod past;

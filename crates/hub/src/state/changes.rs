@@ -15,6 +15,8 @@ pub(super) struct Changes {
     /// The slots of the oldest and the newest.
     ends: Neighbours,
     pub(super) live: usize,
+    /// How many there have been since the topic came about, those included that count no more.
+    pub(super) count: u64,
     pub(super) deletions: Deletions,
     /// The newest deletion that is forgotten.
     pub(super) horizon: Progress,
@@ -27,7 +29,7 @@ impl Changes {
     pub(super) fn new(topic: Topic) -> Self {
         let ends = Neighbours { older: NONE, newer: NONE };
         let (deletions, horizon) = (Deletions::default(), Progress::ZERO);
-        Self { topic, ends, live: 0, deletions, horizon }
+        Self { topic, ends, live: 0, count: 0, deletions, horizon }
     }
 
     /// Whether there is nothing to be known of the topic.

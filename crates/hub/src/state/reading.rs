@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use bellwire_model::{Filter, FilterSet, Life, Progress, Topic, Version};
 
-use super::StateTable;
+use super::changes::Changes;
 use super::slots::{Kept, Slot};
+use super::{StateFigures, StateTable};
 use crate::entry::{Payload, Value};
 use crate::index::TopicIndex;
 use crate::lane::LaneId;
@@ -216,18 +217,21 @@ impl<P: Payload> StateTable<P> {
         self.slots.between(0, self.slots.places()).map(|id| self.value(id))
     }
 
-    /// The topics that begin with `prefix` and come after `after`, sorted by name, each with its
-    /// number of keys.
+    /// The topics that begin with `prefix` and come after `after` and have keys, sorted by name.
     pub fn topics<'s>(
         &'s self,
         prefix: &'s str,
         after: &str,
-    ) -> impl Iterator<Item = (&'s Topic, usize)> + use<'s, P> {
+    ) -> impl Iterator<Item = (&'s Topic, StateFigures)> + use<'s, P> {
         let from = if after < prefix { Bound::Included(prefix) } else { Bound::Excluded(after) };
         let names = self.names.range::<str, _>((from, Bound::Unbounded));
         let names = names.take_while(move |(topic, _)| topic.as_str().starts_with(prefix));
-        let names = names.map(|(topic, id)| (topic, self.topics[*id as usize].live));
-        names.filter(|(_, keys)| *keys > 0)
+        let figures = |id: &u32| {
+            let Changes { live, count, .. } = &self.topics[*id as usize];
+            StateFigures { keys: *live, changes: *count }
+        };
+        let names = names.map(move |(topic, id)| (topic, figures(id)));
+        names.filter(|(_, figures)| figures.keys > 0)
     }
 }
 

@@ -172,7 +172,7 @@ proptest! {
             }
             prop_assert_eq!(table.keys(), model.len());
             prop_assert_eq!(&walk(&table), &model);
-            let counted = table.topics("", "").map(|(_, keys)| keys).sum::<usize>();
+            let counted = table.topics("", "").map(|(_, it)| it.keys).sum::<usize>();
             prop_assert_eq!(counted, model.len());
         }
         for (topic, key) in model.into_keys() {

@@ -36,6 +36,7 @@ impl Engine {
         }
         let Outcome { finding, wake, work, .. } = self.outcome(part);
         self.rest(part, work.saturating_mul(PART_LABELS_WEIGHT));
+        self.parts.of_mut(part.rule).look(work);
         let mut finding = match finding {
             Ok(finding) => finding,
             Err(error) => {

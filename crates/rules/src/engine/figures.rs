@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bellwire_model::limits::REJECTIONS_REPORTED_MAX;
-use bellwire_model::{Labels, RuleName};
+use bellwire_model::{Labels, RuleName, Timestamp};
 use thiserror::Error;
 
 use crate::rule::Rule;
@@ -13,6 +13,12 @@ use crate::rule::Rule;
 pub struct Figures {
     /// Rules.
     pub rules: usize,
+    /// Rules of which an evaluation fails now, or that give more than their group allows.
+    pub rules_failing: usize,
+    /// Rules in stream mode that select series of which there are none now.
+    pub rules_without_series: usize,
+    /// When a sample last came that a rule, or a standing query, selects.
+    pub sampled_at: Option<Timestamp>,
     /// Series that are remembered now.
     pub series: usize,
     /// Samples that wait for their time now.

@@ -13,6 +13,11 @@ pub struct Health {
     pub last_evaluation: Option<Timestamp>,
     /// Why it fails. It does as long as a part of it that failed has not been evaluated well since.
     pub last_error: Option<Box<str>>,
+    /// Series that its evaluations have looked at, each time that one did: what they cost.
+    pub looks: u64,
+    /// When a sample last came that it selects. Nothing where none has since it was loaded, and of
+    /// one in tick mode, which looks for its series when it ticks.
+    pub last_sample: Option<Timestamp>,
     /// Parts that failed the last time.
     failing: usize,
 }

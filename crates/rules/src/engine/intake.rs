@@ -102,7 +102,9 @@ impl Engine {
             self.series.put_ahead(id, reading);
             return Ok(());
         }
-        self.add_reading(id, reading)
+        self.add_reading(id, reading)?;
+        self.sampled_at = Some(self.now);
+        Ok(())
     }
 
     /// How many samples may wait so that one of this time may wait, too. Those that are far ahead leave
@@ -171,6 +173,7 @@ impl Engine {
 
     fn touch_series(&mut self, id: SeriesId) {
         for part in self.series.parts(id) {
+            self.parts.of_mut(part.rule).note_sample(self.now);
             self.parts.touch(*part, self.now);
         }
     }

@@ -64,6 +64,7 @@ impl Engine {
             let wake = self.wake_after(entry, &evaluation, present);
             self.parts.wake(part, wake, self.now);
             self.rest(part, work);
+            self.parts.of_mut(part.rule).look(work);
             self.take_numbers(part, column.iter().flatten().copied(), changes);
         }
         spare.put(column);
@@ -95,6 +96,7 @@ impl Engine {
         };
         if is_all {
             self.parts.wake(part, wake, self.now);
+            self.parts.of_mut(part.rule).look(1);
             self.take_numbers(part, number.into_iter(), changes);
         }
         is_all

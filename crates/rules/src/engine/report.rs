@@ -25,6 +25,10 @@ pub struct RuleReport {
     pub alerts: Vec<Arc<Alert>>,
     /// How its evaluations go.
     pub health: Health,
+    /// Series that it selects, and the parts that these fall into; in tick mode it is one part, and
+    /// no series are kept for it.
+    pub series: usize,
+    pub parts: usize,
 }
 
 /// All rules in the order of the files, with what they give; a report is taken in pieces.
@@ -88,9 +92,10 @@ impl Engine {
             looks += 1;
             if self.rules.get(id).query.is_none() && is_wanted(rule) {
                 let alerts: Vec<_> = self.raised(id).collect();
-                looks += alerts.len() + parts.iter().count();
-                let (rule, health) = (Arc::clone(rule), parts.health());
-                report.rules.push(RuleReport { rule, alerts, health });
+                let count = parts.iter().count();
+                looks += alerts.len() + count;
+                let (rule, health, series) = (Arc::clone(rule), parts.health(), parts.series());
+                report.rules.push(RuleReport { rule, alerts, health, series, parts: count });
             }
         }
         None

@@ -47,11 +47,13 @@ impl Engine {
     }
 
     /// What a rule gives, unless two elements come to the same series or alert.
-    fn tick_finding(&self, part: PartId) -> Result<Finding, String> {
+    fn tick_finding(&mut self, part: PartId) -> Result<Finding, String> {
+        let storage = self.series.storage();
+        let selected = selected(&self.rules.rule(part.rule).plan, storage);
+        let looks: usize = selected.iter().map(|series| series.len()).sum();
+        self.parts.of_mut(part.rule).look(looks as u64);
         let rule = self.rules.rule(part.rule);
         let time = self.now.saturating_sub(rule.settings.query_offset);
-        let storage = self.series.storage();
-        let selected = selected(&rule.plan, storage);
         let conventions = &self.terms.conventions;
         let mut evaluation =
             Evaluation::new(storage, Selected::Each(&selected), conventions, Span::at(time));

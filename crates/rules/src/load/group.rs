@@ -170,6 +170,7 @@ impl Loader<'_> {
         let name = RuleName { file, group: group.name.clone(), alert: name?.into() };
         let rule = Rule {
             name: Arc::new(name),
+            line: self.source.line_and_column(node.offset).0,
             mode,
             expression: expression.into(),
             kind,

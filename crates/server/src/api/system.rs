@@ -32,6 +32,19 @@ pub(super) async fn healthz() -> &'static str {
     "ok\n"
 }
 
+/// Why the server is not ready: what it is that does not work, and the cause where there is one to
+/// tell whoever runs it.
+pub(super) fn unready(app: &App) -> Option<(&'static str, Option<String>)> {
+    if let Err(error) = app.publisher.journal.health() {
+        return Some(("the journal takes no events", Some(with_causes(&error))));
+    }
+    if app.intake.is_blocked() {
+        return Some(("the journal does not take alert transitions", None));
+    }
+    let is_unkept = app.figures.alerting.rule_state_unkept.get() > 0;
+    is_unkept.then_some(("the rules' state cannot be written", None))
+}
+
 /// `GET /readyz`: the journal takes events, and what the rules know is kept. Otherwise 503, and why.
 /// Rules that are older than their files are told too, issuers whose keys cannot be fetched, and brokers
 /// that are not connected, but are no reason to send nobody here.
@@ -47,18 +60,9 @@ pub(super) async fn readyz(State(app): State<Arc<App>>, parts: Parts) -> (Status
         Err(_) => None,
     };
     let is_admin = identity.is_some_and(|identity| identity.rights.is_admin);
-    if let Err(error) = app.publisher.journal.health() {
-        let cause = if is_admin { format!(": {}", with_causes(&error)) } else { String::new() };
-        let reason = format!("the journal takes no events{cause}\n");
-        return (StatusCode::SERVICE_UNAVAILABLE, reason);
-    }
-    if app.intake.is_blocked() {
-        let reason = "the journal does not take alert transitions\n";
-        return (StatusCode::SERVICE_UNAVAILABLE, reason.into());
-    }
-    if app.figures.alerting.rule_state_unkept.get() > 0 {
-        let reason = "the rules' state cannot be written\n";
-        return (StatusCode::SERVICE_UNAVAILABLE, reason.into());
+    if let Some((reason, cause)) = unready(&app) {
+        let cause = cause.filter(|_| is_admin).map_or(String::new(), |cause| format!(": {cause}"));
+        return (StatusCode::SERVICE_UNAVAILABLE, format!("{reason}{cause}\n"));
     }
     let mut text = "ready\n".to_owned();
     let complaints = app.access.authenticator.complaints();

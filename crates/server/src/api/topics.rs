@@ -10,7 +10,8 @@ use axum::extract::{RawQuery, State};
 use axum::response::{IntoResponse, Response};
 use bellwire_access::Rights;
 use bellwire_hub::{
-    Begin, Begun, Gap, GapReason, Known, PastCopy, Payload as _, Start, Value as StateValue,
+    Begin, Begun, Gap, GapReason, Known, PastCopy, Payload as _, Start, StateFigures,
+    Value as StateValue,
 };
 use bellwire_journal::{Bounds, Page, ReadLimit, TopicFigures};
 use bellwire_model::limits::{
@@ -22,7 +23,7 @@ use bellwire_model::{
 };
 use bellwire_process::clock;
 use bellwire_shards::{
-    Frames, Kind, PollAnswer, States, parse_cursor, parse_history, past_event, read_page,
+    Frames, Kind, Lately, PollAnswer, States, parse_cursor, parse_history, past_event, read_page,
 };
 use bellwire_wire::json;
 use bellwire_wire::problem::{Code, Problem};
@@ -60,19 +61,24 @@ fn listing(app: &App, query: &ListQuery, rights: &Rights) -> Value {
         let cursor = Cursor::new(epoch, figures.last);
         let subscribers = counts.of(&figures.topic);
         if app.publisher.topics.kind(&figures.topic) == Kind::State {
-            let value = of_state(app, (&figures.topic, 0), &shown, subscribers);
+            let none = StateFigures { keys: 0, changes: 0 };
+            let value = of_state(app, (&figures.topic, none), &shown, subscribers);
             topics.insert(figures.topic, value);
             continue;
         }
+        let lately = app.rates.of(&figures.topic);
         let mut topic = json!({
             "topic": figures.topic.as_str(),
             "kind": Kind::Stream.as_str(),
             "events": figures.events,
             "bytes": figures.bytes,
-            "events_per_second": round(app.rates.of(&figures.topic)),
+            "events_per_second": round(lately.map_or(0.0, |lately| lately.per_second)),
             "cursor": cursor.to_string(),
             "subscribers": subscribers,
         });
+        if let Some(Lately { ago, .. }) = lately {
+            topic["last_event_at"] = clock::now().saturating_sub(ago).as_ms().into();
+        }
         if figures.has_ended {
             topic["ended"] = true.into();
         }
@@ -85,8 +91,8 @@ fn listing(app: &App, query: &ListQuery, rights: &Rights) -> Value {
     let states = prefixes
         .iter()
         .flat_map(|prefix| app.publisher.states.topics((prefix, &query.after), limit, is_wanted));
-    for (topic, keys) in states {
-        let value = of_state(app, (&topic, keys), &shown, counts.of(&topic));
+    for (topic, figures) in states {
+        let value = of_state(app, (&topic, figures), &shown, counts.of(&topic));
         topics.insert(topic, value);
     }
     let last = topics.keys().nth(query.limit - 1).filter(|_| topics.len() > query.limit);
@@ -102,7 +108,7 @@ fn listing(app: &App, query: &ListQuery, rights: &Rights) -> Value {
 /// What a listing says of a state topic.
 fn of_state(
     app: &App,
-    (topic, keys): (&Topic, usize),
+    (topic, figures): (&Topic, StateFigures),
     shown: &ShownTopics<'_>,
     subscribers: usize,
 ) -> Value {
@@ -110,7 +116,8 @@ fn of_state(
     let durability = app.publisher.topics.state_durability(topic).as_str();
     let mut value = json!({ "topic": topic.as_str(), "kind": kind, "durability": durability });
     if shown.shows_all_of(topic) {
-        value["keys"] = keys.into();
+        value["keys"] = figures.keys.into();
+        value["changes"] = figures.changes.into();
         value["subscribers"] = subscribers.into();
     }
     if app.publisher.journal.ended(topic.as_str()).is_some() {

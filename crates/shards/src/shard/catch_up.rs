@@ -10,6 +10,7 @@ use super::page_queue::{Reading, Wait};
 use super::parts::Shard;
 use super::subscription::Subscription;
 use super::{PageRead, Token};
+use crate::closed::CloseReason;
 use crate::frames::{self, Frames};
 use crate::history::PageRequest;
 
@@ -100,7 +101,7 @@ impl Shard {
                     if let Some(collector) = connection.outlet.socket.collector_mut() {
                         collector.refuse(&problem);
                     }
-                    self.close(token);
+                    self.close(token, CloseReason::JournalUnreadable);
                 }
             }
         }

@@ -8,6 +8,7 @@ use super::Token;
 use super::connection::Connection;
 use super::lanes::HeldUp;
 use super::parts::Shard;
+use crate::closed::CloseReason;
 
 /// Whether it is for the client that a connection has not moved on. Whoever can be written to has a
 /// visit coming: that so much is to be told is no fault of its own.
@@ -46,7 +47,7 @@ impl Shard {
             let connection = self.connections.get(held_up.token);
             if connection.is_some_and(|connection| is_stuck(&held_up, connection, now)) {
                 self.surroundings.figures.streams_stalled.add(1);
-                self.close(held_up.token);
+                self.close(held_up.token, CloseReason::HeldUpOthers);
             }
         }
     }

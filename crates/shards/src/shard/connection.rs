@@ -62,7 +62,7 @@ impl Which {
 }
 
 // A connection costs O(1), whatever its lag.
-const _: () = assert!(size_of::<Connection>() <= 120);
+const _: () = assert!(size_of::<Connection>() <= 128);
 
 impl Connection {
     pub(super) fn new(

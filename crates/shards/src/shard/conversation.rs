@@ -22,6 +22,7 @@ use super::following::Subscribed;
 use super::parts::Shard;
 use super::websocket::WebSocket;
 use super::{Answered, Done, ToFollow, Token, standing, work};
+use crate::closed::CloseReason;
 use crate::publisher::Published;
 use crate::requests::{FollowedQueries, Reply as Replied, Requests, SampleRejection, SamplesTaken};
 
@@ -72,7 +73,7 @@ impl Shard {
         match connection.outlet.socket.read(scratch) {
             // It has said its last word, and may wait for ours.
             Ok(0) if websocket.is_ending() => websocket.on_read_up(),
-            Ok(0) => self.close(token),
+            Ok(0) => self.close(token, CloseReason::ClientClosed),
             Ok(bytes) => {
                 websocket.on_heard();
                 self.ledger.add_read(bytes);
@@ -101,7 +102,8 @@ impl Shard {
                 Ok(Some(received)) => self.on_received(token, received),
                 Ok(None) => return self.note_hoard(token),
                 Err(violation) => {
-                    return self.end(token, violation.close_code(), &violation.to_string());
+                    let said = (violation.close_code(), &*violation.to_string());
+                    return self.end(token, said, CloseReason::ProtocolViolation);
                 }
             }
             if self.has_visited_enough() && !input.is_empty() {
@@ -126,7 +128,7 @@ impl Shard {
         }
         for hoarder in self.input.hoards.worst() {
             let reason = "too much that is incomplete is held: come back later";
-            self.end(hoarder, CloseCode::TRY_AGAIN_LATER, reason);
+            self.end(hoarder, (CloseCode::TRY_AGAIN_LATER, reason), CloseReason::Hoarding);
             self.queue(hoarder);
         }
     }
@@ -138,7 +140,7 @@ impl Shard {
             (Received::Pong(_), _) => return,
             (Received::Close(close), _) => {
                 let code = close.map_or(CloseCode::NORMAL, |Close { code, .. }| code);
-                return self.end(token, code, "");
+                return self.end(token, (code, ""), CloseReason::ClientClosed);
             }
             (Received::Text(text), Subprotocol::Json) => {
                 crash::contain(|| request::read_json(&text))
@@ -147,15 +149,15 @@ impl Shard {
                 crash::contain(|| request::read_msgpack(&bytes))
             }
             (Received::Text(_), _) => {
-                return self.end(token, CloseCode::UNSUPPORTED, "requests are binary: MessagePack");
+                return self.end_unsupported(token, "requests are binary: MessagePack");
             }
             (Received::Binary(_), _) => {
-                return self.end(token, CloseCode::UNSUPPORTED, "requests are text: JSON");
+                return self.end_unsupported(token, "requests are text: JSON");
             }
         };
         let Some(asked) = asked else {
             tracing::error!("An invariant is broken by a request; its connection ends.");
-            return self.close(token);
+            return self.close(token, CloseReason::ServerFault);
         };
         match asked.request {
             Ok(request) => self.on_request(token, asked.id, request),
@@ -414,9 +416,14 @@ impl Shard {
     }
 
     /// Begins to end a conversation: nothing but a close frame follows what is being written.
-    pub(super) fn end(&mut self, token: Token, code: CloseCode, reason: &str) {
-        self.websocket(token).end(code, reason);
+    pub(super) fn end(&mut self, token: Token, said: (CloseCode, &str), reason: CloseReason) {
+        self.websocket(token).end(said, reason);
         self.input.hoards.note(token, 0);
+    }
+
+    /// The same where what came is not of the kind that was agreed upon.
+    fn end_unsupported(&mut self, token: Token, text: &str) {
+        self.end(token, (CloseCode::UNSUPPORTED, text), CloseReason::ProtocolViolation);
     }
 
     /// The last words of a WebSocket are written, and the client is told that nothing follows. It

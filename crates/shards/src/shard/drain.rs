@@ -14,6 +14,7 @@ use super::described::Described;
 use super::outlet::Account;
 use super::parts::Shard;
 use super::speech::Speech;
+use crate::closed::CloseReason;
 
 impl Shard {
     /// Ends everybody's stream.
@@ -52,7 +53,7 @@ impl Shard {
             let (work, segments) = self.ledger.open();
             let mut account = Account { now: self.agenda.now(), work, segments };
             say_goodbye(&mut self.connections[token], &mut account);
-            self.close(token);
+            self.close(token, CloseReason::Drain);
         }
         self.drain_polls();
     }

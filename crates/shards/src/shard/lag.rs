@@ -4,13 +4,16 @@
 
 use std::time::Duration;
 
-use bellwire_model::Timestamp;
+use bellwire_model::limits::{CLOSED_STREAM_FILTERS_MAX, CLOSED_STREAM_SUBJECT_BYTES_MAX};
+use bellwire_model::{Principal, Timestamp};
 use bellwire_process::clock::{self, TICK, Tick};
 
 use super::Token;
 use super::described::Described;
 use super::laggards::Laggard;
 use super::parts::Shard;
+use crate::closed::{CloseReason, ClosedStream};
+use crate::transport::Transport;
 
 impl Shard {
     /// Takes note of a connection that does not keep up.
@@ -37,6 +40,47 @@ impl Shard {
         let report = laggards.report(|token| self.laggard(token, now));
         self.laggards = laggards;
         self.surroundings.lags.report(self.index, report);
+    }
+
+    /// Tells of a stream that ends.
+    pub(super) fn note_closed(&self, token: Token, reason: CloseReason) {
+        let Some(connection) = self.connections.get(token) else { return };
+        if connection.outlet.socket.collector().is_some() {
+            return;
+        }
+        let ends_for = connection.websocket.as_ref().and_then(|websocket| websocket.ends_for());
+        let (reason, time) = (ends_for.unwrap_or(reason), clock::now());
+        self.surroundings.closed.note((reason, time), || {
+            let outlet = &connection.outlet;
+            let Described { name, form, .. } = self.describe(token);
+            let filters = self.hub.filters(connection.main.delivery.lane());
+            let told = filters.iter().take(CLOSED_STREAM_FILTERS_MAX);
+            let told: Box<[Box<str>]> = told.map(|filter| filter.as_str().into()).collect();
+            let open_for = TICK * self.agenda.now().saturating_sub(outlet.opened_at);
+            ClosedStream {
+                time,
+                name: name.into(),
+                subject: self.subject(token),
+                transport: Transport::of(form),
+                reason,
+                filters_left_out: filters.iter().count() - told.len(),
+                filters: told,
+                duration: open_for,
+                bytes: outlet.written_bytes,
+                was_lagging: connection.is_laggard,
+            }
+        });
+    }
+
+    /// Who a connection is of, where that is known.
+    fn subject(&self, token: Token) -> Option<Box<str>> {
+        let principal = self.connections[token].principal;
+        if principal == Principal::ANONYMOUS {
+            return None;
+        }
+        let subject = self.surroundings.authority.follower(principal, None).subject?;
+        let end = subject.floor_char_boundary(CLOSED_STREAM_SUBJECT_BYTES_MAX);
+        Some(subject[..end].into())
     }
 
     fn laggard(&self, token: Token, now: Tick) -> Laggard {

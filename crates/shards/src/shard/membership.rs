@@ -21,11 +21,13 @@ use super::speech::Speech;
 use super::subscription::Subscription;
 use super::websocket::{Added, WebSocket};
 use super::{Handoff, Place, Token, speech, standing};
+use crate::closed::CloseReason;
 use crate::ends;
 use crate::form::Form;
 use crate::presence::Present;
 use crate::stream_request::StreamRequest;
 use crate::topics::Kind;
+use crate::transport::Transport;
 
 const TOO_MANY_VALUES: &str = "the keys of state topics that are followed take as much memory as they \
                                may: follow fewer of them";
@@ -100,17 +102,18 @@ impl Shard {
         let due = due.min(now + ticks(heartbeat_interval));
         connection.due_at = self.agenda.look_after(token, due);
         self.surroundings.figures.streams_open.add(1);
+        self.surroundings.transports.open(Transport::of(form));
         let registry = self.poll.registry();
         if let Err(error) = connection.outlet.socket.register(registry, mio::Token(token)) {
             tracing::warn!(%error, "The poll does not take a connection; it is closed.");
-            return self.close(token);
+            return self.close(token, CloseReason::ServerFault);
         }
         if connection.outlet.socket.has_read_ahead()
             && connection.websocket.is_none()
             && connection.drop_input(self.input.scratch(), IDLE_INPUT_BYTES_MAX).is_err()
         {
             // Its end came right behind the request: no event of the poll would tell.
-            return self.close(token);
+            return self.close(token, CloseReason::ClientClosed);
         }
         if connection.websocket.is_some() && !early.is_empty() {
             self.ledger.begin_visit(self.counts());
@@ -342,13 +345,20 @@ impl Shard {
     /// Closes a connection whose socket has failed. Where a shard comes late to it, the kernel is
     /// the first to say that a client has taken nothing for too long.
     pub(super) fn fail(&mut self, token: Token, error: &io::Error) {
-        if error.kind() == io::ErrorKind::TimedOut {
-            self.surroundings.figures.streams_stalled.add(1);
-        }
-        self.close(token);
+        let reason = match error.kind() {
+            io::ErrorKind::TimedOut => {
+                self.surroundings.figures.streams_stalled.add(1);
+                CloseReason::Stalled
+            }
+            io::ErrorKind::UnexpectedEof => CloseReason::ClientClosed,
+            io::ErrorKind::InvalidInput => CloseReason::InputExceeded,
+            _ => CloseReason::ConnectionLost,
+        };
+        self.close(token, reason);
     }
 
-    pub(super) fn close(&mut self, token: Token) {
+    pub(super) fn close(&mut self, token: Token, reason: CloseReason) {
+        self.note_closed(token, reason);
         let Some(connection) = self.connections.get_mut(token) else { return };
         connection.outlet.socket.end();
         // The descriptor is about to close, which removes it from the poll.
@@ -371,6 +381,7 @@ impl Shard {
         } else {
             self.unfollow(&connection.main);
             self.surroundings.figures.streams_open.sub(1);
+            self.surroundings.transports.close(Transport::of(connection.outlet.form));
             self.handle.forget_connection();
         }
     }

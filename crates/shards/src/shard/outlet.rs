@@ -32,6 +32,10 @@ pub(super) struct Outlet {
     pub(super) told: Offset,
     /// When the socket last took a byte.
     pub(super) written_at: Tick,
+    /// When it was opened.
+    pub(super) opened_at: Tick,
+    /// Bytes that it took, up to what the number holds: a connection is small.
+    pub(super) written_bytes: u32,
     pub(super) form: Form,
     flags: Flags,
 }
@@ -82,7 +86,8 @@ pub(super) struct Account<'a> {
 impl Outlet {
     pub(super) fn new(socket: Socket, form: Form, now: Tick) -> Self {
         let (unwritten, told, flags) = (None, Offset::ZERO, Flags::default());
-        Self { socket, unwritten, told, written_at: now, form, flags }
+        let (written_at, opened_at, written_bytes) = (now, now, 0);
+        Self { socket, unwritten, told, written_at, opened_at, written_bytes, form, flags }
     }
 
     /// The client is told of where it is, by what is put next.
@@ -396,6 +401,7 @@ impl Outlet {
                 Ok(taken) => {
                     self.written_at = account.now;
                     account.work.written_bytes += taken as u64;
+                    self.written_bytes = self.written_bytes.saturating_add(taken as u32);
                     return Ok(taken);
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {

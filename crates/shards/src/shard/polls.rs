@@ -25,6 +25,7 @@ use super::parts::Shard;
 use super::socket::Socket;
 use super::{Handoff, ShardHandle, Token, standing};
 use crate::authority::HeldPrincipal;
+use crate::closed::CloseReason;
 use crate::ends;
 use crate::form::{Coding, Encoding, Form, Framing, HttpForm};
 use crate::poll::Collected;
@@ -157,7 +158,7 @@ impl Shard {
         let connection = self.connections.get(token);
         let collector = connection.and_then(|connection| connection.outlet.socket.collector());
         if collector.is_some_and(|collector| collector.is_of(ticket)) {
-            self.close(token);
+            self.close(token, CloseReason::ClientClosed);
         }
     }
 

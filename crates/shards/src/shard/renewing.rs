@@ -24,6 +24,7 @@ use super::parts::Shard;
 use super::speech::Speech;
 use super::standing::{self, in_time, revoked};
 use crate::authority::{HeldPrincipal, Standing};
+use crate::closed::CloseReason;
 use crate::stream_request::StreamRequest;
 
 /// What new rights leave of one subscription.
@@ -53,7 +54,7 @@ impl Shard {
         match connection.outlet.socket.collector_mut() {
             Some(collector) => {
                 collector.refuse(&revoked());
-                self.close(token);
+                self.close(token, CloseReason::RightsChanged);
             }
             None => self.dismiss(token, reason),
         }
@@ -83,7 +84,7 @@ impl Shard {
         if let Some(collector) = self.connections[token].outlet.socket.collector_mut() {
             // Its client asks again, and is told what is left.
             collector.begin_again();
-            return self.close(token);
+            return self.close(token, CloseReason::RightsChanged);
         }
         if rests.iter().any(|(_, rest)| matches!(rest, Rest::Other)) {
             return self.dismiss(token, ByeReason::RightsChanged);

@@ -147,7 +147,7 @@ impl Shard {
             let bye = Control::Bye { reason, retry };
             let bye = self.connections[token].outlet.form.control(&bye, None);
             self.websocket(token).reply(bye);
-            self.end(token, CloseCode::POLICY, reason.as_str());
+            self.end(token, (CloseCode::POLICY, reason.as_str()), reason.into());
             // One whose socket is full is yet to be found stalled.
             let due = self.agenda.now() + 1;
             self.connections[token].due_at = self.agenda.look_after(token, due);
@@ -161,6 +161,6 @@ impl Shard {
             let mut account = Account { now: self.agenda.now(), work, segments };
             let _ = self.connections[token].outlet.flush(&mut account);
         }
-        self.close(token);
+        self.close(token, reason.into());
     }
 }

@@ -16,6 +16,7 @@ use super::past::PastSource;
 use super::pump::{self, Pumped, Tools};
 use super::speech::Speech;
 use super::{Token, collecting};
+use crate::closed::CloseReason;
 use crate::form::{Encoding, Form, HttpForm};
 
 /// So many looks take about as long as to look after one connection.
@@ -49,14 +50,14 @@ impl Shard {
             let connection = &mut self.connections[token];
             let Some(pumped) = pumped else {
                 tracing::error!("An invariant is broken for one connection; it ends.");
-                return self.close(token);
+                return self.close(token, CloseReason::ServerFault);
             };
             let pumped = match pumped {
                 Ok(pumped) => pumped,
                 Err(error) => return self.fail(token, &error),
             };
             if pumped.has_ended && connection.websocket.is_none() {
-                return self.close(token);
+                return self.close(token, CloseReason::TopicsEnded);
             }
             if pumped.has_ended {
                 return self.hang_up(token);
@@ -169,7 +170,7 @@ impl Shard {
                 }
                 Ok(false) => {
                     self.surroundings.figures.streams_stalled.add(1);
-                    self.close(token);
+                    self.close(token, CloseReason::Stalled);
                 }
                 Err(error) => self.fail(token, &error),
             }
@@ -192,12 +193,12 @@ impl Shard {
             None if silent < interval && !is_news => return Some(outlet.written_at + interval),
             None => {}
             Some(websocket) if websocket.has_ended() => {
-                self.close(token);
+                self.close(token, CloseReason::ClientClosed);
                 return None;
             }
             Some(websocket) => {
                 if let Some(reason) = websocket.beat() {
-                    self.end(token, CloseCode::POLICY, reason);
+                    self.end(token, (CloseCode::POLICY, reason), CloseReason::Unanswered);
                     self.surroundings.figures.streams_stalled.add(1);
                     self.visit(token);
                     return Some(now + interval);

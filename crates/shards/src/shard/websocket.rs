@@ -13,6 +13,7 @@ use bytes::Bytes;
 use super::outlet::{Account, Outlet};
 use super::past_reader::PastReader;
 use super::subscription::Subscription;
+use crate::closed::CloseReason;
 use crate::form::WebSocketForm;
 use crate::requests::Held;
 
@@ -34,6 +35,8 @@ pub(super) struct WebSocket {
     /// The socket may have input that was not read yet.
     has_input: bool,
     phase: Phase,
+    /// Why it ends, once that is known.
+    ends_for: Option<CloseReason>,
 }
 
 // Every WebSocket has one.
@@ -99,6 +102,7 @@ impl WebSocket {
             // What came along with the handshake does not tell of itself.
             has_input: true,
             phase: Phase::Open,
+            ends_for: None,
         };
         new.set_asked(asked);
         new
@@ -280,13 +284,20 @@ impl WebSocket {
     }
 
     /// A close frame is the last thing that is written; what is held of the client's words is freed.
-    pub(super) fn end(&mut self, code: CloseCode, reason: &str) {
-        self.reply(ws::close(code, reason));
+    pub(super) fn end(&mut self, said: (CloseCode, &str), reason: CloseReason) {
+        let (code, text) = said;
+        self.ends_for.get_or_insert(reason);
+        self.reply(ws::close(code, text));
         if self.is_open() {
             self.phase = Phase::Ending;
         }
         self.decoder.end();
         self.take_unheard();
+    }
+
+    /// Why it ends, where it was ended before its connection was.
+    pub(super) fn ends_for(&self) -> Option<CloseReason> {
+        self.ends_for
     }
 
     /// The last words have been written: there may be an answer.

@@ -259,6 +259,21 @@ impl RuleParts {
         self.health.fail(now, reason, part);
     }
 
+    /// Notes that an evaluation has looked at so many series.
+    pub(in crate::engine) fn look(&mut self, series: u64) {
+        self.health.looks += series;
+    }
+
+    /// Notes that a sample has come which the rule selects.
+    pub(in crate::engine) fn note_sample(&mut self, now: Timestamp) {
+        self.health.last_sample = Some(now);
+    }
+
+    /// Whether an evaluation of the rule fails now, or it gives more than its group allows.
+    pub(in crate::engine) fn is_failing(&self) -> bool {
+        self.is_over_limit || self.health.last_error.is_some()
+    }
+
     /// The elements of all parts together.
     pub(in crate::engine) fn elements(&self) -> usize {
         self.elements

@@ -11,6 +11,7 @@ use bellwire_model::limits::{LOOKS_PER_VISIT_MAX, SUBSCRIPTIONS_ADDED_MAX};
 use bellwire_model::{Cursor, Filter, FilterSet, Offset};
 
 use super::rig::{EPOCH, PLAIN_WEBSOCKET, Rig, SSE, text};
+use crate::closed::CloseReason;
 use crate::shard::page_queue::Wait;
 use crate::shard::{PageRead, Pending};
 use crate::stream_request::PollRequest;
@@ -31,7 +32,7 @@ fn who_has_the_slot_of_one_that_waited_for_a_page_stays_when_it_cannot_be_read()
     for token in [first, second] {
         shard.connections[token].awaits_history = true;
     }
-    shard.close(second);
+    shard.close(second, CloseReason::ClientClosed);
     assert_eq!(gone.count("event: ready"), 1);
     let mut other = rig.connect(&["b"], Start::Latest, SSE);
     rig.turn();

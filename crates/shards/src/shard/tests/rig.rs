@@ -114,6 +114,8 @@ impl Rig {
             authority: guests.clone(),
             figures: Arc::default(),
             lags: Arc::default(),
+            closed: Arc::default(),
+            transports: Arc::default(),
             timing: Timing { heartbeat_interval: an_hour, stall_timeout: an_hour },
             presence: Presence::new(PresenceTerms {
                 topics: vec!["rooms/**".parse().expect("a filter")],

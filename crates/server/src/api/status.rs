@@ -1,0 +1,50 @@
+//! What a board has to know before it says that all is well.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use bellwire_model::Scope;
+use bellwire_process::clock;
+use serde_json::{Value, json};
+
+use super::App;
+use super::permission::Caller;
+use super::system::unready;
+
+/// `GET /v1/status`: whether alerts are looked for at all, and when a sample came last. Everything in
+/// it is a figure: it costs the same whatever there is, and whoever asks.
+///
+/// It names no rule, no series and no file, so that all who may see alerts are told the same of the
+/// rules; whoever may see none is told nothing of them.
+pub(super) async fn status(State(app): State<Arc<App>>, caller: Caller) -> Json<Value> {
+    let (rights, figures) = (caller.rights(), &app.figures.alerting);
+    let unready = unready(&app).map(|(reason, _)| reason);
+    let mut status = json!({
+        "version": env!("CARGO_PKG_VERSION"),
+        "time": clock::slewed().now.as_ms(),
+        "ready": unready.is_none(),
+    });
+    if let Some(reason) = unready {
+        status["unready"] = reason.into();
+    }
+    if rights.alerts != Scope::none() {
+        let mut rules = json!({
+            "loaded": figures.rules_loaded.get(),
+            "failing": figures.rules_failing.get(),
+            "without_series": figures.rules_without_series.get(),
+            "reload_failing": figures.reload_failing.get() > 0,
+            // Of some alerts nobody can say whether the last sample was of theirs.
+            "seen": if rights.alerts.is_all() { "all" } else { "some" },
+        });
+        let last_sample_ms = figures.last_sample_ms.get();
+        if last_sample_ms > 0 {
+            rules["last_sample_at"] = last_sample_ms.into();
+        }
+        if let Some(failure) = app.reload.failure().filter(|_| rights.is_admin) {
+            rules["reload_failure"] = failure.into();
+        }
+        status["rules"] = rules;
+    }
+    Json(status)
+}
