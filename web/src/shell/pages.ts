@@ -14,13 +14,16 @@ export interface Page {
 }
 
 const t = texts({
-  en: { alerts: 'Alerts', live: 'Live', access: 'Access', lab: 'Lab' },
-  de: { alerts: 'Alarme', live: 'Live', access: 'Zugang', lab: 'Labor' },
+  en: { alerts: 'Alerts', live: 'Live', topics: 'Topics', rules: 'Rules', connections: 'Connections', access: 'Access', lab: 'Lab' },
+  de: { alerts: 'Alarme', live: 'Live', topics: 'Topics', rules: 'Regeln', connections: 'Verbindungen', access: 'Zugang', lab: 'Labor' },
 });
 
 export const PAGES: readonly Page[] = [
   { name: 'alerts', title: () => t('alerts'), load: () => Board },
   { name: 'live', title: () => t('live'), load: async () => (await import('../live/Live.js')).Live },
+  { name: 'topics', title: () => t('topics'), load: async () => (await import('../topics/Topics.js')).Topics },
+  { name: 'rules', title: () => t('rules'), load: async () => (await import('../rules/Rules.js')).Rules },
+  { name: 'connections', title: () => t('connections'), load: async () => (await import('../connections/Connections.js')).Connections },
   { name: 'access', title: () => t('access'), load: async () => (await import('../access/Access.js')).Access },
   { name: 'lab', title: () => t('lab'), load: () => import('../lab/Lab.js').then(({ Lab }) => Lab) },
 ];

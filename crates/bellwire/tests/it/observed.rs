@@ -196,3 +196,19 @@ fn a_listing_of_topics_says_when_the_last_event_came_and_how_often_values_change
     assert!(of("chat/a")["last_event_at"].is_i64(), "{listing}");
     assert_eq!((&of("tickers/x")["changes"], &of("tickers/x")["keys"]), (&json!(3), &json!(1)));
 }
+
+#[test]
+fn a_listing_has_the_streams_of_the_server_only_where_they_are_asked_for() {
+    let (server, _folder) = with_rules();
+    let hot = r#"{"name":"temperature","labels":{"site":"oslo"},"value":95}"#;
+    assert_eq!(post(server.address(), "/v1/samples", hot).status, 200);
+    let names = |query: &str| -> Vec<String> {
+        let listing = get(server.address(), &format!("/v1/topics{query}")).json();
+        let topics = listing["topics"].as_array().expect("topics").iter();
+        topics.map(|it| it["topic"].as_str().expect("a name").to_owned()).collect()
+    };
+    assert_eq!(names("?prefix=$alerts"), ["$alerts/series"]);
+    let all = names("");
+    assert!(all.contains(&"alerts/events/warning/Hot".to_owned()), "{all:?}");
+    assert!(all.iter().all(|name| !name.starts_with('$')), "{all:?}");
+}

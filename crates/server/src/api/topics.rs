@@ -84,10 +84,7 @@ fn listing(app: &App, query: &ListQuery, rights: &Rights) -> Value {
         }
         topics.insert(figures.topic, topic);
     }
-    // As with wildcards: the server's own topics must be asked for.
-    let is_wanted = |topic: &Topic| {
-        (query.prefix.starts_with('$') || !topic.as_str().starts_with('$')) && shown.has(topic)
-    };
+    let is_wanted = |topic: &Topic| query.names(topic) && shown.has(topic);
     let states = prefixes
         .iter()
         .flat_map(|prefix| app.publisher.states.topics((prefix, &query.after), limit, is_wanted));
@@ -140,7 +137,8 @@ fn streams(
     // Of a state topic that goes on the journal may have that it had ended.
     let is_shown = |figures: &TopicFigures| {
         let topic = &figures.topic;
-        (figures.has_ended || app.publisher.topics.kind(topic) == Kind::Stream) && shown.has(topic)
+        let is_stream = app.publisher.topics.kind(topic) == Kind::Stream;
+        (figures.has_ended || is_stream) && query.names(topic) && shown.has(topic)
     };
     while found.len() < limit {
         let page = app.publisher.journal.list_topics(prefix, &after, looked_at);
@@ -241,6 +239,13 @@ struct ListQuery {
     prefix: String,
     after: String,
     limit: usize,
+}
+
+impl ListQuery {
+    /// As with wildcards: the server's own topics must be asked for.
+    fn names(&self, topic: &Topic) -> bool {
+        self.prefix.starts_with('$') || !topic.as_str().starts_with('$')
+    }
 }
 
 /// Topics of a listing where the client does not say.

@@ -1,0 +1,40 @@
+// Questions to the server that are answered once: JSON, or a refusal in its words.
+
+import { base } from './stream.js';
+
+/** Why the server did not do it. */
+export class Refusal extends Error {
+  override readonly name = 'Refusal';
+  constructor(readonly status: number, readonly code: string, detail: string) {
+    super(detail);
+  }
+}
+
+export interface Asking {
+  method?: string;
+  headers?: Record<string, string>;
+  body?: string;
+  signal?: AbortSignal;
+}
+
+/** Asks below the page's own folder. A refusal throws, in the server's words where it has any. */
+export async function ask<Answer>(path: string, { method = 'GET', headers = {}, body, signal }: Asking = {}): Promise<Answer> {
+  const init: RequestInit = { method, headers, cache: 'no-store' };
+  if (body !== undefined) init.body = body;
+  if (signal) init.signal = signal;
+  const answer = await fetch(new URL(path, base), init);
+  const text = await answer.text();
+  const told = parsed(text);
+  if (answer.ok) return told as Answer;
+  // Problems have a `detail`, answers in Prometheus' shape an `error`.
+  const { code = '', errorType = '', detail, error } = (told ?? {}) as Record<string, string | undefined>;
+  throw new Refusal(answer.status, code || errorType, detail || error || `${answer.status} ${answer.statusText}`);
+}
+
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return null;
+  }
+}

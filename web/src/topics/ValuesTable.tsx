@@ -1,0 +1,85 @@
+// What a state topic holds: some of its keys with their values, asked for again and again, so that a
+// topic of a million keys costs no more than one of a hundred.
+
+import { useEffect, useMemo, useState } from 'preact/hooks';
+import type { TopicEvent } from '@bellwire/client';
+import { age } from '../format/age.js';
+import { count } from '../format/count.js';
+import { steady, visible } from '../format/visible.js';
+import { ask } from '../stores/ask.js';
+import { usePolled } from '../stores/polled.js';
+import { Stale } from '../ui/Stale.js';
+import { ticks } from '../ui/now.js';
+import { reachable } from './paths.js';
+import { written } from './tail.js';
+import { t } from './texts.js';
+
+const EVERY_MS = 2_000;
+/** Keys that are asked for. */
+const KEYS_MAX = 500;
+/** Rows that are shown at first, and that each press adds. */
+const ROWS = 50;
+
+interface Page {
+  events: TopicEvent[];
+  values_left_out?: number;
+}
+
+interface Read {
+  page: Page;
+  /** The browser's clock when it came, which ages are told by. */
+  at: number;
+}
+
+export function ValuesTable({ topic, hurry }: { topic: string; hurry: number }) {
+  const path = reachable(topic);
+  if (path === null) return <div class="panel"><p class="empty">{t('dots')}</p></div>;
+  return <Values topic={topic} path={path} hurry={hurry} />;
+}
+
+function Values({ topic, path, hurry }: { topic: string; path: string; hurry: number }) {
+  const polled = usePolled<Read>(async (signal) => ({ page: await ask<Page>(`${path}?limit=${KEYS_MAX}`, { signal }), at: Date.now() }), EVERY_MS, topic);
+  useEffect(() => { if (hurry > 0) polled.again(); }, [hurry]);
+  const [query, setQuery] = useState('');
+  const [most, setMost] = useState(ROWS);
+  const read = polled.answer.value;
+  const rows = useMemo(() => {
+    const wanted = query.trim().toLowerCase();
+    const events = read?.page.events ?? [];
+    return events.filter(({ key = '' }) => key.toLowerCase().includes(wanted)).sort((a, b) => ((a.key ?? '') < (b.key ?? '') ? -1 : 1));
+  }, [read, query]);
+  const left = read?.page.values_left_out ?? 0;
+  const since = performance.now() - (polled.at.value ?? 0);
+  void ticks.value;
+  return (
+    <div class="panel">
+      <div class="tail-head">
+        <h3>{t('values')}</h3>
+        <label>{t('findKey')} <input type="search" value={query} onInput={(event) => setQuery(event.currentTarget.value)} /></label>
+      </div>
+      <Stale of={polled} />
+      {read && rows.length === 0 && <p class="empty">{query ? t('noKeys') : t('noValues')}</p>}
+      {rows.length > 0 && (
+        <div class="scrolls" tabIndex={0} role="region" aria-label={t('values')}>
+          <table class="grid">
+            <thead><tr><th scope="col">{t('key')}</th><th scope="col">{t('value')}</th><th scope="col">{t('age')}</th></tr></thead>
+            <tbody>
+              {rows.slice(0, most).map((event) => {
+                const { data, left: cut } = written(event);
+                return (
+                  <tr key={event.key}>
+                    <th scope="row"><bdi>{visible(event.key)}</bdi></th>
+                    <td><pre dir="auto">{steady(data)}{cut > 0 && <i>{t('leftOut', { n: cut })}</i>}</pre></td>
+                    <td class="figure">{age(read!.at + since - event.time)}</td>
+                  </tr>
+                );
+              })}
+            </tbody>
+          </table>
+        </div>
+      )}
+      {rows.length > most && <button type="button" onClick={() => setMost(most + ROWS)}>{t('more', { n: Math.min(ROWS, rows.length - most) })}</button>}
+      {left > 0 && <p class="figure">{t('valuesLeft', { n: count(left) })}</p>}
+    </div>
+  );
+}

@@ -1,0 +1,48 @@
+// What the page of topics says.
+
+import { texts } from '../text/text.js';
+
+export const t = texts({
+  en: {
+    title: 'Topics', find: 'Find a topic', findHint: 'some of its letters', begins: 'Begins with', narrow: 'List',
+    all: { one: 'one topic', other: '{n} topics' }, found: { one: 'one found', other: '{n} found' }, best: 'the best {n} are shown',
+    cut: 'There are more than these {n}. Say what the name begins with:',
+    own: 'List the server’s own topics, too ($sys, $alerts)',
+    none: 'There is no topic yet. The first event makes one:', noneBegins: 'No topic begins with “{prefix}”.', noneFound: 'No topic has these letters in this order.',
+    more: 'Show {n} more', tree: 'Topics by their segments', below: { one: 'one topic', other: '{n} topics' },
+    stream: 'stream', state: 'state', ended: 'ended',
+    events: { one: 'one event kept', other: '{n} events kept' }, keys: { one: 'one key', other: '{n} keys' },
+    subscribers: { one: 'one follower', other: '{n} followers' }, last: 'last event {age} ago', onDisk: 'kept on the disk', inMemory: 'kept in memory',
+    changes: '{rate} changes', perSecond: '{rate} events', notListed: 'not listed: it has nothing yet, is a pattern, or you may not see its figures',
+    choose: 'Choose a topic to see what comes on it live, or type a pattern such as chat/** to follow many.', pattern: 'Follow a topic or a pattern', follow: 'Follow', back: 'All topics',
+    copy: 'Copy', copyCurl: 'Copy as curl', copyJs: 'Copy for the JavaScript client', copySource: 'Copy as EventSource', copied: 'Copied', notCopied: 'This browser does not let the page copy. Here it is:',
+    live: 'Live events', pause: 'Pause', goOn: 'Go on', clear: 'Clear', from: 'Read from', latest: 'now', earliest: 'the oldest that is kept', cursor: 'a cursor', cursorLabel: 'Cursor', read: 'Read',
+    waiting: 'Nothing has come yet. What is published from now on stands here.', shown: 'the newest {n} of {all}', missed: { one: 'one came while paused and is not shown', other: '{n} came while paused and are not shown' },
+    following: 'live', connecting: 'connecting', closed: 'closed', gap: 'Events are missing here ({reason}).', deleted: 'deleted', leftOut: { one: '… and one more character', other: '… and {n} more characters' },
+    narrowed: 'You may read only {filters} of this.', refused: 'The server does not let this be followed: {detail}', topicEnded: 'The topic has ended: nothing more comes.',
+    values: 'Values', key: 'Key', value: 'Value', age: 'Age', findKey: 'Find a key', noValues: 'No key has a value.', noKeys: 'No key has these letters.', valuesLeft: { one: 'one more key is not shown', other: '{n} more keys are not shown' },
+    publish: 'Publish', data: 'Data', dataHint: 'JSON; checked as you type', asText: 'Send it as text, not as JSON', keyNeeded: 'A state topic needs a key.', wrongJson: 'This is no JSON: {detail}', send: 'Publish', sending: 'Publishing',
+    published: 'Published. Cursor {cursor}', written: 'Written. Version {version}', duplicate: 'It was there before. Cursor {cursor}', failed: 'Not published: {detail}', reserved: 'This topic is the server’s own: it is read, and nobody publishes to it.', dots: 'A topic with a segment . or .. cannot be reached by an address.',
+  },
+  de: {
+    title: 'Topics', find: 'Ein Topic finden', findHint: 'einige seiner Buchstaben', begins: 'Beginnt mit', narrow: 'Auflisten',
+    all: { one: 'ein Topic', other: '{n} Topics' }, found: { one: 'eines gefunden', other: '{n} gefunden' }, best: 'die besten {n} werden gezeigt',
+    cut: 'Es gibt mehr als diese {n}. Womit beginnt der Name?',
+    own: 'Auch die eigenen Topics des Servers auflisten ($sys, $alerts)',
+    none: 'Es gibt noch kein Topic. Das erste Ereignis macht eines:', noneBegins: 'Kein Topic beginnt mit „{prefix}“.', noneFound: 'Kein Topic hat diese Buchstaben in dieser Folge.',
+    more: '{n} weitere zeigen', tree: 'Topics nach ihren Abschnitten', below: { one: 'ein Topic', other: '{n} Topics' },
+    stream: 'Strom', state: 'Zustand', ended: 'beendet',
+    events: { one: 'ein Ereignis vorhanden', other: '{n} Ereignisse vorhanden' }, keys: { one: 'ein Schlüssel', other: '{n} Schlüssel' },
+    subscribers: { one: 'einer folgt', other: '{n} folgen' }, last: 'letztes Ereignis vor {age}', onDisk: 'liegt auf der Platte', inMemory: 'liegt im Speicher',
+    changes: '{rate} Änderungen', perSecond: '{rate} Ereignisse', notListed: 'nicht aufgelistet: Es hat noch nichts, ist ein Muster, oder du darfst seine Zahlen nicht sehen',
+    choose: 'Wähle ein Topic, um live zu sehen, was darauf kommt, oder tippe ein Muster wie chat/**, um vielen zu folgen.', pattern: 'Einem Topic oder Muster folgen', follow: 'Folgen', back: 'Alle Topics',
+    copy: 'Kopieren', copyCurl: 'Als curl kopieren', copyJs: 'Für den JavaScript-Client kopieren', copySource: 'Als EventSource kopieren', copied: 'Kopiert', notCopied: 'Dieser Browser lässt die Seite nicht kopieren. Hier ist es:',
+    live: 'Live-Ereignisse', pause: 'Anhalten', goOn: 'Weiter', clear: 'Leeren', from: 'Lesen ab', latest: 'jetzt', earliest: 'dem ältesten, das noch da ist', cursor: 'einem Cursor', cursorLabel: 'Cursor', read: 'Lesen',
+    waiting: 'Noch ist nichts gekommen. Was ab jetzt veröffentlicht wird, steht hier.', shown: 'die neuesten {n} von {all}', missed: { one: 'eines kam, während angehalten war, und wird nicht gezeigt', other: '{n} kamen, während angehalten war, und werden nicht gezeigt' },
+    following: 'live', connecting: 'verbindet', closed: 'beendet', gap: 'Hier fehlen Ereignisse ({reason}).', deleted: 'gelöscht', leftOut: { one: '… und ein weiteres Zeichen', other: '… und {n} weitere Zeichen' },
+    narrowed: 'Du darfst davon nur {filters} lesen.', refused: 'Der Server lässt dem nicht folgen: {detail}', topicEnded: 'Das Topic ist beendet: Es kommt nichts mehr.',
+    values: 'Werte', key: 'Schlüssel', value: 'Wert', age: 'Alter', findKey: 'Einen Schlüssel finden', noValues: 'Kein Schlüssel hat einen Wert.', noKeys: 'Kein Schlüssel hat diese Buchstaben.', valuesLeft: { one: 'ein weiterer Schlüssel wird nicht gezeigt', other: '{n} weitere Schlüssel werden nicht gezeigt' },
+    publish: 'Veröffentlichen', data: 'Daten', dataHint: 'JSON; wird beim Tippen geprüft', asText: 'Als Text senden, nicht als JSON', keyNeeded: 'Ein Zustands-Topic braucht einen Schlüssel.', wrongJson: 'Das ist kein JSON: {detail}', send: 'Veröffentlichen', sending: 'Wird veröffentlicht',
+    published: 'Veröffentlicht. Cursor {cursor}', written: 'Geschrieben. Version {version}', duplicate: 'Es war schon da. Cursor {cursor}', failed: 'Nicht veröffentlicht: {detail}', reserved: 'Dieses Topic gehört dem Server: Es wird gelesen, und niemand veröffentlicht darauf.', dots: 'Ein Topic mit einem Abschnitt . oder .. ist über keine Adresse zu erreichen.',
+  },
+});
