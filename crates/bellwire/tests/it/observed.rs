@@ -200,8 +200,11 @@ fn a_listing_of_topics_says_when_the_last_event_came_and_how_often_values_change
 #[test]
 fn a_listing_has_the_streams_of_the_server_only_where_they_are_asked_for() {
     let (server, _folder) = with_rules();
+    let mut own = Stream::open(server.address(), "topic=$alerts/series");
+    own.until_ready();
     let hot = r#"{"name":"temperature","labels":{"site":"oslo"},"value":95}"#;
     assert_eq!(post(server.address(), "/v1/samples", hot).status, 200);
+    own.events(1);
     let names = |query: &str| -> Vec<String> {
         let listing = get(server.address(), &format!("/v1/topics{query}")).json();
         let topics = listing["topics"].as_array().expect("topics").iter();
