@@ -1,6 +1,7 @@
 // The test bench: what an expression comes to over what is in memory.
 
 import { ask } from '../stores/ask.js';
+import { serverNow } from '../stores/clock.js';
 
 export type Point = readonly [seconds: number, value: number];
 
@@ -55,8 +56,7 @@ export async function evaluate(expression: string, rangeSeconds: number, signal:
   let path = 'api/v1/query';
   if (rangeSeconds > 0) {
     path = 'api/v1/query_range';
-    // The server's clock may be another one: it is asked for a time that it has passed.
-    const end = Math.floor(Date.now() / 1_000);
+    const end = Math.floor(serverNow() / 1_000);
     body.set('start', String(end - rangeSeconds));
     body.set('end', String(end));
     body.set('step', String(Math.max(1, Math.ceil(rangeSeconds / POINTS))));

@@ -5,8 +5,10 @@ import { age } from '../format/age.js';
 import { bytes, rate } from '../format/count.js';
 import { visible } from '../format/visible.js';
 import { address, route } from '../shell/router.js';
+import { serverTimeOf } from '../stores/clock.js';
 import { base } from '../stores/stream.js';
 import { Copying } from '../ui/Copying.js';
+import { ticks } from '../ui/now.js';
 import type { Listed } from './listing.js';
 import { PublishBox } from './PublishBox.js';
 import { curl, eventSource, javascript } from './snippets.js';
@@ -43,7 +45,7 @@ function Figures({ of }: { of: Listed }) {
     of.size !== null && t(of.kind === 'stream' ? 'events' : 'keys', { n: of.size }),
     of.bytes !== null && bytes(of.bytes),
     of.perSecond !== null && t(of.kind === 'stream' ? 'perSecond' : 'changes', { rate: rate(of.perSecond) }),
-    of.lastAt !== null && t('last', { age: age(Date.now() - of.lastAt) }),
+    of.lastAt !== null && t('last', { age: age(serverTimeOf(ticks.value) - of.lastAt) }),
     of.subscribers !== null && t('subscribers', { n: of.subscribers }),
     of.durability && t(of.durability === 'disk' ? 'onDisk' : 'inMemory'),
   ];

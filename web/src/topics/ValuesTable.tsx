@@ -7,6 +7,7 @@ import { age } from '../format/age.js';
 import { count } from '../format/count.js';
 import { steady, visible } from '../format/visible.js';
 import { ask } from '../stores/ask.js';
+import { serverTimeOf } from '../stores/clock.js';
 import { usePolled } from '../stores/polled.js';
 import { Stale } from '../ui/Stale.js';
 import { ticks } from '../ui/now.js';
@@ -25,12 +26,6 @@ interface Page {
   values_left_out?: number;
 }
 
-interface Read {
-  page: Page;
-  /** The browser's clock when it came, which ages are told by. */
-  at: number;
-}
-
 export function ValuesTable({ topic, hurry }: { topic: string; hurry: number }) {
   const path = reachable(topic);
   if (path === null) return <div class="panel"><p class="empty">{t('dots')}</p></div>;
@@ -38,19 +33,18 @@ export function ValuesTable({ topic, hurry }: { topic: string; hurry: number }) 
 }
 
 function Values({ topic, path, hurry }: { topic: string; path: string; hurry: number }) {
-  const polled = usePolled<Read>(async (signal) => ({ page: await ask<Page>(`${path}?limit=${KEYS_MAX}`, { signal }), at: Date.now() }), EVERY_MS, topic);
+  const polled = usePolled<Page>((signal) => ask(`${path}?limit=${KEYS_MAX}`, { signal }), EVERY_MS, topic);
   useEffect(() => { if (hurry > 0) polled.again(); }, [hurry]);
   const [query, setQuery] = useState('');
   const [most, setMost] = useState(ROWS);
   const read = polled.answer.value;
   const rows = useMemo(() => {
     const wanted = query.trim().toLowerCase();
-    const events = read?.page.events ?? [];
+    const events = read?.events ?? [];
     return events.filter(({ key = '' }) => key.toLowerCase().includes(wanted)).sort((a, b) => ((a.key ?? '') < (b.key ?? '') ? -1 : 1));
   }, [read, query]);
-  const left = read?.page.values_left_out ?? 0;
-  const since = performance.now() - (polled.at.value ?? 0);
-  void ticks.value;
+  const left = read?.values_left_out ?? 0;
+  const now = serverTimeOf(Math.max(ticks.value, polled.at.value ?? 0));
   return (
     <div class="panel">
       <div class="tail-head">
@@ -70,7 +64,7 @@ function Values({ topic, path, hurry }: { topic: string; path: string; hurry: nu
                   <tr key={event.key}>
                     <th scope="row"><bdi>{visible(event.key)}</bdi></th>
                     <td><pre dir="auto">{steady(data)}{cut > 0 && <i>{t('leftOut', { n: cut })}</i>}</pre></td>
-                    <td class="figure">{age(read!.at + since - event.time)}</td>
+                    <td class="figure">{age(now - event.time)}</td>
                   </tr>
                 );
               })}
