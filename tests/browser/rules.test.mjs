@@ -13,12 +13,12 @@ groups:
       - { alert: BoilerHot, expr: temperature > 90, labels: { severity: critical } }
       - { record: 'site:temperature:max', expr: max by (site) (temperature) }
       - { alert: Misspelt, expr: temprature > 90 }
-      - { alert: Ambiguous, expr: temperature * on (kind) pressure > 0 }
+      - { alert: Ambiguous, expr: 'temperature * on (kind) pressure > 0' }
   - name: slow
     mode: tick
     interval: 10s
     rules:
-      - { alert: Rising, expr: deriv(temperature[5m]) > 1 }
+      - { alert: Rising, expr: 'deriv(temperature[5m]) > 1' }
 `;
 const timeout = 5 * PATIENCE_MS;
 
@@ -67,7 +67,8 @@ test('the bench evaluates over what is in memory, and shows where an expression 
   assert.equal(await rows.count(), 2);
   await page.getByLabel('Over').selectOption('300');
   await expression.press('Control+Enter');
-  await rows.first().locator('svg.spark path').waitFor();
+  await rows.first().locator('svg.spark').waitFor();
+  assert.match(await rows.first().locator('svg.spark path').getAttribute('d'), /^M[\d.]+ /);
   await expression.fill('sum by (site (temperature)');
   await expression.press('Control+Enter');
   await page.locator('.bench .error', { hasText: 'Line 1, column' }).waitFor();

@@ -7,10 +7,15 @@ import { visible } from '../format/visible.js';
 import { route, setParameters } from '../shell/router.js';
 import { ask } from '../stores/ask.js';
 import { usePolled } from '../stores/polled.js';
+import { adopt } from '../ui/adopt.js';
+import '../ui/lists.js';
 import { ticks } from '../ui/now.js';
 import { Stale } from '../ui/Stale.js';
 import { reasonMeaning, reasonName, t } from './texts.js';
 import { type Closed, isOrdinary, type Laggard, paces, reasons, type Told } from './told.js';
+import style from './connections.css' with { type: 'text' };
+
+adopt(style);
 
 const EVERY_MS = 2_000;
 /** As many bytes as the server counts of a stream. */

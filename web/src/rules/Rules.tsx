@@ -7,12 +7,17 @@ import { visible } from '../format/visible.js';
 import { route, setParameters } from '../shell/router.js';
 import { ask } from '../stores/ask.js';
 import { usePolled } from '../stores/polled.js';
+import { adopt } from '../ui/adopt.js';
+import '../ui/lists.js';
 import { ticks } from '../ui/now.js';
 import { Stale } from '../ui/Stale.js';
 import { Bench } from './Bench.js';
 import { Details } from './Details.js';
 import { t } from './texts.js';
 import { groups, identity, isBlind, type Pace, paces, type Rule, type Rules as Told, stateOf } from './told.js';
+import style from './rules.css' with { type: 'text' };
+
+adopt(style);
 
 const EVERY_MS = 5_000;
 /** Rules that are shown at first, and that each press adds. */

@@ -1,17 +1,21 @@
 // Topics: what there is, how much comes on each, what comes on one live, and what it holds.
 
 import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
-import { count } from '../format/count.js';
 import { usePolled } from '../stores/polled.js';
 import { base } from '../stores/stream.js';
 import { address, go, route, setParameters } from '../shell/router.js';
+import { adopt } from '../ui/adopt.js';
+import '../ui/lists.js';
 import { Stale } from '../ui/Stale.js';
 import { Found, Tree } from './Tree.js';
 import { type Changes, list, type Listed, type Listing, NO_CHANGES, read } from './listing.js';
 import { publishing } from './snippets.js';
+import { search, tree } from './nodes.js';
 import { t } from './texts.js';
 import { TopicPane } from './TopicPane.js';
-import { search, tree } from './nodes.js';
+import style from './topics.css' with { type: 'text' };
+
+adopt(style);
 
 /** How often few topics are listed anew, and how often many. */
 const EVERY_MS = { few: 5_000, many: 30_000 };
@@ -103,5 +107,3 @@ function Choose() {
     </div>
   );
 }
-
-export const figure = (n: number | null): string => (n === null ? '–' : count(n));
