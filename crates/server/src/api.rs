@@ -50,7 +50,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{delete, get, post};
 use bellwire_alerting::{Alerting, History, LiveQueries, Reload, SampleIntake};
 use bellwire_model::FilterSet;
-use bellwire_shards::{Lags, Publisher, Reconsidering, Spread, Subscriptions, TopicRates};
+use bellwire_shards::{Publisher, Reconsidering, Spread, Subscriptions, TopicRates};
 use bellwire_sources::http::{Influx, Json, Otlp, RemoteWrite};
 use bellwire_sources::scrape::Scraper;
 use bellwire_wire::problem::{Code, Problem};
@@ -104,8 +104,6 @@ pub(crate) struct App {
     pub(crate) subscriptions: Arc<Subscriptions>,
     pub(crate) rates: Arc<TopicRates>,
     pub(crate) figures: Arc<Figures>,
-    /// Streams that lag.
-    pub(crate) lags: Arc<Lags>,
     pub(crate) callers: Callers,
     pub(crate) webhooks: Vec<Webhook>,
     /// Topics whose followers may show themselves.

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 
 use bellwire_process::{Family, Figure, Row};
-use bellwire_shards::{ClosedStreams, Transports};
+use bellwire_shards::{ClosedStreams, Lags, Transports};
 
 /// The version of Alertmanager whose API the server has: clients compare it with their own.
 pub(crate) const ALERTMANAGER_VERSION: &str = "0.34.0";
@@ -57,7 +57,8 @@ pub(crate) struct Figures {
     pub(crate) authn: Arc<bellwire_authn::Figures>,
     pub(crate) shards: Arc<bellwire_shards::Figures>,
     pub(crate) transports: Arc<Transports>,
-    /// Streams that have ended.
+    /// Streams that lag, and those that have ended.
+    pub(crate) lags: Arc<Lags>,
     pub(crate) closed: Arc<ClosedStreams>,
     pub(crate) alerting: Arc<bellwire_alerting::Figures>,
     pub(crate) sources: bellwire_sources::Figures,

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use bellwire_model::limits::LAG_INTERVAL;
 use bellwire_model::{Body, Event, NameMap, NameSet, Topic};
 use bellwire_process::{Row, clock};
-use bellwire_shards::{Laggard, Lags, States};
+use bellwire_shards::{Laggard, States};
 use serde_json::json;
 
 use crate::observe::Figures;
@@ -23,7 +23,6 @@ const REJECTS: &str = "$sys/rejects";
 /// Keeps `$sys/…` as it is now.
 #[derive(Debug)]
 pub(crate) struct SysTopics {
-    pub(crate) lags: Arc<Lags>,
     figures: Arc<Figures>,
     states: Arc<States>,
 }
@@ -40,7 +39,7 @@ impl SysTopics {
     }
 
     pub(crate) fn new(figures: Arc<Figures>, states: Arc<States>) -> Self {
-        Self { lags: Arc::default(), figures, states }
+        Self { figures, states }
     }
 
     /// Looks again and again.
@@ -62,7 +61,7 @@ impl SysTopics {
 
     /// The connections that lag now, and the end of those that did before.
     fn connections(&self, named: &mut NameSet<String>) -> Vec<Event> {
-        let (lagging, slowest) = self.lags.slowest();
+        let (lagging, slowest) = self.figures.lags.slowest();
         self.figures.shards.streams_lagging.set(lagging as u64);
         let most = |of: fn(&Laggard) -> u64| slowest.iter().map(of).max().unwrap_or(0);
         self.figures.shards.lag_events.set(most(|laggard| laggard.lag_events));

@@ -37,7 +37,7 @@ pub(super) async fn list(
     let counts = figures.closed.counts().filter(|(_, count)| *count > 0);
     let counts: Map<String, Value> =
         counts.map(|(reason, count)| (reason.as_str().to_owned(), count.into())).collect();
-    let (lagging, slowest) = app.lags.slowest();
+    let (lagging, slowest) = figures.lags.slowest();
     Ok(Json(json!({
         "time": clock::now().as_ms(),
         "connections": figures.connections(),
