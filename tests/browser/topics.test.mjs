@@ -24,7 +24,7 @@ test('a topic is found by some of its letters and followed live, paused and read
   await page.getByRole('searchbox', { name: 'Find a topic' }).fill('ornew');
   await page.getByRole('link', { name: 'orders/new' }).click();
   await page.getByRole('heading', { name: 'orders/new' }).waitFor();
-  const events = page.locator('ol.tail li');
+  const events = page.locator('ol.events li');
   await page.locator('[data-status="live"]', { hasText: 'live' }).last().waitFor();
   await post('/v1/topics/orders/new', '{"order":2}');
   await events.filter({ hasText: '{"order":2}' }).waitFor();
@@ -68,10 +68,10 @@ test('names and data of strangers are text, however long and whatever they conta
   await open(`topics/${encodeURIComponent(odd)}`);
   await page.getByRole('heading', { name: odd }).waitFor();
   await page.getByLabel('Read from').selectOption('earliest');
-  await page.locator('ol.tail pre', { hasText: 'onerror' }).waitFor();
+  await page.locator('ol.events pre', { hasText: 'onerror' }).waitFor();
   await open(`topics/${encodeURIComponent(long)}`);
   await page.getByLabel('Read from').selectOption('earliest');
-  await page.locator('ol.tail', { hasText: 'more characters' }).waitFor();
+  await page.locator('ol.events', { hasText: 'more characters' }).waitFor();
   await open('topics');
   await page.getByText('\\u202eevil').waitFor();
   assert.equal(await page.locator('main img').count(), 0);

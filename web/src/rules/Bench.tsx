@@ -60,9 +60,9 @@ export function Bench({ tried }: { tried: { expression: string; times: number } 
       <p class="figure wrap">{t('benchHint')}</p>
       <form onSubmit={submit}>
         <label><span class="unseen">{t('expression')}</span>
-          <textarea ref={field} rows={3} spellcheck={false} dir="ltr" value={expression} placeholder="sum by (job) (rate(http_requests_total[5m]))" onInput={(event) => setExpression(event.currentTarget.value)} onKeyDown={onKeyDown} />
+          <textarea class="code" ref={field} rows={3} spellcheck={false} dir="ltr" value={expression} placeholder="sum by (job) (rate(http_requests_total[5m]))" onInput={(event) => setExpression(event.currentTarget.value)} onKeyDown={onKeyDown} />
         </label>
-        <div class="buttons">
+        <div class="controls">
           <label>{t('when')} <select value={range} onChange={(event) => setRange(Number(event.currentTarget.value))}>
             {RANGES.map((seconds) => <option key={seconds} value={seconds}>{rangeText(seconds)}</option>)}
           </select></label>
@@ -95,11 +95,11 @@ function Result({ outcome, range }: { outcome: Outcome; range: number }) {
   const { series, count, warnings, tookMs } = outcome;
   return (
     <>
-      {warnings.map((warning) => <p class="stale" key={warning}><bdi>{visible(warning)}</bdi></p>)}
+      {warnings.map((warning) => <p class="said" key={warning}><bdi>{visible(warning)}</bdi></p>)}
       {series.length === 0 ? <p class="empty">{t('nothing')}</p> : <p class="figure wrap">{t('result', { n: count })} {t('took', { ms: Math.round(tookMs) })}{count > series.length && `, ${t('cut', { n: series.length })}`}</p>}
       {series.length > 0 && (
         <div class="scrolls" tabIndex={0} role="region" aria-label={t('bench')}>
-          <table class="grid">
+          <table class="listed">
             <thead><tr><th scope="col">{t('seriesColumn')}</th>{range > 0 && <th scope="col">{t('course')}</th>}<th scope="col" class="number">{t('value')}</th></tr></thead>
             <tbody>
               {series.slice(0, most).map((one) => {

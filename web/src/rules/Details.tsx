@@ -39,7 +39,7 @@ export function Details({ rule, pace, now, onTry }: Props) {
         {cost.selectors > 0 && <Fact name={t('keeps')}>{cost.kept_ms > 0 ? t('keepsFor', { age: age(cost.kept_ms) }) : t('keepsNewest')}{cost.restless && `. ${t('restless')}`}</Fact>}
         {cost.selectors > 0 && <Fact name={t('memory')}>{t('memoryText', { series: bytes(cost.series_bytes), sample: bytes(cost.sample_bytes) })}</Fact>}
       </dl>
-      <div class="buttons">
+      <div class="controls">
         {raised > 0 && <a class="button" href={address('alerts', [], new URLSearchParams({ filter: filterOf(rule) }))}>{t('board', { n: raised })}</a>}
         <button type="button" onClick={() => onTry(rule.expression)}>{t('tryIt')}</button>
       </div>

@@ -57,7 +57,7 @@ export function Rules() {
     <div class="rules-page">
       <section class="panel" aria-labelledby="rules-title">
         <h1 id="rules-title">{t('title')} {shown && <span class="figure">{t('all', { n: shown.told.rules.length })}</span>}</h1>
-        {shown?.told.reload_failure && <p class="stale" role="status">{t('reload', { detail: shown.told.reload_failure.detail ?? '' })}</p>}
+        {shown?.told.reload_failure && <p class="said" role="status">{t('reload', { detail: shown.told.reload_failure.detail ?? '' })}</p>}
         <div class="finders">
           <label>{t('find')} <input type="search" value={query} onInput={(event) => setQuery(event.currentTarget.value)} /></label>
           <label>{t('only')} <select value={kind} onChange={(event) => setParameters({ only: event.currentTarget.value === 'every' ? null : event.currentTarget.value })}>

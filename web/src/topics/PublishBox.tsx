@@ -70,11 +70,11 @@ export function PublishBox({ topic, needsKey, isReserved, onPublished }: Props) 
       <form class="publish" onSubmit={(event) => void submit(event)}>
         <label>{t('key')} <input value={key} required={needsKey} onInput={(event) => setKey(event.currentTarget.value)} /></label>
         <label class="data">{t('data')} <span class="figure">{t('dataHint')}</span>
-          <textarea rows={4} spellcheck={false} dir="auto" value={data} aria-invalid={fault !== ''} aria-describedby="publish-fault" onInput={(event) => setData(event.currentTarget.value)} />
+          <textarea class="code" rows={4} spellcheck={false} dir="auto" value={data} aria-invalid={fault !== ''} aria-describedby="publish-fault" onInput={(event) => setData(event.currentTarget.value)} />
         </label>
         <label class="check"><input type="checkbox" checked={isText} onChange={(event) => setText(event.currentTarget.checked)} /> {t('asText')}</label>
         <p id="publish-fault" class={fault ? 'error' : 'figure'}>{fault ? t('wrongJson', { detail: fault }) : lacksKey ? t('keyNeeded') : ''}</p>
-        <div class="buttons">
+        <div class="controls">
           <button type="submit" class="primary" disabled={fault !== '' || lacksKey || isBusy}>{isBusy ? t('sending') : t('send')}</button>
           <Copying texts={[[t('copyCurl'), publishing(base, topic, { data, key })]]} />
         </div>

@@ -41,13 +41,13 @@ export function TailPane({ filter, isState }: { filter: string; isState: boolean
         )}
       </div>
       {state.refused && <p class="error" role="status">{t('refused', { detail: state.refused })}</p>}
-      {state.narrowed && <p class="stale">{t('narrowed', { filters: state.narrowed.join(', ') })}</p>}
-      {state.hasEnded && <p class="stale">{t('topicEnded')}</p>}
+      {state.narrowed && <p class="said">{t('narrowed', { filters: state.narrowed.join(', ') })}</p>}
+      {state.hasEnded && <p class="said">{t('topicEnded')}</p>}
       {lines.length === 0 && !state.refused && !state.hasEnded && <p class="empty">{t('waiting')}</p>}
       {lines.length > 0 && (
         <>
           <p class="figure wrap">{t('shown', { n: lines.length, all: count(all.value) })}{missed.value > 0 && ` · ${t('missed', { n: missed.value })}`}</p>
-          <ol class="tail" tabIndex={0} aria-label={t('live')}>
+          <ol class="events" tabIndex={0} aria-label={t('live')}>
             {[...lines].reverse().map((line) => <Event key={line.number} line={line} isNamed={filter !== line.topic} />)}
           </ol>
         </>
@@ -63,8 +63,8 @@ function Event({ line, isNamed }: { line: Line; isNamed: boolean }) {
     <li>
       <p class="figure wrap">
         <time dateTime={time.toISOString()}>{time.toLocaleTimeString(language.value, { hour12: false, fractionalSecondDigits: 3, hour: '2-digit', minute: '2-digit', second: '2-digit' })}</time>
-        {isNamed && <bdi class="name">{visible(line.topic)}</bdi>}
-        {line.key !== null && <bdi class="name">{visible(line.key)}</bdi>}
+        {isNamed && <bdi class="whose">{visible(line.topic)}</bdi>}
+        {line.key !== null && <bdi class="whose">{visible(line.key)}</bdi>}
         {line.type !== null && <bdi class="kind">{visible(line.type)}</bdi>}
         {line.cursor !== null && <span>{line.cursor}</span>}
       </p>

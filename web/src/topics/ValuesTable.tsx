@@ -55,7 +55,7 @@ function Values({ topic, path, hurry }: { topic: string; path: string; hurry: nu
       {read && rows.length === 0 && <p class="empty">{query ? t('noKeys') : t('noValues')}</p>}
       {rows.length > 0 && (
         <div class="scrolls" tabIndex={0} role="region" aria-label={t('values')}>
-          <table class="grid">
+          <table class="listed">
             <thead><tr><th scope="col">{t('key')}</th><th scope="col">{t('value')}</th><th scope="col">{t('age')}</th></tr></thead>
             <tbody>
               {rows.slice(0, most).map((event) => {

@@ -35,5 +35,5 @@ export function Stale({ of: { answer, failure, at, again } }: { of: Polled<unkno
     : status === 401 ? t('login')
       : answer.value !== null ? t('old', { age: age(ticks.value - (at.value ?? 0)), detail })
         : t('failed', { detail });
-  return <p class="stale" role="status">{text} {status !== 403 && <button type="button" onClick={again}>{t('again')}</button>}</p>;
+  return <p class="said" role="status">{text} {status !== 403 && <button type="button" onClick={again}>{t('again')}</button>}</p>;
 }

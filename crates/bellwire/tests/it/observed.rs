@@ -166,6 +166,10 @@ fn streams_are_counted_and_those_that_end_are_told_of_with_why() {
         (&json!("protocol_violation"), &json!("websocket"))
     );
     assert_eq!(violation["filters"], json!(["chat/c"]));
+    assert!(
+        violation["connection"].as_str().is_some_and(|it| it.starts_with("127.0.0.1:")),
+        "{told}"
+    );
     assert_eq!((&closed["reason"], &closed["transport"]), (&json!("client_closed"), &json!("sse")));
     assert_eq!(closed["filters"], json!(["chat/a", "chat/b"]));
     assert!(closed["bytes"].as_u64() > Some(0), "{closed}");

@@ -416,8 +416,15 @@ impl Shard {
     }
 
     /// Begins to end a conversation: nothing but a close frame follows what is being written.
-    pub(super) fn end(&mut self, token: Token, said: (CloseCode, &str), reason: CloseReason) {
-        self.websocket(token).end(said, reason);
+    pub(super) fn end(
+        &mut self,
+        token: Token,
+        (code, text): (CloseCode, &str),
+        reason: CloseReason,
+    ) {
+        // Its socket still knows whose it is.
+        self.note_closed(token, reason);
+        self.websocket(token).end(code, text);
         self.input.hoards.note(token, 0);
     }
 
@@ -430,6 +437,8 @@ impl Shard {
     /// has a little time to end the connection itself: to close it while the client still sends
     /// would be a reset, which overtakes those words.
     pub(super) fn hang_up(&mut self, token: Token) {
+        // Who was not told to end has all that there was.
+        self.note_closed(token, CloseReason::TopicsEnded);
         let now = self.agenda.now();
         let connection = &mut self.connections[token];
         connection.outlet.socket.end();

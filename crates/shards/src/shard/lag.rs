@@ -42,14 +42,14 @@ impl Shard {
         self.surroundings.lags.report(self.index, report);
     }
 
-    /// Tells of a stream that ends.
+    /// Tells of a stream that ends, once.
     pub(super) fn note_closed(&self, token: Token, reason: CloseReason) {
         let Some(connection) = self.connections.get(token) else { return };
-        if connection.outlet.socket.collector().is_some() {
+        let is_told = connection.websocket.as_ref().is_some_and(|it| it.is_ended());
+        if is_told || connection.outlet.socket.collector().is_some() {
             return;
         }
-        let ends_for = connection.websocket.as_ref().and_then(|websocket| websocket.ends_for());
-        let (reason, time) = (ends_for.unwrap_or(reason), clock::now());
+        let time = clock::now();
         self.surroundings.closed.note((reason, time), || {
             let outlet = &connection.outlet;
             let Described { name, form, .. } = self.describe(token);

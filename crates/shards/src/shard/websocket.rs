@@ -13,7 +13,6 @@ use bytes::Bytes;
 use super::outlet::{Account, Outlet};
 use super::past_reader::PastReader;
 use super::subscription::Subscription;
-use crate::closed::CloseReason;
 use crate::form::WebSocketForm;
 use crate::requests::Held;
 
@@ -35,8 +34,6 @@ pub(super) struct WebSocket {
     /// The socket may have input that was not read yet.
     has_input: bool,
     phase: Phase,
-    /// Why it ends, once that is known.
-    ends_for: Option<CloseReason>,
 }
 
 // Every WebSocket has one.
@@ -102,7 +99,6 @@ impl WebSocket {
             // What came along with the handshake does not tell of itself.
             has_input: true,
             phase: Phase::Open,
-            ends_for: None,
         };
         new.set_asked(asked);
         new
@@ -284,10 +280,8 @@ impl WebSocket {
     }
 
     /// A close frame is the last thing that is written; what is held of the client's words is freed.
-    pub(super) fn end(&mut self, said: (CloseCode, &str), reason: CloseReason) {
-        let (code, text) = said;
-        self.ends_for.get_or_insert(reason);
-        self.reply(ws::close(code, text));
+    pub(super) fn end(&mut self, code: CloseCode, reason: &str) {
+        self.reply(ws::close(code, reason));
         if self.is_open() {
             self.phase = Phase::Ending;
         }
@@ -295,9 +289,9 @@ impl WebSocket {
         self.take_unheard();
     }
 
-    /// Why it ends, where it was ended before its connection was.
-    pub(super) fn ends_for(&self) -> Option<CloseReason> {
-        self.ends_for
+    /// Whether it was told to end.
+    pub(super) fn is_ended(&self) -> bool {
+        self.phase != Phase::Open
     }
 
     /// The last words have been written: there may be an answer.
