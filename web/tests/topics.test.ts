@@ -4,6 +4,7 @@ import { type Listed, NO_CHANGES, read, type Told, TOPICS_MAX } from '../src/top
 import { reachable } from '../src/topics/paths.js';
 import { curl, javascript, publishing, quoted } from '../src/topics/snippets.js';
 import { DATA_MAX, tail, TAIL_MAX } from '../src/topics/tail.js';
+import { pause } from '../src/topics/ValuesTable.js';
 import { compact, find, type Node, pieces, search, tree } from '../src/topics/nodes.js';
 
 const listed = (topic: string, perSecond: number | null = null): Listed => ({ topic, kind: 'stream', size: 1, perSecond, bytes: 1, lastAt: null, subscribers: 0, hasEnded: false, durability: null });
@@ -100,6 +101,11 @@ test('what is copied is safe in a shell, whatever the topic is called', () => {
   assert.equal(curl(base, odd), `curl -N -G 'https://bell.example/below/v1/events' --data-urlencode 'topic=it'\\''s $(reboot) <b>/**'`);
   assert.match(javascript(base, odd), /client\.subscribe\("it's \$\(reboot\) <b>\/\*\*"\)/);
   assert.equal(publishing(base, 'a b/c', { data: '@file', key: 'k' }), `curl -H 'Bellwire-Key: k' --data-raw '@file' 'https://bell.example/below/v1/topics/a%20b/c'`);
+});
+
+test('the values of a topic with very many keys are read when somebody asks', () => {
+  assert.deepEqual([3, 4_000, 1_000_000].map(pause), [2_000, 4_000, Infinity]);
+  assert.ok(pause(null) > 2_000);
 });
 
 test('segments that an address takes for steps are not asked for', () => {

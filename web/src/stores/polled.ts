@@ -18,7 +18,7 @@ export interface Polled<Answer> {
 /** What takes longer is as good as no answer. */
 const PATIENCE_MS = 15_000;
 
-/** Asks once, and then each so often behind the last answer; nothing while the page is not seen. */
+/** Asks once, and then each so often behind the last answer, or no more where that is `Infinity`; nothing while the page is not seen. */
 export function poll<Answer>(question: (signal: AbortSignal) => Promise<Answer>, everyMs: () => number): Polled<Answer> & { stop: () => void } {
   const polled = { answer: signal<Answer | null>(null), failure: signal<Error | null>(null), at: signal<number | null>(null) };
   let control = new AbortController();
@@ -41,10 +41,11 @@ export function poll<Answer>(question: (signal: AbortSignal) => Promise<Answer>,
         clearTimeout(late);
       }
     }
-    if (!isStopped) timer = setTimeout(turn, everyMs());
+    const pause = everyMs();
+    if (!isStopped && pause < Infinity) timer = setTimeout(turn, pause);
   };
   const again = () => void turn();
-  const shown = () => { if (!document.hidden) again(); };
+  const shown = () => { if (!document.hidden && everyMs() < Infinity) again(); };
   document.addEventListener('visibilitychange', shown);
   again();
   const stop = () => {

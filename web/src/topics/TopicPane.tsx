@@ -33,7 +33,7 @@ export function TopicPane({ topic, listed }: { topic: string; listed: Listed | n
         {listed ? <Figures of={listed} /> : <p class="figure wrap">{t('notListed')}</p>}
         <Copying texts={[[t('copyCurl'), curl(base, topic)], [t('copyJs'), javascript(base, topic)], [t('copySource'), eventSource(base, topic)]]} />
       </div>
-      {isState && !isPattern && <ValuesTable topic={topic} hurry={publishedAt} />}
+      {isState && !isPattern && <ValuesTable topic={topic} keys={listed?.size ?? null} hurry={publishedAt} />}
       <TailPane filter={topic} isState={isState} />
       {!isPattern && <PublishBox topic={topic} needsKey={isState} isReserved={RESERVED.test(topic)} onPublished={() => setPublishedAt(performance.now())} />}
     </>

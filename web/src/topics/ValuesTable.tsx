@@ -1,7 +1,7 @@
-// What a state topic holds: some of its keys with their values, asked for again and again, so that a
-// topic of a million keys costs no more than one of a hundred.
+// What a state topic holds: some of its keys with their values. They are asked for again and again, and
+// of a topic with very many keys when somebody asks: the server looks at all of them for it.
 
-import { useEffect, useMemo, useState } from 'preact/hooks';
+import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
 import type { TopicEvent } from '@bellwire/client';
 import { age } from '../format/age.js';
 import { count } from '../format/count.js';
@@ -16,6 +16,9 @@ import { written } from './tail.js';
 import { t } from './texts.js';
 
 const EVERY_MS = 2_000;
+/** Of more keys they are read as many times more seldom, and of far more only when somebody asks. */
+const KEYS_OFTEN = 2_000;
+const KEYS_BY_ITSELF = 20_000;
 /** Keys that are asked for. */
 const KEYS_MAX = 500;
 /** Rows that are shown at first, and that each press adds. */
@@ -26,14 +29,22 @@ interface Page {
   values_left_out?: number;
 }
 
-export function ValuesTable({ topic, hurry }: { topic: string; hurry: number }) {
-  const path = reachable(topic);
-  if (path === null) return <div class="panel"><p class="empty">{t('dots')}</p></div>;
-  return <Values topic={topic} path={path} hurry={hurry} />;
+/** How long until the values are read anew; `Infinity` where they are not by themselves. */
+export function pause(keys: number | null): number {
+  if (keys === null) return EVERY_MS * 5;
+  return keys > KEYS_BY_ITSELF ? Infinity : EVERY_MS * Math.max(1, keys / KEYS_OFTEN);
 }
 
-function Values({ topic, path, hurry }: { topic: string; path: string; hurry: number }) {
-  const polled = usePolled<Page>((signal) => ask(`${path}?limit=${KEYS_MAX}`, { signal }), EVERY_MS, topic);
+export function ValuesTable({ topic, keys, hurry }: { topic: string; keys: number | null; hurry: number }) {
+  const path = reachable(topic);
+  if (path === null) return <div class="panel"><p class="empty">{t('dots')}</p></div>;
+  return <Values topic={topic} path={path} keys={keys} hurry={hurry} />;
+}
+
+function Values({ topic, path, keys, hurry }: { topic: string; path: string; keys: number | null; hurry: number }) {
+  const size = useRef(keys);
+  size.current = keys;
+  const polled = usePolled<Page>((signal) => ask(`${path}?limit=${KEYS_MAX}`, { signal }), () => pause(size.current), topic);
   useEffect(() => { if (hurry > 0) polled.again(); }, [hurry]);
   const [query, setQuery] = useState('');
   const [most, setMost] = useState(ROWS);
@@ -51,6 +62,7 @@ function Values({ topic, path, hurry }: { topic: string; path: string; hurry: nu
         <h3>{t('values')}</h3>
         <label>{t('findKey')} <input type="search" value={query} onInput={(event) => setQuery(event.currentTarget.value)} /></label>
       </div>
+      {pause(keys) === Infinity && <p class="said">{t('large', { n: count(keys!) })} <button type="button" onClick={polled.again}>{t('again')}</button></p>}
       <Stale of={polled} />
       {read && rows.length === 0 && <p class="empty">{query ? t('noKeys') : t('noValues')}</p>}
       {rows.length > 0 && (
