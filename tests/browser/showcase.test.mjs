@@ -137,6 +137,7 @@ proves('a tap is a sample over a WebSocket, and the heatmap has it', async (open
 proves('a filter of the dashboard reaches every screen, over the stream that it has', async (open) => {
   const [page, other] = [await open('dashboard.html'), await open('dashboard.html')];
   const streams = [];
+  await isLive(other);
   other.on('request', (request) => {
     if (request.url().includes('/v1/events')) streams.push(request.url());
   });

@@ -45,14 +45,16 @@ impl Talker {
         self.stream.write_all(&frame).context("cannot send over the WebSocket")
     }
 
-    /// Sends a request whose `id` is this number, and waits for its reply; an error where that, or
-    /// anything before it, is a refusal.
-    pub(crate) fn ask(&mut self, text: &str, id: u32) -> Result<()> {
+    /// Sends a request whose `id` is this number, and waits for its reply. Returns how often the server
+    /// has said, to it or anything before it, that it is too busy; another refusal is an error.
+    pub(crate) fn ask(&mut self, text: &str, id: u32) -> Result<u64> {
         self.say(text)?;
         self.wait_for(format!("\"reply\":{id}").as_bytes())?;
+        let count = |text: &str| memmem::find_iter(&self.received, text).count();
+        let (refused, busy) = (count("\"error\":"), count("\"publishers_busy\""));
         let said = String::from_utf8_lossy(&self.received);
-        ensure!(!said.contains("\"error\":"), "the server refuses something: {said}");
-        Ok(())
+        ensure!(refused == busy, "the server refuses something: {said}");
+        Ok(busy as u64)
     }
 
     fn wait_for(&mut self, awaited: &[u8]) -> Result<()> {

@@ -72,6 +72,7 @@ pub(super) const HEADLINES: &[Headline] = &[
             ("latency_p99_ms", "the same, 99th percentile, ms"),
             ("latency_max_ms", "the same, longest, ms"),
             ("sent_reactions_per_s", "taps a second"),
+            ("refused_reactions", "taps that the server was too busy to take"),
             ("received_bytes_per_s", "bytes a second to all viewers"),
             ("server_busy_percent", "of a core that the server took, %"),
             ("engine_busy_percent", "of that the thread of the rules, %"),

@@ -10,13 +10,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use serde_json::json;
 
 use crate::Print;
 use crate::histogram::Histogram;
 use crate::load::{
-    AT_ONCE, EventStream, Opening, Origin, Subscribers, Talker, provide_for, request,
+    AT_ONCE, EventStream, Opening, Origin, SILENCE_MAX, Subscribers, Talker, provide_for, request,
 };
 use crate::result::{OutputFlags, Record};
 use crate::system::{Durability, Server, ServerFlags};
@@ -42,6 +42,10 @@ const TURN: Duration = Duration::from_millis(5);
 const HELD: Duration = Duration::from_millis(250);
 /// Waits between two probes and before them, in turns: primes, so that they fall anywhere.
 const PAUSES_MS: [u64; 5] = [31, 97, 151, 199, 241];
+
+/// What a probe taps first, and what the heatmap is watched for.
+const ONE: u32 = 1;
+const MANY: u32 = 1000;
 
 /// The thread of the rules, as the server calls it.
 const ENGINE: &str = "evaluator";
@@ -109,7 +113,7 @@ fn measured(arguments: &Arguments, server: &Server, record: Record) -> Result<Re
         let after = server.memory()?;
         stopped.store(true, Ordering::Release);
         let bytes = reading.join().expect("the reader does not panic")?;
-        let sent = sending.join().expect("the sender does not panic")?;
+        let (sent, refused) = sending.join().expect("the sender does not panic")?;
         let (latency, cpu) = watched?;
 
         let seconds = duration.as_secs_f64();
@@ -120,6 +124,7 @@ fn measured(arguments: &Arguments, server: &Server, record: Record) -> Result<Re
         Ok(record
             .latency("latency", &latency)
             .figure("sent_reactions_per_s", sent as f64 / seconds)
+            .figure("refused_reactions", refused as f64)
             .figure("received_bytes_per_s", bytes as f64 / seconds)
             .maybe_figure("server_busy_percent", cpu.map(percent))
             .maybe_figure("engine_busy_percent", engine)
@@ -153,9 +158,9 @@ fn read_on(mut followers: Subscribers, stopped: &AtomicBool) -> Result<u64> {
 }
 
 /// Has viewers tap in turns, so many times a second, until it is stopped. Returns how often they have,
-/// once each was asked whether the server has taken all of it.
-fn react(talkers: &mut [Talker], rate: u64, stopped: &AtomicBool) -> Result<u64> {
-    let (began, mut sent) = (Instant::now(), 0);
+/// and how often the server was too busy to take it.
+fn react(talkers: &mut [Talker], rate: u64, stopped: &AtomicBool) -> Result<(u64, u64)> {
+    let (began, mut sent, mut refused) = (Instant::now(), 0, 0);
     while !stopped.load(Ordering::Acquire) {
         let due = began.elapsed().as_micros() as u64 * rate / 1_000_000;
         while sent < due {
@@ -163,23 +168,23 @@ fn react(talkers: &mut [Talker], rate: u64, stopped: &AtomicBool) -> Result<u64>
             // Neighbours tap different ones, and each another one the next time round.
             let round = sent as usize / talkers.len();
             let emoji = EMOJI[(viewer + round) % EMOJI.len()];
-            talkers[viewer].say(&tap(emoji, &viewer.to_string(), None))?;
+            talkers[viewer].say(&tap(emoji, &viewer.to_string(), ONE, None))?;
             sent += 1;
         }
         thread::sleep(TURN);
     }
     for (viewer, talker) in talkers.iter_mut().enumerate() {
-        talker.ask(&tap(EMOJI[0], &viewer.to_string(), Some(1)), 1)?;
+        refused += talker.ask(&tap(EMOJI[0], &viewer.to_string(), ONE, Some(1)), 1)?;
     }
-    Ok(sent)
+    Ok((sent, refused))
 }
 
-/// A request with one tap. Without an id only a refusal is answered.
-fn tap(emoji: &str, from: &str, id: Option<u32>) -> String {
+/// A request with one tap, or several. Without an id only a refusal is answered.
+fn tap(emoji: &str, from: &str, taps: u32, id: Option<u32>) -> String {
     let sample = json!({
         "name": "audience_reactions",
         "labels": { "emoji": emoji, "from": from },
-        "value": 1,
+        "value": taps,
     });
     let mut request = json!({ "request": "samples", "samples": [sample] });
     if let Some(id) = id {
@@ -188,8 +193,8 @@ fn tap(emoji: &str, from: &str, id: Option<u32>) -> String {
     request.to_string()
 }
 
-/// Taps an emoji that nobody else taps, and once more a while later, when what is shown of it is held
-/// back as that of any other; measures until both viewers see the second one.
+/// Taps an emoji that nobody else taps, and many times a while later, when what is shown of it is held
+/// back as that of any other; measures until both viewers see the many.
 fn watch(
     probes: usize,
     probe: &mut Talker,
@@ -198,15 +203,15 @@ fn watch(
     let mut latency = Histogram::new();
     for (number, pause) in (0..probes).zip(PAUSES_MS.into_iter().cycle()) {
         let emoji = format!("probe {number}");
-        probe.say(&tap(&emoji, "probe", None))?;
+        probe.say(&tap(&emoji, "probe", ONE, None))?;
         for viewer in &mut viewers {
-            see(viewer, &emoji, 1)?;
+            see(viewer, &emoji, ONE)?;
         }
         thread::sleep(Duration::from_millis(pause));
         let began = Instant::now();
-        probe.say(&tap(&emoji, "probe", None))?;
+        probe.say(&tap(&emoji, "probe", MANY, None))?;
         for viewer in &mut viewers {
-            see(viewer, &emoji, 2)?;
+            see(viewer, &emoji, MANY)?;
         }
         latency.record(began.elapsed());
         thread::sleep(HELD.saturating_sub(Duration::from_millis(pause)));
@@ -214,15 +219,17 @@ fn watch(
     Ok(latency)
 }
 
-/// Reads until so many taps of this emoji are shown.
+/// Reads until so many taps of this emoji are shown, or one more: that of before may still count.
 fn see(viewer: &mut EventStream, emoji: &str, taps: u32) -> Result<()> {
-    let (label, value) = (json!(emoji).to_string(), format!("\"value\":{taps},"));
-    loop {
+    let (label, began) = (json!(emoji).to_string(), Instant::now());
+    let values = [taps, taps + 1].map(|taps| format!("\"value\":{taps},"));
+    while began.elapsed() < SILENCE_MAX {
         let event = viewer.next()?;
-        if event.contains(&label) && event.contains(&value) {
+        if event.contains(&label) && values.iter().any(|value| event.contains(value)) {
             return Ok(());
         }
     }
+    bail!("the heatmap has not shown `{emoji}` in {} s", SILENCE_MAX.as_secs())
 }
 
 #[cfg(test)]
@@ -231,11 +238,11 @@ mod tests {
 
     #[test]
     fn a_tap_is_a_request_of_one_sample() {
-        let text = tap("🔥", "7", Some(3));
+        let text = tap("🔥", "7", ONE, Some(3));
         let request: serde_json::Value = serde_json::from_str(&text).expect("JSON");
         assert_eq!(request["id"], 3);
         assert_eq!(request["samples"][0]["labels"]["emoji"], "🔥");
-        assert!(!tap("🔥", "7", None).contains("\"id\""));
+        assert!(!tap("🔥", "7", ONE, None).contains("\"id\""));
     }
 
     #[test]
