@@ -35,8 +35,9 @@ type Loaded = { of: Page; component: ComponentType | null; hasFailed: boolean };
 /** The page, and its style where that has not come with the frame. */
 async function load(page: Page): Promise<ComponentType> {
   const component = page.load();
-  if (component instanceof Promise) await pagesStyle();
-  return component;
+  if (!(component instanceof Promise)) return component;
+  const [loaded] = await Promise.all([component, pagesStyle()]);
+  return loaded;
 }
 
 export function Outlet() {
