@@ -73,11 +73,11 @@ proves('without rules there is no good news', '', async ({ server, page }) => {
 
 proves('with rules it is good news once they have seen data, and only while the server is there', RULES, async ({ server, page }) => {
   await page.goto(server.url);
-  await says(page, 'unsure', 'No samples have come yet; one rule waits for them');
+  await says(page, 'unsure', 'No sample has come yet that the rule asks for');
   await claimsNothing(page);
   await shoot(page, 'no-samples');
   await send(server, 'other_temperature_celsius', 80);
-  await says(page, 'unsure', 'Samples come, but none that the rule asks for');
+  await says(page, 'unsure', 'No sample has come yet that the rule asks for');
   await send(server, 'boiler_temperature_celsius', 80);
   await says(page, 'quiet', /^\s*Nothing fires · one rule · last sample \d+ s ago$/);
   await titled(page, 'Bellwire');
@@ -193,7 +193,7 @@ if (hasProxy('nginx')) {
     const missing = [];
     page.on('response', (answer) => answer.status() >= 400 && missing.push(answer.url()));
     await page.goto(`http://localhost:${port}/bellwire`);
-    await says(page, 'unsure', 'No samples have come yet');
+    await says(page, 'unsure', 'No sample has come yet');
     await send(server, 'boiler_temperature_celsius', 95);
     const alert = page.locator('.alert', { hasText: 'BoilerHot' });
     await alert.locator('.value', { hasText: '95.0 °C' }).waitFor();

@@ -5,6 +5,8 @@ import { computed, type ReadonlySignal, signal } from '@preact/signals';
 
 /** Who crosses its edge may come right back. */
 const LEAVE_MS = 300;
+/** What a finger has pressed elsewhere is told after it: until then nothing may come under it. */
+const ELSEWHERE_MS = 600;
 /** A finger leaves no pointer behind: who has touched the list is still looking at it. */
 const TOUCH_MS = 20_000;
 
@@ -55,7 +57,9 @@ export function watch(list: HTMLElement): () => void {
   listen(document.documentElement, 'pointerleave', leave);
   listen(list, 'touchstart', touch);
   listen(document, 'touchstart', ({ target }) => {
-    if (!list.contains(target as Node)) isTouched.value = false;
+    if (list.contains(target as Node)) return;
+    clearTimeout(touching);
+    touching = setTimeout(() => { isTouched.value = false; }, ELSEWHERE_MS);
   });
   listen(document, 'scroll', () => isTouched.peek() && touch());
   const focus = () => { isFocused.value = list.contains(document.activeElement); };

@@ -11,8 +11,8 @@ export const t = texts({
     login: 'Nobody is logged in: what fires is not known.', refused: 'Nothing is shown: {about}', connecting: 'Connecting: what fires is not known yet.', away: 'Not connected: what fires now is not known.',
     unknown: 'Whether rules are loaded is not known yet.', unready: 'The server is not ready, so new alerts may not be told: {about}', unseen: 'You may see no alerts.',
     'no-rules': 'No rules are loaded, so only alerts that others post can fire. Give the server some with --rules.',
-    'no-samples': { one: 'No samples have come yet; one rule waits for them.', other: 'No samples have come yet; {n} rules wait for them.' },
-    'no-series': { one: 'Samples come, but none that the rule asks for.', other: 'Samples come, but none that any of {n} rules asks for.' },
+    'no-samples': { one: 'No sample has come yet that the rule asks for.', other: 'No sample has come yet that any of {n} rules asks for.' },
+    'no-series': { one: 'What the rule asks for is not measured any more.', other: 'What {n} rules ask for is not measured any more.' },
     'old-sample': 'The last sample came {age} ago: nothing is measured.', noProof: 'That nothing is listed here proves nothing.',
   },
   de: {
@@ -21,8 +21,8 @@ export const t = texts({
     login: 'Niemand ist angemeldet: Was ausgelöst ist, ist nicht bekannt.', refused: 'Nichts wird gezeigt: {about}', connecting: 'Verbindet: Was ausgelöst ist, ist noch nicht bekannt.', away: 'Nicht verbunden: Was jetzt ausgelöst ist, ist nicht bekannt.',
     unknown: 'Ob Regeln geladen sind, ist noch nicht bekannt.', unready: 'Der Server ist nicht bereit, neue Alarme werden vielleicht nicht gemeldet: {about}', unseen: 'Du darfst keine Alarme sehen.',
     'no-rules': 'Es sind keine Regeln geladen, also können nur Alarme auslösen, die andere melden. Gib dem Server welche mit --rules.',
-    'no-samples': { one: 'Es kam noch keine Messung; eine Regel wartet darauf.', other: 'Es kam noch keine Messung; {n} Regeln warten darauf.' },
-    'no-series': { one: 'Messungen kommen, aber keine, nach der die Regel fragt.', other: 'Messungen kommen, aber keine, nach der eine von {n} Regeln fragt.' },
+    'no-samples': { one: 'Es kam noch keine Messung, nach der die Regel fragt.', other: 'Es kam noch keine Messung, nach der eine von {n} Regeln fragt.' },
+    'no-series': { one: 'Wonach die Regel fragt, wird nicht mehr gemessen.', other: 'Wonach {n} Regeln fragen, wird nicht mehr gemessen.' },
     'old-sample': 'Die letzte Messung kam vor {age}: Es wird nichts gemessen.', noProof: 'Dass hier nichts steht, beweist nichts.',
   },
 });
