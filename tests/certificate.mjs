@@ -7,11 +7,11 @@ import { join } from 'node:path';
 /** Whether certificates can be made here. */
 export const HAS_OPENSSL = !spawnSync('openssl', ['version']).error;
 
-/** Makes a pair in the folder; `flags` are the server's, and clients trust `certificate`. */
+/** Makes a pair of files in the folder; `flags` are the server's, and clients trust `certificate`. */
 export function makeCertificate(folder) {
   const readme = readFileSync(new URL('../README.md', import.meta.url), 'utf8');
   const [command] = readme.match(/^openssl req (?:.*\\\n)*.*$/m);
   execFileSync('sh', ['-ec', command], { cwd: folder, stdio: 'pipe' });
   const [certificate, key] = ['certificate.pem', 'key.pem'].map((name) => join(folder, name));
-  return { certificate, flags: ['--tls-certificate', certificate, '--tls-key', key] };
+  return { certificate, key, flags: ['--tls-certificate', certificate, '--tls-key', key] };
 }

@@ -17,14 +17,19 @@ const ENVIRONMENT = Object.fromEntries(
 export class Server {
   #binary;
   #command;
+  #environment;
   #child = null;
   #died = new Promise(() => {});
   #output = [];
   url = null;
 
-  /** `command` is what to run, such as `serve`; it gets the data directory and the address. */
-  constructor(binary, command, data, flags = []) {
+  /**
+   * `command` is what to run, such as `serve`; it gets the data directory and the address.
+   * `environment` has variables beside those of this process.
+   */
+  constructor(binary, command, data, flags = [], environment = {}) {
     this.#binary = binary;
+    this.#environment = { ...ENVIRONMENT, ...environment };
     this.data = data;
     this.#command = [command, '--data', data, ...flags];
   }
@@ -39,7 +44,7 @@ export class Server {
     // One that the system gives out could be somebody else's by the second start.
     const listen = this.url ? new URL(this.url).host : `127.0.0.1:${await freePort()}`;
     const child = spawn(this.#binary, [...this.#command, '--listen', listen], {
-      env: ENVIRONMENT,
+      env: this.#environment,
       stdio: ['ignore', 'pipe', 'pipe'],
     });
     this.#child = child;

@@ -11,6 +11,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { setTimeout } from 'node:timers/promises';
 import { HAS_OPENSSL, makeCertificate } from '../certificate.mjs';
+import { PushService } from '../push_service.mjs';
 import { Server } from '../server.mjs';
 
 /** The program that is tested. */
@@ -87,17 +88,9 @@ export function provesWithConfigOf(name, make, body) {
  */
 export function provesWithKeys(name, { roles, subjects, rules = null }, body) {
   const prepare = (folder) => {
-    const keys = {};
-    let text = roles;
-    for (const [subject, names] of Object.entries(subjects)) {
-      const flags = names.flatMap((role) => ['--role', role]);
-      const made = execFileSync(BINARY, ['key', 'make', '--subject', subject, ...flags]).toString();
-      // The key, and what the configuration needs of it.
-      keys[subject] = made.slice(0, made.indexOf('\n'));
-      text += `\n${made.slice(made.indexOf('\n'))}`;
-    }
+    const { text, keys } = keysOf(subjects);
     const file = join(folder, 'bellwire.toml');
-    writeFileSync(file, text);
+    writeFileSync(file, `${roles}${text}`);
     const flags = ['--config', file];
     if (rules) {
       const file = join(folder, 'rules.yml');
@@ -107,6 +100,42 @@ export function provesWithKeys(name, { roles, subjects, rules = null }, body) {
     return { flags, keys };
   };
   provesWith(name, prepare, (server, atEnd, { keys }) => body(server, atEnd, keys));
+}
+
+/** A key for each subject, with its roles: what the configuration has of them, and the keys. */
+function keysOf(subjects) {
+  const keys = {};
+  let text = '';
+  for (const [subject, names] of Object.entries(subjects)) {
+    const flags = names.flatMap((role) => ['--role', role]);
+    const made = execFileSync(BINARY, ['key', 'make', '--subject', subject, ...flags]).toString();
+    // The key, and what the configuration needs of it.
+    keys[subject] = made.slice(0, made.indexOf('\n'));
+    text += `\n${made.slice(made.indexOf('\n'))}`;
+  }
+  return { text, keys };
+}
+
+/**
+ * A test with a server and a push service that it trusts, which serves as `service` answers. Without
+ * `roles` the server asks nobody who they are; the body gets the push service, and keys by subject.
+ */
+export function provesWithPushService(name, { roles = '', subjects = {} }, body) {
+  if (!HAS_OPENSSL) {
+    console.error(`SKIPPED: there is no openssl on this machine: ${name}`);
+    test(name, { skip: 'there is no openssl' }, () => {});
+    return;
+  }
+  const prepare = async (folder) => {
+    const { certificate, key } = makeCertificate(folder);
+    const service = await PushService.start({ certificate, key });
+    const { text, keys } = keysOf(subjects);
+    const file = join(folder, 'bellwire.toml');
+    writeFileSync(file, `push_networks_allowed = ["loopback"]\n${roles}${text}`);
+    const flags = ['--config', file];
+    return { flags, environment: { SSL_CERT_FILE: certificate }, service, keys, close: () => service.end() };
+  };
+  provesWith(name, prepare, body);
 }
 
 /** A test with a server that speaks TLS. The body also gets the path of its certificate. */
@@ -176,10 +205,10 @@ function fill(path) {
 function provesWith(name, prepare, body) {
   test(name, { timeout: TEST_PATIENCE_MS }, async (t) => {
     const data = await mkdtemp(join(tmpdir(), 'bellwire-clients-'));
-    const { flags, close = () => {}, ...given } = await prepare(data);
+    const { flags, environment, close = () => {}, ...given } = await prepare(data);
     const closings = [() => rm(data, { recursive: true, force: true }), close];
     const make = (folder) => {
-      const server = new Server(BINARY, 'serve', join(data, folder), flags);
+      const server = new Server(BINARY, 'serve', join(data, folder), flags, environment);
       servers.add(server);
       closings.push(() => server.end('SIGKILL'));
       return server;

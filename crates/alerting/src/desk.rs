@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! evaluator ── transitions, values ──────────────┐       ┌─▶ alerts/active   (state)
-//!                                                ├▶ Desk ┴─▶ the notifier
+//!                                                ├▶ Desk ┴─▶ the notifier, browsers
 //! API ── silences, posts, … ─┐                   │
 //! time ─ ends, resolutions ──┴▶ the desk's thread┘
 //!                                  │ first
@@ -39,6 +39,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 use crate::figures::Figures;
 use crate::notifier::Notifier;
+use crate::push::Push;
 use crate::states::StateTopics;
 
 use worker::Worker;
@@ -80,6 +81,7 @@ pub struct AlertingParts {
     pub journal: Arc<dyn Journal>,
     pub states: Arc<dyn StateTopics>,
     pub notifier: Arc<Notifier>,
+    pub push: Arc<Push>,
     pub figures: Arc<Figures>,
 }
 

@@ -39,6 +39,12 @@ bellwire_process::figures! {
         notifications_postponed "counter" "bellwire_notifications_postponed_total" "Notifications put off to their group's next look, because too many wait for their webhook.";
         notifications_untold "counter" "bellwire_notifications_untold_total" "Notifications that were delivered and are in no alert's history, because the journal has taken nothing for long.";
         notifications_waiting "gauge" "bellwire_notifications_waiting" "Notifications that wait or are on their way.";
+        push_subscriptions "gauge" "bellwire_push_subscriptions" "Subscriptions of browsers that are told of alerts though no page is open.";
+        push_subscriptions_ended "counter" "bellwire_push_subscriptions_ended_total" "Subscriptions that have ended by themselves: their browser is gone, they were not renewed, or whose they were sees no alerts any more.";
+        push_messages "counter" "bellwire_push_messages_total" "Push messages that push services have taken.";
+        push_messages_failed "counter" "bellwire_push_messages_failed_total" "Push messages that were given up.";
+        push_requests "counter" "bellwire_push_requests_total" "Requests to push services.";
+        push_requests_failed "counter" "bellwire_push_requests_failed_total" "Requests to push services that failed.";
         notification_requests "counter" "bellwire_notification_requests_total" "Requests to webhooks.";
         notification_requests_failed "counter" "bellwire_notification_requests_failed_total" "Requests to webhooks that failed.";
     }

@@ -16,6 +16,7 @@
 //! | `live`, `following` | standing queries: who follows them, what is recorded under names, and their answers on their way to `query/…` |
 //! | `desk` | the alerts' desk: from the rules and the API to records, board and notifier |
 //! | `notifier` | runs the dispatcher on the clock, and brings notifications to webhooks |
+//! | `push` | subscriptions of browsers, and what they are told through their push services |
 //! | `record` | what the rules' log has of a stretch of time, in one file |
 //! | `reload`, `rule_files` | reads rule files and Alertmanager's configuration, and reads them again |
 //!
@@ -30,6 +31,7 @@ mod history;
 mod live;
 mod log_files;
 mod notifier;
+mod push;
 mod record;
 mod rehousing;
 mod reload;
@@ -48,6 +50,10 @@ pub use live::{CostReport, Follower, LiveQuery, NamedQuery, NewNamedQuery, Parts
 pub use notifier::{
     AlertmanagerConfigError, Notifier, NotifierParts, Reach, Run as NotifierRun,
     load as load_alertmanager_config,
+};
+pub use push::{
+    Courier, ListedSubscription, NewSubscription, Owner, Push, PushParts, Standing, Subscribed,
+    SubscriptionState, VapidKey, VapidKeyError,
 };
 pub use record::{RecordEnd, RecordError, RecordHeader, RecordReader, RecordWriter, write_record};
 pub use reload::{Also, Hangups, Reload, ReloadParts, TakeEffect};

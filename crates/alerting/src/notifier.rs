@@ -45,8 +45,9 @@ use self::dead_letter::DeadLetters;
 use self::delivery::{Delivered, Lane, NotDelivered, Undelivered};
 use self::ledger::{Kept, Ledger};
 pub use self::reach::Reach;
+pub(crate) use self::reach::{Resolver, out_of_reach};
 use self::taken::TakenLog;
-use self::webhook::Trust;
+pub(crate) use self::webhook::Trust;
 use crate::figures::Figures;
 
 /// The wall clock may be set, and the journal may take what it did not take before: both are looked

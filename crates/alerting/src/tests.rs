@@ -61,10 +61,12 @@ fn open_desk(
         reach: crate::Reach::default(),
     };
     let (notifier, _run) = Notifier::open(parts).expect("opened");
+    let (push, _courier) = Push::open(fixture::no_push(journal)).expect("opened");
     let parts = AlertingParts {
         journal: Arc::clone(journal),
         states: Arc::clone(states),
         notifier,
+        push,
         figures: Arc::clone(&figures),
     };
     let (alerting, desk) = Alerting::open(parts).expect("opened");

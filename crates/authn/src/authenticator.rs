@@ -2,6 +2,7 @@
 
 mod arriving;
 mod holders;
+mod mandates;
 
 use std::net::IpAddr;
 use std::path::Path;

@@ -49,7 +49,9 @@ pub use keys::{KeyOrder, KeySource, Keys, ListedKey};
 pub use oidc::{CALLBACK_PATH, Departure, Return, Unarrived, cleared_login_cookie};
 pub use outward::{AddressError, issuer_address};
 pub use revocations::{Revocation, Revocations, Revoked};
-pub use secret::{SecretError, of_process as secret_of_process};
+pub use secret::{
+    SecretError, of_data_folder as secret_of_data_folder, of_process as secret_of_process,
+};
 pub use sessions::{Login, Logout, cleared_cookie};
 pub use shown::{Cookies, Places, Query, Shown};
 pub use tickets::MadeTicket;

@@ -61,24 +61,41 @@ fn of_data(data: &Path) -> Result<ServerSecret, SecretError> {
     match read(&path) {
         Err(SecretError::Unreadable { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
             let unwritable = |source| SecretError::Unwritable { path: path.clone(), source };
-            make(data, &path).map_err(unwritable)?;
+            let drawn = || Ok(drawn()?.to_vec());
+            make((data, FILE), drawn).map_err(unwritable)?;
             read(&path)
         }
         opened => opened,
     }
 }
 
+/// A secret of the server's other than this one: what a file of the data folder has, which the first
+/// start draws.
+pub fn of_data_folder(
+    data: &Path,
+    file: &str,
+    draw: impl FnOnce() -> io::Result<Vec<u8>>,
+) -> io::Result<Vec<u8>> {
+    let path = data.join(file);
+    if !path.try_exists()? {
+        make((data, file), draw)?;
+    }
+    let mut bytes = Vec::new();
+    File::open(path)?.take(HMAC_SECRET_BYTES_MAX as u64).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
 /// Makes the file, whole or not at all. One that is there by now stays.
-fn make(data: &Path, path: &Path) -> io::Result<()> {
+fn make((data, name): (&Path, &str), draw: impl FnOnce() -> io::Result<Vec<u8>>) -> io::Result<()> {
     // As the journal makes it: the folder is nobody else's, whatever the umask.
     DirBuilder::new().recursive(true).mode(0o700).create(data)?;
-    let part = data.join(format!("{FILE}.{}", std::process::id()));
+    let part = data.join(format!("{name}.{}", std::process::id()));
     let _ = std::fs::remove_file(&part);
     let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&part)?;
     let linked = file
-        .write_all(&drawn()?)
+        .write_all(&draw()?)
         .and_then(|()| file.sync_all())
-        .and_then(|()| std::fs::hard_link(&part, path));
+        .and_then(|()| std::fs::hard_link(&part, data.join(name)));
     std::fs::remove_file(&part)?;
     match linked {
         Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
@@ -170,6 +187,21 @@ mod tests {
         assert_ne!(sealed(&open(&config, None).expect("drawn")), first);
         std::fs::write(data.join(FILE), "short").expect("written");
         assert!(matches!(open(&config, Some(&data)), Err(SecretError::Short { .. })));
+    }
+
+    #[test]
+    fn another_secret_of_the_server_is_drawn_once() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let data = folder.path().join("data");
+        let open = |text: &str| {
+            let drawn = text.as_bytes().to_vec();
+            of_data_folder(&data, "push.key", || Ok(drawn)).expect("there")
+        };
+        assert_eq!(open("first"), b"first");
+        assert_eq!(open("second"), b"first");
+        let made = std::fs::metadata(data.join("push.key")).expect("there");
+        assert_eq!(made.permissions().mode() & 0o777, 0o600);
+        assert_eq!(std::fs::read_dir(&data).expect("a folder").count(), 1, "nothing is left");
     }
 
     #[test]

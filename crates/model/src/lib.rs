@@ -55,7 +55,7 @@ pub use name_hasher::{NameDigest, NameHasher, NameMap, NameSet};
 pub use network::{NetworkError, Networks, network_of};
 pub use offset::{Cursor, CursorError, Epoch, Life, Offset, Progress, StateMark, Version};
 pub use principal::Principal;
-pub use protected::protected;
+pub use protected::{is_private, protected};
 pub use query_id::{AskedQuery, QueryId, QueryIdError};
 pub use sample::{Sample, SampleError};
 pub use scope::{Scope, Sight};

@@ -537,6 +537,63 @@ pub const NOTIFICATION_RECORD_AGE_MIN: Duration = Duration::from_mins(15);
 /// How long at most, as in Alertmanager.
 pub const NOTIFICATION_RECORD_AGE_MAX: Duration = Duration::from_hours(120);
 
+// Web Push.
+
+/// Subscriptions of browsers that are told of alerts though no page is open.
+pub const PUSH_SUBSCRIPTIONS_MAX: usize = 4_096;
+/// Bytes of their records: of all durable records, so much that the others have room besides.
+pub const PUSH_SUBSCRIPTIONS_BYTES_MAX: usize = 8 * 1024 * 1024;
+/// Bytes of the address that a browser is reached at: the longest that push services give out have
+/// some 700.
+pub const PUSH_ENDPOINT_BYTES_MAX: usize = 2_048;
+/// Severities that one subscription names, and bytes of each.
+pub const PUSH_SEVERITIES_MAX: usize = 32;
+/// See [`PUSH_SEVERITIES_MAX`].
+pub const PUSH_SEVERITY_BYTES_MAX: usize = 64;
+/// Bytes of the matchers of one subscription, as they are written.
+pub const PUSH_MATCHERS_BYTES_MAX: usize = 4 * 1024;
+/// Bytes of the name of a language.
+pub const PUSH_LANGUAGE_BYTES_MAX: usize = 35;
+/// Bytes of a message before it is encrypted: push services take 4,096 of the encrypted one, of which
+/// 86 are its head, 16 its tag and one ends the text.
+pub const PUSH_MESSAGE_BYTES_MAX: usize = 3_993;
+/// Alerts that a message names; of the others it says how many.
+pub const PUSH_ALERTS_NAMED_MAX: usize = 5;
+/// Alerts of which a subscription is yet to be told: of further ones it is told how many.
+pub const PUSH_ALERTS_UNTOLD_MAX: usize = 256;
+/// Steps that the matchers of one owner's subscriptions take for all alerts of a moment: some 100 ms'
+/// worth. What is left then counts as asked for.
+pub const PUSH_STEPS_MAX: usize = 32 * 1024 * 1024;
+/// Severities whose alerts a message counts apart.
+pub const PUSH_SEVERITIES_COUNTED_MAX: usize = 8;
+/// How long news of alerts gather, so that a burst is one message.
+pub const PUSH_GATHER: Duration = Duration::from_secs(2);
+/// Time between two messages to one subscription: what turns to and fro is told at this pace.
+pub const PUSH_PAUSE: Duration = Duration::from_secs(15);
+/// How long a push service keeps a message for a browser that is not there. A newer one replaces it.
+pub const PUSH_KEPT: Duration = Duration::from_hours(12);
+/// How long one request to a push service may take.
+pub const PUSH_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long the first retry of a message waits; each later one twice as long.
+pub const PUSH_RETRY_MIN: Duration = Duration::from_secs(2);
+/// How long a retry waits at most, whatever the push service asks for.
+pub const PUSH_RETRY_MAX: Duration = Duration::from_mins(10);
+/// How long it is tried to tell somebody; then what was new is given up, and the next message says what
+/// fires all the same.
+pub const PUSH_TRIED: Duration = Duration::from_hours(1);
+/// After so long in which its push service has taken nothing a subscription goes.
+pub const PUSH_FAILING_MAX: Duration = Duration::from_hours(72);
+/// Requests to one push service at a time: a slow one has its own wait, and no others.
+pub const PUSH_REQUESTS_OF_SERVICE_MAX: usize = 8;
+/// Requests to push services at a time.
+pub const PUSH_REQUESTS_MAX: usize = 256;
+/// Bytes of a push service's answer that are read, so that its connection can be used again.
+pub const PUSH_ANSWER_BYTES_MAX: usize = 4 * 1024;
+/// How often it is looked whether subscriptions still count.
+pub const PUSH_LOOK_INTERVAL: Duration = Duration::from_mins(1);
+/// How long the token counts by which a push service knows this server: 24 hours are allowed.
+pub const PUSH_TOKEN_AGE: Duration = Duration::from_hours(12);
+
 // Journal.
 
 /// Bytes of one event's body.

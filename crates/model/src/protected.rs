@@ -12,6 +12,24 @@ pub fn protected(address: IpAddr) -> Option<&'static str> {
     }
 }
 
+/// Whether an address is of a network that is not a part of the Internet: a site's own, or one between
+/// a provider and its customers.
+pub fn is_private(address: IpAddr) -> bool {
+    match address.to_canonical() {
+        IpAddr::V4(address) => is_private_v4(address),
+        IpAddr::V6(address) => {
+            let is_site_local = address.segments()[0] & 0xffc0 == 0xfec0;
+            let is_own = address.is_unique_local() || is_site_local;
+            is_own || embedded(address).is_some_and(is_private_v4)
+        }
+    }
+}
+
+fn is_private_v4(address: Ipv4Addr) -> bool {
+    let [first, second, ..] = address.octets();
+    address.is_private() || (first == 100 && second & 0xc0 == 64)
+}
+
 fn protected_v4(address: Ipv4Addr) -> Option<&'static str> {
     // Alibaba's, Oracle's and Azure's; the others' are link-local.
     const METADATA: [Ipv4Addr; 3] = [
@@ -57,5 +75,34 @@ fn embedded(address: Ipv6Addr) -> Option<Ipv4Addr> {
         // 6to4.
         [0x2002, ..] => Some(Ipv4Addr::from_bits((bits >> 80) as u32)),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_private_is_so_in_every_written_form() {
+        let is_private = |text: &str| is_private(text.parse().expect(text));
+        for text in [
+            "10.0.0.1",
+            "172.31.255.255",
+            "192.168.1.1",
+            "100.64.0.1",
+            "100.127.255.255",
+            "fc00::1",
+            "fd00::1",
+            "fec0::1",
+            "::ffff:10.0.0.1",
+            "64:ff9b::10.0.0.1",
+            "2002:c0a8:101::1",
+        ] {
+            assert!(is_private(text), "{text}");
+        }
+        for text in ["172.32.0.1", "100.128.0.1", "192.0.2.7", "2001:db8::1", "64:ff9b::192.0.2.7"]
+        {
+            assert!(!is_private(text), "{text}");
+        }
     }
 }

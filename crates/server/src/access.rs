@@ -7,6 +7,7 @@
 //! Where nothing is configured nobody is asked, and everybody may do everything.
 
 mod attending;
+mod mandates;
 mod onlooker;
 mod permit;
 
@@ -35,6 +36,7 @@ use crate::observe::Figures;
 use crate::turns::Asker;
 
 pub(crate) use self::attending::Attending;
+pub(crate) use self::mandates::Mandates;
 pub(crate) use self::onlooker::{Onlooker, SeenCase};
 pub(crate) use self::permit::{
     may_converse, permit, permit_poll, permit_publishing, permit_reading, shows_presence, sight,

@@ -21,6 +21,7 @@ mod permission;
 mod posted;
 mod prometheus;
 mod publish;
+mod push;
 mod queries;
 mod record;
 mod revocations;
@@ -48,7 +49,7 @@ use axum::extract::Request;
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{delete, get, post};
-use bellwire_alerting::{Alerting, History, LiveQueries, Reload, SampleIntake};
+use bellwire_alerting::{Alerting, History, LiveQueries, Push, Reload, SampleIntake};
 use bellwire_model::FilterSet;
 use bellwire_shards::{Publisher, Reconsidering, Spread, Subscriptions, TopicRates};
 use bellwire_sources::http::{Influx, Json, Otlp, RemoteWrite};
@@ -89,6 +90,8 @@ pub(crate) struct App {
     /// How what sources send is taken.
     pub(crate) ingest: IngestConfig,
     pub(crate) alerting: Arc<Alerting>,
+    /// Browsers that are told of alerts though no page is open.
+    pub(crate) push: Arc<Push>,
     /// What has become of alerts.
     pub(crate) history: Arc<History>,
     /// Where the server listens.
@@ -187,6 +190,7 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .route("/readyz", get(system::readyz))
         .route("/openapi.json", get(web::openapi))
         .merge(durable_streams::routes())
+        .merge(push_messages())
         .merge(prometheus_api())
         .merge(page())
         .route_layer(axum::middleware::from_fn_with_state(Arc::clone(&app), permission::guard))
@@ -208,6 +212,15 @@ fn guarded(routes: Router<Arc<App>>, app: Arc<App>) -> Router {
         .layer(axum::middleware::from_fn_with_state(Arc::clone(&app), hosts::guard))
         .layer(axum::middleware::map_response(keep_and_show_nowhere))
         .with_state(app)
+}
+
+/// Browsers that are told of alerts though no page is open.
+fn push_messages() -> Router<Arc<App>> {
+    Router::new()
+        .route("/v1/push", get(push::terms))
+        .route("/v1/push/subscriptions", get(push::list).post(push::subscribe))
+        .route("/v1/push/subscriptions/{id}", delete(push::unsubscribe))
+        .route("/v1/push/subscriptions/{id}/test", post(push::test))
 }
 
 /// Prometheus' own API over what rules remember.
@@ -235,6 +248,7 @@ fn page() -> Router<Arc<App>> {
         .route("/examples", get(web::examples))
         .route("/examples/{file}", get(web::example))
         .route("/icon.svg", get(web::named))
+        .route("/push-worker.js", get(web::named))
 }
 
 /// What somebody is told may be for nobody else: nothing on the way keeps it, and no page shows it as

@@ -17,6 +17,7 @@ mod samples;
 mod scrape;
 mod setting;
 mod suggestion;
+mod values;
 mod webhook;
 
 use std::net::SocketAddr;
@@ -76,6 +77,8 @@ pub struct Config {
     pub notification_start_delay: Duration,
     /// What webhooks may reach although it is of this machine or its cloud alone.
     pub webhook_networks_allowed: Networks,
+    /// How browsers are told of alerts though no page is open.
+    pub push: PushConfig,
     /// How long streams keep events where `[[topic]]` says nothing else.
     pub retention_age: Duration,
     /// How long the rules' log is kept for replays; zero: no longer than a start needs.
@@ -135,6 +138,19 @@ pub struct Config {
     pub mqtt: Option<MqttConfig>,
 }
 
+/// How browsers are told of alerts though no page is open.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct PushConfig {
+    /// Whether they may be.
+    pub enabled: bool,
+    /// Whom those may write to who run push services; empty for nobody who is named.
+    pub contact: String,
+    /// How long a browser is told after a page was last open in it.
+    pub lifetime: Duration,
+    /// What push services may have for addresses although others may not.
+    pub networks_allowed: Networks,
+}
+
 /// Which engine keeps the journal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Engine {
@@ -171,6 +187,7 @@ impl Default for Config {
             alertmanager_config: None,
             notification_start_delay: Duration::ZERO,
             webhook_networks_allowed: Networks::default(),
+            push: PushConfig::default(),
             retention_age: Duration::ZERO,
             record_age: Duration::ZERO,
             record_bytes_max: 0,
@@ -329,10 +346,17 @@ impl Config {
     /// What webhooks reach beside what everybody may. Where only this machine comes in, and unasked, it
     /// gains nothing by a request of ours that it could make itself.
     pub fn webhook_networks(&self) -> Networks {
-        if self.is_open() && !self.is_exposed() {
-            return self.webhook_networks_allowed.clone().with_loopback();
-        }
-        self.webhook_networks_allowed.clone()
+        self.beside(&self.webhook_networks_allowed)
+    }
+
+    /// The same of push services.
+    pub fn push_networks(&self) -> Networks {
+        self.beside(&self.push.networks_allowed)
+    }
+
+    fn beside(&self, allowed: &Networks) -> Networks {
+        let allowed = allowed.clone();
+        if self.is_open() && !self.is_exposed() { allowed.with_loopback() } else { allowed }
     }
 
     /// Checks that nobody is let in by mistake.

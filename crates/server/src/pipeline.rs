@@ -3,15 +3,17 @@
 mod core;
 mod journal;
 mod listening;
+mod push;
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use bellwire_alerting::{
-    Alerting, AlertmanagerConfigError, Hangups, History, NotifierRun, Reload, ReloadParts,
+    Alerting, AlertmanagerConfigError, Courier, Hangups, History, NotifierRun, Reload, ReloadParts,
     RuleFilesError, SampleIntake, load_alertmanager_config,
 };
 use bellwire_authn::config::{AccessConfig, Wider};
@@ -32,6 +34,7 @@ use self::core::{Core, Evaluators, kept_state_folder};
 pub use self::core::{rule_settings, rule_state_folder};
 use self::journal::apply_retention;
 use self::listening::{listen, open, url};
+pub use self::push::PushKeyError;
 use crate::access::{Access, AccessRules};
 use crate::admission::{self, Admission, AdmissionLimits};
 use crate::api::{self, App, LargeReads, Records, StreamsApi};
@@ -83,6 +86,14 @@ pub enum StartError {
         address: SocketAddr,
         /// What the system said.
         source: io::Error,
+    },
+    /// The key for push messages cannot be used.
+    #[error("the key for push messages, {}", path.display())]
+    PushKey {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: PushKeyError,
     },
     /// The system gives no threads, entropy or descriptors.
     #[error("the system refuses what a server needs")]
@@ -147,14 +158,14 @@ impl Server {
         access.begin(&core.journal)?;
         let (notifier, notifying) = core.notify(&config, alertmanager, &url)?;
         let (draining, drains) = watch::channel(false);
-        let (alerting, desk) = core.attend(notifier)?;
-        let evaluators = core.evaluate(&config, (rules, &alerting), drains.clone())?;
-        let Evaluators { intake, live, thread: evaluator } = evaluators;
+        let (push, courier, alerting, desk) = core.attend(&config, (notifier, &access), &url)?;
+        let Evaluators { intake, live, thread: evaluator } =
+            core.evaluate(&config, (rules, &alerting), drains.clone())?;
         let (alerts, subscriptions) = (desk.spawn()?, Arc::new(Subscriptions::default()));
         let Core { journal, history, table, states, topics, rates, shard_parts, .. } = core;
         let sys = SysTopics::new(Arc::clone(&figures), Arc::clone(&states));
-        let presence = Presence::new(config.presence.clone());
-        let pasts = query_pasts(&config, &states);
+        let (presence, pasts) =
+            (Presence::new(config.presence.clone()), query_pasts(&config, &states));
         let publisher = publisher(&journal, (states, topics), &figures);
         let admission = admission(&config, &figures, drains.clone());
         let house = (&figures, &admission, &access);
@@ -182,6 +193,7 @@ impl Server {
             live,
             ingest: config.ingest.clone(),
             alerting,
+            push,
             history: Arc::clone(&history),
             address,
             scraper: Arc::clone(&scraper),
@@ -197,12 +209,11 @@ impl Server {
             presence: FilterSet::gathered(config.presence.topics.clone()),
             shows_examples: config.examples,
         };
-        let (door, for_sensors) = doors(app, tls, config.stall_timeout);
-        let (runtime, accepting) = open(door, listener, drains.clone())?;
-        let sensors = start_sensors(sensors, for_sensors, (&runtime, drains))?;
+        let doors = doors(app, tls, config.stall_timeout);
+        let (runtime, accepting, sensors) = open_all(doors, (listener, sensors), drains)?;
         warn_of_exposure(&config, address);
         keep_house(&runtime, (&kept.0, &journal), (admission, sys, presence), (reload, hangups));
-        begin(&runtime, (notifying, history), (&scraper, config.scrape), streams);
+        begin(&runtime, (notifying, courier, history), (&scraper, config.scrape), streams);
         let threads = Threads { sensors, evaluator, alerts, shards };
         Ok(Self { address, url, runtime, draining, accepting, threads, spread, kept })
     }
@@ -409,6 +420,17 @@ fn mqtt_door(app: &App, tls: Option<Arc<Tls>>) -> MqttDoor {
     }
 }
 
+/// Opens the front door, in a runtime of its own, and that of sensors.
+fn open_all(
+    (door, for_sensors): (Door, MqttDoor),
+    (listener, sensors): (TcpListener, Sensors<'_>),
+    drains: watch::Receiver<bool>,
+) -> io::Result<(Runtime, tokio::task::JoinHandle<()>, Option<crate::mqtt::Running>)> {
+    let (runtime, accepting) = open(door, listener, drains.clone())?;
+    let sensors = start_sensors(sensors, for_sensors, (&runtime, drains))?;
+    Ok((runtime, accepting, sensors))
+}
+
 /// The front door, and that of sensors.
 fn doors(app: App, tls: Option<Arc<Tls>>, stall_timeout: Duration) -> (Door, MqttDoor) {
     let for_sensors = mqtt_door(&app, tls.clone());
@@ -486,11 +508,12 @@ async fn tell_presence(presence: Arc<Presence>, states: Arc<States>) {
 /// Starts what asks others and tells them, and what follows the journal.
 fn begin(
     runtime: &Runtime,
-    (notifying, history): (NotifierRun, Arc<History>),
+    (notifying, courier, history): (NotifierRun, Courier, Arc<History>),
     (scraper, jobs): (&Scraper, Vec<Job>),
     streams: Arc<DurableStreams>,
 ) {
     runtime.spawn(notifying.forever());
+    runtime.spawn(courier.forever());
     runtime.spawn(streams.keep_house());
     runtime.spawn(history.follow());
     // Its tasks are the runtime's.

@@ -94,6 +94,7 @@ codes! {
     AlertNotFiring 409 "alert_not_firing" "The alert does not fire.";
     SessionUnavailable 409 "session_unavailable" "No session can be made of this, or ended.";
     TicketUnavailable 409 "ticket_unavailable" "No ticket can be made of this.";
+    PushUnavailable 409 "push_unavailable" "There are no push messages here, or not for this browser.";
     KindMismatch 409 "kind_mismatch" "The topic is of the other kind.";
     TopicEnded 409 "topic_ended" "The topic has ended, and takes no more events.";
     SequenceGap 409 "sequence_gap" "Events of the same producer that come before this one are missing.";
@@ -117,7 +118,7 @@ codes! {
     JournalUnavailable 503 "journal_unavailable" "The journal cannot be written or read now.";
     IssuerUnavailable 503 "issuer_unavailable" "The keys of the issuer of the token that was shown cannot be had now.";
     StateFull 507 "state_full" "State topics hold as many keys or bytes as they may.";
-    RecordsExhausted 507 "records_exhausted" "There are as many silences, acknowledgements, posted alerts, recorded queries, streams, keys or revocations as there may be.";
+    RecordsExhausted 507 "records_exhausted" "There are as many silences, acknowledgements, posted alerts, recorded queries, streams, keys, revocations or push subscriptions as there may be.";
     TopicsExhausted 507 "topics_exhausted" "There are as many topics as there may be.";
     EndedTopicsExhausted 507 "ended_topics_exhausted" "As many topics have ended as are remembered.";
     ProducersExhausted 507 "producers_exhausted" "As many producers are remembered as there is room for.";

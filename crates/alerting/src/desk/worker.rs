@@ -23,6 +23,7 @@ use super::{AlertingParts, Work};
 use crate::events::{ACKNOWLEDGED, ALERTS_ACTIVE, UNACKNOWLEDGED, event_topic};
 use crate::figures::Figures;
 use crate::notifier::Notifier;
+use crate::push::Push;
 use crate::rehousing::rehoused;
 use crate::states::StateTopics;
 
@@ -74,20 +75,21 @@ pub(super) struct Worker {
     journal: Arc<dyn Journal>,
     states: Arc<dyn StateTopics>,
     notifier: Arc<Notifier>,
+    push: Arc<Push>,
     figures: Arc<Figures>,
 }
 
 impl Worker {
     /// The desk as the journal has it.
     pub(super) fn open(parts: AlertingParts) -> Result<Self, Error> {
-        let AlertingParts { journal, states, notifier, figures } = parts;
+        let AlertingParts { journal, states, notifier, push, figures } = parts;
         let mut desk = Desk::new(&notifier.config().inhibition);
         let records = journal.records(record::PREFIX)?;
         let records = records.iter().map(|record| (&*record.key, &*record.value));
         tell_of(&desk.restore(clock::now(), records));
         let (desk, turn, announcing) = (Mutex::new(desk), Mutex::default(), Announcing::default());
         let following = Arc::default();
-        Ok(Self { desk, turn, announcing, following, journal, states, notifier, figures })
+        Ok(Self { desk, turn, announcing, following, journal, states, notifier, push, figures })
     }
 
     pub(super) fn desk(&self) -> MutexGuard<'_, Desk> {
@@ -115,6 +117,7 @@ impl Worker {
             outcome
         });
         self.notifier.begin();
+        self.push.begin();
     }
 
     pub(super) fn run(&self, queue: &Receiver<Work>) {
@@ -264,6 +267,8 @@ impl Worker {
         let Outcome { shown, removed, records } = change(&mut self.desk(), now);
         let concerns_all = |shown: &&Shown| shown.audience == Audience::All;
         self.notifier.take(shown.iter().filter(concerns_all).map(update_of));
+        self.push.take(shown.iter().filter(concerns_all).map(update_of));
+        self.push.forget(removed.iter().copied());
         let shown = shown.into_iter().map(|shown| board_event(now, &shown));
         let removed = removed.into_iter().map(|fingerprint| removal(now, fingerprint));
         let results = self.states.apply_now(shown.chain(removed).collect());

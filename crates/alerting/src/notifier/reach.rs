@@ -1,10 +1,11 @@
-//! Which addresses webhooks may have.
+//! Which addresses webhooks and push services may have.
 //!
 //! A webhook makes the server send a request, from inside of whatever walls it stands behind. So
 //! what only this machine or its cloud may ask is out of reach unless it is allowed: loopback,
 //! link-local addresses, and those where clouds hand out credentials. Private networks are where
-//! most receivers are, and are reached. What counts is the address that is connected to: a name may
-//! lead anywhere.
+//! most receivers are, and are reached: whoever runs the server has named them. Push services are named
+//! by whoever subscribes, and are reached outside of them alone. What counts is the address that is
+//! connected to: a name may lead anywhere.
 
 use std::future::Future;
 use std::io;
@@ -13,41 +14,85 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use bellwire_alerts::config::{Config, Secret};
-use bellwire_model::{Networks, protected};
+use bellwire_model::{Networks, is_private, protected};
 use hyper_util::client::legacy::connect::dns::Name;
 use thiserror::Error;
 use tower::Service;
 use url::{Host, Url};
 
-/// What webhooks may connect to.
+/// What webhooks or push services may have for addresses.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Reach {
     /// What they may although others may not.
-    pub allowed: Networks,
+    allowed: Networks,
+    whose: Whose,
+}
+
+/// Whom requests are for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Whose {
+    #[default]
+    Webhooks,
+    PushServices,
+}
+
+impl Whose {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Webhooks => "webhooks",
+            Self::PushServices => "push services",
+        }
+    }
+
+    const fn flag(self) -> &'static str {
+        match self {
+            Self::Webhooks => "--webhook-networks-allowed",
+            Self::PushServices => "--push-networks-allowed",
+        }
+    }
 }
 
 /// An address is out of reach.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[error(
-    "webhooks may not reach {address}, {what}, unless `--webhook-networks-allowed {address}` says so"
+    "{} may not reach {address}, {what}, unless `{} {address}` says so",
+    whose.name(),
+    whose.flag()
 )]
-pub(super) struct OutOfReach {
+pub(crate) struct OutOfReach {
     address: IpAddr,
     what: &'static str,
+    whose: Whose,
 }
 
 impl Reach {
+    /// Of webhooks, which whoever runs the server has named.
+    pub fn of_webhooks(allowed: Networks) -> Self {
+        Self { allowed, whose: Whose::Webhooks }
+    }
+
+    /// Of push services, which whoever subscribes names: networks of the site are not theirs.
+    pub fn of_push_services(allowed: Networks) -> Self {
+        Self { allowed, whose: Whose::PushServices }
+    }
+
     /// Checks an address that is to be connected to.
-    pub(super) fn check(&self, address: IpAddr) -> Result<(), OutOfReach> {
-        let address = address.to_canonical();
-        match protected(address) {
-            Some(what) if !self.allowed.contain(address) => Err(OutOfReach { address, what }),
+    pub(crate) fn check(&self, address: IpAddr) -> Result<(), OutOfReach> {
+        let (address, whose) = (address.to_canonical(), self.whose);
+        let of_site = || {
+            let is_out = whose == Whose::PushServices && is_private(address);
+            is_out.then_some("an address of a private network")
+        };
+        match protected(address).or_else(of_site) {
+            Some(what) if !self.allowed.contain(address) => {
+                Err(OutOfReach { address, what, whose })
+            }
             _ => Ok(()),
         }
     }
 
     /// Checks where a URL leads to, as far as it tells without a name server.
-    pub(super) fn check_url(&self, url: &Url) -> Result<(), OutOfReach> {
+    pub(crate) fn check_url(&self, url: &Url) -> Result<(), OutOfReach> {
         match url.host() {
             Some(Host::Ipv4(address)) => self.check(address.into()),
             Some(Host::Ipv6(address)) => self.check(address.into()),
@@ -79,7 +124,7 @@ impl Reach {
 
 /// Asks name servers, and leaves out what is out of reach.
 #[derive(Clone, Debug)]
-pub(super) struct Resolver(pub(super) Reach);
+pub(crate) struct Resolver(pub(crate) Reach);
 
 impl Service<Name> for Resolver {
     type Response = std::vec::IntoIter<SocketAddr>;
@@ -111,7 +156,7 @@ impl Service<Name> for Resolver {
 }
 
 /// The refusal behind an error of a connection, if it is one.
-pub(super) fn out_of_reach(error: &(dyn std::error::Error + 'static)) -> Option<OutOfReach> {
+pub(crate) fn out_of_reach(error: &(dyn std::error::Error + 'static)) -> Option<OutOfReach> {
     let mut cause = Some(error);
     while let Some(error) = cause {
         if let Some(found) = error.downcast_ref::<OutOfReach>() {
@@ -197,7 +242,7 @@ mod tests {
     #[test]
     fn what_is_allowed_is_reached_and_nothing_else() {
         let allowed = Networks::read(["127.0.0.1", "169.254.0.0/16"]).expect("networks");
-        let reach = Reach { allowed };
+        let reach = Reach::of_webhooks(allowed);
         let check = |address: &str| reach.check(address.parse().expect("an address"));
         for address in ["127.0.0.1", "::ffff:127.0.0.1", "169.254.169.254"] {
             assert_eq!(check(address), Ok(()), "{address}");
@@ -212,13 +257,27 @@ mod tests {
         );
     }
 
+    #[test]
+    fn a_push_service_is_none_of_the_site() {
+        let reach = Reach::of_push_services(Networks::read(["10.1.0.0/16"]).expect("networks"));
+        let check = |address: &str| reach.check(address.parse().expect("an address"));
+        for address in ["127.0.0.1", "10.0.0.1", "192.168.1.1", "fd00::1", "::ffff:172.16.0.1"] {
+            let told = check(address).expect_err(address).to_string();
+            assert!(told.contains("push services may not reach"), "{told}");
+            assert!(told.contains("--push-networks-allowed"), "{told}");
+        }
+        for address in ["10.1.2.3", "192.0.2.7", "2001:db8::1"] {
+            assert_eq!(check(address), Ok(()), "{address}");
+        }
+    }
+
     #[tokio::test]
     async fn a_name_leads_no_further_than_an_address() {
         let name = || "localhost".parse::<Name>().expect("a name");
         let refused = Resolver(Reach::default()).call(name()).await.expect_err("out of reach");
         assert!(out_of_reach(&refused).is_some(), "{refused}");
         let allowed = Networks::read(["loopback"]).expect("a network");
-        let found = Resolver(Reach { allowed }).call(name()).await.expect("found");
+        let found = Resolver(Reach::of_webhooks(allowed)).call(name()).await.expect("found");
         assert!(found.count() > 0);
     }
 }

@@ -19,7 +19,7 @@ fn journal() -> Arc<dyn Journal> {
 fn start(journal: &Arc<dyn Journal>, webhooks: &str) -> (Arc<Notifier>, Arc<Figures>) {
     // Receivers of tests are on this machine.
     let allowed = Networks::read(["loopback"]).expect("a network");
-    start_within(journal, webhooks, Reach { allowed })
+    start_within(journal, webhooks, Reach::of_webhooks(allowed))
 }
 
 fn start_within(
@@ -261,7 +261,7 @@ async fn what_only_this_machine_may_ask_is_not_reached_by_name_nor_by_a_redirect
     let journal = journal();
     let allowed = Networks::read(["127.0.0.1"]).expect("a network");
     let hook = format!("{{url: 'http://{first}/'}}");
-    let (notifier, figures) = start_within(&journal, &hook, Reach { allowed });
+    let (notifier, figures) = start_within(&journal, &hook, Reach::of_webhooks(allowed));
     notifier.take([firing("Hot")]);
     asked.recv().await.expect("a request");
     until(|| figures.notifications_failed.get() == 1 && !dead_letters(&*journal).is_empty()).await;

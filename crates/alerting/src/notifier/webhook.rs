@@ -257,12 +257,17 @@ fn described(error: &dyn std::error::Error) -> String {
 
 /// Whom to trust over TLS.
 #[derive(Debug)]
-pub(super) struct Trust(rustls::ClientConfig);
+pub(crate) struct Trust(rustls::ClientConfig);
 
 impl Trust {
     /// Whom the system trusts.
-    pub(super) fn of_system() -> Self {
+    pub(crate) fn of_system() -> Self {
         Self::in_certificates(rustls_native_certs::load_native_certs().certs)
+    }
+
+    /// How to speak to those.
+    pub(crate) fn into_config(self) -> rustls::ClientConfig {
+        self.0
     }
 
     /// Whom a PEM file names; nobody where it cannot be read.

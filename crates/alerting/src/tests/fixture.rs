@@ -1,14 +1,46 @@
 //! What tests of several modules begin with.
 
-use std::sync::Mutex;
 use std::sync::mpsc::sync_channel;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use bellwire_journal::{Append, Error, Journal, Observer};
 use bellwire_model::{
-    Alert, AlertSource, AlertState, Entry, Event, Fingerprint, Labels, Timestamp, Topic,
+    Alert, AlertSource, AlertState, Entry, Event, Fingerprint, Labels, Scope, Timestamp, Topic,
 };
 
+use crate::notifier::Reach;
+use crate::push::{PushParts, Standing};
 use crate::states::{NotShown, StateTopics};
+
+/// Whose mandate says what they see: `all`, matchers, or nothing that counts.
+#[derive(Debug, Default)]
+pub(crate) struct AsMandated(pub(crate) Mutex<Vec<String>>);
+
+impl Standing for AsMandated {
+    fn sees(&self, mandate: &str) -> Option<Scope> {
+        let is_revoked = self.0.lock().expect("not poisoned").iter().any(|it| it == mandate);
+        let scope = || match mandate {
+            "all" => Scope::all(),
+            matchers => Scope::of(vec![matchers.parse().expect("matchers")]),
+        };
+        (!is_revoked).then(scope)
+    }
+}
+
+/// Nobody is told by push messages.
+pub(crate) fn no_push(journal: &Arc<dyn Journal>) -> PushParts {
+    PushParts {
+        journal: Arc::clone(journal),
+        figures: Arc::default(),
+        standing: Arc::new(AsMandated::default()),
+        key: None,
+        contact: "mailto:ops@bell.example".into(),
+        lasts: Duration::from_hours(24),
+        start_delay: Duration::ZERO,
+        reach: Reach::default(),
+    }
+}
 
 /// Nobody looks at what is appended but the test.
 pub(crate) struct Nobody;

@@ -83,7 +83,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
         Ok(config) => {
             report.add_files(&config);
             mode = config.rule_mode;
-            reach.allowed = config.webhook_networks();
+            reach = Reach::of_webhooks(config.webhook_networks());
             alertmanager_config = alertmanager_config.or(config.alertmanager_config);
             if patterns.is_empty() {
                 patterns = config.rules;

@@ -360,6 +360,8 @@ fn strangers_get_nothing_but_the_page_and_signs_of_life() {
         "/v1/alerts",
         "/v1/alerts/0123456789abcdef",
         "/v1/silences",
+        "/v1/push",
+        "/v1/push/subscriptions",
         "/v1/whoami",
         "/api/v2/status",
         "/api/v2/alerts",

@@ -155,6 +155,11 @@ const ROUTES: &[(&str, Method, Asks)] = &[
     ("/v1/revocations", Method::GET, Asks::Admin),
     ("/v1/revocations", Method::POST, Asks::Admin),
     ("/v1/revocations/{id}", Method::DELETE, Asks::Admin),
+    ("/v1/push", Method::GET, Asks::Alerts),
+    ("/v1/push/subscriptions", Method::GET, Asks::Alerts),
+    ("/v1/push/subscriptions", Method::POST, Asks::Alerts),
+    ("/v1/push/subscriptions/{id}", Method::DELETE, Asks::Caller),
+    ("/v1/push/subscriptions/{id}/test", Method::POST, Asks::Alerts),
     ("/api/v2/status", Method::GET, Asks::Alerts),
     ("/api/v2/receivers", Method::GET, Asks::Alerts),
     ("/api/v2/alerts", Method::GET, Asks::Alerts),
@@ -199,6 +204,7 @@ const ROUTES: &[(&str, Method, Asks)] = &[
     ("/examples", Method::GET, Asks::Nothing),
     ("/examples/{file}", Method::GET, Asks::Nothing),
     ("/icon.svg", Method::GET, Asks::Nothing),
+    ("/push-worker.js", Method::GET, Asks::Nothing),
 ];
 
 /// What a route asks. `None`: there is no such route, or it does not take this method. `HEAD` is a
@@ -402,6 +408,7 @@ mod tests {
         "/icon.svg",
         "/openapi.json",
         "/ping",
+        "/push-worker.js",
         "/ready",
         "/readyz",
         "/v1/logs",

@@ -27,13 +27,15 @@ pub(crate) enum Kind {
     Unacknowledged,
     QueryRecorded,
     QueryDeleted,
+    PushSubscribed,
+    PushUnsubscribed,
     Reloaded,
     ReloadFailed,
     Recorded,
 }
 
 impl Kind {
-    pub(super) const ALL: [Self; 20] = [
+    pub(super) const ALL: [Self; 22] = [
         Self::Login,
         Self::Logout,
         Self::Renewed,
@@ -51,6 +53,8 @@ impl Kind {
         Self::Unacknowledged,
         Self::QueryRecorded,
         Self::QueryDeleted,
+        Self::PushSubscribed,
+        Self::PushUnsubscribed,
         Self::Reloaded,
         Self::ReloadFailed,
         Self::Recorded,
@@ -76,6 +80,8 @@ impl Kind {
             Self::Unacknowledged => "unacknowledged",
             Self::QueryRecorded => "query_recorded",
             Self::QueryDeleted => "query_deleted",
+            Self::PushSubscribed => "push_subscribed",
+            Self::PushUnsubscribed => "push_unsubscribed",
             Self::Reloaded => "reloaded",
             Self::ReloadFailed => "reload_failed",
             Self::Recorded => "recorded",

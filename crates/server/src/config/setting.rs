@@ -1,14 +1,13 @@
 //! The table of settings.
 
-use std::fmt::Display;
 use std::path::PathBuf;
-use std::str::FromStr;
 use std::time::Duration;
 
 use bellwire_model::limits::{MEMORY_BYTES_MIN, PRESENCE_GRACE_MAX, PRESENCE_NAMED_MAX};
-use bellwire_model::{Labels, Networks, duration};
+use bellwire_model::{Labels, duration};
 use bellwire_rules::RuleMode;
 
+use super::values::{choose, networks, one, parse, path, positive, push_contact, span_of_time};
 use super::{
     Config, DURATION_FORM, Durability, Engine, Hosts, Origins, VARIABLE_PREFIX, parse_bytes,
     parse_listen,
@@ -348,6 +347,49 @@ pub const SETTINGS: &[Setting] = &[
         set: |config, values| networks(values, &mut config.webhook_networks_allowed),
     },
     Setting {
+        key: "push",
+        value_name: "BOOL",
+        default: "true",
+        help: "Whether browsers may ask to be told of alerts though no page is open (Web Push). Where \
+               the server has no way out to push services nothing is told, and nothing else changes.",
+        group: Group::Notifications,
+        is_list: false,
+        set: |config, values| {
+            config.push.enabled = choose(values, &[("true", true), ("false", false)])?;
+            Ok(())
+        },
+    },
+    Setting {
+        key: "push_contact",
+        value_name: "URL",
+        default: "",
+        help: "Whom those may write to who run push services, such as mailto:ops@example.com; Apple's \
+               refuses messages without. None: `external_url`, where it is https.",
+        group: Group::Notifications,
+        is_list: false,
+        set: |config, values| push_contact(values, &mut config.push.contact),
+    },
+    Setting {
+        key: "push_lifetime",
+        value_name: "DURATION",
+        default: "30d",
+        help: "How long a browser is told after a page of this server was last open in it.",
+        group: Group::Notifications,
+        is_list: false,
+        set: |config, values| span_of_time(values, &mut config.push.lifetime),
+    },
+    Setting {
+        key: "push_networks_allowed",
+        value_name: "NETWORK",
+        default: "",
+        help: "Addresses and networks that push services may have although they are loopback, private, \
+               link-local or a cloud's metadata; `loopback` for 127.0.0.0/8 and ::1, which a server \
+               without [access] that only this machine reaches needs not be told.",
+        group: Group::Notifications,
+        is_list: true,
+        set: |config, values| networks(values, &mut config.push.networks_allowed),
+    },
+    Setting {
         key: "forward",
         value_name: "FILTER",
         default: "samples/**",
@@ -576,62 +618,6 @@ const STALL_TIMEOUT_MAX: Duration = Duration::from_hours(24);
 
 /// Shards beyond any machine's cores are a mistake.
 const SHARDS_MAX: usize = 1024;
-
-fn parse<T: FromStr<Err: Display>>(
-    values: &[String],
-    expected: &str,
-    target: &mut T,
-) -> Result<(), String> {
-    let value = one(values)?;
-    *target =
-        value.parse().map_err(|error| format!("expected {expected}, not `{value}`: {error}"))?;
-    Ok(())
-}
-
-/// A number that is not zero.
-fn positive(values: &[String], target: &mut usize) -> Result<(), String> {
-    parse(values, "a number", target)?;
-    if *target == 0 { Err("expected a number above 0".to_owned()) } else { Ok(()) }
-}
-
-/// Networks, of which there may be none.
-fn networks(values: &[String], target: &mut Networks) -> Result<(), String> {
-    let values = values.iter().map(String::as_str).filter(|value| !value.is_empty());
-    *target = Networks::read(values).map_err(|error| error.to_string())?;
-    Ok(())
-}
-
-/// A path that may be left out, or empty.
-fn path(values: &[String], target: &mut Option<PathBuf>) -> Result<(), String> {
-    *target = match values {
-        [] => None,
-        values => Some(one(values)?).filter(|value| !value.is_empty()).map(PathBuf::from),
-    };
-    Ok(())
-}
-
-fn span_of_time(values: &[String], target: &mut Duration) -> Result<(), String> {
-    let value = one(values)?;
-    let parsed = duration::parse(value).filter(|duration| !duration.is_zero());
-    *target = parsed.ok_or_else(|| format!("expected {DURATION_FORM}; not `{value}`"))?;
-    Ok(())
-}
-
-fn choose<T: Copy>(values: &[String], choices: &[(&str, T)]) -> Result<T, String> {
-    let value = one(values)?;
-    let chosen = choices.iter().find(|(name, _)| name == value);
-    chosen.map(|(_, choice)| *choice).ok_or_else(|| {
-        let names: Vec<_> = choices.iter().map(|(name, _)| format!("`{name}`")).collect();
-        format!("expected {}, not `{value}`", names.join(" or "))
-    })
-}
-
-fn one(values: &[String]) -> Result<&String, String> {
-    match values {
-        [value] => Ok(value),
-        _ => Err(format!("expected one value, not {}", values.len())),
-    }
-}
 
 #[cfg(test)]
 mod tests {

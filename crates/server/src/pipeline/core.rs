@@ -6,8 +6,9 @@ use std::sync::{Arc, OnceLock};
 use std::thread::{JoinHandle, available_parallelism};
 
 use bellwire_alerting::{
-    Alerting, AlertingParts, DeskRun, EvaluatorParts, History, LiveQueries, Notifier,
-    NotifierParts, NotifierRun, Reach, RecordKept, Register, SampleIntake, StateTopics,
+    Alerting, AlertingParts, Courier, DeskRun, EvaluatorParts, History, LiveQueries, Notifier,
+    NotifierParts, NotifierRun, Push, PushParts, Reach, RecordKept, Register, SampleIntake,
+    StateTopics,
 };
 use bellwire_journal::Journal;
 use bellwire_model::limits::PASTS_SHARE;
@@ -21,7 +22,8 @@ use tokio::sync::watch;
 
 use super::StartError;
 use super::journal::open_journal;
-use super::memory_bytes;
+use super::{memory_bytes, push};
+use crate::access::{Access, Mandates};
 use crate::config::{Config, Engine};
 use crate::loaded;
 use crate::observe::Figures;
@@ -92,23 +94,49 @@ impl Core {
             figures: Arc::clone(&self.figures.alerting),
             external_url: external_url.into(),
             start_delay: config.notification_start_delay,
-            reach: Reach { allowed: config.webhook_networks() },
+            reach: Reach::of_webhooks(config.webhook_networks()),
         };
         Ok(Notifier::open(parts)?)
     }
 
-    /// The alerts' desk as the last one ended, and what runs at it.
+    /// Who is told of alerts through push services, and what tells them.
+    fn push(
+        &self,
+        config: &Config,
+        access: &Arc<Access>,
+        url: &str,
+    ) -> Result<(Arc<Push>, Courier), StartError> {
+        let parts = PushParts {
+            journal: Arc::clone(&self.journal),
+            figures: Arc::clone(&self.figures.alerting),
+            standing: Arc::new(Mandates(Arc::clone(access))),
+            key: push::key(config)?,
+            contact: push::contact(config, url),
+            lasts: config.push.lifetime,
+            start_delay: config.notification_start_delay,
+            reach: Reach::of_push_services(config.push_networks()),
+        };
+        Ok(Push::open(parts)?)
+    }
+
+    /// The alerts' desk as the last one ended, and what runs at it; and who is told through push
+    /// services.
     pub(super) fn attend(
         &self,
-        notifier: Arc<Notifier>,
-    ) -> Result<(Arc<Alerting>, DeskRun), StartError> {
+        config: &Config,
+        (notifier, access): (Arc<Notifier>, &Arc<Access>),
+        url: &str,
+    ) -> Result<(Arc<Push>, Courier, Arc<Alerting>, DeskRun), StartError> {
+        let (push, courier) = self.push(config, access, url)?;
         let parts = AlertingParts {
             journal: Arc::clone(&self.journal),
             states: self.board(),
             notifier,
+            push: Arc::clone(&push),
             figures: Arc::clone(&self.figures.alerting),
         };
-        Ok(Alerting::open(parts)?)
+        let (alerting, desk) = Alerting::open(parts)?;
+        Ok((push, courier, alerting, desk))
     }
 
     /// Starts the evaluator where the last one ended.

@@ -1,0 +1,262 @@
+//! What a browser is told: in JSON, which its service worker words in its language.
+//!
+//! ```json
+//! {"v":1,"language":"de","time":1800000000000,"firing":{"critical":2},"news":[{"fingerprint":"…",
+//!  "state":"firing","alertname":"HighLoad","severity":"critical","labels":{"site":"oslo"},
+//!  "summary":"…","since":1800000000000}],"more":0}
+//! ```
+//!
+//! A message stands for those before it, which it replaces where the browser has not had them: it says
+//! what fires in all.
+
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use bellwire_model::limits::{
+    PUSH_ALERTS_NAMED_MAX, PUSH_MESSAGE_BYTES_MAX, PUSH_SEVERITIES_COUNTED_MAX,
+};
+use bellwire_model::{Alert, Timestamp};
+use serde::Serialize;
+
+use super::news::{Turn, Untold};
+
+/// Bytes of a name, of a label's value and of a summary; what is longer is cut.
+const NAME_BYTES_MAX: usize = 96;
+const VALUE_BYTES_MAX: usize = 48;
+const SUMMARY_BYTES_MAX: usize = 160;
+/// Labels that are named beside the alert's name and its severity.
+const LABELS_MAX: usize = 3;
+
+/// Which severities a browser is woken for although its battery is low, and which can wait. Others are
+/// as most messages are.
+const PRESSING: [&str; 7] = ["critical", "page", "fatal", "emergency", "error", "high", "major"];
+const MINOR: [&str; 5] = ["info", "information", "notice", "low", "debug"];
+
+/// How soon a browser is to be woken (RFC 8030, section 5.3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Urgency {
+    Low,
+    Normal,
+    High,
+}
+
+impl Urgency {
+    pub(super) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Low => "low",
+            Self::Normal => "normal",
+            Self::High => "high",
+        }
+    }
+
+    fn of(severity: &str) -> Self {
+        let is = |known: &str| known.eq_ignore_ascii_case(severity);
+        match () {
+            () if PRESSING.iter().any(|known| is(known)) => Self::High,
+            () if MINOR.iter().any(|known| is(known)) => Self::Low,
+            () => Self::Normal,
+        }
+    }
+}
+
+/// A message, not yet encrypted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Payload {
+    pub(super) text: Vec<u8>,
+    pub(super) urgency: Urgency,
+    /// Those with the same one replace each other where the browser has not had them.
+    pub(super) topic: &'static str,
+}
+
+#[derive(Serialize)]
+struct PayloadText<'a> {
+    v: u8,
+    language: &'a str,
+    time: i64,
+    firing: BTreeMap<&'a str, usize>,
+    news: Vec<NewsText<'a>>,
+    /// So many are new besides.
+    more: usize,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    about: Option<&'static str>,
+}
+
+#[derive(Serialize)]
+struct NewsText<'a> {
+    fingerprint: String,
+    state: &'static str,
+    alertname: &'a str,
+    severity: &'a str,
+    labels: BTreeMap<&'a str, &'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    summary: Option<&'a str>,
+    since: i64,
+}
+
+/// What is new of alerts. `firing`: all that fire of those that the browser is told of.
+pub(super) fn of_news<'a>(
+    untold: &Untold,
+    firing: impl Iterator<Item = &'a Arc<Alert>>,
+    (language, now): (&str, Timestamp),
+) -> Payload {
+    let mut changes: Vec<(Turn, &Arc<Alert>)> = untold.changes().collect();
+    // The most pressing first, then the newest.
+    changes.sort_by_cached_key(|(turn, alert)| {
+        let urgency = Urgency::of(alert.severity());
+        let name: Box<str> = alert.name().into();
+        (*turn, Reverse((urgency, since(*turn, alert))), name)
+    });
+    let fires = changes.iter().filter(|(turn, _)| *turn == Turn::Fires);
+    let urgency = fires.map(|(_, alert)| Urgency::of(alert.severity())).max();
+    let all = changes.len() + untold.others;
+    let news: Vec<_> = changes.iter().take(PUSH_ALERTS_NAMED_MAX).map(news_text).collect();
+    let more = all - news.len();
+    let firing = counted(firing);
+    let mut text =
+        PayloadText { v: 1, language, time: now.as_ms(), firing, news, more, about: None };
+    let topic = "alerts";
+    Payload { text: fitting(&mut text), urgency: urgency.unwrap_or(Urgency::Low), topic }
+}
+
+/// What is to be said of a subscription itself: `test`, or `ended`.
+pub(super) fn about(what: &'static str, (language, now): (&str, Timestamp)) -> Payload {
+    let mut text = PayloadText {
+        v: 1,
+        language,
+        time: now.as_ms(),
+        firing: BTreeMap::new(),
+        news: Vec::new(),
+        more: 0,
+        about: Some(what),
+    };
+    Payload { text: fitting(&mut text), urgency: Urgency::Normal, topic: what }
+}
+
+/// Leaves out alerts where the message would be too long: quotes and control characters take more.
+fn fitting(text: &mut PayloadText<'_>) -> Vec<u8> {
+    loop {
+        let json = serde_json::to_vec(text).expect("texts and numbers are JSON");
+        if json.len() <= PUSH_MESSAGE_BYTES_MAX {
+            return json;
+        }
+        if text.news.pop().is_some() {
+            text.more += 1;
+        } else {
+            text.firing.clear();
+        }
+    }
+}
+
+/// How many fire of each severity; of very many severities the rest is one.
+fn counted<'a>(firing: impl Iterator<Item = &'a Arc<Alert>>) -> BTreeMap<&'a str, usize> {
+    let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+    for alert in firing {
+        let severity = cut(alert.severity(), VALUE_BYTES_MAX);
+        let is_there = counts.contains_key(severity);
+        let has_room = is_there || counts.len() < PUSH_SEVERITIES_COUNTED_MAX - 1;
+        *counts.entry(if has_room { severity } else { "" }).or_default() += 1;
+    }
+    counts
+}
+
+fn since(turn: Turn, alert: &Alert) -> Timestamp {
+    match turn {
+        Turn::Fires => alert.fired_at.unwrap_or(alert.active_at),
+        Turn::Resolved => alert.resolved_at.unwrap_or(alert.active_at),
+    }
+}
+
+fn news_text<'a>((turn, alert): &(Turn, &'a Arc<Alert>)) -> NewsText<'a> {
+    let is_told_elsewhere = |name: &str| matches!(name, "alertname" | "severity");
+    let labels = alert.labels.iter().filter(|(name, _)| !is_told_elsewhere(name));
+    let labels = labels.take(LABELS_MAX);
+    let labels =
+        labels.map(|(name, value)| (cut(name, VALUE_BYTES_MAX), cut(value, VALUE_BYTES_MAX)));
+    let summary = ["summary", "description"].iter().find_map(|name| alert.annotations.get(name));
+    NewsText {
+        fingerprint: alert.fingerprint.to_string(),
+        state: if *turn == Turn::Fires { "firing" } else { "resolved" },
+        alertname: cut(alert.name(), NAME_BYTES_MAX),
+        severity: cut(alert.severity(), VALUE_BYTES_MAX),
+        labels: labels.collect(),
+        summary: summary.map(|text| cut(text, SUMMARY_BYTES_MAX)),
+        since: since(*turn, alert).as_ms(),
+    }
+}
+
+fn cut(text: &str, bytes_max: usize) -> &str {
+    &text[..text.floor_char_boundary(bytes_max)]
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::push::news::Change;
+    use crate::tests::fixture::posted;
+
+    const NOW: Timestamp = Timestamp::from_ms(5_000);
+
+    fn firing(name: &str, severity: &str) -> Arc<Alert> {
+        let labels = [("alertname", name), ("severity", severity), ("site", "oslo")];
+        Arc::new(posted(&labels, Timestamp::from_ms(4_000)))
+    }
+
+    fn untold(changes: &[(Turn, &Arc<Alert>)]) -> Untold {
+        let mut untold = Untold::default();
+        for (turn, alert) in changes {
+            untold.add(&Change { alert: Arc::clone(alert), turn: *turn, found: None });
+        }
+        untold
+    }
+
+    fn read(message: &Payload) -> Value {
+        serde_json::from_slice(&message.text).expect("JSON")
+    }
+
+    #[test]
+    fn a_message_says_what_is_new_and_what_fires_in_all() {
+        let [hot, wet, old] = [("Hot", "warning"), ("Wet", "critical"), ("Old", "info")]
+            .map(|(name, severity)| firing(name, severity));
+        let news = untold(&[(Turn::Fires, &hot), (Turn::Fires, &wet), (Turn::Resolved, &old)]);
+        let message = of_news(&news, [&hot, &wet].into_iter(), ("de", NOW));
+        assert_eq!(message.urgency, Urgency::High);
+        let text = read(&message);
+        let names: Vec<_> =
+            text["news"].as_array().expect("a list").iter().map(|it| &it["alertname"]).collect();
+        assert_eq!(names, ["Wet", "Hot", "Old"]);
+        assert_eq!(text["firing"], json!({ "critical": 1, "warning": 1 }));
+        let expected = json!({
+            "fingerprint": wet.fingerprint.to_string(), "state": "firing", "alertname": "Wet",
+            "severity": "critical", "labels": { "site": "oslo" }, "since": 4_000,
+        });
+        assert_eq!(text["news"][0], expected);
+        assert_eq!((&text["language"], &text["more"]), (&json!("de"), &json!(0)));
+        let over = of_news(&untold(&[(Turn::Resolved, &wet)]), [].into_iter(), ("de", NOW));
+        assert_eq!(over.urgency, Urgency::Low);
+    }
+
+    #[test]
+    fn a_message_always_fits() {
+        // Each of these characters takes six bytes in JSON.
+        let text = "\u{1}".repeat(1_000);
+        let alerts: Vec<Arc<Alert>> = (0..50)
+            .map(|number| {
+                let number = format!("{number}{text}");
+                let labels = [("alertname", &*number), ("severity", &number), ("a", &number)];
+                Arc::new(posted(&labels, NOW))
+            })
+            .collect();
+        let news: Vec<_> = alerts.iter().map(|alert| (Turn::Fires, alert)).collect();
+        let message = of_news(&untold(&news), alerts.iter(), ("en", NOW));
+        assert!(message.text.len() <= PUSH_MESSAGE_BYTES_MAX, "{}", message.text.len());
+        let text = read(&message);
+        let named = text["news"].as_array().expect("a list").len();
+        assert_eq!(text["more"], 50 - named);
+        let sum: u64 =
+            text["firing"].as_object().expect("counts").values().filter_map(Value::as_u64).sum();
+        assert!(sum == 50 || sum == 0, "{sum}");
+    }
+}

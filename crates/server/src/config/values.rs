@@ -1,0 +1,77 @@
+//! Values of settings, as they are written.
+
+use std::fmt::Display;
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
+
+use bellwire_model::{Networks, duration};
+
+use super::DURATION_FORM;
+
+pub(super) fn parse<T: FromStr<Err: Display>>(
+    values: &[String],
+    expected: &str,
+    target: &mut T,
+) -> Result<(), String> {
+    let value = one(values)?;
+    *target =
+        value.parse().map_err(|error| format!("expected {expected}, not `{value}`: {error}"))?;
+    Ok(())
+}
+
+/// A number that is not zero.
+pub(super) fn positive(values: &[String], target: &mut usize) -> Result<(), String> {
+    parse(values, "a number", target)?;
+    if *target == 0 { Err("expected a number above 0".to_owned()) } else { Ok(()) }
+}
+
+/// A `mailto:` or `https:` URL, or nothing.
+pub(super) fn push_contact(values: &[String], target: &mut String) -> Result<(), String> {
+    let value = values.first().map(String::as_str).unwrap_or_default();
+    let is_one = |url: &url::Url| matches!(url.scheme(), "mailto" | "https");
+    if !value.is_empty() && !url::Url::parse(value).is_ok_and(|url| is_one(&url)) {
+        return Err(format!("expected `mailto:…` or `https://…`, not `{value}`"));
+    }
+    value.clone_into(target);
+    Ok(())
+}
+
+/// Networks, of which there may be none.
+pub(super) fn networks(values: &[String], target: &mut Networks) -> Result<(), String> {
+    let values = values.iter().map(String::as_str).filter(|value| !value.is_empty());
+    *target = Networks::read(values).map_err(|error| error.to_string())?;
+    Ok(())
+}
+
+/// A path that may be left out, or empty.
+pub(super) fn path(values: &[String], target: &mut Option<PathBuf>) -> Result<(), String> {
+    *target = match values {
+        [] => None,
+        values => Some(one(values)?).filter(|value| !value.is_empty()).map(PathBuf::from),
+    };
+    Ok(())
+}
+
+pub(super) fn span_of_time(values: &[String], target: &mut Duration) -> Result<(), String> {
+    let value = one(values)?;
+    let parsed = duration::parse(value).filter(|duration| !duration.is_zero());
+    *target = parsed.ok_or_else(|| format!("expected {DURATION_FORM}; not `{value}`"))?;
+    Ok(())
+}
+
+pub(super) fn choose<T: Copy>(values: &[String], choices: &[(&str, T)]) -> Result<T, String> {
+    let value = one(values)?;
+    let chosen = choices.iter().find(|(name, _)| name == value);
+    chosen.map(|(_, choice)| *choice).ok_or_else(|| {
+        let names: Vec<_> = choices.iter().map(|(name, _)| format!("`{name}`")).collect();
+        format!("expected {}, not `{value}`", names.join(" or "))
+    })
+}
+
+pub(super) fn one(values: &[String]) -> Result<&String, String> {
+    match values {
+        [value] => Ok(value),
+        _ => Err(format!("expected one value, not {}", values.len())),
+    }
+}
