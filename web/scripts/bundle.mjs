@@ -49,6 +49,8 @@ export const PAGES = {
 export const STANDING = {
   // The client for pages of anybody's, the examples among them: of the server's own version, always.
   'client.js': { entryPoints: { client: `${client}src/index.ts` } },
+  // A service worker is where its scope is.
+  'push-worker.js': { entryPoints: { 'push-worker': 'src/worker/push.ts' }, format: 'iife' },
 };
 
 /** What esbuild is told for one of them: a file by itself, which loads no other. */

@@ -39,3 +39,5 @@ void languageCame().then(() => {
   app.replaceChildren();
   render(<Frame />, app);
 });
+// It is for what comes behind the first look.
+void import('./notify/start.js').then(({ startNotifying }) => startNotifying(), () => {});

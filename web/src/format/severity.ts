@@ -14,3 +14,6 @@ export function look(severity: string): Look {
 }
 
 export const LOOKS: readonly Look[] = ['critical', 'warning', 'info'];
+
+/** The severities that are known to look so, in lower case; what is not known looks like `info`. */
+export const namesOf = (of: Look): string[] => [...RANKS.keys()].filter((name) => look(name) === of);

@@ -2,6 +2,7 @@
 
 import { age } from '../format/age.js';
 import { clockErrorMs, skewMs } from '../stores/clock.js';
+import { NotifyButton } from '../notify/Button.js';
 import { chooseLanguage, language, LANGUAGES, type Language, texts } from '../text/text.js';
 import { ticks } from '../ui/now.js';
 import { chooseTheme, theme, THEMES, type Theme } from './theme.js';
@@ -27,6 +28,7 @@ export function Footer() {
     <footer>
       <p><a href="openapi.json">{t('api')}</a></p>
       <Skew />
+      <NotifyButton />
       <p class="choices">
         <label>{t('theme')} <select id="theme" value={theme.value} onChange={(event) => chooseTheme(event.currentTarget.value as Theme)}>
           {THEMES.map((name) => <option key={name} value={name}>{t(name)}</option>)}

@@ -4,13 +4,12 @@
 import { computed, signal } from '@preact/signals';
 import { loadGerman } from './late.js';
 import { recall, remember } from '../ui/storage.js';
+import { filled, type Text, type Values } from './filled.js';
 
 export const LANGUAGES = { en: 'English', de: 'Deutsch' } as const;
 export type Language = keyof typeof LANGUAGES;
 
-/** A text with `{name}` for values; forms by number where `n` is among the values. */
-export type Text = string | { one: string; other: string };
-type Values = Record<string, string | number>;
+export type { Text } from './filled.js';
 
 const KEY = 'language';
 
@@ -44,19 +43,10 @@ export async function languageCame(): Promise<void> {
   isGermanHere.value = await loadGerman().then(() => true, () => false);
 }
 
-const plurals = { en: new Intl.PluralRules('en'), de: new Intl.PluralRules('de') };
-
 /**
  * The texts of one part: `const t = texts({ en: { hello: 'Hello {name}' }, de: { hello: 'Hallo {name}' } })`,
  * then `t('hello', { name })`. A text with the forms `one` and `other` goes by the value `n`.
  */
 export function texts<Key extends string>(tables: Record<Language, Record<Key, Text>>): (key: Key, values?: Values) => string {
-  return (key, values = {}) => {
-    const text = tables[language.value][key];
-    const form = typeof text === 'string' ? text : plurals[language.value].select(Number(values.n)) === 'one' ? text.one : text.other;
-    return form.replace(/\{(\w+)\}/g, (whole, name: string) => {
-      const value = values[name];
-      return value === undefined ? whole : typeof value === 'number' ? value.toLocaleString(language.value) : value;
-    });
-  };
+  return (key, values = {}) => filled(tables[language.value][key], values, language.value);
 }

@@ -1,0 +1,129 @@
+// This browser's push subscription, for alerts while no page is open. The server is asked for what is
+// chosen here, and asked again now and then: a subscription that no page renews ends.
+
+import { signal } from '@preact/signals';
+import { base } from '../stores/stream.js';
+import { language } from '../text/text.js';
+import { recall, remember } from '../ui/storage.js';
+import { kindsBy } from './choices.js';
+import { matchersOf } from './kinds.js';
+import { hasPush, look } from './permission.js';
+
+/** The server has it off, cannot be asked, or does not take it; or the browser's push service does not. */
+export type Fault = { what: 'off' | 'server' | 'browser'; reason: string };
+
+export interface Subscribed {
+  id: string;
+  service: string;
+  /** Why messages do not get through, where they do not. */
+  failing: string | null;
+}
+
+export const fault = signal<Fault | null>(null);
+export const subscribed = signal<Subscribed | null>(null);
+/** Whether something is being changed. */
+export const isBusy = signal(false);
+
+const RENEWED_KEY = 'push-renewed';
+/** A page that is loaded soon after another one has nothing to renew. */
+const RENEW_EVERY_MS = 3_600_000;
+
+interface Terms {
+  enabled: boolean;
+  public_key?: string;
+}
+
+class Refused extends Error {}
+
+async function call(path: string, init: RequestInit = {}): Promise<Response> {
+  const answer = await fetch(new URL(path, base), init);
+  if (answer.ok) return answer;
+  const problem = await answer.json().catch(() => null) as { detail?: string } | null;
+  throw new Refused(problem?.detail ?? `${answer.status} ${answer.statusText}`);
+}
+
+const bytesOf = (text: string) => Uint8Array.from(atob(text.replaceAll('-', '+').replaceAll('_', '/')), (letter) => letter.charCodeAt(0));
+
+function isFor({ options }: PushSubscription, key: Uint8Array): boolean {
+  const theirs = new Uint8Array(options.applicationServerKey ?? new ArrayBuffer(0));
+  return theirs.length === key.length && theirs.every((byte, index) => byte === key[index]);
+}
+
+/** The worker that shows messages; it has nothing to do with what pages load. */
+const register = () => navigator.serviceWorker.register(new URL('push-worker.js', base), { scope: base.pathname });
+
+const registration = () => navigator.serviceWorker.getRegistration(base.href);
+
+/** Brings the browser and the server to what is chosen. */
+export async function settlePush(): Promise<void> {
+  if (!hasPush() || isBusy.value) return;
+  isBusy.value = true;
+  try {
+    fault.value = null;
+    if (kindsBy('push').length > 0 && look() === 'granted') await subscribe();
+    else await unsubscribe();
+  } catch (error) {
+    const what = error instanceof Refused || error instanceof TypeError ? 'server' : 'browser';
+    fault.value = { what, reason: error instanceof Error ? error.message : String(error) };
+  } finally {
+    isBusy.value = false;
+  }
+}
+
+async function subscribe(): Promise<void> {
+  const terms = await (await call('v1/push')).json() as Terms;
+  if (!terms.enabled || !terms.public_key) {
+    fault.value = { what: 'off', reason: '' };
+    return;
+  }
+  const key = bytesOf(terms.public_key);
+  const worker = await register();
+  await navigator.serviceWorker.ready;
+  let own = await worker.pushManager.getSubscription();
+  // Of a server that has begun anew no message would come any more.
+  if (own && !isFor(own, key)) {
+    await own.unsubscribe();
+    own = null;
+  }
+  own ??= await worker.pushManager.subscribe({ userVisibleOnly: true, applicationServerKey: key });
+  const order = { subscription: own.toJSON(), matchers: matchersOf(kindsBy('push')), language: language.value };
+  const { subscription } = order;
+  const answer = await call('v1/push/subscriptions', {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({ ...order, subscription: { endpoint: subscription.endpoint, keys: subscription.keys } }),
+  });
+  const { id, service, failing } = await answer.json() as { id: string; service: string; failing?: { reason: string } };
+  subscribed.value = { id, service, failing: failing?.reason ?? null };
+  remember(RENEWED_KEY, String(Date.now()));
+}
+
+async function unsubscribe(): Promise<void> {
+  const known = subscribed.value?.id;
+  subscribed.value = null;
+  const worker = await registration();
+  const own = await worker?.pushManager?.getSubscription();
+  if (!own) return;
+  // What the server still sends is refused from now on, and ends it there.
+  await own.unsubscribe();
+  if (known) await call(`v1/push/subscriptions/${known}`, { method: 'DELETE' });
+}
+
+/** As the page is loaded: says again that it is wanted, unless that was done a while ago. */
+export async function renewPush(): Promise<void> {
+  if (!hasPush() || kindsBy('push').length === 0) return;
+  const renewed = Number(recall(RENEWED_KEY) ?? 0);
+  if (Math.abs(Date.now() - renewed) >= RENEW_EVERY_MS) await settlePush();
+}
+
+/** Has the server send a message that says that it works. */
+export async function testPush(): Promise<void> {
+  if (!subscribed.value) await settlePush();
+  const { id } = subscribed.value ?? {};
+  if (!id) return;
+  try {
+    await call(`v1/push/subscriptions/${id}/test`, { method: 'POST' });
+  } catch (error) {
+    fault.value = { what: 'server', reason: error instanceof Error ? error.message : String(error) };
+  }
+}

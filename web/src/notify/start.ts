@@ -1,0 +1,75 @@
+// Tells whoever has chosen so of what is new: by a notification and by a sound, once, however many tabs
+// are open.
+
+import { effect, untracked } from '@preact/signals';
+import { allEntries, onAlerts, waitingCount } from '../stores/alerts.js';
+import { base, connection } from '../stores/stream.js';
+import { language } from '../text/text.js';
+import { choices, followChoices, kindsBy } from './choices.js';
+import { type Kind, kindOf } from './kinds.js';
+import { permission, watchPermission } from './permission.js';
+import { renewPush } from './push.js';
+import { maySound, sound, unlockByGesture, worst } from './sounds.js';
+import { show } from './show.js';
+import { type Batch, Watch } from './watch.js';
+
+/** Whether this tab is the one that does something; without locks each has to be. */
+function first(name: string, onTurn: () => void): void {
+  if (!('locks' in navigator)) return onTurn();
+  // Held for as long as the tab lives, so the browser does not put it to sleep either.
+  navigator.locks.request(`bellwire-${name}-${base.pathname}`, () => {
+    onTurn();
+    return new Promise<void>(() => {});
+  }).catch(() => {});
+}
+
+let isShowing = false;
+let isSounding = false;
+
+export function startNotifying(): void {
+  followChoices();
+  watchPermission();
+  unlockByGesture(() => kindsBy('sound').length > 0);
+  const watch = new Watch(tell);
+  // What is there, and what is on its way as this begins, is nothing new.
+  const settle = () => {
+    if (connection.value.hasBegun && waitingCount() === 0) watch.ready();
+  };
+  for (const { fingerprint, alert } of allEntries()) watch.take(fingerprint, alert.peek());
+  onAlerts((changes) => {
+    for (const { entry } of changes) watch.take(entry.fingerprint, entry.isGone.peek() ? null : entry.alert.peek());
+    untracked(settle);
+  });
+  effect(settle);
+  first('notifies', () => { isShowing = true; });
+  // Only a tab in which somebody has pressed something may sound.
+  let hasAsked = false;
+  effect(() => {
+    if (!maySound.value || hasAsked) return;
+    hasAsked = true;
+    first('sounds', () => { isSounding = true; });
+  });
+  navigator.serviceWorker?.addEventListener('message', ({ data }: MessageEvent<unknown>) => {
+    const open = (data as { open?: unknown } | null)?.open;
+    if (typeof open === 'string' && open.startsWith('#/')) location.hash = open;
+  });
+  void renewPush();
+}
+
+function tell({ news, more, firing }: Batch): void {
+  const chosen = (kind: Kind, way: 'notification' | 'sound') => choices.value[kind][way];
+  if (isSounding) {
+    const kinds = new Set(news.filter(({ state }) => state === 'firing').map(({ severity }) => kindOf(severity)));
+    const loudest = worst(new Set([...kinds].filter((kind) => chosen(kind, 'sound'))));
+    if (loudest) sound(loudest);
+  }
+  if (!isShowing || permission.value !== 'granted') return;
+  const own = news.filter(({ severity }) => chosen(kindOf(severity), 'notification'));
+  if (own.length === 0) return;
+  const counts: Record<string, number> = {};
+  for (const { severity } of firing.values()) {
+    if (chosen(kindOf(severity), 'notification')) counts[severity] = (counts[severity] ?? 0) + 1;
+  }
+  const rest = own.length === news.length ? more : 0;
+  void show({ news: own, more: rest, firing: counts, time: Date.now() }, language.value);
+}
