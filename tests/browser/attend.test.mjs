@@ -1,4 +1,5 @@
-// What people do with alerts on the page: acknowledge, take back, silence with a preview.
+// What people do with alerts on the page: take them up and back, assign, comment, silence with a preview;
+// one and many.
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
@@ -11,107 +12,149 @@ const ALERTS = [
   { labels: { alertname: 'DoorOpen', site: 'rome', severity: 'warning' }, annotations: {} },
 ];
 
-const row = (page, name) => page.locator('.alert', { hasText: name });
+const alertsOf = async (server) => (await (await fetch(`${server.url}/v1/alerts`)).json()).alerts;
 
-test('alerts are acknowledged and silenced on the page', { timeout: 5 * PATIENCE_MS }, async (t) => {
-  const { server, page, faults } = await openPage(t, ALERTS, { hash: '#/alerts?group=none' });
-  const boiler = row(page, 'BoilerHot');
-  const dialog = page.getByRole('dialog');
-  await boiler.getByRole('button', { name: 'Acknowledge' }).click();
-  await dialog.getByLabel('Who').fill('ada');
+/** Opens the panel of one alert; gives it. */
+async function open(page, server, name) {
+  const { fingerprint } = (await alertsOf(server)).find(({ labels }) => labels.alertname === name);
+  await page.evaluate((to) => { location.hash = `#/alerts/${to}`; }, fingerprint);
+  const panel = page.locator('dialog.detail');
+  await panel.locator('.parts').waitFor();
+  return panel;
+}
+
+test('alerts are taken up, assigned, commented on, silenced and taken back on the page', { timeout: 5 * PATIENCE_MS }, async (t) => {
+  const { server, page, faults } = await openPage(t, ALERTS);
+  const row = page.locator('.row.alert', { hasText: 'BoilerHot' });
+  const dialog = page.locator('dialog.attend');
+  await row.getByRole('button', { name: 'Acknowledge' }).click();
+  assert.ok(await dialog.getByLabel('Your name').evaluate((field) => field === document.activeElement));
+  await dialog.getByRole('button', { name: 'Acknowledge' }).click();
+  await dialog.getByText('Say who you are.').waitFor();
+  await dialog.getByLabel('Your name').fill('ada');
   await dialog.getByLabel('Note').fill('on it');
   await shoot(page, 'acknowledge');
   await dialog.getByRole('button', { name: 'Acknowledge' }).click();
-  await boiler.locator('.state', { hasText: 'acknowledged' }).waitFor();
-  assert.equal(await boiler.locator('.attention').textContent(), 'ada has it: on it');
+  await row.getByText('ada has it: on it').waitFor();
 
-  const rome = row(page, 'site=rome');
-  await rome.getByRole('button', { name: 'Silence' }).click();
-  await dialog.getByText('Matches 1 alert now: DoorOpen').waitFor();
-  await dialog.getByLabel('Matching').fill('{alertname="DoorOpen"}');
-  await dialog.getByText('Matches 2 alerts now').waitFor();
-  await dialog.getByLabel('Matching').fill('{alertname=~"["}');
-  await dialog.locator('.error', { hasText: 'error parsing regexp' }).waitFor();
-  assert.ok(await dialog.getByRole('button', { name: 'Silence' }).isDisabled());
-  await dialog.getByLabel('Matching').fill('{alertname="DoorOpen",site="rome"}');
-  await dialog.getByText('Matches 1 alert now').waitFor();
-  assert.equal(await dialog.getByLabel('Who').inputValue(), 'ada', 'who it was is remembered');
-  await dialog.getByLabel('Why').fill('maintenance');
-  await dialog.getByLabel('or until').check();
+  const panel = await open(page, server, 'BoilerHot');
+  await panel.getByText(/ada has it, since .*: on it/).waitFor();
+  await panel.getByRole('button', { name: 'Assign' }).click();
+  await dialog.getByLabel('Who is to see to it').fill('grace');
+  await dialog.getByRole('button', { name: 'Assign' }).click();
+  await panel.getByText('grace is to see to it, says ada').waitFor();
+  await panel.getByLabel('Say something').fill('<b>the pump</b>');
+  await panel.getByRole('button', { name: 'Send' }).click();
+  await panel.locator('.comments .said', { hasText: '<b>the pump</b>' }).waitFor();
+  await panel.locator('.past .event', { hasText: 'grace is to see to it' }).waitFor();
+  await panel.locator('.past .event', { hasText: 'ada said <b>the pump</b>' }).waitFor();
+  await shoot(page, 'attended');
+
+  await panel.getByRole('button', { name: 'Silence' }).click();
+  await dialog.getByText('It matches 1 alert now:').waitFor();
+  await dialog.getByRole('button', { name: 'Silence' }).click();
+  await dialog.getByText('Say why: others will ask.').waitFor();
+  await dialog.getByLabel('Reason').fill('maintenance');
+  await dialog.getByLabel('Ends with the alerts').check();
   await shoot(page, 'silence');
   await dialog.getByRole('button', { name: 'Silence' }).click();
-  await rome.locator('.state', { hasText: 'silenced' }).waitFor();
+  await panel.locator('.silence', { hasText: 'by ada' }).getByText('maintenance').waitFor();
   const [silence] = await (await fetch(`${server.url}/api/v2/silences`)).json();
   assert.deepEqual([silence.createdBy, silence.until_resolved], ['ada', true]);
+  await panel.locator('.silence').getByRole('button', { name: 'End' }).click();
+  await panel.getByText('Was silenced until').waitFor();
 
-  await boiler.getByRole('button', { name: 'Take back' }).click();
+  await panel.getByRole('button', { name: 'Take back' }).click();
   await dialog.getByRole('button', { name: 'Take back' }).click();
-  await boiler.locator('.state', { hasText: 'firing' }).waitFor();
+  await panel.locator('.past .event', { hasText: 'nobody is on it any more' }).waitFor();
+  await page.keyboard.press('Escape');
+  await panel.waitFor({ state: 'detached' });
+  assert.equal(new URL(page.url()).hash, '#/alerts');
   assert.deepEqual(faults, []);
 });
 
-test('a group is acknowledged as one, and silenced by what its alerts have in common', { timeout: 5 * PATIENCE_MS }, async (t) => {
-  const { page, faults } = await openPage(t, ALERTS);
-  const doors = page.locator('.group', { hasText: 'DoorOpen' });
-  const dialog = page.getByRole('dialog');
-  await doors.getByRole('button', { name: 'Acknowledge' }).click();
-  await dialog.getByRole('heading', { name: 'Acknowledge 2 alerts' }).waitFor();
-  await dialog.getByLabel('Who').fill('ada');
+test('many are taken up at once, and a silence of many matches them and no other', { timeout: 5 * PATIENCE_MS }, async (t) => {
+  const { server, page, faults } = await openPage(t, ALERTS);
+  const dialog = page.locator('dialog.attend');
+  await page.getByLabel('Select all of DoorOpen').check();
+  const bar = page.getByRole('region', { name: 'What to do with what is selected' });
+  await bar.getByRole('button', { name: 'Acknowledge' }).click();
+  await dialog.getByText('2 alerts').waitFor();
+  await dialog.getByLabel('Your name').fill('ada');
   await dialog.getByRole('button', { name: 'Acknowledge' }).click();
-  await doors.getByText('ada: 2 of them').waitFor();
-  await doors.getByRole('button', { name: 'Silence' }).click();
-  await dialog.getByText('Matches 2 alerts now: DoorOpen').waitFor();
-  assert.equal(await dialog.getByLabel('Matching').inputValue(), '{alertname="DoorOpen",severity="warning"}');
-  await dialog.getByLabel('Matching').fill('{site="rome"}');
-  await dialog.getByText('One that was meant is not among them.').waitFor();
+  await dialog.waitFor({ state: 'detached' });
+  const holders = async () => (await alertsOf(server)).map(({ labels, acknowledged }) => `${labels.alertname}: ${acknowledged?.by}`).sort();
+  assert.deepEqual(await holders(), ['BoilerHot: undefined', 'DoorOpen: ada', 'DoorOpen: ada']);
+
+  await bar.getByRole('button', { name: 'Silence' }).click();
+  await dialog.getByText('It matches 2 alerts now:').waitFor();
+  await dialog.locator('.chip', { hasText: 'site=~"oslo|rome"' }).waitFor();
+  await dialog.getByRole('button', { name: 'Remove site=~"oslo|rome"' }).click();
+  await dialog.getByLabel('Matchers', { exact: true }).fill('site="rome"');
+  await dialog.getByRole('button', { name: 'Add' }).click();
+  await dialog.getByText('It matches 1 alert now:').waitFor();
+  await dialog.getByText('1 of the selected alerts is not matched.').waitFor();
+  await dialog.getByLabel('Reason').fill('painters');
+  await shoot(page, 'silence-of-many');
+  await dialog.getByRole('button', { name: 'Silence' }).click();
+  await dialog.waitFor({ state: 'detached' });
+
+  await page.getByRole('link', { name: 'Silences' }).click();
+  const silence = page.locator('.silence-row', { hasText: 'painters' });
+  await silence.getByRole('button', { name: 'Silences 1 alert' }).click();
+  await silence.getByRole('link', { name: 'DoorOpen' }).waitFor();
+  await silence.getByRole('button', { name: 'Change' }).click();
+  await dialog.getByLabel('Reason').fill('painters, until tonight');
+  await dialog.getByLabel('For how long').selectOption({ label: '8 hours' });
+  await dialog.getByRole('button', { name: 'Change the silence' }).click();
+  await page.locator('.silence-row', { hasText: 'until tonight' }).getByText('ends in 7 h 59 min').waitFor();
+  await shoot(page, 'silences');
+  await page.locator('.silence-row[data-state="active"]').getByRole('button', { name: 'End' }).click();
+  await page.locator('.silence-row[data-state="expired"]', { hasText: 'until tonight' }).getByRole('button', { name: 'Again' }).waitFor();
   assert.deepEqual(faults, []);
 });
 
 test('a silence is of the alert that the dialog shows, whatever its labels are', { timeout: 5 * PATIENCE_MS }, async (t) => {
-  const odd = { alertname: 'Odd', 'a name': 'x', text: 'tab\t "quote" \\ line\nend é' };
-  const { page, faults } = await openPage(t, [{ labels: odd }, { labels: { alertname: 'Other' } }]);
-  const dialog = page.getByRole('dialog');
-  const silence = (name) => row(page, name).getByRole('button', { name: 'Silence' }).click();
-  await silence('Odd');
-  await dialog.getByText('Matches 1 alert now: Odd').waitFor();
+  const odd = { alertname: 'Odd', 'a name': 'x', text: 'tab\t "quote" \\ line\nend é', long: 'x'.repeat(1_000), markup: '<img src=x onerror=alert(1)>', rtl: 'שלום \u202e עולם' };
+  const { server, page, faults } = await openPage(t, [{ labels: odd }, { labels: { alertname: 'Other' } }], { viewport: { width: 360, height: 720 } });
+  const dialog = page.locator('dialog.attend');
+  const panel = await open(page, server, 'Odd');
+  await panel.getByRole('button', { name: 'Silence' }).click();
+  await dialog.getByText('It matches 1 alert now:').waitFor();
+  const fits = (element) => element.evaluate(({ scrollWidth, clientWidth }) => scrollWidth <= clientWidth);
+  assert.ok(await fits(dialog) && await fits(panel), 'nothing is cut off on a small screen');
+  await shoot(page, 'silence-odd');
   await dialog.getByRole('button', { name: 'Cancel' }).click();
 
   // Without a preview of its own, nothing is silenced: above all not the alert of before.
   await page.route('**/v1/silences/preview', (route) => route.abort());
-  await silence('Other');
+  await open(page, server, 'Other');
+  await panel.getByRole('button', { name: 'Silence' }).click();
   await dialog.locator('.error', { hasText: 'cannot be reached' }).waitFor();
   assert.ok(await dialog.getByRole('button', { name: 'Silence' }).isDisabled());
   assert.deepEqual(faults, []);
 });
 
-test('what is not taken back is told', { timeout: 5 * PATIENCE_MS }, async (t) => {
-  const { page, faults } = await openPage(t, ALERTS);
-  const dialog = page.getByRole('dialog');
-  await row(page, 'BoilerHot').getByRole('button', { name: 'Acknowledge' }).click();
-  await dialog.getByLabel('Who').fill('ada');
+test('what is not taken back is told, in the server’s words where it has any', { timeout: 5 * PATIENCE_MS }, async (t) => {
+  const { server, page, faults } = await openPage(t, ALERTS);
+  const panel = await open(page, server, 'BoilerHot');
+  const dialog = page.locator('dialog.attend');
+  await panel.getByRole('button', { name: 'Acknowledge' }).click();
+  await dialog.getByLabel('Your name').fill('ada');
   await dialog.getByRole('button', { name: 'Acknowledge' }).click();
-  await page.route('**/v1/alerts/*/ack', (route) => route.abort());
-  await row(page, 'BoilerHot').getByRole('button', { name: 'Take back' }).click();
-  await dialog.getByRole('button', { name: 'Take back' }).click();
-  await dialog.getByRole('alert').filter({ hasText: 'The server cannot be reached.' }).waitFor();
-  assert.deepEqual(faults, []);
-});
-
-test('an alert leads to what it is and what has become of it', { timeout: 5 * PATIENCE_MS }, async (t) => {
-  const linked = [{ ...ALERTS[0], annotations: { ...ALERTS[0].annotations, runbook_url: 'https://runbooks.example/boiler' }, generatorURL: 'javascript:alert(1)' }];
-  const { page, faults } = await openPage(t, linked);
-  await row(page, 'BoilerHot').locator('.name').click();
-  await page.getByRole('heading', { name: 'BoilerHot' }).waitFor();
-  await page.locator('.story li', { hasText: 'firing' }).waitFor();
-  assert.equal(await page.getByRole('link', { name: 'Runbook' }).getAttribute('href'), 'https://runbooks.example/boiler');
-  assert.equal(await page.getByRole('link', { name: 'Source' }).count(), 0, 'a link of a script is none');
-  await shoot(page, 'detail');
-  await page.getByRole('button', { name: 'Acknowledge' }).click();
-  const dialog = page.getByRole('dialog');
-  await dialog.getByLabel('Who').fill('ada');
-  await dialog.getByRole('button', { name: 'Acknowledge' }).click();
-  await page.locator('.story li', { hasText: 'ada' }).waitFor();
-  await page.getByRole('link', { name: 'Back to the alerts' }).click();
-  await row(page, 'BoilerHot').getByText('ada has it').waitFor();
+  const takeBack = () => dialog.getByRole('button', { name: 'Take back' }).click();
+  await panel.getByRole('button', { name: 'Take back' }).click();
+  const refused = { results: [{ fingerprint: '0', error: { code: 'alert_not_found', detail: 'there is no alert of this fingerprint' } }] };
+  await page.route('**/v1/alerts/actions', (route) => route.fulfill({ json: refused }));
+  await takeBack();
+  await dialog.getByRole('alert').filter({ hasText: 'there is no alert of this fingerprint' }).waitFor();
+  await page.unroute('**/v1/alerts/actions');
+  await page.route('**/v1/alerts/actions', (route) => route.abort());
+  await takeBack();
+  await dialog.getByRole('alert').filter({ hasText: 'The server cannot be reached' }).waitFor();
+  await page.unroute('**/v1/alerts/actions');
+  await takeBack();
+  await dialog.waitFor({ state: 'detached' });
+  await panel.getByText('Nobody has taken it up.').waitFor();
   assert.deepEqual(faults, []);
 });

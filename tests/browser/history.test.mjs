@@ -1,4 +1,5 @@
-// What has become of an alert, on the page: what it did, who had it, who was told, and what the rule said.
+// What is to be known of an alert, on the page: why it fires, what it did, who had it, who was told, and what
+// the rule said.
 
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
@@ -18,7 +19,7 @@ const RULES = (bound) => `groups:
       - alert: BoilerHot
         expr: boiler_temperature_celsius > ${bound}
         labels: {severity: critical}
-        annotations: {summary: 'Boiler in {{ $labels.site }} is hot'}
+        annotations: {summary: 'Boiler in {{ $labels.site }} is hot', runbook_url: 'https://wiki.example/boiler'}
 `;
 
 /** A server with that rule, whose webhook is busy at first, and a page that shows it. */
@@ -65,51 +66,66 @@ async function openBoilers(t, view = {}) {
   return { server, page, faults, post, measure, change, told };
 }
 
-test('the history of an alert tells what it did, who had it, who was told, and what the rule said', { timeout: 5 * PATIENCE_MS }, async (t) => {
+const panelOf = (page) => page.locator('dialog.detail');
+
+/** Opens the panel of the only alert. */
+async function open(page, server) {
+  await page.locator('.row.alert').first().waitFor();
+  const [{ fingerprint }] = (await (await fetch(`${server.url}/v1/alerts`)).json()).alerts;
+  await page.evaluate((to) => { location.hash = `#/alerts/${to}`; }, fingerprint);
+  await panelOf(page).locator('.parts').waitFor();
+  return fingerprint;
+}
+
+const close = async (page) => {
+  await page.keyboard.press('Escape');
+  await panelOf(page).waitFor({ state: 'detached' });
+};
+
+test('an alert tells why it fires, what it did, who had it, who was told, and what the rule said', { timeout: 5 * PATIENCE_MS }, async (t) => {
   const { server, page, faults, post, measure, change } = await openBoilers(t, { viewport: { width: 1200, height: 1000 } });
   await measure(93);
-  const boiler = page.locator('.alert', { hasText: 'BoilerHot' });
-  const past = page.getByRole('dialog', { name: 'History of BoilerHot' });
-  const row = (text) => past.locator('.transition', { hasText: text });
-  await boiler.getByRole('button', { name: 'History' }).click();
+  const panel = panelOf(page);
+  const row = (text) => panel.locator('.past .event', { hasText: text });
+  const fingerprint = await open(page, server);
   await row('fires at 93.0 °C').waitFor();
-  assert.equal(await past.locator('#past-rule').textContent(), 'boiler_temperature_celsius > 90');
-  assert.equal(await past.locator('#past-state').textContent(), 'firing');
-  assert.equal(await past.locator('#past-labels').textContent(), 'severity=criticalsite=oslo');
+  assert.equal(await panel.locator('.rule code').textContent(), 'boiler_temperature_celsius > 90');
+  assert.equal(await panel.locator('.state').first().textContent(), 'firing');
+  assert.equal(await panel.locator('.facts .value').textContent(), '93.0 °C');
+  assert.equal((await panel.locator('.threshold').textContent()).trim(), '> 90.0 °C');
+  assert.equal(await panel.getByRole('link', { name: 'Runbook' }).getAttribute('href'), 'https://wiki.example/boiler');
+  for (const value of [94, 95, 96]) await measure(value);
+  // The line is live, and stands across what it is compared with.
+  const drawing = panel.getByRole('img');
+  await drawing.filter({ has: page.locator('polyline') }).waitFor();
+  await panel.locator('.sparkline .last', { hasText: '96.0 °C' }).waitFor();
+  assert.equal(await panel.locator('.sparkline .bound').count(), 1);
+  assert.match(await drawing.getAttribute('aria-label'), /newest value is 96\.0 °C\. It is compared with > 90\.0 °C\./);
 
-  // What becomes of it while the dialog is open is told there, too.
-  const [{ fingerprint }] = (await (await fetch(`${server.url}/v1/alerts`)).json()).alerts;
+  // What becomes of it while the panel is open is told there, too.
   await post(`/v1/alerts/${fingerprint}/ack`, { by: 'ada', note: 'on it' });
-  await row('is acknowledged by ada: on it').waitFor();
-  await row('pager was told that it fires after 2 attempts').waitFor();
+  await row('ada took it up on it').waitFor();
+  await panel.locator('.notified li', { hasText: 'pager was told that it fires: at attempt 2' }).waitFor();
   await measure(70);
   await row('resolved after').waitFor();
-  await past.locator('#past-state', { hasText: 'resolved' }).waitFor();
-  await past.getByRole('button', { name: 'Close' }).click();
+  await panel.locator('.words .state', { hasText: 'resolved' }).waitFor();
+  await close(page);
 
   await change(80);
   await measure(85);
-  await boiler.locator('.state', { hasText: 'firing' }).waitFor();
-  await boiler.getByRole('button', { name: 'History' }).click();
-  await row('pager was told that it resolved').first().waitFor();
+  await open(page, server);
   await row('fires at 85.0 °C').waitFor();
-  assert.equal(await past.locator('#past-rule').textContent(), 'boiler_temperature_celsius > 80');
+  await panel.locator('.notified li', { hasText: 'pager was told that it resolved' }).waitFor();
+  assert.equal(await panel.locator('.rule code').textContent(), 'boiler_temperature_celsius > 80');
   // The expression of then stands with what was judged by it, and with nothing else.
   assert.equal(await row('fires at 93.0 °C').locator('.then').textContent(), 'boiler_temperature_celsius > 90');
   assert.equal(await row('fires at 85.0 °C').locator('.then').count(), 0);
-
-  const drawing = past.getByRole('img');
-  assert.match(await drawing.getAttribute('aria-label'), /^Fired 2 times, .* in all; \d notifications\.$/);
-  assert.equal(await drawing.locator('.band.firing').count(), 2);
-  assert.equal(await drawing.locator('.band.hold').count(), 1);
-  assert.ok(await drawing.locator('.letter').count() >= 2);
-  assert.deepEqual(await drawing.locator('.lane').allTextContents(), ['Value', 'State', 'People', 'Told']);
-  await shoot(page, 'history');
+  await shoot(page, 'alert');
   await page.emulateMedia({ colorScheme: 'dark' });
-  await shoot(page, 'history-dark');
-  await page.setViewportSize({ width: 390, height: 800 });
-  await shoot(page, 'history-narrow');
-  const fits = await past.evaluate((dialog) => dialog.scrollWidth <= dialog.clientWidth);
+  await shoot(page, 'alert-dark');
+  await page.setViewportSize({ width: 360, height: 800 });
+  await shoot(page, 'alert-narrow');
+  const fits = await panel.evaluate((dialog) => dialog.scrollWidth <= dialog.clientWidth);
   assert.ok(fits, 'nothing is cut off on a small screen');
   assert.deepEqual(faults, []);
 });
@@ -121,50 +137,47 @@ test('a long history comes in pages, each event once, and an alert without one s
     await measure(70);
   }
   await measure(99.5);
-  const boiler = page.locator('.alert', { hasText: 'BoilerHot' });
-  await boiler.getByRole('button', { name: 'History' }).click();
-  const past = page.getByRole('dialog', { name: 'History of' });
-  const rows = past.locator('.transition');
-  await rows.first().waitFor();
-  assert.equal(await rows.count(), 50);
-  await past.getByRole('button', { name: 'Older' }).click();
-  await past.locator('.transition', { hasText: 'fires at 93.0 °C' }).waitFor();
-  assert.ok(await past.getByRole('button', { name: 'Older' }).isHidden());
-  const firing = past.locator('.transition[data-kind="firing"]');
+  const panel = panelOf(page);
+  const fingerprint = await open(page, server);
+  const rows = panel.locator('.past .event');
+  const older = panel.getByRole('button', { name: 'Older' });
+  while (await older.isVisible()) {
+    await older.click();
+    await page.waitForResponse(/\/v1\/alerts\/[0-9a-f]{16}\?/);
+  }
+  const firing = panel.locator('.past .event[data-kind="alert.firing"]');
+  await firing.nth(40).waitFor();
   assert.equal(await firing.count(), 41);
-  assert.equal(await past.locator('.transition[data-kind="resolved"]').count(), 40);
-  // What is new comes before all that, and changes none of it: it is not even written anew.
-  await rows.last().evaluate((row) => (row.dataset.mark = 'kept'));
+  assert.equal(await panel.locator('.past .event[data-kind="alert.resolved"]').count(), 40);
+  // What is new comes before all that, and changes none of it.
+  await rows.last().evaluate((row) => { row.dataset.mark = 'kept'; });
   for (let look = 0; look < 2; look += 1) await page.waitForResponse(/\/v1\/alerts\/[0-9a-f]{16}\?/);
   await measure(60);
-  await past.locator('.transition[data-kind="resolved"]').nth(40).waitFor();
-  assert.equal(await past.locator('[data-mark="kept"]').count(), 1);
+  await panel.locator('.past .event[data-kind="alert.resolved"]').nth(40).waitFor();
+  assert.equal(await panel.locator('[data-mark="kept"]').count(), 1);
   assert.equal(await firing.count(), 41);
-  await shoot(page, 'history-long');
-  await past.getByRole('button', { name: 'Close' }).click();
+  await close(page);
 
+  const reopen = () => page.evaluate((to) => { location.hash = `#/alerts/${to}`; }, fingerprint);
   await page.route('**/v1/alerts/*', async (route) => {
     const answer = await route.fetch();
     await route.fulfill({ json: { ...(await answer.json()), history: [], next: undefined } });
   });
-  await page.locator('#resolved summary').click();
-  await boiler.getByRole('button', { name: 'History' }).click();
-  await past.getByText('Nothing is kept of what became of it.').waitFor();
-  await shoot(page, 'history-empty');
-  await past.getByRole('button', { name: 'Close' }).click();
+  await reopen();
+  await panel.getByText('Nothing is kept of what became of it.').waitFor();
+  await close(page);
 
   // A start that still reads the journal is asked again; one that cannot be reached is told.
   let busy = 1;
   await page.unroute('**/v1/alerts/*');
   await page.route('**/v1/alerts/*', (route) =>
     busy-- > 0 ? route.fulfill({ status: 429, headers: { 'retry-after': '1' }, json: { detail: 'still being read' } }) : route.continue());
-  await boiler.getByRole('button', { name: 'History' }).click();
-  await past.getByText('still reads what was before').waitFor();
+  await reopen();
+  await panel.getByText('still reads what was before').waitFor();
   await rows.first().waitFor();
-  await past.getByRole('button', { name: 'Close' }).click();
+  await close(page);
   await server.end('SIGKILL');
-  await boiler.getByRole('button', { name: 'History' }).click();
-  await past.getByRole('alert').filter({ hasText: 'The server cannot be reached.' }).waitFor();
-  await shoot(page, 'history-unreachable');
+  await reopen();
+  await panel.getByRole('alert').filter({ hasText: 'The server cannot be reached.' }).waitFor();
   assert.deepEqual(faults, []);
 });

@@ -18,11 +18,22 @@ pub(crate) const NOTIFICATIONS: &str = "alerts/notifications";
 /// The type of the event that tells that somebody has taken an alert up.
 pub(crate) const ACKNOWLEDGED: &str = "alert.acknowledged";
 
+/// The types of the events that tell that somebody is to see to an alert, or nobody any more, and what
+/// somebody says of it.
+pub(crate) const ASSIGNED: &str = "alert.assigned";
+pub(crate) const UNASSIGNED: &str = "alert.unassigned";
+pub(crate) const COMMENTED: &str = "alert.commented";
+
 /// The type of the event that tells what was measured when an alert turned.
 pub(crate) const SERIES: &str = "alert.series";
 
 /// The type of the event that tells that nobody has any more, though the alert still fires.
 pub(crate) const UNACKNOWLEDGED: &str = "alert.unacknowledged";
+
+/// Whether an event tells what somebody does with an alert, and not what becomes of it by itself.
+pub(crate) fn is_of_people(event_type: &str) -> bool {
+    matches!(event_type, ACKNOWLEDGED | UNACKNOWLEDGED | ASSIGNED | UNASSIGNED | COMMENTED)
+}
 
 /// The event of a transition that every subscriber of the alert must see.
 pub(crate) fn announcement(transition: &Transition) -> Append {

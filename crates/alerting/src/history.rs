@@ -48,7 +48,7 @@ struct Index {
     /// What rules and people say of alerts.
     events: Past,
     /// What webhooks were told, and dead letters, of which each may tell of very many alerts: they must
-    /// not crowd out the events.
+    /// not crowd out the events. And what people say of alerts: neither changes what is on the board.
     letters: Past,
     /// What was measured when they turned. Where that is gone the history is complete all the same.
     series: Past,

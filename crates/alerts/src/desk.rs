@@ -15,6 +15,7 @@
 
 mod attending;
 mod case;
+mod lasting;
 mod plan;
 mod vacancy;
 
@@ -28,13 +29,14 @@ use bellwire_model::{
 
 use crate::inhibition::{InhibitionRule, Inhibitors};
 use crate::posted::Posted;
-use crate::record::{self, Acknowledged, DeskRecordChange, Record};
+use crate::record::{self, DeskRecordChange, Record};
 use crate::silence::{Ending, Silence, Silences};
 
-pub use attending::AcknowledgeError;
+pub use attending::{Action, AttendError};
 pub use case::Case;
 pub use plan::{Announcement, Plan};
 
+use lasting::Waiting;
 use plan::Change;
 
 /// What became of it.
@@ -97,11 +99,11 @@ pub struct Desk {
     cases: BTreeMap<Fingerprint, Case>,
     silences: Silences,
     inhibitors: Inhibitors,
-    /// Acknowledgements of before a restart whose alerts have not come yet.
-    waiting: BTreeMap<Fingerprint, Acknowledged>,
-    /// Bytes of the records of all acknowledgements.
-    acknowledged_bytes: usize,
-    acknowledged_bytes_max: usize,
+    /// What people did before a restart of alerts that have not come yet.
+    waiting: BTreeMap<Fingerprint, Waiting>,
+    /// Bytes of the records of all acknowledgements, assignments and comments.
+    attended_bytes: usize,
+    attended_bytes_max: usize,
     /// Silences of before a restart for which there was no room: their records are to go.
     without_room: Vec<SilenceId>,
     /// Keys of records of posted alerts that have another one now: an earlier build knew them by
@@ -123,8 +125,8 @@ impl Desk {
             silences: Silences::default(),
             inhibitors: Inhibitors::new(inhibition),
             waiting: BTreeMap::new(),
-            acknowledged_bytes: 0,
-            acknowledged_bytes_max: ACKNOWLEDGEMENTS_BYTES_MAX,
+            attended_bytes: 0,
+            attended_bytes_max: ACKNOWLEDGEMENTS_BYTES_MAX,
             without_room: Vec::new(),
             misplaced: Vec::new(),
             deadlines: BTreeSet::new(),
@@ -160,7 +162,10 @@ impl Desk {
             match record::read(key, value) {
                 Some(Record::Silence(silence)) => silences.push(silence),
                 Some(Record::Acknowledged(of, acknowledged)) => {
-                    self.wait_for(of, acknowledged);
+                    self.wait_for(of, |waiting| waiting.acknowledged = Some(acknowledged));
+                }
+                Some(Record::Attended(of, attended)) => {
+                    self.wait_for(of, |waiting| waiting.attended = Some(attended));
                 }
                 Some(Record::Posted(alert)) => {
                     let fingerprint = alert.alert.fingerprint;
@@ -188,8 +193,8 @@ impl Desk {
         restored
     }
 
-    /// How many acknowledgements that records have brought back wait for their alerts.
-    pub fn acknowledgements_waiting(&self) -> usize {
+    /// Of how many alerts that have not come back records have brought back what people did.
+    pub fn attended_waiting(&self) -> usize {
         self.waiting.len()
     }
 
@@ -316,6 +321,9 @@ impl Desk {
                     let acknowledged = (fingerprint, acknowledged);
                     self.put_acknowledged(acknowledged, plan.event_type, &mut outcome);
                 }
+                Change::Attended(fingerprint, attended) => {
+                    self.put_attended((fingerprint, attended), plan.event_type, &mut outcome);
+                }
                 Change::Posted(posted, _) if self.is_of_rule(posted.alert.fingerprint) => {
                     let fingerprint = posted.alert.fingerprint;
                     outcome.records.push(record::forget_posted(fingerprint));
@@ -436,9 +444,7 @@ impl Desk {
             self.deadlines.remove(&(posted.deadline(), fingerprint));
         }
         self.unattend(&case);
-        if case.status.acknowledged.is_some() {
-            outcome.records.push(record::set_acknowledged(fingerprint, None));
-        }
+        lasting::forget_lost(fingerprint, (&case.status, &AlertStatus::default()), outcome);
         let labels = &case.alert.labels;
         self.inhibitors.on_forgotten(fingerprint, labels);
         if case.is_raised() {

@@ -28,6 +28,8 @@ pub enum Happened {
     Acknowledged,
     /// Nobody has any more.
     Unacknowledged,
+    /// Somebody is to see to it, or nobody any more, or has said something of it.
+    Attended,
     /// What a webhook was to be told of it.
     Notified,
     /// What was measured of it.

@@ -1,4 +1,5 @@
-//! What of the desk outlives the process, as records: silences, acknowledgements, posted alerts.
+//! What of the desk outlives the process, as records: silences, acknowledgements, who is to see to
+//! which alert and what was said of it, posted alerts.
 //!
 //! A record is JSON with times in milliseconds. Members that a later version adds are passed over.
 
@@ -6,7 +7,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bellwire_model::{
-    Acknowledgement, Alert, AlertSource, AlertState, Fingerprint, Labels, SilenceId, Timestamp,
+    Acknowledgement, Alert, AlertSource, AlertState, Assignment, Attention, Comment, Fingerprint,
+    Labels, SilenceId, Timestamp,
 };
 use serde::{Deserialize, Serialize};
 
@@ -18,6 +20,7 @@ use crate::{Matcher, Matchers};
 pub const PREFIX: &str = "desk/";
 const SILENCE: &str = "desk/silence/";
 const ACKNOWLEDGEMENT: &str = "desk/acknowledgement/";
+const ATTENTION: &str = "desk/attention/";
 const POSTED: &str = "desk/posted/";
 
 /// A change of one record.
@@ -36,6 +39,13 @@ pub(crate) struct Acknowledged {
     pub(crate) acknowledgement: Arc<Acknowledgement>,
 }
 
+/// Who is to see to an alert and what was said of it, and which time of firing that is of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Attended {
+    pub(crate) episode: Episode,
+    pub(crate) attention: Arc<Attention>,
+}
+
 /// What tells one time of firing from others of the same alert.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Episode {
@@ -50,6 +60,7 @@ pub(crate) enum Episode {
 pub(crate) enum Record {
     Silence(Silence),
     Acknowledged(Fingerprint, Acknowledged),
+    Attended(Fingerprint, Attended),
     Posted(Posted),
 }
 
@@ -75,6 +86,31 @@ struct AcknowledgedText {
     /// Whether the time above is [`Episode::Since`]. Earlier versions did not know that.
     #[serde(default)]
     is_posted: bool,
+}
+
+#[derive(Serialize, Deserialize)]
+struct AttentionText {
+    fired_at: i64,
+    /// Whether that is [`Episode::Since`].
+    is_posted: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    assigned: Option<AssignmentText>,
+    #[serde(default)]
+    comments: Vec<CommentText>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct AssignmentText {
+    to: Box<str>,
+    by: Box<str>,
+    at: i64,
+}
+
+#[derive(Serialize, Deserialize)]
+struct CommentText {
+    by: Box<str>,
+    text: Box<str>,
+    at: i64,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -143,11 +179,23 @@ pub(crate) fn set_acknowledged(
     }
 }
 
+impl Episode {
+    /// Its time, and whether it is of a posted alert.
+    fn told(self) -> (i64, bool) {
+        match self {
+            Self::FiredAt(time) => (time.as_ms(), false),
+            Self::Since(time) => (time.as_ms(), true),
+        }
+    }
+
+    fn read((time, is_posted): (i64, bool)) -> Self {
+        let time = Timestamp::from_ms(time);
+        if is_posted { Self::Since(time) } else { Self::FiredAt(time) }
+    }
+}
+
 fn acknowledged_text(Acknowledged { episode, acknowledgement }: &Acknowledged) -> AcknowledgedText {
-    let (fired_at, is_posted) = match episode {
-        Episode::FiredAt(time) => (time.as_ms(), false),
-        Episode::Since(time) => (time.as_ms(), true),
-    };
+    let (fired_at, is_posted) = episode.told();
     let Acknowledgement { by, note, at } = (**acknowledgement).clone();
     AcknowledgedText { by, note, at: at.as_ms(), fired_at, is_posted }
 }
@@ -158,6 +206,51 @@ pub(crate) fn acknowledgement_bytes(acknowledgement: &Arc<Acknowledgement>) -> u
     let acknowledged = Acknowledged { episode: Episode::FiredAt(at), acknowledgement };
     let change = set_acknowledged(Fingerprint::from_u64(0), Some(&acknowledged));
     change.key.len() + change.value.map_or(0, |value| value.len())
+}
+
+/// Keeps who is to see to an alert and what was said of it, or forgets it.
+pub(crate) fn set_attended(
+    fingerprint: Fingerprint,
+    attended: Option<&Attended>,
+) -> DeskRecordChange {
+    let key = format!("{ATTENTION}{fingerprint}");
+    match attended {
+        Some(attended) => put(key, &attention_text(attended)),
+        None => DeskRecordChange { key, value: None },
+    }
+}
+
+fn attention_text(Attended { episode, attention }: &Attended) -> AttentionText {
+    let (fired_at, is_posted) = episode.told();
+    let assigned = attention.assigned.clone();
+    let assigned =
+        assigned.map(|Assignment { to, by, at }| AssignmentText { to, by, at: at.as_ms() });
+    let comments = attention.comments.iter().map(|comment| {
+        let Comment { by, text, at } = (**comment).clone();
+        CommentText { by, text, at: at.as_ms() }
+    });
+    AttentionText { fired_at, is_posted, assigned, comments: comments.collect() }
+}
+
+/// How long the record of that is, but for some digits of its times.
+pub(crate) fn attention_bytes(attention: &Arc<Attention>) -> usize {
+    let (episode, attention) = (Episode::FiredAt(Timestamp::from_ms(0)), Arc::clone(attention));
+    let attended = Attended { episode, attention };
+    let change = set_attended(Fingerprint::from_u64(0), Some(&attended));
+    change.key.len() + change.value.map_or(0, |value| value.len())
+}
+
+fn read_attention(text: AttentionText) -> Attended {
+    let time = Timestamp::from_ms;
+    let AttentionText { fired_at, is_posted, assigned, comments } = text;
+    let assigned =
+        assigned.map(|AssignmentText { to, by, at }| Assignment { to, by, at: time(at) });
+    let comments = comments.into_iter();
+    let comments = comments
+        .map(|CommentText { by, text, at }| Arc::new(Comment { by, text, at: time(at) }))
+        .collect();
+    let attention = Arc::new(Attention { assigned, comments });
+    Attended { episode: Episode::read((fired_at, is_posted)), attention }
 }
 
 /// Keeps a posted alert, and notes how long its record is.
@@ -219,10 +312,13 @@ pub(crate) fn read(key: &str, value: &[u8]) -> Option<Record> {
         let text: AcknowledgedText = serde_json::from_slice(value).ok()?;
         let AcknowledgedText { by, note, at, fired_at, is_posted } = text;
         let acknowledgement = Arc::new(Acknowledgement { by, note, at: time(at) });
-        let fired_at = time(fired_at);
-        let episode = if is_posted { Episode::Since(fired_at) } else { Episode::FiredAt(fired_at) };
+        let episode = Episode::read((fired_at, is_posted));
         let acknowledged = Acknowledged { episode, acknowledgement };
         return Some(Record::Acknowledged(fingerprint.parse().ok()?, acknowledged));
+    }
+    if let Some(fingerprint) = key.strip_prefix(ATTENTION) {
+        let attended = read_attention(serde_json::from_slice(value).ok()?);
+        return Some(Record::Attended(fingerprint.parse().ok()?, attended));
     }
     key.strip_prefix(POSTED)?;
     let text: PostedText = serde_json::from_slice(value).ok()?;

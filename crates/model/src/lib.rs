@@ -60,7 +60,10 @@ pub use query_id::{AskedQuery, QueryId, QueryIdError};
 pub use sample::{Sample, SampleError};
 pub use scope::{Scope, Sight};
 pub use shares::{Holder, Shares, Shortage};
-pub use status::{Acknowledgement, AlertStatus, NewAcknowledgement, SilenceId, SilenceIdError};
+pub use status::{
+    Acknowledgement, AlertStatus, Assignment, Attention, Comment, NewAcknowledgement,
+    NewAssignment, NewComment, SilenceId, SilenceIdError,
+};
 pub use text::{excerpt, is_nested_deeper, without_byte_order_mark};
 pub use time::Timestamp;
 pub use topic::{LabelsOf, Topic, TopicError};

@@ -415,8 +415,8 @@ pub const POSTED_ALERTS_MAX: usize = 50_000;
 /// Bytes of their records: of all durable records, so much that silences, acknowledgements and what
 /// webhooks were told have room besides.
 pub const POSTED_RECORDS_BYTES_MAX: usize = 96 * 1024 * 1024;
-/// Bytes of the records of acknowledgements, of all durable records: 160 for each of as many alerts
-/// as may fire.
+/// Bytes of the records of acknowledgements, assignments and comments, of all durable records: 160 for
+/// each of as many alerts as may fire.
 pub const ACKNOWLEDGEMENTS_BYTES_MAX: usize = 24 * 1024 * 1024;
 /// How long after a restart a posted alert goes on whose end has passed meanwhile, so that who posts
 /// it can say that it still fires.
@@ -426,10 +426,17 @@ pub const GENERATOR_URL_BYTES_MAX: usize = 16 * 1024;
 /// Bytes of a posted alert's labels and annotations: as JSON, whatever in them is escaped, they must
 /// fit into one record ([`RECORD_BYTES_MAX`]).
 pub const POSTED_ALERT_BYTES_MAX: usize = 128 * 1024;
-/// Bytes of the name of who silences or acknowledges.
+/// Bytes of the name of who silences or acknowledges, or is to see to an alert.
 pub const PERSON_BYTES_MAX: usize = 255;
-/// Bytes of a silence's comment, or of an acknowledgement's note.
+/// Bytes of a silence's comment, of an acknowledgement's note, or of a comment on an alert.
 pub const NOTE_BYTES_MAX: usize = 4096;
+/// Comments on one alert while it fires.
+pub const COMMENTS_MAX: usize = 100;
+/// Bytes of the record of who is to see to an alert and what was said of it, whatever in it is escaped:
+/// it is written anew with each comment, and must fit into one record ([`RECORD_BYTES_MAX`]).
+pub const ATTENTION_BYTES_MAX: usize = 128 * 1024;
+/// Alerts that one request acknowledges, assigns or comments on: they are planned while others wait.
+pub const ATTENDED_AT_ONCE_MAX: usize = 1_000;
 /// Requests that wait for the desk; then those who bring them wait.
 pub const DESK_QUEUED_MAX: usize = 64;
 /// Alerts that the preview of a silence names; the others are counted.
@@ -470,6 +477,8 @@ pub const ALERT_HISTORY_BYTES_MAX: usize = 16 * 1024 * 1024;
 pub const ALERT_HISTORY_LOOKS_MAX: usize = 2_000;
 /// Alerts in one answer for the board as it was.
 pub const ALERTS_THEN_MAX: usize = 1_000;
+/// Comparisons with numbers that are told of one rule's expression.
+pub const THRESHOLDS_TOLD_MAX: usize = 8;
 /// Silences that are told of one alert, those that have ended included.
 pub const SILENCES_TOLD_MAX: usize = 100;
 /// Matchers of one silence, route or filter.

@@ -70,6 +70,55 @@ pub struct NewAcknowledgement {
     pub note: Box<str>,
 }
 
+/// Somebody is to see to an alert. It ends when the alert resolves.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Assignment {
+    /// Who is to.
+    pub to: Box<str>,
+    /// Who says so.
+    pub by: Box<str>,
+    /// When that was said.
+    pub at: Timestamp,
+}
+
+/// Who is to see to an alert.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewAssignment {
+    /// Who is to.
+    pub to: Box<str>,
+    /// Who says so.
+    pub by: Box<str>,
+}
+
+/// What somebody has said of an alert.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Comment {
+    /// Who.
+    pub by: Box<str>,
+    /// What.
+    pub text: Box<str>,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// What somebody says of an alert.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewComment {
+    /// Who.
+    pub by: Box<str>,
+    /// What.
+    pub text: Box<str>,
+}
+
+/// Who is to see to an alert, and what was said of it while it fires.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Attention {
+    /// Who is to see to it.
+    pub assigned: Option<Assignment>,
+    /// What was said, the oldest first.
+    pub comments: Vec<Arc<Comment>>,
+}
+
 /// What an alert is besides what its rule says of it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AlertStatus {
@@ -82,6 +131,8 @@ pub struct AlertStatus {
     pub inhibited_by: Vec<Fingerprint>,
     /// Who has acknowledged it.
     pub acknowledged: Option<Arc<Acknowledgement>>,
+    /// Who is to see to it, and what was said of it; nothing where there is neither.
+    pub attention: Option<Arc<Attention>>,
 }
 
 impl AlertStatus {

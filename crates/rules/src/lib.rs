@@ -40,6 +40,7 @@
 //! - `wal`: what an engine writes down;
 //! - [`replay`]: what other rules would have done with what was written down;
 //! - `template`: the texts of labels and annotations;
+//! - `threshold`: what an expression compares with which numbers, for people to look at;
 //! - `tick`, [`promqltest`] and [`ruletest`]: evaluation as Prometheus does it, for tests.
 //!
 //! `docs/internals/rules.md` tells the whole, with the thread that feeds an engine.
@@ -65,6 +66,7 @@ mod short_list;
 mod sight;
 mod storage;
 mod template;
+mod threshold;
 mod tick;
 mod unit;
 mod wal;
@@ -92,6 +94,7 @@ pub use rule::{
 };
 pub use storage::Storage;
 pub use template::{Externals, TemplateError, TemplateReason};
+pub use threshold::{Threshold, thresholds};
 
 pub use unit::Unit;
 pub use wal::{ClockLead, Corrupt, State};

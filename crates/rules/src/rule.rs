@@ -116,6 +116,13 @@ pub struct AlertRule {
     pub(crate) annotations: Templates,
 }
 
+impl AlertRule {
+    /// The names of the labels that it sets.
+    pub fn label_names(&self) -> impl Iterator<Item = &str> {
+        self.labels.iter().map(|(name, _)| &**name)
+    }
+}
+
 /// What becomes of an alert whose series fall silent while it fires.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum OnDataLost {

@@ -3,6 +3,7 @@
 mod alert_history;
 mod alertmanager;
 mod alerts;
+mod attending;
 mod board;
 mod body;
 mod cloud_events;
@@ -48,7 +49,7 @@ use axum::Router;
 use axum::extract::Request;
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use axum::routing::{delete, get, post};
+use axum::routing::{delete, get, post, put};
 use bellwire_alerting::{Alerting, History, LiveQueries, Push, Reload, SampleIntake};
 use bellwire_model::FilterSet;
 use bellwire_shards::{Publisher, Reconsidering, Spread, Subscriptions, TopicRates};
@@ -138,12 +139,6 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .route("/v1/metrics", samples::post(otlp))
         .route("/v1/logs", post(samples::no_signal))
         .route("/v1/traces", post(samples::no_signal))
-        .route("/v1/alerts", get(board::list))
-        .route("/v1/alerts/{fingerprint}", get(alert_history::history))
-        .route(
-            "/v1/alerts/{fingerprint}/ack",
-            post(alerts::acknowledge).delete(alerts::unacknowledge),
-        )
         .route("/v1/silences", get(silences::list))
         .route("/v1/silences/preview", post(silences::preview))
         .route("/v1/connections", get(connections::list))
@@ -191,6 +186,7 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .route("/openapi.json", get(web::openapi))
         .merge(durable_streams::routes())
         .merge(push_messages())
+        .merge(alerts_api())
         .merge(prometheus_api())
         .merge(page())
         .route_layer(axum::middleware::from_fn_with_state(Arc::clone(&app), permission::guard))
@@ -221,6 +217,23 @@ fn push_messages() -> Router<Arc<App>> {
         .route("/v1/push/subscriptions", get(push::list).post(push::subscribe))
         .route("/v1/push/subscriptions/{id}", delete(push::unsubscribe))
         .route("/v1/push/subscriptions/{id}/test", post(push::test))
+}
+
+/// Alerts, and what people do with them.
+fn alerts_api() -> Router<Arc<App>> {
+    Router::new()
+        .route("/v1/alerts", get(board::list))
+        .route("/v1/alerts/actions", post(attending::many))
+        .route("/v1/alerts/{fingerprint}", get(alert_history::history))
+        .route(
+            "/v1/alerts/{fingerprint}/ack",
+            post(attending::acknowledge).delete(attending::unacknowledge),
+        )
+        .route(
+            "/v1/alerts/{fingerprint}/assignment",
+            put(attending::assign).delete(attending::unassign),
+        )
+        .route("/v1/alerts/{fingerprint}/comments", post(attending::comment))
 }
 
 /// Prometheus' own API over what rules remember.

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bellwire_access::{Identity, Means};
 use bellwire_alerting::{Alerting, LiveQueries, NotShown, SampleIntake, StateTopics};
-use bellwire_alerts::desk::{AcknowledgeError, Desk, Plan};
+use bellwire_alerts::desk::{Action, Desk, Plan};
 use bellwire_authn::Shown;
 use bellwire_ingest::{Decoded, Rejection, json as samples};
 use bellwire_model::{
@@ -95,13 +95,17 @@ impl Errands {
         })
     }
 
-    /// Says who attends to an alert, or that nobody does.
+    /// Does something with an alert.
     fn attend(
         &self,
-        plan: impl FnOnce(&Desk, Timestamp) -> Result<Plan, AcknowledgeError> + Send + 'static,
+        principal: Principal,
+        (fingerprint, action, kind): (Fingerprint, Action, DeedKind),
         reply: Reply,
     ) -> Result<(), Problem> {
-        let plan = move |desk: &Desk, now| match plan(desk, now) {
+        let identity = self.access.identity(principal);
+        let attending = Attending::of(Arc::clone(&identity));
+        let reply = self.audited(Deed::to(kind, fingerprint), identity, reply);
+        let plan = move |desk: &Desk, now| match attending.act(desk, now, (fingerprint, action)) {
             Ok(plan) => (plan, Ok(Published::Board)),
             Err(error) => (Plan::default(), Err(Problem::from(error))),
         };
@@ -221,10 +225,8 @@ impl Requests for Errands {
         new: NewAcknowledgement,
         reply: Reply,
     ) -> Result<(), Problem> {
-        let identity = self.access.identity(principal);
-        let attending = Attending::of(Arc::clone(&identity));
-        let reply = self.audited(Deed::to(DeedKind::Acknowledged, fingerprint), identity, reply);
-        self.attend(move |desk, now| attending.acknowledge(desk, now, (fingerprint, new)), reply)
+        let action = (fingerprint, Action::Acknowledge(new), DeedKind::Acknowledged);
+        self.attend(principal, action, reply)
     }
 
     fn unacknowledge(
@@ -233,10 +235,8 @@ impl Requests for Errands {
         fingerprint: Fingerprint,
         reply: Reply,
     ) -> Result<(), Problem> {
-        let identity = self.access.identity(principal);
-        let attending = Attending::of(Arc::clone(&identity));
-        let reply = self.audited(Deed::to(DeedKind::Unacknowledged, fingerprint), identity, reply);
-        self.attend(move |desk, now| attending.unacknowledge(desk, now, fingerprint), reply)
+        let action = (fingerprint, Action::Unacknowledge, DeedKind::Unacknowledged);
+        self.attend(principal, action, reply)
     }
 
     fn take_samples(

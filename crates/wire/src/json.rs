@@ -6,8 +6,8 @@ use std::fmt::Display;
 
 use bellwire_model::limits::{EXPRESSION_TOLD_BYTES_MAX, KEY_BYTES_MAX};
 use bellwire_model::{
-    Alert, AlertSource, AlertStatus, Body, Cursor, Event, FilterSet, Fingerprint, Labels,
-    METRIC_NAME, Sample, Timestamp, Transition,
+    Alert, AlertSource, AlertStatus, Attention, Body, Comment, Cursor, Event, FilterSet,
+    Fingerprint, Labels, METRIC_NAME, Sample, Timestamp, Transition,
 };
 
 use crate::Control;
@@ -140,9 +140,42 @@ pub fn transition(transition: &Transition) -> Vec<u8> {
 }
 
 /// An alert as it is shown: the value of `alerts/active`. Its state is the one word that tells
-/// most of it; who silences, inhibits or has acknowledged it stands beside it.
+/// most of it; who silences, inhibits or has acknowledged it, or is to see to it, stands beside it.
 pub fn shown_alert(alert: &Alert, status: &AlertStatus) -> Vec<u8> {
     shown_alert_naming(alert, status, status)
+}
+
+/// The same, with what somebody has said of it: the event that tells of that.
+pub fn commented_alert(alert: &Alert, status: &AlertStatus, comment: &Comment) -> Vec<u8> {
+    let mut out = shown_alert(alert, status);
+    out.pop();
+    write::member(&mut out, "comment");
+    write_comment(&mut out, comment);
+    out.push(b'}');
+    out
+}
+
+/// What was said of an alert, the oldest first: an array of `{"by","text","at"}`.
+pub fn comments(attention: &Attention) -> Vec<u8> {
+    let mut out = vec![b'['];
+    for (index, comment) in attention.comments.iter().enumerate() {
+        if index > 0 {
+            out.push(b',');
+        }
+        write_comment(&mut out, comment);
+    }
+    out.push(b']');
+    out
+}
+
+fn write_comment(out: &mut Vec<u8>, Comment { by, text, at }: &Comment) {
+    out.extend_from_slice(b"{\"by\":");
+    write::string(out, by);
+    write::member(out, "text");
+    write::string(out, text);
+    write::member(out, "at");
+    write::integer(out, at.as_ms());
+    out.push(b'}');
 }
 
 /// The same for somebody who may not see all silences and alerts: its state is as `status` says, and
@@ -186,7 +219,8 @@ pub fn shown_alert_naming(alert: &Alert, status: &AlertStatus, named: &AlertStat
 
 /// Members that say why a shown state is what it is; none where there is nothing to say.
 fn write_status(out: &mut Vec<u8>, status: &AlertStatus) {
-    let AlertStatus { silenced_by, has_more_silences, inhibited_by, acknowledged } = status;
+    let AlertStatus { silenced_by, has_more_silences, inhibited_by, acknowledged, attention } =
+        status;
     write_texts(out, "silenced_by", silenced_by);
     if *has_more_silences {
         out.extend_from_slice(b",\"more_silences\":true");
@@ -199,6 +233,32 @@ fn write_status(out: &mut Vec<u8>, status: &AlertStatus) {
         write::string(out, &acknowledgement.note);
         write::member(out, "at");
         write::integer(out, acknowledgement.at.as_ms());
+        out.push(b'}');
+    }
+    if let Some(attention) = attention {
+        write_attention(out, attention);
+    }
+}
+
+/// Who is to see to it; and of what was said how much there is, who said something last and when: all
+/// of it would be sent again with each change of the alert.
+fn write_attention(out: &mut Vec<u8>, Attention { assigned, comments }: &Attention) {
+    if let Some(assignment) = assigned {
+        out.extend_from_slice(b",\"assigned\":{\"to\":");
+        write::string(out, &assignment.to);
+        write::member(out, "by");
+        write::string(out, &assignment.by);
+        write::member(out, "at");
+        write::integer(out, assignment.at.as_ms());
+        out.push(b'}');
+    }
+    if let Some(last) = comments.last() {
+        out.extend_from_slice(b",\"comments\":{\"count\":");
+        out.extend_from_slice(comments.len().to_string().as_bytes());
+        write::member(out, "last_by");
+        write::string(out, &last.by);
+        write::member(out, "last_at");
+        write::integer(out, last.at.as_ms());
         out.push(b'}');
     }
 }

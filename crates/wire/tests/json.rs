@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use bellwire_model::limits::KEY_BYTES_MAX;
 use bellwire_model::{
-    Acknowledgement, Alert, AlertSource, AlertState, AlertStatus, Body, Closure, Cursor, Epoch,
-    Event, Filter, FilterSet, Fingerprint, KeyVersion, Labels, Life, METRIC_NAME, Offset, RuleName,
-    Sample, SilenceId, Timestamp, Version,
+    Acknowledgement, Alert, AlertSource, AlertState, AlertStatus, Assignment, Attention, Body,
+    Closure, Comment, Cursor, Epoch, Event, Filter, FilterSet, Fingerprint, KeyVersion, Labels,
+    Life, METRIC_NAME, Offset, RuleName, Sample, SilenceId, Timestamp, Version,
 };
 use bellwire_wire::json::Beside;
 use bellwire_wire::{ByeReason, Control, GapReason, Position, json, msgpack, ndjson, sse};
@@ -181,6 +181,7 @@ fn an_alert_is_shown_with_what_has_been_made_of_it() {
         has_more_silences: true,
         inhibited_by: vec![fingerprint],
         acknowledged: Some(Arc::new(Acknowledgement { by, note, at: Timestamp::from_ms(7) })),
+        attention: None,
     };
     let expected = format!(
         "{{\"fingerprint\":\"{fingerprint}\",\"state\":\"silenced\",\
@@ -407,4 +408,41 @@ proptest! {
         let (read, _) = read.split_once(',').expect("a timestamp");
         prop_assert_eq!(read.parse(), Ok(value));
     }
+}
+
+#[test]
+fn who_is_to_see_to_an_alert_and_how_much_was_said_stand_beside_it() {
+    let labels = labels(&[("alertname", "Hot")]);
+    let alert = Alert {
+        fingerprint: Fingerprint::of(&labels),
+        source: AlertSource::Posted { generator_url: None },
+        state: AlertState::Firing,
+        labels,
+        annotations: Labels::empty(),
+        value: 0.0,
+        active_at: Timestamp::from_ms(1),
+        fired_at: Some(Timestamp::from_ms(1)),
+        resolved_at: None,
+        sample_time: Timestamp::from_ms(1),
+    };
+    let comment = |by: &str, text: &str, at| {
+        Arc::new(Comment { by: by.into(), text: text.into(), at: Timestamp::from_ms(at) })
+    };
+    let (to, by) = ("<b>bob</b>".into(), "ada".into());
+    let assigned = Some(Assignment { to, by, at: Timestamp::from_ms(5) });
+    let comments = vec![comment("ada", "one", 6), comment("bob", "\"two\"", 7)];
+    let attention = Attention { assigned, comments };
+    let said = attention.comments[1].clone();
+    let all = json::comments(&attention);
+    let status = AlertStatus { attention: Some(Arc::new(attention)), ..AlertStatus::default() };
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("UTF-8");
+    let shown = text(json::shown_alert(&alert, &status));
+    let beside = r#""state":"firing","assigned":{"to":"<b>bob</b>","by":"ada","at":5},"comments":{"count":2,"last_by":"bob","last_at":7},"severity""#;
+    assert!(shown.contains(beside), "{shown}");
+    let two = r#"{"by":"bob","text":"\"two\"","at":7}"#;
+    assert_eq!(text(all), format!(r#"[{{"by":"ada","text":"one","at":6}},{two}]"#));
+    let told = text(json::commented_alert(&alert, &status, &said));
+    assert_eq!(told, format!("{},\"comment\":{two}}}", &shown[..shown.len() - 1]));
+    let (read, _) = json::read_shown_alert(told.as_bytes()).expect("an alert");
+    assert_eq!(read, alert);
 }

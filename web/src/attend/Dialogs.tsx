@@ -1,151 +1,204 @@
-// Acknowledging, taking that back, and silencing, of one alert or of many. What comes of it is shown when
-// the board hears of it.
+// The dialog that is asked for: of one alert, or of many.
 
 import type { Alert } from '@bellwire/client';
+import type { ComponentChildren } from 'preact';
+import { useId, useLayoutEffect, useRef } from 'preact/hooks';
 import { useSignal } from '@preact/signals';
-import { useEffect, useRef } from 'preact/hooks';
 import { visible } from '../format/visible.js';
-import { serverNow } from '../stores/clock.js';
-import { ownName } from '../stores/presence.js';
-import { subject } from '../stores/who.js';
-import { texts } from '../text/text.js';
-import { remember } from '../ui/storage.js';
-import { sharedMatchers } from './matchers.js';
-import { type Attending, attending } from './open.js';
-import { ask, Refused } from './request.js';
+import { lacking } from '../stores/who.js';
+import { connection } from '../stores/stream.js';
+import { announce } from '../ui/announce.js';
+import { adopt } from '../ui/adopt.js';
+import style from './attend.css' with { type: 'text' };
+import { act, type Action, type Done } from './api.js';
+import { author, isKnown, keepAuthor } from './author.js';
+import { type AttendKind, attending } from './open.js';
+import { SilenceForm } from './SilenceForm.js';
+import { t } from './texts.js';
 
-const t = texts({
-  en: {
-    acknowledge: 'Acknowledge', 'take-back': 'Take back', silence: 'Silence', cancel: 'Cancel', who: 'Who', note: 'Note', why: 'Why', matching: 'Matching', for: 'For',
-    of: '{what} {name}', many: { one: '{n} alert', other: '{n} alerts' }, unreachable: 'The server cannot be reached.', notDone: '{n} of {all} were not done: {reason}',
-    until: 'or until none of these alerts fires any more', none: 'Matches no alert now.', matches: { one: 'Matches {n} alert now: {names}', other: 'Matches {n} alerts now: {names}' },
-    fewer: { one: 'One that was meant is not among them.', other: '{n} that were meant are not among them.' },
-    minutes30: '30 minutes', hours2: '2 hours', hours8: '8 hours', day: 'a day', week: 'a week',
-  },
-  de: {
-    acknowledge: 'Übernehmen', 'take-back': 'Zurücknehmen', silence: 'Stummschalten', cancel: 'Abbrechen', who: 'Wer', note: 'Notiz', why: 'Warum', matching: 'Trifft auf', for: 'Für',
-    of: '{what}: {name}', many: { one: '{n} Alarm', other: '{n} Alarme' }, unreachable: 'Der Server ist nicht zu erreichen.', notDone: '{n} von {all} misslangen: {reason}',
-    until: 'oder bis keiner dieser Alarme mehr ausgelöst ist', none: 'Trifft jetzt auf keinen Alarm zu.', matches: { one: 'Trifft jetzt auf {n} Alarm zu: {names}', other: 'Trifft jetzt auf {n} Alarme zu: {names}' },
-    fewer: { one: 'Einer der gemeinten ist nicht dabei.', other: '{n} der gemeinten sind nicht dabei.' },
-    minutes30: '30 Minuten', hours2: '2 Stunden', hours8: '8 Stunden', day: 'einen Tag', week: 'eine Woche',
-  },
-});
+adopt(style);
 
-const PREVIEW_PAUSE_MS = 200;
-const NAMED_MAX = 4;
-/** Requests at a time. */
-const AT_ONCE = 4;
-const DURATIONS = [[30, 'minutes30'], [120, 'hours2'], [480, 'hours8'], [1440, 'day'], [10_080, 'week']] as const;
-const DURATION = 120;
+const NAMED_MAX = 5;
+
+export const closeAttend = () => { attending.value = null; };
 
 export function Dialogs() {
   const asked = attending.value;
-  return asked && <Dialog key={asked.kind} asked={asked} />;
+  if (!asked) return null;
+  const { kind, alerts, silence } = asked;
+  return kind === 'silence'
+    ? <Frame key="silence" kind="silence" alerts={alerts}><SilenceForm alerts={alerts} {...(silence && { silence })} close={closeAttend} /></Frame>
+    : <Frame key={kind} kind={kind} alerts={alerts}><ActForm kind={kind} alerts={alerts} /></Frame>;
 }
 
-const reasonOf = (error: unknown) => (error instanceof Refused ? error.reason ?? t('unreachable') : String(error));
+interface FrameProps { kind: AttendKind; alerts: readonly Alert[]; children: ComponentChildren }
 
-/** Does it for each; what has failed is told once all were tried. */
-async function forEach(alerts: readonly Alert[], act: (alert: Alert) => Promise<unknown>): Promise<void> {
-  const open = [...alerts];
-  const failures: unknown[] = [];
-  await Promise.all(Array.from({ length: AT_ONCE }, async () => {
-    for (let alert = open.shift(); alert; alert = open.shift()) await act(alert).catch((error: unknown) => failures.push(error));
-  }));
-  if (failures.length === 0) return;
-  if (alerts.length === 1) throw failures[0];
-  throw new Refused(t('notDone', { n: failures.length, all: alerts.length, reason: reasonOf(failures[0]) }));
-}
-
-interface Preview { text: string; matchers: unknown[] | null }
-
-function Dialog({ asked: { kind, alerts } }: { asked: Attending }) {
+/** The dialog itself: its title, what it is about, and what it does. */
+function Frame({ kind, alerts, children }: FrameProps) {
   const dialog = useRef<HTMLDialogElement>(null);
-  const error = useSignal('');
-  const isBusy = useSignal(false);
-  const matchers = useSignal(sharedMatchers(alerts));
-  const preview = useSignal<Preview>({ text: '', matchers: null });
-  useEffect(() => { dialog.current?.showModal(); }, []);
-  useEffect(() => (kind === 'silence' ? follow(matchers.value, alerts, preview, error) : undefined), [matchers.value]);
-  const close = () => dialog.current?.close();
-  const submit = async (event: Event) => {
-    event.preventDefault();
-    const fields = new FormData(event.currentTarget as HTMLFormElement);
-    const text = (name: string) => String(fields.get(name) ?? '');
-    const by = subject.value ?? text('by');
-    if (subject.value === null && by) remember('author', (ownName.value = by.trim()));
-    isBusy.value = true;
-    try {
-      if (kind === 'acknowledge') await forEach(alerts, ({ fingerprint }) => ask('POST', `v1/alerts/${fingerprint}/ack`, { by, note: text('note') }));
-      else if (kind === 'take-back') await forEach(alerts, ({ fingerprint }) => ask('DELETE', `v1/alerts/${fingerprint}/ack`));
-      else {
-        const endsAt = new Date(serverNow() + Number(text('for')) * 60_000).toISOString();
-        await ask('POST', 'api/v2/silences', { matchers: preview.value.matchers, endsAt, createdBy: by, comment: text('note'), until_resolved: fields.has('until') });
-      }
-      close();
-    } catch (refused) {
-      error.value = reasonOf(refused);
-    } finally {
-      isBusy.value = false;
-    }
-  };
-  const name = alerts.length === 1 ? visible(alerts[0]!.labels.alertname ?? alerts[0]!.fingerprint) : t('many', { n: alerts.length });
-  const what = t(kind as 'acknowledge');
+  const id = useId();
+  useLayoutEffect(() => {
+    const before = document.activeElement;
+    dialog.current!.showModal();
+    dialog.current!.querySelector<HTMLElement>('[data-first]')?.focus();
+    // The browser leads the focus back to what is still there.
+    return () => { if (before instanceof HTMLElement && before.isConnected) before.focus(); };
+  }, []);
   return (
-    <dialog ref={dialog} class="attend" aria-labelledby="attend-title" onClose={() => { attending.value = null; }}>
-      <form onSubmit={submit}>
-        <h2 id="attend-title">{t('of', { what, name })}</h2>
-        {kind === 'silence' && <SilenceFields matchers={matchers} preview={preview.value} />}
-        {kind !== 'take-back' && <>
-          <label>{t('who')} <input name="by" required maxLength={255} autocomplete="name" readOnly={subject.value !== null} defaultValue={subject.value ?? ownName.value} /></label>
-          <label>{t(kind === 'silence' ? 'why' : 'note')} <input name="note" required={kind === 'silence'} maxLength={4096} autocomplete="off" /></label>
-        </>}
-        <p class="error" role="alert">{error}</p>
-        <p class="buttons">
-          <button type="button" onClick={close}>{t('cancel')}</button>{' '}
-          <button class="primary" type="submit" disabled={isBusy.value || (kind === 'silence' && !preview.value.matchers)}>{what}</button>
-        </p>
-      </form>
+    <dialog ref={dialog} class="attend" aria-labelledby={`${id}-title`} onClose={closeAttend} onCancel={closeAttend}>
+      <h2 id={`${id}-title`}>{t(`title.${kind}`)}</h2>
+      <Subjects alerts={alerts} />
+      <p class="figure what">{t(`what.${kind}`)}</p>
+      {children}
     </dialog>
   );
 }
 
-function SilenceFields({ matchers, preview }: { matchers: { value: string }; preview: Preview }) {
+const nameOf = ({ labels, fingerprint }: Alert) => visible(labels.alertname || fingerprint);
+
+function Subjects({ alerts }: { alerts: readonly Alert[] }) {
+  if (alerts.length === 0) return null;
+  const [first] = alerts;
+  if (alerts.length === 1) {
+    const labels = Object.entries(first!.labels).filter(([name]) => name !== 'alertname');
+    return (
+      <p class="subjects">
+        <b><bdi>{nameOf(first!)}</bdi></b>{' '}
+        {labels.map(([name, value]) => <span key={name} class="label"><bdi>{visible(name)}={visible(value)}</bdi>{' '}</span>)}
+      </p>
+    );
+  }
+  const counts = new Map<string, number>();
+  for (const alert of alerts) counts.set(nameOf(alert), (counts.get(nameOf(alert)) ?? 0) + 1);
+  const names = [...counts].slice(0, NAMED_MAX);
   return (
-    <>
-      <label>{t('matching')} <textarea rows={3} required spellcheck={false} value={matchers.value} onInput={(event) => { matchers.value = event.currentTarget.value; }} /></label>
-      <p class="figure" aria-live="polite">{preview.text}</p>
-      <label>{t('for')} <select name="for" defaultValue={DURATION}>{DURATIONS.map(([minutes, key]) => <option key={key} value={minutes} selected={minutes === DURATION}>{t(key)}</option>)}</select></label>
-      <label class="check"><input name="until" type="checkbox" /> {t('until')}</label>
-    </>
+    <p class="subjects">
+      <b>{t('alerts', { n: alerts.length })}</b>{' '}
+      {names.map(([name, count]) => <span key={name} class="label"><bdi>{name}</bdi>{count > 1 && ` × ${count}`}{' '}</span>)}
+      {counts.size > NAMED_MAX && t('andMore', { n: counts.size - NAMED_MAX })}
+    </p>
   );
 }
 
-/** Looks what such a silence would match. Until that is known nothing can be silenced, least of all what stood there before. */
-function follow(matchers: string, meant: readonly Alert[], preview: { value: Preview }, error: { value: string }): () => void {
-  preview.value = { text: '', matchers: null };
-  let isWanted = true;
-  const timer = setTimeout(async () => {
-    try {
-      const answer = await ask('POST', 'v1/silences/preview', { matchers });
-      const found = (await answer.json()) as { matchers: unknown[]; count: number; alerts: Alert[] };
-      if (!isWanted) return;
-      error.value = '';
-      preview.value = { matchers: found.matchers, text: found.count === 0 ? t('none') : told(found, meant) };
-    } catch (refused) {
-      if (isWanted) error.value = reasonOf(refused);
-    }
-  }, PREVIEW_PAUSE_MS);
-  return () => {
-    isWanted = false;
-    clearTimeout(timer);
+/** Why nothing can be done now. */
+export const obstacle = (): string => (connection.value.status === 'live' ? lacking('attend') : t('notLive'));
+
+type Acting = Exclude<AttendKind, 'silence'>;
+
+function ActForm({ kind, alerts }: { kind: Acting; alerts: readonly Alert[] }) {
+  const by = useSignal(author());
+  const to = useSignal('');
+  const text = useSignal('');
+  const work = useWork();
+  const submit = (event: Event) => {
+    event.preventDefault();
+    const action = actionOf(kind, by.value.trim(), to.value.trim(), text.value.trim());
+    if (typeof action === 'string') return work.say(action);
+    keepAuthor(by.value.trim());
+    void work.run(() => act(action, alerts.map(({ fingerprint }) => fingerprint)));
   };
+  const unassign = () => void work.run(() => act({ action: 'unassign' }, alerts.map(({ fingerprint }) => fingerprint)));
+  const isAssigned = alerts.some(({ assigned }) => assigned);
+  return (
+    <form onSubmit={submit} noValidate>
+      <Holders kind={kind} alerts={alerts} />
+      {kind === 'assign' && <Field label={t('to')} value={to} isFirst max={255} beside={by.value && <button type="button" onClick={() => { to.value = by.value; }}>{t('me')}</button>} />}
+      {kind === 'comment' && <Field label={t('text')} value={text} isFirst isLong max={4_096} />}
+      {kind === 'acknowledge' && <Field label={t('note')} hint={t('optional')} value={text} isFirst={by.value !== ''} isLong max={4_096} />}
+      {kind !== 'take-back' && <AuthorField value={by} isFirst={kind === 'acknowledge'} />}
+      <Outcome work={work} />
+      <div class="buttons">
+        {kind === 'assign' && isAssigned && <button type="button" disabled={work.isBusy.value || obstacle() !== ''} onClick={unassign}>{t('do.unassign')}</button>}
+        <button type="button" onClick={closeAttend}>{work.hasPart.value ? t('close') : t('cancel')}</button>
+        <button class="primary" type="submit" disabled={work.isBusy.value || obstacle() !== ''}>{work.isBusy.value ? t('working') : t(`do.${kind}`)}</button>
+      </div>
+    </form>
+  );
 }
 
-function told({ count, alerts }: { count: number; alerts: Alert[] }, meant: readonly Alert[]): string {
-  const names = [...new Set(alerts.map(({ labels }) => visible(labels.alertname ?? '')))].slice(0, NAMED_MAX).join(', ');
-  const found = new Set(alerts.map(({ fingerprint }) => fingerprint));
-  // Of very many not all are named.
-  const missing = alerts.length < count ? 0 : meant.filter(({ fingerprint }) => !found.has(fingerprint)).length;
-  return [t('matches', { n: count, names }), missing > 0 && t('fewer', { n: missing })].filter(Boolean).join(' ');
+/** What is to be done, or what is missing. */
+function actionOf(kind: Acting, by: string, to: string, text: string): Action | string {
+  if (kind === 'take-back') return { action: 'unacknowledge' };
+  if (kind === 'assign' && !to) return t('toNeeded');
+  if (kind === 'comment' && !text) return t('textNeeded');
+  if (!by) return t('nameNeeded');
+  if (kind === 'assign') return { action: 'assign', by, to };
+  return kind === 'comment' ? { action: 'comment', by, text } : { action: 'acknowledge', by, note: text };
+}
+
+/** Who has taken them up already: they are taken over. */
+function Holders({ kind, alerts }: { kind: Acting; alerts: readonly Alert[] }) {
+  if (kind === 'comment') return null;
+  const held = alerts.flatMap(({ acknowledged, assigned }) => (kind === 'assign' ? assigned?.to : acknowledged?.by) ?? []);
+  if (held.length === 0) return null;
+  const who = [...new Set(held)].slice(0, NAMED_MAX).map(visible).join(', ');
+  return <p class="holders"><bdi>{alerts.length === 1 ? t('heldBy', { who }) : t('heldBySome', { n: held.length, who })}</bdi></p>;
+}
+
+interface FieldProps {
+  label: string;
+  value: { value: string };
+  max: number;
+  hint?: string;
+  /** The focus begins there. */
+  isFirst?: boolean;
+  isLong?: boolean;
+  beside?: ComponentChildren;
+}
+
+/** A field with its name above it. */
+export function Field({ label, value, max, hint, isFirst, isLong, beside }: FieldProps) {
+  const id = useId();
+  const common = { id, dir: 'auto' as const, maxLength: max, value: value.value, 'data-first': isFirst ? '' : undefined };
+  return (
+    <div class="field">
+      <label for={id}>{label}{hint && <span class="figure"> · {hint}</span>}</label>
+      <div class="beside">
+        {isLong
+          ? <textarea {...common} rows={3} onInput={(event) => { value.value = event.currentTarget.value; }} />
+          : <input {...common} type="text" autocomplete="off" onInput={(event) => { value.value = event.currentTarget.value; }} />}
+        {beside}
+      </div>
+    </div>
+  );
+}
+
+export function AuthorField({ value, isFirst = false }: { value: { value: string }; isFirst?: boolean }) {
+  if (isKnown()) return null;
+  return <Field label={t('by')} value={value} max={255} isFirst={isFirst && value.value === ''} />;
+}
+
+/** What is under way, and what became of it. */
+export function useWork() {
+  const isBusy = useSignal(false);
+  const faults = useSignal<readonly string[]>([]);
+  const hasPart = useSignal(false);
+  const say = (fault: string) => { faults.value = [fault]; };
+  /** Closes the dialog where all of it is done. */
+  const run = async (work: () => Promise<Done | string>) => {
+    if (isBusy.value) return;
+    isBusy.value = true;
+    faults.value = [];
+    try {
+      const result = await work();
+      if (typeof result === 'string') announce(result);
+      else if (result.done > 0) announce(t('done', { n: result.done }));
+      const refused = typeof result === 'string' ? [] : [...result.refused];
+      if (refused.length === 0) return closeAttend();
+      hasPart.value = typeof result !== 'string' && result.done > 0;
+      const told = refused.map(([why, n]) => t('refused', { n, why }));
+      faults.value = hasPart.value ? [t('done', { n: (result as Done).done }), ...told] : told;
+    } catch (error) {
+      say((error as Error).message);
+    } finally {
+      isBusy.value = false;
+    }
+  };
+  return { isBusy, faults, hasPart, say, run };
+}
+
+export function Outcome({ work }: { work: ReturnType<typeof useWork> }) {
+  const reason = obstacle();
+  const faults = reason ? [reason, ...work.faults.value] : work.faults.value;
+  return <div class="error" role="alert">{faults.map((fault) => <p key={fault}><bdi>{fault}</bdi></p>)}</div>;
 }

@@ -1,10 +1,8 @@
 // The board: what fires, and how anybody can be sure that nothing does.
 
 import { useLayoutEffect } from 'preact/hooks';
-import { attending } from '../attend/open.js';
 import { alertsCount } from '../stores/alerts.js';
 import { connection } from '../stores/stream.js';
-import { attend } from './attention.js';
 import { Calm } from './Calm.js';
 import { Counts } from './Counts.js';
 import { laneCounts, startBoard } from './engine.js';
@@ -19,25 +17,11 @@ import { isWall, layout } from './view.js';
 import { lazy } from '../ui/lazy.js';
 import { route } from '../shell/router.js';
 
-const Dialogs = lazy(async () => (await import('../attend/Dialogs.js')).Dialogs);
-const Detail = lazy(async () => (await import('../alert/Detail.js')).Detail);
 const Grid = lazy(async () => (await import('./Grid.js')).Grid);
 const Help = lazy(async () => (await import('./Help.js')).Help);
 const Wall = lazy(async () => (await import('./Wall.js')).Wall);
 
-/** A dialog above the list holds it. */
-function Attend() {
-  const isOpen = attending.value !== null;
-  useLayoutEffect(() => (isOpen ? attend() : undefined), [isOpen]);
-  return isOpen ? <Dialogs /> : null;
-}
-
 export function Board() {
-  const [fingerprint] = route.value.rest;
-  return fingerprint === undefined ? <Alerts /> : <><Detail key={fingerprint} fingerprint={fingerprint} /><Attend /></>;
-}
-
-function Alerts() {
   useLayoutEffect(startBoard, []);
   useLayoutEffect(keepSelection, []);
   const wall = isWall.value ? (route.value.parameters.get('wall') === 'light' ? 'light' : 'dark') : null;
@@ -71,7 +55,6 @@ function Whole() {
       {layout.value === 'grid' ? <Grid /> : <List />}
       <Selected />
       {isHelpOpen.value && <Help />}
-      <Attend />
     </section>
   );
 }

@@ -1,7 +1,6 @@
 // What can be done with all that is picked: a bar over the end of the page, which moves no row.
 
 import { useEffect } from 'preact/hooks';
-import { KINDS } from '../attend/open.js';
 import { actOn, mayAttend, obstacle } from './acting.js';
 import { clearSelection, selectedAlerts, selection } from './selection.js';
 import { t } from './texts.js';
@@ -16,7 +15,7 @@ export function Selected() {
   return (
     <div class="selected" role="region" aria-label={t('bulk')}>
       <b>{t('selected', { n: size })}</b>
-      {OFFERED.filter((kind) => KINDS.includes(kind)).map((kind) => (
+      {OFFERED.map((kind) => (
         <button key={kind} type="button" disabled={reason !== ''} title={reason || undefined} onClick={() => actOn(kind, selectedAlerts())}>{t(kind)}</button>
       ))}
       <button type="button" onClick={clearSelection}>{t('clearSelection')}</button>

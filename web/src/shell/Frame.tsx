@@ -1,6 +1,8 @@
 // What stands around every page: name, navigation, proof of life, who is here, and the band of trouble.
 
 import { useEffect, useRef } from 'preact/hooks';
+import { OpenAlert } from '../alert/Open.js';
+import { Attend } from '../attend/Attend.js';
 import { hasShown, isUnknown, standing } from '../stores/who.js';
 import { texts } from '../text/text.js';
 import { Announcer } from '../ui/announce.js';
@@ -32,6 +34,8 @@ export function Frame() {
       <main id="content" tabIndex={-1} hidden={isBlank}>
         {!isBlank && <Outlet />}
       </main>
+      {!isBlank && <OpenAlert />}
+      {!isBlank && <Attend />}
       <Footer />
     </>
   );

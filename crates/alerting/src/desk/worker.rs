@@ -20,7 +20,7 @@ use bellwire_wire::json;
 use super::announcing::Announcing;
 use super::following::Following;
 use super::{AlertingParts, Work};
-use crate::events::{ACKNOWLEDGED, ALERTS_ACTIVE, UNACKNOWLEDGED, event_topic};
+use crate::events::{ALERTS_ACTIVE, event_topic, is_of_people};
 use crate::figures::Figures;
 use crate::notifier::Notifier;
 use crate::push::Push;
@@ -104,11 +104,11 @@ impl Worker {
         let changes = alerts.map(|alert| RuleChange::Transition(kind_of(&alert), alert));
         self.show_after(|desk, now| {
             let mut outcome = desk.on_rules(now, changes);
-            let acknowledgements = desk.acknowledgements_waiting();
-            if acknowledgements > 0 {
+            let alerts = desk.attended_waiting();
+            if alerts > 0 {
                 tracing::warn!(
-                    acknowledgements,
-                    "Acknowledgements are forgotten: their alerts have not come back, or an earlier build called them otherwise."
+                    alerts,
+                    "Acknowledgements, assignments and comments are forgotten: their alerts have not come back, or an earlier build called them otherwise."
                 );
             }
             outcome.records.extend(desk.settle(now).records);
@@ -209,9 +209,7 @@ impl Worker {
     }
 
     fn take(&self, plan: Plan) {
-        let is_transition = |announced: &&Announcement| {
-            !matches!(announced.event_type, ACKNOWLEDGED | UNACKNOWLEDGED)
-        };
+        let is_transition = |announced: &&Announcement| !is_of_people(announced.event_type);
         let transitions = plan.announcements.iter().filter(is_transition).count();
         self.figures.alert_transitions.add(transitions as u64);
         self.show_after(|desk, now| desk.take(now, plan));
@@ -289,7 +287,7 @@ impl Worker {
         let changes = record_changes(&records);
         let (records, rejected) = (Arc::new(records), Arc::clone(&following));
         let refused = move |error: Error, records: &[record::DeskRecordChange]| {
-            tracing::error!(%error, "What follows for silences, posted alerts and acknowledgements is not kept yet; trying again.");
+            tracing::error!(%error, "What follows for silences, posted alerts and what people did with alerts is not kept yet; trying again.");
             rejected.on_refused(write, records.to_vec());
         };
         let (answer, own) = (refused.clone(), Arc::clone(&records));
@@ -352,13 +350,17 @@ fn record_changes(changes: &[record::DeskRecordChange]) -> Vec<RecordChange> {
 }
 
 fn append_of(announcement: &Announcement) -> Append {
-    let Announcement { event_type, id, time, alert, status } = announcement;
+    let Announcement { event_type, id, time, alert, status, comment } = announcement;
+    let json = match comment {
+        Some(comment) => json::commented_alert(alert, status, comment),
+        None => json::shown_alert(alert, status),
+    };
     let event = Event {
         topic: event_topic(alert),
         key: Some(alert.fingerprint.to_string().into()),
         event_type: Some((*event_type).into()),
         time: *time,
-        body: Some(Body::Json(json::shown_alert(alert, status).into())),
+        body: Some(Body::Json(json.into())),
     };
     Append::new(event, Some(id.as_str().into()))
 }

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::Index;
-use crate::events::{ACKNOWLEDGED, SERIES, UNACKNOWLEDGED};
+use crate::events::{ACKNOWLEDGED, ASSIGNED, COMMENTED, SERIES, UNACKNOWLEDGED, UNASSIGNED};
 
 /// By whose events it is told how far back history goes: when those of others were is for those who
 /// may see all.
@@ -31,6 +31,9 @@ impl Index {
         match what_of(event) {
             Some((alert, Happened::Measured)) => {
                 self.series.note(alert, place(Happened::Measured));
+            }
+            Some((alert, Happened::Attended)) => {
+                self.letters.note(alert, place(Happened::Attended));
             }
             Some((alert, what)) => self.events.note(alert, place(what)),
             None => {
@@ -59,6 +62,7 @@ fn what_of(event: &Event) -> Option<(Fingerprint, Happened)> {
     let what = match event.event_type.as_deref()? {
         ACKNOWLEDGED => Happened::Acknowledged,
         UNACKNOWLEDGED => Happened::Unacknowledged,
+        ASSIGNED | UNASSIGNED | COMMENTED => Happened::Attended,
         SERIES => Happened::Measured,
         kind if kind == TransitionKind::DataLost.event_type() => Happened::LostData,
         kind if kind == TransitionKind::Resolved.event_type() => Happened::Resolved,

@@ -5,13 +5,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bellwire_model::{
-    Alert, AlertState, AlertStatus, Fingerprint, SilenceId, Timestamp, TransitionKind,
+    Alert, AlertState, AlertStatus, Comment, Fingerprint, SilenceId, Timestamp, TransitionKind,
 };
 
 use super::vacancy::{Growth, Vacancy};
 use super::{Case, Desk};
 use crate::posted::{Made, Post, PostError, Posted};
-use crate::record::{self, Acknowledged, DeskRecordChange};
+use crate::record::{self, Acknowledged, Attended, DeskRecordChange};
 use crate::silence::{NewSilence, Silence, SilenceError, SilenceState};
 
 /// Alerts whose time is over that one plan has: nobody waits for more of them at a time.
@@ -42,6 +42,8 @@ pub struct Announcement {
     pub alert: Arc<Alert>,
     /// What has been made of it.
     pub status: AlertStatus,
+    /// What somebody has said of it, where that is what is announced.
+    pub comment: Option<Arc<Comment>>,
 }
 
 /// One thing that changes at the desk.
@@ -51,6 +53,7 @@ pub(super) enum Change {
     /// What time does to silences.
     Advance,
     Acknowledged(Fingerprint, Option<Acknowledged>),
+    Attended(Fingerprint, Option<Attended>),
     Posted(Posted, Option<&'static str>),
     Forgotten(Fingerprint),
 }
@@ -193,6 +196,14 @@ impl Plan {
         self.changes.is_empty()
     }
 
+    /// This, and behind it another one that is shown in the same way.
+    pub(super) fn with(&mut self, other: Self) {
+        self.announcements.extend(other.announcements);
+        self.records.extend(other.records);
+        self.changes.extend(other.changes);
+        self.event_type = self.event_type.or(other.event_type);
+    }
+
     fn post(
         &mut self,
         time: Timestamp,
@@ -206,6 +217,7 @@ impl Plan {
             time,
             alert: Arc::clone(&posted.alert),
             status: AlertStatus::default(),
+            comment: None,
         }));
         self.records.push(record);
         self.changes.push(Change::Posted(posted, event_type));

@@ -1,12 +1,12 @@
 //! Acknowledgements: from a firing alert to its resolution.
 
 use bellwire_alerts::Desk;
-use bellwire_alerts::desk::AcknowledgeError;
+use bellwire_alerts::desk::AttendError;
 use bellwire_model::{NewAcknowledgement, TransitionKind};
 
 use crate::script::{Script, fingerprint, silence};
 
-fn acknowledge(script: &mut Script, alert: &str, by: &str) -> Result<(), AcknowledgeError> {
+fn acknowledge(script: &mut Script, alert: &str, by: &str) -> Result<(), AttendError> {
     let new = NewAcknowledgement { by: by.into(), note: "on it".into() };
     let plan = script.desk.plan_acknowledgement(script.now(), fingerprint(alert), new)?;
     script.take(plan);
@@ -60,13 +60,13 @@ fn only_a_firing_alert_can_be_acknowledged() {
     script.fires("Hot");
     script.fires("Old");
     script.resolves("Old");
-    assert_eq!(acknowledge(&mut script, "Gone", "ada"), Err(AcknowledgeError::NotFound));
-    assert_eq!(acknowledge(&mut script, "Slow", "ada"), Err(AcknowledgeError::NotFiring));
-    assert_eq!(acknowledge(&mut script, "Old", "ada"), Err(AcknowledgeError::NotFiring));
-    assert_eq!(acknowledge(&mut script, "Hot", ""), Err(AcknowledgeError::Text));
-    assert_eq!(acknowledge(&mut script, "Hot", &"x".repeat(256)), Err(AcknowledgeError::Text));
+    assert_eq!(acknowledge(&mut script, "Gone", "ada"), Err(AttendError::NotFound));
+    assert_eq!(acknowledge(&mut script, "Slow", "ada"), Err(AttendError::NotFiring));
+    assert_eq!(acknowledge(&mut script, "Old", "ada"), Err(AttendError::NotFiring));
+    assert_eq!(acknowledge(&mut script, "Hot", ""), Err(AttendError::Text));
+    assert_eq!(acknowledge(&mut script, "Hot", &"x".repeat(256)), Err(AttendError::Text));
     let plan = script.desk.plan_unacknowledgement(script.now(), fingerprint("Gone"));
-    assert_eq!(plan.map(|_| ()), Err(AcknowledgeError::NotFound));
+    assert_eq!(plan.map(|_| ()), Err(AttendError::NotFound));
 }
 
 #[test]
@@ -143,7 +143,7 @@ fn acknowledgements_are_bounded_in_bytes_and_what_goes_makes_room() {
     assert_eq!(taken.count(), 3);
     // What a record escapes counts as the record has it.
     let refused = long(&mut script, &alerts[3], "\u{1}", 300).expect_err("no room");
-    assert!(matches!(refused, AcknowledgeError::NoRoom { bytes } if bytes > 1_800), "{refused}");
+    assert!(matches!(refused, AttendError::NoRoom { bytes } if bytes > 1_800), "{refused}");
     long(&mut script, &alerts[0], "y", 3_000).expect("as long as before");
     long(&mut script, &alerts[1], "x", 4_000).expect_err("longer");
     long(&mut script, &alerts[1], "x", 100).expect("shorter");
@@ -177,7 +177,7 @@ fn who_acknowledges_without_end_leaves_room_for_others() {
         script.fires(alert);
     }
     let refused = alerts.iter().find_map(|alert| acknowledge(&mut script, alert, "flood").err());
-    assert_eq!(refused, Some(AcknowledgeError::NoRoomOfOne));
+    assert_eq!(refused, Some(AttendError::NoRoomOfOne));
     acknowledge(&mut script, &alerts[99], "ada").expect("there is room for others");
     acknowledge(&mut script, &alerts[0], "flood").expect("it says the same again");
     script.resolves(&alerts[0]);

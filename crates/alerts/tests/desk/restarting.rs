@@ -1,10 +1,10 @@
 //! What a restart brings back: all of it, whenever it comes.
 
 use bellwire_alerts::Desk;
-use bellwire_alerts::desk::{Case, Restored};
+use bellwire_alerts::desk::{Action, Case, Restored};
 use bellwire_alerts::inhibition::InhibitionRule;
 use bellwire_alerts::silence::{Ending, NewSilence};
-use bellwire_model::NewAcknowledgement;
+use bellwire_model::{NewAcknowledgement, NewAssignment, NewComment};
 use proptest::prelude::*;
 
 use crate::script::{Script, fingerprint, silence};
@@ -19,6 +19,8 @@ enum Step {
     Silences(usize, i64, i64, Ending),
     Expires,
     Acknowledges(usize),
+    Assigns(usize),
+    Comments(usize),
     Restarts,
 }
 
@@ -38,6 +40,8 @@ fn step() -> impl Strategy<Value = Step> {
         ),
         Just(Step::Expires),
         (0..ALERTS.len()).prop_map(Step::Acknowledges),
+        (0..ALERTS.len()).prop_map(Step::Assigns),
+        (0..ALERTS.len()).prop_map(Step::Comments),
         Just(Step::Restarts),
     ]
 }
@@ -90,12 +94,23 @@ fn run(script: &mut Script, step: Step) {
         }
         Step::Acknowledges(alert) => {
             let new = NewAcknowledgement { by: "ada".into(), note: "".into() };
-            let of = fingerprint(ALERTS[alert]);
-            if let Ok(plan) = script.desk.plan_acknowledgement(script.now(), of, new) {
-                script.take(plan);
-            }
+            act(script, alert, &Action::Acknowledge(new));
+        }
+        Step::Assigns(alert) => {
+            let new = NewAssignment { to: "bob".into(), by: "ada".into() };
+            act(script, alert, &Action::Assign(new));
+        }
+        Step::Comments(alert) => {
+            let text = format!("at {now} s \u{1}").into();
+            act(script, alert, &Action::Comment(NewComment { by: "ada".into(), text }));
         }
         Step::Restarts => script.restart(),
+    }
+}
+
+fn act(script: &mut Script, alert: usize, action: &Action) {
+    if let Ok(plan) = script.desk.plan_action(script.now(), fingerprint(ALERTS[alert]), action) {
+        script.take(plan);
     }
 }
 
@@ -190,7 +205,7 @@ fn records_under_other_fingerprints_are_moved_or_forgotten_once() {
     let mut desk = Desk::new(&[]);
     let records = script.records.iter().map(|(key, value)| (&**key, &**value));
     desk.restore(script.now(), records);
-    assert_eq!(desk.acknowledgements_waiting(), 1, "nobody comes for it");
+    assert_eq!(desk.attended_waiting(), 1, "nobody comes for it");
     // Meanwhile a rule has begun to raise one of them.
     script.fires("Cold");
     script.restart();

@@ -1,8 +1,12 @@
 //! What people do with alerts: acknowledge, silence, post. All of it survives a kill.
 
+use std::net::SocketAddr;
+
 use serde_json::{Value, json};
 
-use crate::harness::{Server, Spoken, Stream, WebSocket, delete, get, post};
+use crate::harness::{
+    Answer, Request, Server, Spoken, Stream, WebSocket, delete, get, post, request,
+};
 
 const RULES: &str = r"
 groups:
@@ -34,6 +38,10 @@ fn alert(server: &Server, site: &str) -> Value {
     let alerts = get(server.address(), "/v1/alerts").json();
     let of_site = |alert: &&Value| alert["labels"]["site"] == site;
     alerts["alerts"].as_array().expect("an array").iter().find(of_site).cloned().unwrap_or_default()
+}
+
+fn put(address: SocketAddr, path: &str, body: &str) -> Answer {
+    request(address, Request { method: "PUT", path, headers: &[], body: body.as_bytes() })
 }
 
 fn ack_path(alert: &Value) -> String {
@@ -114,6 +122,113 @@ fn an_acknowledgement_is_taken_back_and_wrong_ones_are_problems() {
     ] {
         let answer = post(address, path, body);
         assert_eq!((answer.status, &answer.json()["code"]), (status, &json!(code)), "{body}");
+    }
+}
+
+#[test]
+fn who_is_to_see_to_an_alert_and_what_is_said_of_it_survive_a_kill_and_stay_in_its_history() {
+    let (mut server, _rules) = server();
+    door(&server, "oslo", 1.0);
+    let fingerprint = alert(&server, "oslo")["fingerprint"].as_str().expect("one").to_owned();
+    let (assign, say) = (
+        format!("/v1/alerts/{fingerprint}/assignment"),
+        format!("/v1/alerts/{fingerprint}/comments"),
+    );
+    let mut events = Stream::open(server.address(), "topic=alerts/events/**");
+    let mut board = Stream::open(server.address(), "topic=alerts/active");
+    events.until_ready();
+    board.until_ready();
+
+    let answer = put(server.address(), &assign, r#"{"to":"ada","by":"grace"}"#);
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    assert_eq!(answer.json()["assigned"]["to"], "ada");
+    assert_eq!(events.next_of("alert.assigned").payload(), answer.json());
+    let answer = post(server.address(), &say, r#"{"by":"ada","text":"<b>the hinge</b>"}"#);
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    let said = answer.json();
+    assert_eq!(said["comments"]["count"], 1);
+    assert_eq!(events.next_of("alert.commented").payload()["comment"]["text"], "<b>the hinge</b>");
+    assert_eq!(board.next_of("alert.commented").payload(), said);
+
+    server.kill();
+    server.restart();
+    assert_eq!(alert(&server, "oslo"), said);
+    let told = || get(server.address(), &format!("/v1/alerts/{fingerprint}")).json();
+    let comment = |at: &Value| json!({ "by": "ada", "text": "<b>the hinge</b>", "at": at });
+    assert_eq!(told()["comments"], json!([comment(&said["comments"]["last_at"])]));
+    assert_eq!(delete(server.address(), &assign).json()["assigned"], Value::Null);
+    door(&server, "oslo", 0.0);
+    assert_eq!(post(server.address(), &say, r#"{"by":"ada","text":"mended"}"#).status, 200);
+    let told = told();
+    assert_eq!((&told["comments"], &told["alert"]["comments"]), (&Value::Null, &Value::Null));
+    let types: Vec<&Value> =
+        told["history"].as_array().expect("events").iter().map(|event| &event["type"]).collect();
+    assert_eq!(
+        types,
+        [
+            "alert.commented",
+            "alert.resolved",
+            "alert.unassigned",
+            "alert.commented",
+            "alert.assigned",
+            "alert.firing"
+        ]
+    );
+    // The board as it was knows nothing of a comment on what had resolved.
+    let now = told["history"][0]["time"].as_i64().expect("a time");
+    let then = get(server.address(), &format!("/v1/alerts?at={now}")).json();
+    assert_eq!(then["alerts"], json!([]));
+}
+
+#[test]
+fn many_are_taken_up_together_with_a_result_for_each() {
+    let (server, _rules) = server();
+    let address = server.address();
+    for site in ["oslo", "rome", "bern"] {
+        door(&server, site, 1.0);
+    }
+    door(&server, "bern", 0.0);
+    let of = |site: &str| alert(&server, site)["fingerprint"].clone();
+    let named = [of("oslo"), "0123456789abcdef".into(), of("rome"), of("bern"), of("oslo")];
+    let ask = |more: &Value| {
+        let mut body = json!({ "fingerprints": named });
+        for (name, value) in more.as_object().expect("an object") {
+            body[name] = value.clone();
+        }
+        post(address, "/v1/alerts/actions", body.to_string())
+    };
+    let answer = ask(&json!({ "action": "acknowledge", "by": "ada", "note": "all" }));
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    let results = answer.json()["results"].clone();
+    let codes: Vec<&Value> =
+        results.as_array().expect("results").iter().map(|it| &it["error"]["code"]).collect();
+    let (done, gone, over) = (json!(null), json!("alert_not_found"), json!("alert_not_firing"));
+    assert_eq!(codes, [&done, &gone, &done, &over]);
+    assert_eq!(results[0]["fingerprint"], of("oslo"));
+    assert_eq!(alert(&server, "rome")["acknowledged"]["note"], "all");
+    for action in [
+        json!({ "action": "assign", "to": "bob", "by": "ada" }),
+        json!({ "action": "comment", "text": "all of them", "by": "ada" }),
+        json!({ "action": "unacknowledge" }),
+    ] {
+        assert_eq!(ask(&action).status, 200, "{action}");
+    }
+    let rome = alert(&server, "rome");
+    assert_eq!((&rome["state"], &rome["assigned"]["to"]), (&json!("firing"), &json!("bob")));
+    assert_eq!(rome["comments"]["count"], 1);
+    assert_eq!(ask(&json!({ "action": "unassign" })).status, 200);
+    assert_eq!(alert(&server, "oslo")["assigned"], Value::Null);
+    let many = vec![of("oslo"); 1_001];
+    for body in [
+        json!({ "action": "unassign", "fingerprints": [] }),
+        json!({ "action": "unassign", "fingerprints": many }),
+        json!({ "action": "unassign", "fingerprints": ["x"] }),
+        json!({ "action": "unassign" }),
+        json!({ "action": "assign", "fingerprints": [of("oslo")] }),
+        json!({ "action": "forget", "fingerprints": [of("oslo")] }),
+    ] {
+        let answer = post(address, "/v1/alerts/actions", body.to_string());
+        assert_eq!((answer.status, &answer.json()["code"]), (400, &json!("body_invalid")));
     }
 }
 

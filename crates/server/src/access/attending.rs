@@ -1,13 +1,13 @@
-//! Who may attend to which alerts: acknowledge and silence them. It is asked within the desk's turn,
-//! of the alert or the silence as it is then.
+//! Who may attend to which alerts: acknowledge, assign, comment on and silence them. It is asked within
+//! the desk's turn, of the alert or the silence as it is then.
 
 use std::sync::Arc;
 
 use bellwire_access::{Identity, Means};
-use bellwire_alerts::desk::{AcknowledgeError, Case, Desk, Plan};
+use bellwire_alerts::desk::{Action, AttendError, Case, Desk, Plan};
 use bellwire_alerts::silence::{NewSilence, Silence, SilenceError};
 use bellwire_alerts::{Matcher, Matchers};
-use bellwire_model::{Fingerprint, NewAcknowledgement, SilenceId, Timestamp};
+use bellwire_model::{Fingerprint, SilenceId, Timestamp};
 use bellwire_wire::problem::{Code, Problem};
 
 /// So many sets of matchers are quoted to whoever has to choose.
@@ -30,39 +30,53 @@ impl Attending {
         }
     }
 
-    /// Takes an alert up.
-    pub(crate) fn acknowledge(
+    /// Does something with an alert.
+    pub(crate) fn act(
         &self,
         desk: &Desk,
         now: Timestamp,
-        (fingerprint, mut new): (Fingerprint, NewAcknowledgement),
-    ) -> Result<Plan, AcknowledgeError> {
+        (fingerprint, action): (Fingerprint, Action),
+    ) -> Result<Plan, AttendError> {
         self.check(desk, fingerprint)?;
-        new.by = self.name(new.by);
-        desk.plan_acknowledgement(now, fingerprint, new)
+        desk.plan_action(now, fingerprint, &self.named(action))
     }
 
-    /// Lets go of an alert.
-    pub(crate) fn unacknowledge(
+    /// Does the same with several alerts, each of which stands there once. A result for each.
+    pub(crate) fn act_on(
         &self,
         desk: &Desk,
         now: Timestamp,
-        fingerprint: Fingerprint,
-    ) -> Result<Plan, AcknowledgeError> {
-        self.check(desk, fingerprint)?;
-        desk.plan_unacknowledgement(now, fingerprint)
+        (fingerprints, action): (&[Fingerprint], Action),
+    ) -> (Plan, Vec<Result<(), AttendError>>) {
+        let permitted = |fingerprint: &Fingerprint| {
+            self.check(desk, *fingerprint)?;
+            Ok(*fingerprint)
+        };
+        desk.plan_actions(now, fingerprints.iter().map(permitted), &self.named(action))
+    }
+
+    /// In the name of whoever calls.
+    fn named(&self, mut action: Action) -> Action {
+        let by = match &mut action {
+            Action::Acknowledge(new) => &mut new.by,
+            Action::Assign(new) => &mut new.by,
+            Action::Comment(new) => &mut new.by,
+            Action::Unacknowledge | Action::Unassign => return action,
+        };
+        *by = self.name(std::mem::take(by));
+        action
     }
 
     /// An alert that one may not see, or not attend to, is not there: to say more would be to say
     /// that it is.
-    fn check(&self, desk: &Desk, fingerprint: Fingerprint) -> Result<(), AcknowledgeError> {
+    fn check(&self, desk: &Desk, fingerprint: Fingerprint) -> Result<(), AttendError> {
         let scopes = [&self.0.rights.attend, &self.0.rights.alerts];
         let is_theirs = |case: &Case| scopes.iter().all(|scope| scope.passes(&case.alert().labels));
         let sees_all = scopes.iter().all(|scope| scope.is_all());
         if sees_all || desk.case(fingerprint).is_some_and(is_theirs) {
             return Ok(());
         }
-        Err(AcknowledgeError::NotFound)
+        Err(AttendError::NotFound)
     }
 
     /// Matchers of a silence, with those that keep it to what one may silence. Which those are must

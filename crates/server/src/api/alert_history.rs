@@ -15,7 +15,7 @@ use bellwire_model::{
     AlertSource, Cursor, Epoch, Fingerprint, Labels, Offset, RuleName, SilenceId, Timestamp, Topic,
 };
 use bellwire_process::clock;
-use bellwire_rules::{Report, RuleReport};
+use bellwire_rules::{Report, RuleReport, Threshold};
 use bellwire_shards::parse_cursor;
 use bellwire_wire::json;
 use bellwire_wire::problem::{Code, Problem};
@@ -43,7 +43,7 @@ pub(super) async fn history(
     let found = app.large_reads.run(|| find(&app, caller.rights(), (fingerprint, &query)));
     let found = found.await??;
     let rule = match found.source.clone() {
-        AlertSource::Rule(name) => Some(rule(&app, name, fingerprint).await?),
+        AlertSource::Rule(name) => Some(rule(&app, name, (fingerprint, &found.labels)).await?),
         AlertSource::Posted { .. } => None,
     };
     Ok(answer(found.json(epoch, rule)))
@@ -90,6 +90,7 @@ struct Found {
     /// As it is now, where it is on the board.
     now: Option<SeenCase>,
     source: AlertSource,
+    labels: Labels,
     page: HistoryPage,
     silences: Silences,
     /// What was measured of its series, of those that are seen.
@@ -128,7 +129,7 @@ fn find(
     let silences = silences(app, rights, &labels);
     let is_newest = query.before == Offset::MAX;
     let series = measured(app, rights, (&page.series, is_newest && now.is_some()));
-    Ok(Found { fingerprint, now, source, page, silences, series })
+    Ok(Found { fingerprint, now, source, labels, page, silences, series })
 }
 
 /// What was measured of each series that somebody may see, put together; with what is remembered of it
@@ -181,7 +182,11 @@ fn silences(app: &App, rights: &Rights, labels: &Labels) -> Silences {
 
 /// The rule as it is in force now; only its name where it is no more, or where several have that name
 /// and none of them has the alert.
-async fn rule(app: &App, name: Arc<RuleName>, fingerprint: Fingerprint) -> Result<Value, Problem> {
+async fn rule(
+    app: &App,
+    name: Arc<RuleName>,
+    (fingerprint, labels): (Fingerprint, &Labels),
+) -> Result<Value, Problem> {
     let mut told = json!({ "file": &*name.file, "group": &*name.group, "name": &*name.alert });
     let mut report = Report::default();
     let rules = app.intake.look(move |engine| engine.report(&mut report, |rule| rule.name == name));
@@ -197,8 +202,40 @@ async fn rule(app: &App, name: Arc<RuleName>, fingerprint: Fingerprint) -> Resul
         told["expression"] = (&*rule.expression).into();
         told["for_ms"] = milliseconds(alert.hold).into();
         told["keep_firing_for_ms"] = milliseconds(alert.keep_firing).into();
+        let (rule, labels) = (Arc::clone(rule), labels.clone());
+        // To read an expression that is full of patterns takes long.
+        let found = tokio::task::spawn_blocking(move || {
+            let own: Vec<&str> =
+                rule.alert().map(|it| it.label_names().collect()).unwrap_or_default();
+            bellwire_rules::thresholds(&rule.expression, &labels, &own)
+        });
+        let found = found.await.map_err(|error| Problem::new(Code::Draining, error))?;
+        if !found.is_empty() {
+            told["thresholds"] = found.iter().map(threshold).collect();
+        }
     }
     Ok(told)
+}
+
+/// `{"expression","operator","value","metric"?,"per_second"?,"query"?}`.
+fn threshold(threshold: &Threshold) -> Value {
+    let Threshold { left, operator, value, metric, is_per_second, query } = threshold;
+    let value = match *value {
+        value if value.is_finite() => value.into(),
+        value if value.is_nan() => "NaN".into(),
+        value => Value::from(if value > 0.0 { "+Inf" } else { "-Inf" }),
+    };
+    let mut told = json!({ "expression": &**left, "operator": operator, "value": value });
+    if let Some(metric) = metric {
+        told["metric"] = (&**metric).into();
+    }
+    if *is_per_second {
+        told["per_second"] = true.into();
+    }
+    if let Some(query) = query {
+        told["query"] = (&**query).into();
+    }
+    told
 }
 
 fn milliseconds(duration: Duration) -> u64 {
@@ -206,7 +243,7 @@ fn milliseconds(duration: Duration) -> u64 {
 }
 
 impl Found {
-    /// `{"fingerprint","alert"?,"rule"?,"silences","more_silences"?,"history","series"?,"next"?,
+    /// `{"fingerprint","alert"?,"comments"?,"rule"?,"silences","more_silences"?,"history","series"?,"next"?,
     /// "complete_since"?,"links"}`.
     fn json(&self, epoch: Epoch, rule: Option<Value>) -> Vec<u8> {
         let mut json = format!("{{\"fingerprint\":\"{}\"", self.fingerprint).into_bytes();
@@ -216,6 +253,9 @@ impl Found {
         };
         if let Some(seen) = &self.now {
             member("alert", &shown(seen));
+            if let Some(attention) = &seen.case().status().attention {
+                member("comments", &json::comments(attention));
+            }
         }
         if let Some(rule) = &rule {
             member("rule", rule.to_string().as_bytes());

@@ -1,26 +1,18 @@
-//! Alerts as they are now, and who attends to them.
+//! Alerts as they are now.
 
 use std::ops::ControlFlow;
-use std::sync::Arc;
 
-use axum::body::Body;
-use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
 use bellwire_access::Rights;
 use bellwire_alerting::ALERTS_ACTIVE;
 use bellwire_alerts::Matchers;
-use bellwire_alerts::desk::{AcknowledgeError, Desk, Plan};
-use bellwire_model::{FilterSet, Fingerprint, NewAcknowledgement, Timestamp};
+use bellwire_model::{FilterSet, Fingerprint};
 use bellwire_wire::json;
 use bellwire_wire::problem::{Code, Problem};
-use http::{HeaderMap, header};
-use serde::Deserialize;
+use http::header;
 
 use super::App;
-use super::body::{json as json_of, read_batch};
-use super::permission::Caller;
-use crate::access::{Attending, Onlooker, SeenCase};
-use crate::audit::{Deed, Kind};
+use crate::access::{Onlooker, SeenCase};
 use crate::problem::Refused;
 
 /// What `alerts/active` holds, as one array, as far as the caller may see it.
@@ -71,62 +63,6 @@ pub(super) fn array(items: &[impl AsRef<[u8]>]) -> Vec<u8> {
 
 pub(super) fn answer(json: Vec<u8>) -> Response {
     ([(header::CONTENT_TYPE, "application/json")], json).into_response()
-}
-
-/// Who acknowledges.
-#[derive(Deserialize)]
-struct AcknowledgementText {
-    by: Box<str>,
-    #[serde(default)]
-    note: Box<str>,
-}
-
-/// `POST /v1/alerts/{fingerprint}/ack`: somebody takes the alert up. Answers with the alert.
-pub(super) async fn acknowledge(
-    State(app): State<Arc<App>>,
-    Caller(identity): Caller,
-    Path(fingerprint): Path<String>,
-    headers: HeaderMap,
-    body: Body,
-) -> Result<Response, Refused> {
-    let fingerprint = read(&fingerprint)?;
-    let held = read_batch(&app.admission, &headers, body).await?;
-    let AcknowledgementText { by, note } = json_of(&held).map_err(|error| {
-        let detail = format!("an acknowledgement is {{\"by\":…,\"note\":…}}: {error}");
-        Problem::new(Code::BodyInvalid, detail)
-    })?;
-    let new = NewAcknowledgement { by, note };
-    let attending = Attending::of(Arc::clone(&identity));
-    let plan = move |desk: &Desk, now| attending.acknowledge(desk, now, (fingerprint, new));
-    let attended = attend((&app, &identity.rights), fingerprint, plan).await?;
-    Ok(Deed::to(Kind::Acknowledged, fingerprint).told_by(attended))
-}
-
-/// `DELETE /v1/alerts/{fingerprint}/ack`: nobody does any more. Answers with the alert.
-pub(super) async fn unacknowledge(
-    State(app): State<Arc<App>>,
-    Caller(identity): Caller,
-    Path(fingerprint): Path<String>,
-) -> Result<Response, Refused> {
-    let fingerprint = read(&fingerprint)?;
-    let attending = Attending::of(Arc::clone(&identity));
-    let plan = move |desk: &Desk, now| attending.unacknowledge(desk, now, fingerprint);
-    let attended = attend((&app, &identity.rights), fingerprint, plan).await?;
-    Ok(Deed::to(Kind::Unacknowledged, fingerprint).told_by(attended))
-}
-
-async fn attend(
-    (app, rights): (&App, &Rights),
-    fingerprint: Fingerprint,
-    plan: impl FnOnce(&Desk, Timestamp) -> Result<Plan, AcknowledgeError> + Send + 'static,
-) -> Result<Response, Refused> {
-    let planned = app.alerting.request(move |desk, now| match plan(desk, now) {
-        Ok(plan) => (plan, Ok(())),
-        Err(error) => (Plan::default(), Err(Problem::from(error))),
-    });
-    planned.await??;
-    let seen = Onlooker::with(rights).see(&app.alerting, app.alerting.cases(&[fingerprint]));
-    Ok(answer(shown(seen.first().ok_or(AcknowledgeError::NotFound)?)))
 }
 
 pub(super) fn read(text: &str) -> Result<Fingerprint, Problem> {

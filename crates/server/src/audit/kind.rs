@@ -25,6 +25,9 @@ pub(crate) enum Kind {
     SilenceEnded,
     Acknowledged,
     Unacknowledged,
+    Assigned,
+    Unassigned,
+    Commented,
     QueryRecorded,
     QueryDeleted,
     PushSubscribed,
@@ -35,7 +38,7 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
-    pub(super) const ALL: [Self; 22] = [
+    pub(super) const ALL: [Self; 25] = [
         Self::Login,
         Self::Logout,
         Self::Renewed,
@@ -51,6 +54,9 @@ impl Kind {
         Self::SilenceEnded,
         Self::Acknowledged,
         Self::Unacknowledged,
+        Self::Assigned,
+        Self::Unassigned,
+        Self::Commented,
         Self::QueryRecorded,
         Self::QueryDeleted,
         Self::PushSubscribed,
@@ -78,6 +84,9 @@ impl Kind {
             Self::SilenceEnded => "silence_ended",
             Self::Acknowledged => "acknowledged",
             Self::Unacknowledged => "unacknowledged",
+            Self::Assigned => "assigned",
+            Self::Unassigned => "unassigned",
+            Self::Commented => "commented",
             Self::QueryRecorded => "query_recorded",
             Self::QueryDeleted => "query_deleted",
             Self::PushSubscribed => "push_subscribed",

@@ -1,0 +1,173 @@
+// What the server tells of one alert: `GET /v1/alerts/{fingerprint}`, its newest page again and again
+// while it is looked at, and older ones when they are asked for.
+
+import type { Alert } from '@bellwire/client';
+import { type Signal, useSignal } from '@preact/signals';
+import { useEffect, useRef } from 'preact/hooks';
+import type { Silence } from '../attend/api.js';
+import { entryOf, onAlerts } from '../stores/alerts.js';
+import { base, connection } from '../stores/stream.js';
+
+export interface Threshold {
+  expression: string;
+  operator: string;
+  value: number | string;
+  metric?: string;
+  per_second?: boolean;
+  query?: string;
+}
+
+export interface RuleTold {
+  file: string;
+  group: string;
+  name: string;
+  expression?: string;
+  for_ms?: number;
+  keep_firing_for_ms?: number;
+  thresholds?: Threshold[];
+}
+
+export interface Comment { by: string; text: string; at: number }
+
+export interface Happened {
+  type: string;
+  time: number;
+  cursor: string;
+  topic: string;
+  data: Partial<Alert> & {
+    expression?: string;
+    comment?: Comment;
+    receiver?: string;
+    webhook?: number;
+    told_as?: string;
+    attempts?: number;
+    reason?: string;
+    last_status?: number;
+    notification_reason?: string;
+  };
+}
+
+export interface Measured { name: string; labels: Record<string, string>; timestamps: number[]; values: (number | string)[] }
+
+interface Page {
+  alert?: Alert;
+  comments?: Comment[];
+  rule?: RuleTold;
+  silences: Silence[];
+  more_silences?: boolean;
+  history: Happened[];
+  series?: Measured[];
+  next?: string;
+  complete_since?: number;
+}
+
+export interface Told extends Page {
+  fingerprint: string;
+}
+
+export interface Telling {
+  told: Told | null;
+  /** Why nothing newer is known. */
+  fault: string;
+  /** The server has no such alert, or none that may be seen. */
+  isMissing: boolean;
+  /** It still reads what was before its start. */
+  isReading: boolean;
+  isAsking: boolean;
+}
+
+const EVENTS_OF_PAGE = 50;
+/** What comes in a burst is asked for once; of what the board does not tell, such as notifications, it is
+ * looked whether there is something now and then. */
+const REFRESH_MS = 300;
+const LOOK_AGAIN_MS = 5_000;
+const RETRY_MS = 2_000;
+
+const NOTHING: Telling = { told: null, fault: '', isMissing: false, isReading: false, isAsking: true };
+
+/** `older` asks for what was before; `refresh` for what is new. */
+export function useTold(fingerprint: string, unreachable: () => string): { telling: Signal<Telling>; older: () => void; refresh: () => void } {
+  const telling = useSignal<Telling>(NOTHING);
+  const asking = useRef<(before: string | null) => void>(() => {});
+  useEffect(() => {
+    const ending = new AbortController();
+    let waiting: ReturnType<typeof setTimeout> | undefined;
+    const later = (ms: number, before: string | null = null) => {
+      clearTimeout(waiting);
+      waiting = setTimeout(() => void ask(before), ms);
+    };
+    const note = (changed: Partial<Telling>) => {
+      if (!ending.signal.aborted) telling.value = { ...telling.value, ...changed };
+    };
+    const ask = async (before: string | null) => {
+      note({ isAsking: true });
+      const place = before === null ? '' : `&before=${encodeURIComponent(before)}`;
+      const path = `v1/alerts/${encodeURIComponent(fingerprint)}?limit=${EVENTS_OF_PAGE}${place}`;
+      const answer = await fetch(new URL(path, base), { signal: ending.signal, cache: 'no-store' }).catch(() => null);
+      const body = (await answer?.json().catch(() => null)) as (Page & { detail?: string }) | null;
+      if (ending.signal.aborted) return;
+      if (answer?.status === 429) {
+        note({ isReading: true });
+        return later((Number(answer.headers.get('retry-after')) || 0) * 1_000 || RETRY_MS, before);
+      }
+      if (answer?.ok && body) {
+        note({ told: joined(telling.peek().told, { ...body, fingerprint }, before), fault: '', isMissing: false, isReading: false, isAsking: false });
+      } else {
+        note({ fault: body?.detail ?? unreachable(), isMissing: answer?.status === 404, isReading: false, isAsking: false });
+      }
+      if (!document.hidden) later(LOOK_AGAIN_MS);
+    };
+    asking.current = (before) => void ask(before);
+    telling.value = NOTHING;
+    void ask(null);
+    const stop = onAlerts((changes) => {
+      const mine = changes.find(({ entry }) => entry.fingerprint === fingerprint);
+      // Values alone change once a second.
+      if (mine && told(mine.before) !== told(entryOf(fingerprint)?.alert.peek() ?? null)) later(REFRESH_MS);
+    });
+    const look = () => document.hidden || later(REFRESH_MS);
+    document.addEventListener('visibilitychange', look);
+    const unsubscribe = connection.subscribe(({ status }) => { if (status === 'live') later(REFRESH_MS); });
+    return () => {
+      ending.abort();
+      clearTimeout(waiting);
+      stop();
+      unsubscribe();
+      document.removeEventListener('visibilitychange', look);
+    };
+  }, [fingerprint]);
+  return {
+    telling,
+    older: () => {
+      const next = telling.peek().told?.next;
+      if (next) asking.current(next);
+    },
+    refresh: () => asking.current(null),
+  };
+}
+
+/** What an alert says beside its value. */
+function told(alert: Alert | null): string {
+  if (!alert) return '';
+  const { state, fired_at: fired, resolved_at: resolved, acknowledged, assigned, comments, silenced_by: silences } = alert;
+  return JSON.stringify([state, fired, resolved, acknowledged, assigned, comments, silences]);
+}
+
+/** A page: an older one behind what is there, the newest one before it. */
+export function joined(known: Told | null, page: Told, before: string | null): Told {
+  if (!known) return page;
+  const cursors = new Set(known.history.map(({ cursor }) => cursor));
+  const fresh = page.history.filter(({ cursor }) => !cursors.has(cursor));
+  const series = [...(page.series ?? []), ...(known.series ?? [])];
+  if (before !== null) return { ...ending(known, page), history: [...known.history, ...fresh], series };
+  // So much happened meanwhile that the two do not meet: what was before begins anew.
+  if (fresh.length === page.history.length && known.history.length > 0) return page;
+  const history = [...fresh, ...known.history];
+  // The newest page knows where the older ones begin only if there were none.
+  return { ...(known.history.length >= page.history.length ? ending(page, known) : page), history, series };
+}
+
+/** One that ends where another does. */
+function ending({ next: _, complete_since: __, ...told }: Told, { next, complete_since: since }: Told): Told {
+  return { ...told, ...(next !== undefined && { next }), ...(since !== undefined && { complete_since: since }) };
+}
