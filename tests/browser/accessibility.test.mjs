@@ -41,7 +41,7 @@ async function pagesOf(page) {
 /** Shows a page, and waits until it has come. */
 async function show(page, address) {
   await page.evaluate((to) => { location.hash = to; }, address);
-  await page.locator('#content h1').first().waitFor();
+  await page.locator('#content h1').first().waitFor({ state: 'attached' });
   await page.waitForFunction(() => !document.querySelector('#content > [aria-busy="true"]'));
 }
 
@@ -142,8 +142,8 @@ function whereFocusIs() {
 test('the way around the frame: the link to the content, the menu, and back', { timeout: 5 * PATIENCE_MS }, async (t) => {
   const { page, pages } = await openAll(t, VIEWS.phone);
   const focused = () => page.evaluate(() => document.activeElement.id || document.activeElement.textContent);
-  await page.evaluate(() => document.activeElement.blur());
-  await page.keyboard.press('Tab');
+  await page.locator('.brand').focus();
+  await page.keyboard.press('Shift+Tab');
   assert.equal(await focused(), 'Skip to the content');
   const box = await page.getByText('Skip to the content').boundingBox();
   assert.ok(box.y >= 0, 'it is seen while it has the focus');

@@ -1,23 +1,17 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import { clockOf } from '../src/format/clock.js';
-import { chosen, fitting } from '../src/shell/Navigation.js';
+import { fitting } from '../src/shell/Navigation.js';
 import { scriptOf } from '../src/stores/version.js';
 import { lacking, lacks, passes, standing, type Who, who } from '../src/stores/who.js';
 import { chooseLanguage } from '../src/text/text.js';
 
-test('as many links stand there as there is room for, and a menu where not all do', () => {
-  const widths = [60, 60, 60, 60];
-  const cases = [[246, 4], [245, 3], [244, 3], [243, 2], [58, 0], [0, 0]] as const;
-  for (const [room, count] of cases) assert.equal(fitting(widths, room, 58), count, `${room}`);
-});
-
-test('the page that is shown is always among the links', () => {
-  const all = ['a', 'b', 'c', 'd'];
-  assert.deepEqual(chosen(all, 2, (one) => one === 'b'), ['a', 'b']);
-  assert.deepEqual(chosen(all, 2, (one) => one === 'd'), ['a', 'd']);
-  assert.deepEqual(chosen(all, 0, (one) => one === 'd'), ['d']);
-  assert.deepEqual(chosen(all, 2, () => false), ['a', 'b']);
+test('as many links stand there as there is room for, the page that is shown among them', () => {
+  const widths = [60, 60, 60, 90];
+  const cases = [
+    [276, 0, [0, 1, 2, 3]], [275, 0, [0, 1, 2]], [190, 0, [0, 1]], [190, 3, [3]], [212, 3, [0, 3]], [190, -1, [0, 1]], [0, 3, [3]], [0, -1, []],
+  ] as const;
+  for (const [room, shown, fits] of cases) assert.deepEqual(fitting(widths, room, 58, shown), fits, `${room} ${shown}`);
 });
 
 test('the script that a page loads is found below every address, and nothing in what is no page', () => {

@@ -64,7 +64,7 @@ function Transports({ told, paces: opened }: Shown) {
     <>
       <h2>{t('transports')}</h2>
       {told.streams === 0 && <p class="empty">{t('noStreams')}</p>}
-      <div class="scrolls" tabIndex={0} role="region" aria-label={t('transports')}>
+      <div class="scrolls" tabIndex={0} role="group" aria-label={t('transports')}>
         <table class="listed">
           <thead><tr><th scope="col">{t('transport')}</th><th scope="col">{t('encoding')}</th><th scope="col" class="number">{t('open')}</th><th scope="col" class="number">{t('perSecond')}</th><th scope="col" class="number">{t('opened')}</th></tr></thead>
           <tbody>
@@ -86,7 +86,7 @@ function Laggards({ told: { lagging, laggards } }: { told: Told }) {
       <h2 id="laggards-title">{t('laggards')}</h2>
       <p class="figure wrap">{t('lagHint')}</p>
       {laggards.length === 0 ? <p class="empty calm">{t('keepsUp')}</p> : (
-        <div class="scrolls" tabIndex={0} role="region" aria-labelledby="laggards-title">
+        <div class="scrolls" tabIndex={0} role="group" aria-labelledby="laggards-title">
           <table class="listed">
             <thead><tr><th scope="col">{t('client')}</th><th scope="col">{t('transport')}</th><th scope="col">{t('follows')}</th><th scope="col" class="number">{t('behind')}</th><th scope="col" class="number">{t('behindBy')}</th><th scope="col" class="number">{t('stalled')}</th><th scope="col">{t('cursor')}</th></tr></thead>
             <tbody>{laggards.map((laggard) => <Lagging key={laggard.connection} of={laggard} />)}</tbody>
@@ -138,7 +138,7 @@ function Ended({ told: { closed, closed_counts: counts }, now }: { told: Told; n
             </select></label>
             <span class="figure wrap">{t('shownOf')}</span>
           </div>
-          <div class="scrolls" tabIndex={0} role="region" aria-labelledby="ended-title">
+          <div class="scrolls" tabIndex={0} role="group" aria-labelledby="ended-title">
             <table class="listed">
               <thead><tr><th scope="col">{t('when')}</th><th scope="col">{t('reason')}</th><th scope="col">{t('client')}</th><th scope="col">{t('subject')}</th><th scope="col">{t('transport')}</th><th scope="col">{t('follows')}</th><th scope="col" class="number">{t('duration')}</th><th scope="col" class="number">{t('bytes')}</th></tr></thead>
               <tbody>{rows.map((one) => <Row key={`${one.time} ${one.connection} ${one.reason}`} of={one} now={now} />)}</tbody>

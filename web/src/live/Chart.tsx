@@ -127,11 +127,13 @@ export function Chart({ plot, spanMs, pausedAt, thresholds, unit, hidden, here }
       });
       resized.observe(element);
       ends.push(() => resized.disconnect());
-      for (const query of ['(prefers-color-scheme: dark)', '(prefers-contrast: more)']) {
-        const scheme = matchMedia(query);
-        scheme.addEventListener('change', make);
-        ends.push(() => scheme.removeEventListener('change', make));
-      }
+      const contrast = matchMedia('(prefers-contrast: more)');
+      contrast.addEventListener('change', make);
+      ends.push(() => contrast.removeEventListener('change', make));
+      // Light or dark is the page's to choose.
+      const themed = new MutationObserver(make);
+      themed.observe(document.documentElement, { attributeFilter: ['data-theme'] });
+      ends.push(() => themed.disconnect());
     }).catch(() => { element.dataset.failed = ''; });
     return () => {
       isOver = true;

@@ -15,37 +15,28 @@ const t = texts({
 /** Between two links, as the style has it. */
 const GAP = 2;
 
-/** How many of `widths` fit into `room`, where the rest takes a menu of `menu` more. */
-export function fitting(widths: readonly number[], room: number, menu: number): number {
+/** Which of `widths` fit into `room`, beside a menu of `menu` where not all do; `shown` is always among them. */
+export function fitting(widths: readonly number[], room: number, menu: number, shown: number): number[] {
+  const all = widths.map((_, index) => index);
   const whole = widths.reduce((sum, width) => sum + width + GAP, -GAP);
-  if (whole <= room) return widths.length;
-  let used = menu;
-  let count = 0;
-  for (const width of widths) {
-    used += width + GAP;
-    if (used > room) break;
-    count += 1;
-  }
-  return count;
-}
-
-/** The first `count`, with the page that is shown among them. */
-export function chosen<Item>(all: readonly Item[], count: number, isShown: (item: Item) => boolean): Item[] {
-  const first = all.slice(0, count);
-  const shown = all.find(isShown);
-  if (!shown || first.includes(shown)) return first;
-  return [...first.slice(0, Math.max(0, count - 1)), shown];
+  if (whole <= room) return all;
+  let left = room - menu - (shown >= 0 ? widths[shown]! + GAP : 0);
+  let isFull = false;
+  return all.filter((index) => {
+    if (index === shown) return true;
+    left -= widths[index]! + GAP;
+    isFull ||= left < 0;
+    return !isFull;
+  });
 }
 
 export function Navigation() {
   const listed = PAGES.filter(({ isListed = true }) => isListed);
   const bar = useRef<HTMLElement>(null);
   const ruler = useRef<HTMLUListElement>(null);
-  const [count, setCount] = useState(listed.length);
-  const measure = () => {
-    const [links, menu] = widthsOf(ruler.current);
-    if (bar.current && links) setCount(fitting(links, bar.current.clientWidth, menu + GAP));
-  };
+  const shown = listed.findIndex(({ name }) => name === route.value.page);
+  const [sizes, setSizes] = useState<Sizes>({ links: [], menu: 0, room: Infinity });
+  const measure = () => setSizes(sizesOf(bar.current!, ruler.current!));
   useLayoutEffect(measure, [language.value, listed.length]);
   useEffect(() => {
     const observer = new ResizeObserver(measure);
@@ -53,9 +44,10 @@ export function Navigation() {
     observer.observe(ruler.current!);
     return () => observer.disconnect();
   }, []);
-  const isShown = ({ name }: Page) => name === route.value.page;
-  const links = chosen(listed, count, isShown);
-  const rest = listed.filter((page) => !links.includes(page));
+  const { links: widths, room, menu } = sizes;
+  const fits = new Set(fitting(listed.map((_, index) => widths[index] ?? 0), room, menu, shown));
+  const links = listed.filter((_, index) => fits.has(index));
+  const rest = listed.filter((_, index) => !fits.has(index));
   return (
     <nav ref={bar} aria-label={t('pages')}>
       <ul class="links">
@@ -80,9 +72,15 @@ function Link({ page: { name, title }, onClick }: { page: Page; onClick?: () => 
   return <a class="link" href={address(name)} aria-current={route.value.page === name ? 'page' : undefined} onClick={onClick}>{title()}</a>;
 }
 
-/** How wide the links are, and the menu. */
-function widthsOf(ruler: HTMLElement | null): [number[] | null, number] {
-  const widths = [...(ruler?.children ?? [])].map((item) => item.getBoundingClientRect().width);
-  const menu = widths.pop() ?? 0;
-  return widths.length > 0 ? [widths, menu] : [null, 0];
+/** How wide the links are, the menu, and what there is room for. */
+interface Sizes {
+  links: number[];
+  menu: number;
+  room: number;
+}
+
+function sizesOf(bar: HTMLElement, ruler: HTMLElement): Sizes {
+  const links = [...ruler.children].map((item) => item.getBoundingClientRect().width);
+  const menu = (links.pop() ?? 0) + GAP;
+  return { links, menu, room: bar.clientWidth };
 }
