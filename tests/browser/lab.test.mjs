@@ -1,5 +1,5 @@
 // The transport lab: a browser measures the three transports and a client that chooses, over a network
-// that fails, and none of them misses or doubles an event.
+// that fails, and none of them misses or doubles an event. And the advice on what that was.
 
 import assert from 'node:assert/strict';
 import test from 'node:test';
@@ -79,11 +79,38 @@ test('the client that chooses is moved by hand', async (t) => {
   assert.equal(await figure(page, 'moving', 'doubled'), '0');
 });
 
-test('the lab fits a phone, in both languages', async (t) => {
+test('the advice page tells what was carried, and decides what is described', async (t) => {
+  const { page, server, faults } = await openPage(t, []);
+  for (let number = 0; number < 25; number += 1) {
+    const posted = await fetch(`${server.url}/v1/topics/chat/a`, { method: 'POST', body: `${number}` });
+    assert.equal(posted.status, 201);
+  }
+  await page.goto(`${page.url().split('#')[0]}#/advice`);
+  const row = page.locator('tr[data-carrier="post"]', { hasText: 'chat/…' });
+  await row.waitFor();
+  assert.equal(await row.getAttribute('data-verdict'), 'fits');
+
+  await page.getByLabel('From each client').fill('3/s');
+  await page.getByRole('button', { name: 'Decide' }).click();
+  await page.locator('[data-choice="websocket"]').getByText(/more than about once a second/).waitFor();
+  // A slip is told in the server's words, which say what would be right.
+  await page.getByLabel('From each client').fill('often');
+  await page.getByRole('button', { name: 'Decide' }).click();
+  await page.getByRole('alert').getByText(/`up` is a rate/).waitFor();
+  await page.getByLabel('From each client').fill('0');
+  await page.getByRole('button', { name: 'Decide' }).click();
+  await page.locator('[data-choice="sse"]').waitFor();
+  await shoot(page, 'advice');
+  assert.deepEqual(faults, []);
+});
+
+test('both pages fit a phone, in both languages', async (t) => {
   const { page } = await openPage(t, [], { viewport: { width: 360, height: 700 }, locale: 'de' });
-  await page.goto(`${page.url().split('#')[0]}#/lab`);
-  await page.getByRole('heading', { name: 'Transport-Labor' }).waitFor();
-  const over = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
-  assert.ok(over <= 0, `${over} px too wide`);
-  await shoot(page, 'lab-360');
+  for (const [name, title] of [['lab', 'Transport-Labor'], ['advice', 'Welcher Transportweg wozu passt']]) {
+    await page.goto(`${page.url().split('#')[0]}#/${name}`);
+    await page.getByRole('heading', { name: title }).waitFor();
+    const over = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
+    assert.ok(over <= 0, `${name}: ${over} px too wide`);
+    await shoot(page, `${name}-360`);
+  }
 });

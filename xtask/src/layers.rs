@@ -4,7 +4,7 @@
 //! floor 4   bellwire
 //! floor 3   server
 //! floor 2   authn  shards  alerting  sources  bench  client  sockets, threads, tasks; never each other
-//! floor 1   access wire ingest rules alerts journal hub process pages   see floor 0 only, never each other
+//! floor 1   access advice wire ingest rules alerts journal hub process pages   see floor 0 only, never each other
 //! floor 0   model ─▶ re2
 //! ```
 //!
@@ -25,6 +25,7 @@ const FLOORS: &[(&str, u8)] = &[
     ("bellwire-model", 0),
     ("bellwire-re2", 0),
     ("bellwire-access", 1),
+    ("bellwire-advice", 1),
     ("bellwire-wire", 1),
     ("bellwire-ingest", 1),
     ("bellwire-rules", 1),

@@ -1,5 +1,6 @@
 //! The commands, each in a file of its own.
 
+mod advise;
 mod bench;
 mod check;
 mod demo;
@@ -38,6 +39,8 @@ enum Command {
     Subscribe(subscribe::Arguments),
     /// Check configuration and rule files.
     Check(check::Arguments),
+    /// Say which transport suits what flows between clients and a server, why, and what it costs.
+    Advise(advise::Arguments),
     /// Copy what has happened in a stretch of time into a file, to be replayed.
     Record(record::Arguments),
     /// Say what other rules would have done with what was recorded.
@@ -62,6 +65,7 @@ pub(crate) fn run() -> Result<()> {
         Command::Publish(arguments) => publish::run(arguments),
         Command::Subscribe(arguments) => subscribe::run(arguments),
         Command::Check(arguments) => check::run(&arguments),
+        Command::Advise(arguments) => advise::run(&arguments),
         Command::Record(arguments) => record::run(arguments),
         Command::Replay(arguments) => replay::run(&arguments),
         Command::Key(arguments) => key::run(arguments),

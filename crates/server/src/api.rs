@@ -1,5 +1,6 @@
 //! The HTTP API, by resource.
 
+mod advice;
 mod alert_history;
 mod alertmanager;
 mod alerts;
@@ -71,6 +72,7 @@ use crate::page::Callers;
 use crate::problem::Refused;
 use crate::queries::Queries;
 use crate::receiver::Receiver;
+use crate::traffic::TrafficWatch;
 
 /// What handlers reach.
 #[derive(Debug)]
@@ -108,6 +110,8 @@ pub(crate) struct App {
     pub(crate) subscriptions: Arc<Subscriptions>,
     pub(crate) rates: Arc<TopicRates>,
     pub(crate) figures: Arc<Figures>,
+    /// What goes over which transport.
+    pub(crate) traffic: Arc<TrafficWatch>,
     pub(crate) callers: Callers,
     pub(crate) webhooks: Vec<Webhook>,
     /// Topics whose followers may show themselves.
@@ -145,6 +149,7 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .route("/v1/record", get(record::record))
         .route("/v1/rules", get(rules::list))
         .route("/v1/status", get(status::status))
+        .route("/v1/advice", get(advice::of_traffic).post(advice::of_flows))
         .route("/v1/whoami", get(whoami::whoami))
         .route("/v1/tickets", post(tickets::make))
         .route("/v1/session/token", post(session::renew))

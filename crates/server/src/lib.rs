@@ -60,6 +60,7 @@ mod requests;
 mod scraping;
 mod sys;
 mod tls;
+mod traffic;
 mod turns;
 
 pub use bellwire_alerting::{

@@ -180,14 +180,13 @@ impl Server {
         let receiver = Receiver::new(&intake, &access, (&figures, &admission), &publisher);
         let (reload, scraper) = reload(&config, (&intake, &alerting), (&receiver, &figures));
         let streams = DurableStreams::open(&publisher)?;
-        let kept = (Arc::clone(&access), Arc::clone(&journal));
         let app = App {
             streams: StreamsApi::new(Arc::clone(&streams)),
             callers: callers(&config, hosts, Arc::clone(&publisher)),
             publisher,
             admission: Arc::clone(&admission),
             receiver,
-            access,
+            access: Arc::clone(&access),
             spread: Arc::clone(&spread),
             intake,
             live,
@@ -205,6 +204,7 @@ impl Server {
             subscriptions,
             rates,
             figures: Arc::clone(&figures),
+            traffic: sys.watch(),
             webhooks: config.webhooks.clone(),
             presence: FilterSet::gathered(config.presence.topics.clone()),
             shows_examples: config.examples,
@@ -212,9 +212,9 @@ impl Server {
         let doors = doors(app, tls, config.stall_timeout);
         let (runtime, accepting, sensors) = open_all(doors, (listener, sensors), drains)?;
         warn_of_exposure(&config, address);
-        keep_house(&runtime, (&kept.0, &journal), (admission, sys, presence), (reload, hangups));
+        keep_house(&runtime, (&access, &journal), (admission, sys, presence), (reload, hangups));
         begin(&runtime, (notifying, courier, history), (&scraper, config.scrape), streams);
-        let threads = Threads { sensors, evaluator, alerts, shards };
+        let (threads, kept) = (Threads { sensors, evaluator, alerts, shards }, (access, journal));
         Ok(Self { address, url, runtime, draining, accepting, threads, spread, kept })
     }
 
@@ -360,6 +360,7 @@ fn surroundings(
         lags: Arc::clone(&sys.figures().lags),
         closed: Arc::clone(&sys.figures().closed),
         transports: Arc::clone(&sys.figures().transports),
+        traffic: Arc::clone(&sys.traffic),
         timing: timing(config),
         presence: presence.cloned(),
         held_bytes_max: bellwire_shards::held_bytes_max(memory_bytes(config), shards),
@@ -492,6 +493,7 @@ fn keep_house(
     runtime.spawn(async move { states.expire_keys(&*journal).await });
     runtime.spawn(async move { of_disk.expire_durable_keys(its).await });
     runtime.spawn(async move { settling.settle_values().await });
+    runtime.spawn(sys.watch().keep_current());
     runtime.spawn(sys.keep_current());
 }
 

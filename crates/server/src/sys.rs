@@ -11,10 +11,11 @@ use std::sync::Arc;
 use bellwire_model::limits::LAG_INTERVAL;
 use bellwire_model::{Body, Event, NameMap, NameSet, Topic};
 use bellwire_process::{Row, clock};
-use bellwire_shards::{Laggard, States};
+use bellwire_shards::{Laggard, States, Traffic};
 use serde_json::json;
 
 use crate::observe::Figures;
+use crate::traffic::TrafficWatch;
 
 pub(crate) const CONNECTIONS: &str = "$sys/connections";
 const SERVER: &str = "$sys/server";
@@ -23,6 +24,8 @@ const REJECTS: &str = "$sys/rejects";
 /// Keeps `$sys/…` as it is now.
 #[derive(Debug)]
 pub(crate) struct SysTopics {
+    pub(crate) traffic: Arc<Traffic>,
+    watch: Arc<TrafficWatch>,
     figures: Arc<Figures>,
     states: Arc<States>,
 }
@@ -33,13 +36,20 @@ impl SysTopics {
         Arc::clone(&self.figures)
     }
 
+    /// What went over which transport lately.
+    pub(crate) fn watch(&self) -> Arc<TrafficWatch> {
+        Arc::clone(&self.watch)
+    }
+
     /// The state topics.
     pub(crate) fn states(&self) -> Arc<States> {
         Arc::clone(&self.states)
     }
 
     pub(crate) fn new(figures: Arc<Figures>, states: Arc<States>) -> Self {
-        Self { figures, states }
+        let traffic = Arc::<Traffic>::default();
+        let watch = Arc::new(TrafficWatch::new(Arc::clone(&traffic)));
+        Self { traffic, watch, figures, states }
     }
 
     /// Looks again and again.

@@ -11,6 +11,8 @@ use bellwire_wire::ws::{Compression, Subprotocol};
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, header};
 
+use crate::traffic::Carrier;
+
 /// What a connection is sent. Another transport is another variant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Form {
@@ -90,6 +92,15 @@ impl Form {
             Self::Http(HttpForm { encoding: Encoding::Ndjson, .. }) => "ndjson",
             Self::WebSocket(_) => "websocket",
             Self::Durable(_) => "durable-streams",
+        }
+    }
+
+    /// What carries it.
+    pub(crate) fn carrier(self) -> Carrier {
+        match self {
+            Self::Http(HttpForm { encoding: Encoding::Ndjson, .. }) => Carrier::Ndjson,
+            Self::Http(_) | Self::Durable(_) => Carrier::Sse,
+            Self::WebSocket(_) => Carrier::Websocket,
         }
     }
 

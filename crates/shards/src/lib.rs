@@ -61,6 +61,7 @@ mod state_write;
 mod stream_request;
 mod tls;
 mod topics;
+mod traffic;
 mod transport;
 
 pub use authority::{Authority, FollowerName, HeldPrincipal, HeldPrincipals, Standing, Tally};
@@ -97,4 +98,5 @@ pub use stream_request::{
 };
 pub use tls::TlsSession;
 pub use topics::{Kind, Lately, StateDurability, Subscriptions, TopicRates, TopicRule, TopicRules};
+pub use traffic::{Carried, Carrier, CountedPoll, RequestTraffic, Traffic};
 pub use transport::{Transport, Transports};

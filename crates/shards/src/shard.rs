@@ -248,6 +248,8 @@ pub struct Surroundings {
     /// Who has gone, and why.
     pub closed: Arc<crate::closed::ClosedStreams>,
     pub transports: Arc<crate::transport::Transports>,
+    /// What goes over which transport.
+    pub traffic: Arc<crate::traffic::Traffic>,
     pub timing: Timing,
     /// Who shows themselves; `None` where no topic has that.
     pub presence: Option<Arc<crate::presence::Presence>>,

@@ -3,6 +3,7 @@
 
 import { useSignal } from '@preact/signals';
 import { useEffect } from 'preact/hooks';
+import { address } from '../shell/router.js';
 import { base } from '../stores/stream.js';
 import { adopt } from '../ui/adopt.js';
 import { announce } from '../ui/announce.js';
@@ -28,7 +29,7 @@ export function Lab() {
   return (
     <section class="lab">
       <h1>{t('title')}</h1>
-      <p class="about">{t('about')}</p>
+      <p class="about">{t('about')} <a href={address('advice')}>{t('advice')}</a></p>
       <Settings isBusy={isBusy} isFirst={now.phase === 'idle'} />
       <div class="panel">
         <p class="phase">{phaseText(now)} {now.fault && <strong>{t('suffering', { fault: t(now.fault) })}</strong>}</p>

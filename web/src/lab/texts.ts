@@ -73,6 +73,7 @@ export const t = texts({
     broken: { one: '{n} event was missing or came twice.', other: '{n} events were missing or came twice.' },
     bytesAbout: 'Bytes are those of bodies and frames as a page sees them: heads of requests, which a page cannot see, are not among them, and a long poll has one each way for about every event.',
     rate_bound: 'At most {events} events, {rate} a second, {bytes} bytes each.',
+    advice: 'Which transport suits what: the advice page',
   },
   de: {
     title: 'Transport-Labor',
@@ -144,5 +145,6 @@ export const t = texts({
     broken: { one: '{n} Ereignis fehlte oder kam doppelt.', other: '{n} Ereignisse fehlten oder kamen doppelt.' },
     bytesAbout: 'Gezählt sind Rümpfe und Frames, wie eine Seite sie sieht: Köpfe von Anfragen sieht sie nicht, und ein Long Poll hat je einen hin und her für etwa jedes Ereignis.',
     rate_bound: 'Höchstens {events} Ereignisse, {rate} je Sekunde, {bytes} Bytes.',
+    advice: 'Welcher Transportweg wozu passt: die Seite mit dem Rat',
   },
 });

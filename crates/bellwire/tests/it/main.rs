@@ -2,6 +2,7 @@
 #![allow(clippy::print_stdout, reason = "seeds and skipped tests are told")]
 
 mod access;
+mod advice;
 mod alerts;
 mod allowances;
 mod attending;

@@ -10,13 +10,15 @@ use bellwire_access::{Identity, Means};
 use bellwire_alerting::LiveQuery;
 use bellwire_model::{Filter, FilterSet, PacedFilter};
 use bellwire_shards::{
-    Asked, EVENTS_PATH, EventsRequest, Framing, Handshake, PollAnswer, StreamRequest,
+    Asked, CountedPoll, EVENTS_PATH, EventsRequest, Framing, Handshake, PollAnswer, PollRequest,
+    StreamRequest,
 };
 use bellwire_wire::Control;
 use bellwire_wire::json::{self, Beside};
 use bellwire_wire::problem::{Code, Problem};
 use http::request::Parts;
-use http::{Extensions, HeaderMap, HeaderName, Method, StatusCode, Version, header};
+use http::{Extensions, HeaderMap, HeaderName, Method, StatusCode, Uri, Version, header};
+use hyper::body::Body as _;
 use hyper::ext::Protocol;
 
 use super::App;
@@ -93,12 +95,25 @@ pub(super) async fn events(
             let whose = Asker::of(&identity, peer(&extensions));
             let _followed = live::follow(&app.live, (queries, None), &whose).await?;
             let principal = app.access.enter(&identity);
+            let counted = counted(&app, &poll, (&uri, &headers));
             let collected = app.spread.poll(poll, principal)?.collected().await?;
             let is_large = collected.is_large();
-            let encode = || answer_json(&collected.encode(), narrowed.as_ref());
+            let encode = || {
+                let answer = collected.encode();
+                let response = answer_json(&answer, narrowed.as_ref());
+                counted.answered(answer.events.len(), response.body().size_hint().lower() as usize);
+                response
+            };
             Ok(if is_large { app.large_reads.run(encode).await? } else { encode() })
         }
     }
+}
+
+/// A poll is counted while it waits, with the bytes that its request has about.
+fn counted(app: &App, poll: &PollRequest, (uri, headers): (&Uri, &HeaderMap)) -> CountedPoll {
+    let line = uri.path().len() + uri.query().map_or(0, |query| query.len() + 1);
+    let each = headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4);
+    app.traffic.requests.poll(poll.follows.filters(), line + each.sum::<usize>())
 }
 
 /// What the answer to a `GET` would begin with. It is not waited for: nobody would see it.

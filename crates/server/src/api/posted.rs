@@ -141,8 +141,11 @@ pub(super) async fn publish_one(
     }
     let idempotency_key = given.or(identity).map(|key| caller.0.own_name(&key));
     let said = write.fence.as_ref().map(|fence| (fence.epoch, fence.sequence));
+    let (topic, bytes) = (write.event.topic.clone(), write.event.size_bytes());
     let results = app.publisher.publish(Write { idempotency_key, ..write }.into()).await?;
-    match (results.into_iter().next().expect("one result each")?, said) {
+    let result = results.into_iter().next().expect("one result each")?;
+    app.traffic.requests.published(&topic, 1, bytes);
+    match (result, said) {
         (Published::Known { epoch, sequence }, _) => {
             Ok((StatusCode::NO_CONTENT, of_producer((epoch, sequence))).into_response())
         }
@@ -240,7 +243,11 @@ pub(super) async fn publish_batch(
     }
     let Batch { events, refused, forbidden, .. } = batch;
     app.access.allowances.spend(&caller.0, Sent::Events(events.len()))?;
+    let first = events.first().map(|write| write.event.topic.clone());
     let published = app.publisher.publish(Writes { writes: events, is_atomic }).await?;
+    if let Some(topic) = first {
+        app.traffic.requests.published(&topic, published.len(), bytes);
+    }
     let response =
         work_through(&app.admission, bytes, || results_response(results_json(refused, published)));
     Ok(noted(response.await, forbidden))

@@ -28,8 +28,10 @@ pub(super) struct Connection {
     place: Option<Box<Place>>,
     /// When the wheel brings it round.
     pub(super) due_at: Tick,
-    /// Bytes that the client sent although nobody listens.
-    input_bytes: u32,
+    /// Bytes that the client sent although nobody listens: as far as it may, and a connection is small.
+    input_bytes: u16,
+    /// Where it is counted what goes over it.
+    pub(super) traffic: u16,
     /// Its next turn is coming: it has more to write, or to say, than one visit may.
     pub(super) is_queued: bool,
     /// It waits for a page of history.
@@ -79,6 +81,7 @@ impl Connection {
             place,
             due_at: 0,
             input_bytes: 0,
+            traffic: 0,
             is_queued: false,
             awaits_history: false,
             is_laggard: false,
@@ -142,10 +145,11 @@ impl Connection {
             match self.outlet.socket.read(scratch) {
                 Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
                 Ok(read) => {
-                    self.input_bytes = self.input_bytes.saturating_add(read as u32);
-                    if self.input_bytes as usize > bytes_max {
+                    let bytes = usize::from(self.input_bytes) + read;
+                    if bytes > bytes_max {
                         return Err(io::ErrorKind::InvalidInput.into());
                     }
+                    self.input_bytes = u16::try_from(bytes).unwrap_or(u16::MAX);
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}

@@ -76,6 +76,7 @@ impl Shard {
             Ok(0) => self.close(token, CloseReason::ClientClosed),
             Ok(bytes) => {
                 websocket.on_heard();
+                self.traffic.at(connection.traffic).add_up(0, bytes as u64);
                 self.ledger.add_read(bytes);
                 self.hear(token, &mut scratch[..bytes]);
                 return ControlFlow::Continue(());
@@ -159,6 +160,7 @@ impl Shard {
             tracing::error!("An invariant is broken by a request; its connection ends.");
             return self.close(token, CloseReason::ServerFault);
         };
+        self.traffic.at(self.connections[token].traffic).add_up(1, 0);
         match asked.request {
             Ok(request) => self.on_request(token, asked.id, request),
             Err(refusal) => self.reply(token, asked.id.as_ref(), &Reply::from(&refusal)),

@@ -44,6 +44,11 @@ impl Ledger {
         (&mut self.work, &mut self.segments)
     }
 
+    /// Events and bytes that were written so far.
+    pub(super) fn written(&self) -> (u64, u64) {
+        (self.work.events, self.work.written_bytes)
+    }
+
     /// Things were looked at.
     pub(super) fn add_looks(&mut self, looks: usize) {
         self.work.looks += looks as u64;

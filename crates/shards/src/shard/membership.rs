@@ -6,7 +6,7 @@ use bellwire_hub::{Begin, Delivery, Gap, Joined, LaneEnd, LaneId, Start};
 use bellwire_journal::{Bounds, Ended};
 use bellwire_model::limits::IDLE_INPUT_BYTES_MAX;
 use bellwire_model::{Cursor, EffectiveFilter, PacedFilter, Principal, StateMark, Topic};
-use bellwire_process::clock::{Tick, ticks};
+use bellwire_process::clock::{self, Tick, ticks};
 use bellwire_wire::Control;
 use bellwire_wire::problem::{Code, Problem};
 use bytes::{Bytes, BytesMut};
@@ -101,6 +101,9 @@ impl Shard {
         let connection = &mut self.connections[token];
         let due = due.min(now + ticks(heartbeat_interval));
         connection.due_at = self.agenda.look_after(token, due);
+        let filters = self.hub.filters(connection.main.delivery.lane());
+        connection.traffic = self.traffic.place(form.carrier(), filters);
+        self.traffic.at(connection.traffic).open(clock::now().as_ms() as u64);
         self.surroundings.figures.streams_open.add(1);
         self.surroundings.transports.open(Transport::of(form));
         let registry = self.poll.registry();
@@ -292,6 +295,7 @@ impl Shard {
         self.count_followed(token);
         self.on_lane_end(main_lane, ends.main);
         self.on_lane_end(added_lane, ends.added);
+        self.count_elsewhere(token);
 
         let connection = &mut self.connections[token];
         let heartbeat_interval = self.surroundings.timing.heartbeat_interval;
@@ -317,6 +321,22 @@ impl Shard {
         let end = self.hub.narrow(&mut subscription.delivery, rest);
         subscription.place = self.members.join(subscription.delivery.lane(), token);
         self.on_lane_end(old, end);
+        if which == Which::Main {
+            self.count_elsewhere(token);
+        }
+    }
+
+    /// A connection follows something else: what goes over it is counted with others of its kind.
+    fn count_elsewhere(&mut self, token: Token) {
+        let connection = &mut self.connections[token];
+        let filters = self.hub.filters(connection.main.delivery.lane());
+        let place = self.traffic.place(connection.outlet.form.carrier(), filters);
+        let before = std::mem::replace(&mut connection.traffic, place);
+        if before != place {
+            let now_ms = clock::now().as_ms() as u64;
+            self.traffic.at(before).close(now_ms);
+            self.traffic.at(place).open_again(now_ms);
+        }
     }
 
     /// Ends a subscription that is on its way.
@@ -380,6 +400,7 @@ impl Shard {
             self.handle.forget_poll();
         } else {
             self.unfollow(&connection.main);
+            self.traffic.at(connection.traffic).close(clock::now().as_ms() as u64);
             self.surroundings.figures.streams_open.sub(1);
             self.surroundings.transports.close(Transport::of(connection.outlet.form));
             self.handle.forget_connection();

@@ -25,6 +25,7 @@ use super::{Surroundings, Token};
 use crate::feed::Batch;
 use crate::frames::Frames;
 use crate::presence::Present;
+use crate::traffic::Book;
 
 /// The poll's token of the inbox; connections have their slab keys.
 pub(super) const INBOX: mio::Token = mio::Token(usize::MAX);
@@ -72,6 +73,8 @@ pub(super) struct Shard {
     /// What was done.
     pub(super) ledger: Ledger,
     pub(super) laggards: Laggards,
+    /// What goes over which transport.
+    pub(super) traffic: Book,
     /// Of whom something has changed.
     pub(super) reconsideration: Reconsideration,
     /// Connections that are seen by others who follow the same.
@@ -94,6 +97,7 @@ impl Shard {
             input: Input::new(surroundings.held_bytes_max),
             ledger: Ledger::default(),
             laggards: Laggards::default(),
+            traffic: Book::new(Arc::clone(&surroundings.traffic)),
             reconsideration: Reconsideration::default(),
             presents: FxHashMap::default(),
             index,

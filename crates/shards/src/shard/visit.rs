@@ -83,6 +83,7 @@ impl Shard {
     fn pump(&mut self, token: Token, looks_left: usize) -> Option<io::Result<Pumped>> {
         let connection = &mut self.connections[token];
         let now = self.agenda.now();
+        let before = self.ledger.written();
         let (work, segments) = self.ledger.open();
         let past = PastSource {
             table: &self.surroundings.table,
@@ -113,6 +114,11 @@ impl Shard {
             self.past_readers.put(token, reader);
         }
         self.touch(touched);
+        let (events, bytes) = self.ledger.written();
+        if bytes > before.1 {
+            let traffic = self.connections[token].traffic;
+            self.traffic.at(traffic).add_down(events - before.0, bytes - before.1);
+        }
         pumped
     }
 
@@ -209,6 +215,8 @@ impl Shard {
             outlet.tell(&self.hub, &main.delivery);
         }
         outlet.put(outlet.form.heartbeat(is_news.then_some(cursor)));
+        let traffic = self.connections[token].traffic;
+        self.traffic.at(traffic).add_heartbeat();
         self.visit(token);
         Some(now + interval)
     }

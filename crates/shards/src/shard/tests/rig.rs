@@ -102,8 +102,7 @@ impl Rig {
         parts: ShardParts,
         table: SharedTable,
     ) -> Self {
-        let an_hour = std::time::Duration::from_hours(1);
-        let guests = Arc::new(Guests::default());
+        let (an_hour, guests) = (Duration::from_hours(1), Arc::new(Guests::default()));
         let surroundings = Surroundings {
             table: Arc::clone(&table),
             history: HistoryReaders::start(&journal).expect("threads"),
@@ -116,6 +115,7 @@ impl Rig {
             lags: Arc::default(),
             closed: Arc::default(),
             transports: Arc::default(),
+            traffic: Arc::default(),
             timing: Timing { heartbeat_interval: an_hour, stall_timeout: an_hour },
             presence: Presence::new(PresenceTerms {
                 topics: vec!["rooms/**".parse().expect("a filter")],

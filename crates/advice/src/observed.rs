@@ -1,0 +1,451 @@
+//! The same decision for traffic that was counted: does what carries it suit it, and what would change?
+
+use serde::Serialize;
+
+use crate::cost::{Candidate, Cost};
+use crate::decide::{Choice, SENDS_OFTEN_PER_SECOND, decide};
+use crate::flow::{Client, Flow, Infrastructure, Proxies, Team, WebSockets};
+use crate::measured::{self, FIGURES, Figure, Transport};
+use crate::reason::Reason;
+use crate::say;
+
+/// What carries events.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Carrier {
+    /// Streams of Server-Sent Events.
+    Sse,
+    /// Streams of NDJSON.
+    Ndjson,
+    /// WebSockets.
+    Websocket,
+    /// Long polls.
+    LongPoll,
+    /// Requests that publish.
+    Post,
+}
+
+/// What was counted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+pub struct Counts {
+    /// Connections that are open now; of polls those that wait.
+    pub open: u64,
+    /// Connections that were opened; of polls and `POST`, requests.
+    pub opened: u64,
+    /// How long they were open, all added up.
+    pub connection_seconds: f64,
+    /// Events to clients, once for each.
+    pub events_down: u64,
+    /// Bytes to clients.
+    pub bytes_down: u64,
+    /// Signs of life to clients.
+    pub heartbeats: u64,
+    /// Messages of clients; of `POST`, events.
+    pub messages_up: u64,
+    /// Bytes of them.
+    pub bytes_up: u64,
+}
+
+/// Traffic of one kind over one carrier.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Kind {
+    /// What carries it.
+    pub carrier: Carrier,
+    /// The first segments of what is followed or published.
+    pub name: String,
+    /// What was counted.
+    pub counts: Counts,
+}
+
+/// All traffic of a while.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Seen {
+    /// How long it was counted.
+    pub seconds: f64,
+    /// By carrier and kind.
+    pub kinds: Vec<Kind>,
+}
+
+/// Whether what carries traffic suits it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict {
+    /// It does.
+    Fits,
+    /// Another transport would do, for less.
+    CouldChange,
+    /// There is too little traffic to say.
+    TooLittle,
+}
+
+/// Advice on traffic of one kind.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct KindAdvice {
+    /// What was counted.
+    #[serde(flatten)]
+    pub kind: Kind,
+    /// What share of the events and messages goes to clients, from 0 to 1; null where there are none.
+    pub down_share: Option<f64>,
+    /// Events to each client, and messages from each, a second.
+    pub down_per_second_each: f64,
+    /// See there.
+    pub up_per_second_each: f64,
+    /// Does it suit?
+    pub verdict: Verdict,
+    /// What is advised; null where nothing is.
+    pub choice: Option<Choice>,
+    /// Why.
+    pub reasons: Vec<Reason>,
+    /// What the advice would save of the costs as they are; null where nothing would change. What is
+    /// below zero costs more.
+    pub saves: Option<Cost>,
+}
+
+/// Advice on the traffic of a while.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct ObservedAdvice {
+    /// How long it was counted.
+    pub seconds: f64,
+    /// What each carrier has carried, all kinds together.
+    pub carriers: Vec<CarrierTotal>,
+    /// By carrier and kind; what could change first.
+    pub traffic: Vec<KindAdvice>,
+    /// What costs are made of.
+    pub figures: &'static [Figure],
+}
+
+/// What one carrier has carried.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct CarrierTotal {
+    /// Which.
+    pub carrier: Carrier,
+    /// All of it.
+    pub counts: Counts,
+}
+
+/// Less than this is no traffic to judge: a client that was there for a minute, and some events.
+const CONNECTION_SECONDS_MIN: f64 = 60.0;
+const EVENTS_MIN: u64 = 20;
+
+/// Requests and streams pass, as everything here has.
+const PASSES: Infrastructure = Infrastructure {
+    http2: true,
+    proxies: Proxies::Stream,
+    websockets: WebSockets::Pass,
+    team: Team::Websocket,
+};
+
+/// The advice on what was counted.
+pub fn observe(observed: &Seen) -> ObservedAdvice {
+    let mut traffic: Vec<KindAdvice> =
+        observed.kinds.iter().map(|kind| of_kind(kind, observed)).collect();
+    traffic.sort_by(|a, b| {
+        let changes = |advice: &KindAdvice| advice.verdict != Verdict::CouldChange;
+        let weight =
+            |advice: &KindAdvice| advice.kind.counts.bytes_down + advice.kind.counts.bytes_up;
+        changes(a).cmp(&changes(b)).then(weight(b).cmp(&weight(a)))
+    });
+    ObservedAdvice {
+        seconds: observed.seconds,
+        carriers: carriers(&observed.kinds),
+        traffic,
+        figures: &FIGURES,
+    }
+}
+
+fn carriers(kinds: &[Kind]) -> Vec<CarrierTotal> {
+    let all = [Carrier::Sse, Carrier::Ndjson, Carrier::Websocket, Carrier::LongPoll, Carrier::Post];
+    let total = |carrier| {
+        let of = kinds.iter().filter(|kind| kind.carrier == carrier);
+        let counts = of.fold(Counts::default(), |sum, kind| sum.plus(kind.counts));
+        CarrierTotal { carrier, counts }
+    };
+    all.into_iter().map(total).collect()
+}
+
+impl Counts {
+    fn plus(self, other: Self) -> Self {
+        Self {
+            open: self.open + other.open,
+            opened: self.opened + other.opened,
+            connection_seconds: self.connection_seconds + other.connection_seconds,
+            events_down: self.events_down + other.events_down,
+            bytes_down: self.bytes_down + other.bytes_down,
+            heartbeats: self.heartbeats + other.heartbeats,
+            messages_up: self.messages_up + other.messages_up,
+            bytes_up: self.bytes_up + other.bytes_up,
+        }
+    }
+}
+
+fn of_kind(kind: &Kind, observed: &Seen) -> KindAdvice {
+    let counts = kind.counts;
+    let each = |count: u64| {
+        if counts.connection_seconds > 0.0 { count as f64 / counts.connection_seconds } else { 0.0 }
+    };
+    let all = counts.events_down + counts.messages_up;
+    let mut advice = KindAdvice {
+        kind: kind.clone(),
+        down_share: (all > 0).then(|| counts.events_down as f64 / all as f64),
+        down_per_second_each: each(counts.events_down),
+        up_per_second_each: each(counts.messages_up),
+        verdict: Verdict::TooLittle,
+        choice: None,
+        reasons: Vec::new(),
+        saves: None,
+    };
+    if kind.carrier == Carrier::Post {
+        of_posts(&mut advice, observed);
+        return advice;
+    }
+    if counts.connection_seconds < CONNECTION_SECONDS_MIN || all < EVENTS_MIN {
+        advice.reasons.push(Reason::new(2, "too_little", "There is too little of it yet to say."));
+        return advice;
+    }
+    let flow = flow_of(&advice, observed);
+    let decision = decide(&flow, PASSES);
+    let now = carried_by(kind.carrier);
+    advice.choice = Some(decision.choice);
+    if decision.choice.transport() == now {
+        advice.verdict = Verdict::Fits;
+        advice.reasons = decision.reasons;
+        return advice;
+    }
+    let cost = |transport| Candidate::of(&flow, transport).cost;
+    let saves = cost(now).less(cost(decision.choice.transport()));
+    advice.saves = Some(saves);
+    advice.verdict = Verdict::CouldChange;
+    let mut reasons = vec![change(&advice, now, decision.choice, saves)];
+    reasons.extend(decision.reasons);
+    if kind.carrier == Carrier::LongPoll {
+        // Whoever polls may have no other way.
+        let text = "Where nothing else comes through, long polls stay right: @bellwire/client tries \
+                    streams first, and comes back to them.";
+        reasons.push(Reason::new(3, "polls_may_be_needed", text));
+    }
+    advice.reasons = reasons;
+    advice
+}
+
+/// The flow that this traffic would be described as. Payloads are what is left of the bytes without what
+/// was measured to be around them.
+fn flow_of(advice: &KindAdvice, observed: &Seen) -> Flow {
+    let KindAdvice { kind, down_per_second_each, up_per_second_each, .. } = advice;
+    let counts = kind.counts;
+    let transport = carried_by(kind.carrier);
+    let payload = |bytes: u64, count: u64, around: f64| {
+        if count == 0 { 0.0 } else { (bytes as f64 / count as f64 - around).max(0.0) }
+    };
+    Flow {
+        name: kind.name.clone(),
+        down_per_second: *down_per_second_each,
+        up_per_second: *up_per_second_each,
+        bytes: payload(
+            counts.bytes_down,
+            counts.events_down,
+            measured::bytes_around_delivery(transport),
+        ),
+        up_bytes: payload(counts.bytes_up, counts.messages_up, 0.0),
+        // What may wait nobody has said: nothing is gathered.
+        latency_ms: 1.0,
+        client: Client::Program,
+        connections: counts.connection_seconds / observed.seconds.max(1.0),
+        binary: false,
+        proxies: None,
+        websockets: None,
+    }
+}
+
+fn carried_by(carrier: Carrier) -> Transport {
+    match carrier {
+        Carrier::Sse | Carrier::Ndjson | Carrier::Post => Transport::Sse,
+        Carrier::Websocket => Transport::Websocket,
+        Carrier::LongPoll => Transport::LongPoll,
+    }
+}
+
+fn change(advice: &KindAdvice, now: Transport, choice: Choice, less: Cost) -> Reason {
+    let share = advice.down_share.unwrap_or_default();
+    let mut saved = Vec::new();
+    if less.requests_per_second >= 0.05 {
+        saved.push(format!("{} requests a second", say::number(less.requests_per_second)));
+    }
+    if let Some(bytes) = less.memory_bytes.filter(|bytes| *bytes >= 1.0) {
+        saved.push(format!("{} of memory", say::bytes(bytes)));
+    }
+    if less.bytes_per_second >= 1.0 {
+        saved.push(format!("{} a second on the wire", say::bytes(less.bytes_per_second)));
+    }
+    let saved = if saved.is_empty() {
+        "costs about the same, and is plain HTTP".to_owned()
+    } else {
+        format!("would save {}", say::list(&saved))
+    };
+    let text = format!(
+        "{} % of what goes over this {} goes to clients, and each of them sends {}: {} {saved}.",
+        (share * 100.0).round(),
+        now.name(),
+        if advice.up_per_second_each > 0.0 {
+            say::rate(advice.up_per_second_each)
+        } else {
+            "nothing".to_owned()
+        },
+        choice.name()
+    );
+    Reason::new(6, "could_change", text)
+        .with("down_share", share)
+        .with("up_per_second_each", advice.up_per_second_each)
+        .with("requests_per_second", less.requests_per_second)
+        .with("memory_bytes", less.memory_bytes)
+        .with("bytes_per_second", less.bytes_per_second)
+}
+
+/// Who publishes is not known by the topic: only if it is those who follow it, they send often.
+fn of_posts(advice: &mut KindAdvice, observed: &Seen) {
+    let counts = advice.kind.counts;
+    if counts.opened < EVENTS_MIN || observed.seconds <= 0.0 {
+        advice.reasons.push(Reason::new(2, "too_little", "There is too little of it yet to say."));
+        return;
+    }
+    advice.verdict = Verdict::Fits;
+    advice.choice = Some(Choice::Post);
+    let streams = observed.kinds.iter().filter(|kind| {
+        kind.name == advice.kind.name && matches!(kind.carrier, Carrier::Sse | Carrier::Ndjson)
+    });
+    let followed: f64 = streams.map(|kind| kind.counts.connection_seconds).sum();
+    let requests = counts.opened as f64 / observed.seconds;
+    let text = format!("{} requests publish here.", capital(&say::rate(requests)));
+    advice.reasons.push(Reason::new(1, "published", text).with("requests_per_second", requests));
+    let each = counts.opened as f64 / followed.max(1.0);
+    if followed > 0.0 && each > SENDS_OFTEN_PER_SECOND {
+        let text = format!(
+            "If it is those who follow these topics over streams that publish, each sends {}: a \
+             WebSocket has {} around an event in place of {}.",
+            say::rate(each),
+            say::bytes(measured::bytes_around_publish(Transport::Websocket)),
+            say::bytes(measured::bytes_around_publish(Transport::Sse))
+        );
+        advice
+            .reasons
+            .push(Reason::new(2, "followers_may_send_often", text).with("posts_per_second", each));
+    }
+}
+
+fn capital(text: &str) -> String {
+    let mut letters = text.chars();
+    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn kind(carrier: Carrier, name: &str, (down, up): (u64, u64)) -> Kind {
+        let counts = Counts {
+            open: 10,
+            opened: 10,
+            connection_seconds: 6_000.0,
+            events_down: down,
+            bytes_down: down * 300,
+            heartbeats: 0,
+            messages_up: up,
+            bytes_up: up * 80,
+        };
+        Kind { carrier, name: name.into(), counts }
+    }
+
+    fn advice(kinds: Vec<Kind>) -> Vec<KindAdvice> {
+        observe(&Seen { seconds: 600.0, kinds }).traffic
+    }
+
+    fn codes(advice: &KindAdvice) -> Vec<&'static str> {
+        advice.reasons.iter().map(|reason| reason.code).collect()
+    }
+
+    #[test]
+    fn a_websocket_that_hardly_talks_could_be_a_stream() {
+        let advice = advice(vec![kind(Carrier::Websocket, "chat/…", (9_500, 500))]);
+        let [it] = &advice[..] else { panic!("{advice:?}") };
+        assert_eq!((it.verdict, it.choice), (Verdict::CouldChange, Some(Choice::Hybrid)));
+        assert_eq!(it.down_share, Some(0.95));
+        let text = &it.reasons[0].text;
+        assert!(
+            text.starts_with("95 % of what goes over this WebSocket goes to clients"),
+            "{text}"
+        );
+        assert!(it.saves.and_then(|saves| saves.memory_bytes) > Some(0.0));
+    }
+
+    #[test]
+    fn what_suits_is_left_as_it_is() {
+        for (kind, choice) in [
+            (kind(Carrier::Websocket, "a", (10_000, 12_000)), Choice::Websocket),
+            (kind(Carrier::Sse, "a", (10_000, 0)), Choice::Sse),
+            (kind(Carrier::Ndjson, "a", (10_000, 0)), Choice::Sse),
+        ] {
+            let advice = advice(vec![kind]);
+            assert_eq!((advice[0].verdict, advice[0].choice), (Verdict::Fits, Some(choice)));
+            assert_eq!(advice[0].saves, None);
+        }
+    }
+
+    #[test]
+    fn polls_are_told_what_streams_would_save() {
+        let advice = advice(vec![kind(Carrier::LongPoll, "a", (6_000, 0))]);
+        assert_eq!(
+            (advice[0].verdict, advice[0].choice),
+            (Verdict::CouldChange, Some(Choice::Sse))
+        );
+        let saves = advice[0].saves.expect("something");
+        // One event a second to each of ten, each of which took a request.
+        assert!((saves.requests_per_second - 10.0).abs() < 1e-9, "{saves:?}");
+        assert!(codes(&advice[0]).contains(&"polls_may_be_needed"));
+    }
+
+    #[test]
+    fn little_traffic_is_not_judged() {
+        for kind in [
+            kind(Carrier::Websocket, "a", (3, 0)),
+            Kind {
+                counts: Counts { events_down: 1_000, connection_seconds: 1.0, ..Counts::default() },
+                ..kind(Carrier::Websocket, "a", (0, 0))
+            },
+            Kind { counts: Counts::default(), ..kind(Carrier::Post, "a", (0, 0)) },
+        ] {
+            let advice = advice(vec![kind]);
+            assert_eq!(
+                (advice[0].verdict, codes(&advice[0])),
+                (Verdict::TooLittle, vec!["too_little"])
+            );
+        }
+    }
+
+    #[test]
+    fn posts_are_held_against_those_who_follow_the_same() {
+        let posts = |requests| {
+            let mut posts = kind(Carrier::Post, "chat/…", (0, requests));
+            posts.counts.opened = requests;
+            posts.counts.connection_seconds = 0.0;
+            posts
+        };
+        let streams = || kind(Carrier::Sse, "chat/…", (6_000, 0));
+        let told = |kinds| {
+            let advice = advice(kinds);
+            let posts = advice.iter().find(|it| it.kind.carrier == Carrier::Post);
+            codes(posts.expect("there are posts"))
+        };
+        assert_eq!(told(vec![posts(12_000), streams()]), ["published", "followers_may_send_often"]);
+        assert_eq!(told(vec![posts(3_000), streams()]), ["published"]);
+        assert_eq!(told(vec![posts(12_000)]), ["published"]);
+    }
+
+    #[test]
+    fn what_could_change_comes_first() {
+        let advice = advice(vec![
+            kind(Carrier::Sse, "big", (100_000, 0)),
+            kind(Carrier::Websocket, "small", (1_000, 0)),
+        ]);
+        let names: Vec<&str> = advice.iter().map(|it| &*it.kind.name).collect();
+        assert_eq!(names, ["small", "big"]);
+    }
+}
