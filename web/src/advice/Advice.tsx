@@ -104,7 +104,7 @@ function Flows() {
         <div class="panel outcome">
           <h2>{t('outcome')}</h2>
           {advice.value.flows.map((flow) => <Outcome key={flow.flow.name} advice={flow} />)}
-          <p class="figure wraps">{t('measured', { on: advice.value.measured_on })}</p>
+          <p class="figure wraps">{t('measured')}</p>
         </div>
       )}
     </>

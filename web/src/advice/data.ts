@@ -10,8 +10,9 @@ export interface Reason {
 export interface Cost {
   bytes_per_second: number;
   requests_per_second: number;
-  memory_bytes: number;
-  cpu_cores: number;
+  /** Null where it was not measured. */
+  memory_bytes: number | null;
+  cpu_cores: number | null;
 }
 
 export type TransportName = 'sse' | 'websocket' | 'long_poll';
@@ -29,7 +30,6 @@ export interface FlowAdvice {
 export interface Advice {
   steps: { number: number; name: string; findings: Reason[] }[];
   flows: FlowAdvice[];
-  measured_on: string;
 }
 
 export interface KindAdvice {
@@ -48,7 +48,6 @@ export interface KindAdvice {
 export interface ObservedAdvice {
   seconds: number;
   traffic: KindAdvice[];
-  measured_on: string;
 }
 
 /** What is described in the form: the keys are those of a description's file. */

@@ -26,5 +26,11 @@ export const PAGES: readonly Page[] = [
   { name: 'rules', title: () => t('rules'), load: async () => (await import('../rules/Rules.js')).Rules },
   { name: 'connections', title: () => t('connections'), load: async () => (await import('../connections/Connections.js')).Connections },
   { name: 'access', title: () => t('access'), load: async () => (await import('../access/Access.js')).Access },
+  { name: 'advice', title: () => counsel('advice'), load: async () => (await import('../advice/Advice.js')).Advice },
   { name: 'lab', title: () => t('lab'), load: () => import('../lab/Lab.js').then(({ Lab }) => Lab) },
 ];
+
+const counsel = texts({
+  en: { advice: 'Advice' },
+  de: { advice: 'Rat' },
+});
