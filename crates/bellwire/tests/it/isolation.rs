@@ -358,6 +358,10 @@ impl World {
             ],
             "/api/v1/parse_query" => vec![get(&format!("{route}?query=load"), &[])],
             "/query" => vec![get(&format!("{route}?q=SHOW+DATABASES"), &[])],
+            // What is the same for everybody.
+            "/assets/{file}" | "/examples/{file}" => {
+                vec![get(&route.replace("{file}", "index.html"), &[])]
+            }
             // A text that stands in its path is no secret.
             _ if route.contains('{') => panic!("what is to be asked of {route}?"),
             _ => vec![get(route, &[])],
