@@ -1,11 +1,17 @@
-// Every page that the navigation leads to, as somebody with a keyboard alone goes through it, with a finger
-// on a phone, in large text, and without motion. Pages that are added to the navigation are looked at, too.
+// Every page that the navigation leads to, as axe sees it and as somebody with a keyboard alone goes
+// through it: light, dark, in high contrast, on a phone, in large text, and without motion. Pages that are
+// added to the navigation are looked at, too.
 
 import assert from 'node:assert/strict';
+import { readFile } from 'node:fs/promises';
+import { createRequire } from 'node:module';
 import { test } from 'node:test';
 import { openPage, shoot } from './page.mjs';
 import { PATIENCE_MS } from './setting.mjs';
 
+const AXE = createRequire(import.meta.url).resolve('axe-core/axe.min.js');
+/** What WCAG 2.2 asks for at level AA, and what axe knows to be good besides. */
+const RULES = { runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'] };
 /** What may be touched is no smaller, in CSS pixels. */
 const TARGET_MIN = 24;
 /** Steps of the keyboard after which a page has to be through. */
@@ -53,19 +59,30 @@ async function openAll(t, view) {
   assert.equal((await fetch(`${server.url}/v1/samples`, { method: 'POST', headers, body })).status, 200);
   await page.locator('#connection[data-state="live"]').waitFor();
   await page.getByText('BoilerHot').first().waitFor();
+  await page.evaluate(await readFile(AXE, 'utf8'));
   return { ...opened, pages: await pagesOf(page) };
 }
 
+/** What axe finds, one line each. */
+async function faultsOf(page) {
+  const { violations } = await page.evaluate((rules) => globalThis.axe.run(document, rules), RULES);
+  return violations.flatMap(({ id, nodes }) => nodes.map(({ target, failureSummary }) => `${id}: ${target.join(' ')} ${failureSummary.replaceAll('\n', ' ')}`));
+}
+
 for (const [name, view] of Object.entries(VIEWS)) {
-  test(`every page is within its window: ${name}`, { timeout: 5 * PATIENCE_MS }, async (t) => {
+  test(`axe finds nothing wrong on any page: ${name}`, { timeout: 5 * PATIENCE_MS }, async (t) => {
     const { page, pages, faults } = await openAll(t, view);
     assert.ok(pages.length > 1, JSON.stringify(pages));
+    const found = {};
     for (const [title, address] of pages) {
       await show(page, address);
+      const wrong = await faultsOf(page);
+      if (wrong.length > 0) found[title] = wrong;
       await shoot(page, `a11y-${name}-${title}`);
       const [content, window] = await page.evaluate(() => [document.documentElement.scrollWidth, innerWidth]);
       assert.ok(content <= window, `${title} is ${content} pixels wide in a window of ${window}`);
     }
+    assert.deepEqual(found, {});
     assert.deepEqual(faults, []);
   });
 }
