@@ -172,6 +172,8 @@ test('the way around the frame: the link to the content, the menu, and back', { 
     await more.focus();
     await page.keyboard.press('Enter');
     assert.equal(await more.getAttribute('aria-expanded'), 'true');
+    const menu = await page.locator('.more .dropped').boundingBox();
+    assert.ok(menu.x >= 0 && menu.x + menu.width <= 360, JSON.stringify(menu));
     await page.keyboard.press('Tab');
     assert.ok(await page.evaluate(() => document.activeElement.closest('.more .dropped') !== null));
     await page.keyboard.press('Escape');
