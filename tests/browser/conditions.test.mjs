@@ -116,6 +116,8 @@ proves('a server that is away for an hour: what is shown has its age, and goes o
   await server.start();
   await page.clock.fastForward(HOUR_MS);
   await isLive(page);
+  // A server that has begun anew proves nothing before a sample has come.
+  await send(server, 96);
   await noBand(page);
   await title(page, '(1) Bellwire');
   await icon(page, 'firing');
