@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { parse, placeAt, tester, write } from '../src/match/matchers.js';
-import { compile } from '../src/match/regexp.js';
+import { compile, programOf } from '../src/match/regexp.js';
 
 test('an expression matches whole texts, as RE2 does', () => {
   const cases = [
@@ -51,6 +51,17 @@ test('what is no expression says what is wrong', () => {
 test('an expression that would take others for ever takes as long as its text', () => {
   const text = `${'a'.repeat(1000)}!`;
   for (const expression of ['(a+)+', '(a|a)*', '(.*a){20}', '.*.*.*.*b']) assert.equal(compile(expression)(text), false);
+});
+
+test('an expression is written out with as much work as it has steps', () => {
+  // A thousand times nothing a thousand times over is nothing.
+  assert.ok(programOf('((((){1000}){1000}){1000}){1000}').parts < 50);
+  assert.ok(compile('((((){1000}){1000}){1000}){1000}a')('a'));
+  assert.ok(compile('(^){1000}a')('a'));
+  for (const expression of ['(.?){1000}', '((.?){100}){100}', '((){0,1000}){1000}', `(${'()'.repeat(9_000)}a)`]) {
+    assert.throws(() => compile(expression), { fault: 'long' }, expression.slice(0, 40));
+  }
+  assert.ok(compile('.{1000}')('a'.repeat(1000)));
 });
 
 test('what is typed is matchers and words', () => {

@@ -2,8 +2,11 @@
 // hold any expression, and a label any text, and neither may stop the page. The language is RE2's,
 // which the server's matchers have, too; the whole text has to match, as there.
 
-/** Steps of the compiled expression: counted repetitions are written out. */
-const PROGRAM_MAX = 4_000;
+/** Steps of the compiled expression: counted repetitions are written out. Each character of a text may
+ * take all of them. */
+const PROGRAM_MAX = 1_024;
+/** Parts that are written out: what is empty takes no step, and takes time as well. */
+const PARTS_MAX = 4 * PROGRAM_MAX;
 /** Groups within groups. */
 const DEPTH_MAX = 100;
 
@@ -34,8 +37,13 @@ export class ExpressionError extends Error {
 
 /** A test of whole texts, or an `ExpressionError`. */
 export function compile(expression: string): (text: string) => boolean {
-  const program = new Compiler().compile(new Parser(expression).parse());
-  return (text) => run(program, text);
+  const { steps } = programOf(expression);
+  return (text) => run(steps, text);
+}
+
+/** What an expression is compiled to, and how many of its parts were written out for that. */
+export function programOf(expression: string): { steps: readonly Step[]; parts: number } {
+  return new Compiler().compile(new Parser(expression).parse());
 }
 
 const isDigit: Test = (c) => c >= 48 && c <= 57;
@@ -262,11 +270,12 @@ class Parser {
 
 class Compiler {
   readonly #steps: Step[] = [];
+  #parts = 0;
 
-  compile(node: Node): Step[] {
+  compile(node: Node): { steps: Step[]; parts: number } {
     this.#put(node);
     this.#add({ op: 'done' });
-    return this.#steps;
+    return { steps: this.#steps, parts: this.#parts };
   }
 
   #add(step: Step): number {
@@ -281,6 +290,8 @@ class Compiler {
   }
 
   #put(node: Node): void {
+    this.#parts += 1;
+    if (this.#parts > PARTS_MAX) throw new ExpressionError('long');
     if (node.kind === 'one') this.#add({ op: 'one', test: node.test });
     else if (node.kind === 'edge') this.#add({ op: 'edge', at: node.at });
     else if (node.kind === 'all') for (const part of node.parts) this.#put(part);
@@ -299,7 +310,12 @@ class Compiler {
   }
 
   #repeat({ node, least, most }: { node: Node; least: number; most: number }): void {
-    for (let count = 0; count < least; count += 1) this.#put(node);
+    for (let count = 0; count < least; count += 1) {
+      const before = this.#steps.length;
+      this.#put(node);
+      // What takes no step is as empty each further time.
+      if (this.#steps.length === before) return;
+    }
     if (most === Infinity) {
       const begin = this.#steps.length;
       const fork = this.#split();
@@ -321,7 +337,7 @@ class Compiler {
 }
 
 /** All ways at once, a character at a time. */
-function run(program: Step[], text: string): boolean {
+function run(program: readonly Step[], text: string): boolean {
   const seenAt = new Int32Array(program.length).fill(-1);
   let current: number[] = [];
   let at = 0;
@@ -330,10 +346,10 @@ function run(program: Step[], text: string): boolean {
     for (let step = open.pop(); step !== undefined; step = open.pop()) {
       if (seenAt[step] === at) continue;
       seenAt[step] = at;
-      const { op, ...rest } = program[step]! as Step & { to?: number[]; at?: string };
-      if (op === 'split') open.push(...rest.to!);
-      else if (op === 'edge') {
-        if (rest.at === 'begin' ? at === 0 : isEnd) open.push(step + 1);
+      const one = program[step]!;
+      if (one.op === 'split') for (const to of one.to) open.push(to);
+      else if (one.op === 'edge') {
+        if (one.at === 'begin' ? at === 0 : isEnd) open.push(step + 1);
       } else list.push(step);
     }
   };
@@ -345,8 +361,8 @@ function run(program: Step[], text: string): boolean {
     at += 1;
     const next: number[] = [];
     for (const step of current) {
-      const { op, test } = program[step]! as { op: string; test?: Test };
-      if (op === 'one' && test!(point)) enter(next, step + 1, index >= text.length);
+      const one = program[step]!;
+      if (one.op === 'one' && one.test(point)) enter(next, step + 1, index >= text.length);
     }
     current = next;
   }
