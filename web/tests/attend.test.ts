@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Alert } from '@bellwire/client';
+import { act } from '../src/attend/api.js';
 import { fromApi, matchersOf, toApi } from '../src/attend/matching.js';
 import { linksOf, unitOfThreshold } from '../src/alert/looks.js';
 import { joined, type Happened, type Told } from '../src/alert/told.js';
@@ -10,6 +11,30 @@ import { tester, write } from '../src/match/matchers.js';
 const alert = (labels: Record<string, string>): Alert => ({ fingerprint: '0', state: 'firing', severity: 'none', labels, annotations: {}, active_at: 0 });
 
 const matched = (alerts: readonly Alert[]) => matchersOf(alerts).map(write).join(',');
+
+test('what fails after a part of it was done says so, and what is left', async () => {
+  const fetched = globalThis.fetch;
+  const all = Array.from({ length: 2_500 }, (_, n) => `${n}`);
+  let calls = 0;
+  const answer = (failing: number) => async (_: unknown, init?: RequestInit) => {
+    calls += 1;
+    if (calls === failing) throw new TypeError('no way');
+    const { fingerprints } = JSON.parse(init!.body as string) as { fingerprints: string[] };
+    return new Response(JSON.stringify({ results: fingerprints.map((fingerprint) => (fingerprint === '7' ? { fingerprint, error: { code: 'gone', detail: 'It is gone.' } } : { fingerprint })) }));
+  };
+  try {
+    globalThis.fetch = answer(2) as typeof fetch;
+    const { done, refused, left } = await act({ action: 'comment', by: 'me', text: 'x' }, all);
+    assert.deepEqual([calls, done, left.length, left.slice(0, 3)], [2, 999, 1_501, ['7', '1000', '1001']]);
+    assert.deepEqual([...refused.values()], [1, 1_500]);
+    calls = 0;
+    globalThis.fetch = answer(1) as typeof fetch;
+    await assert.rejects(act({ action: 'unassign' }, all));
+    assert.equal(calls, 1);
+  } finally {
+    globalThis.fetch = fetched;
+  }
+});
 
 test('a silence of alerts matches all of them, and as few others as may be', () => {
   const oslo = alert({ site: 'oslo', alertname: 'Hot' });

@@ -1,8 +1,7 @@
 // What this page asks of the server.
 
-import type { Problem, TopicEvent } from '@bellwire/client';
-import { askWho } from '../stores/who.js';
-import { base } from '../stores/stream.js';
+import type { TopicEvent } from '@bellwire/client';
+import { ask as asked, Refusal } from '../stores/ask.js';
 import { texts } from '../text/text.js';
 
 /** An API key, without what opens anything. Times are milliseconds since 1970. */
@@ -44,23 +43,18 @@ export interface Page<Data> {
 }
 
 const t = texts({
-  en: { unreachable: 'The server cannot be reached.', status: 'The server answers {status}.' },
-  de: { unreachable: 'Der Server ist nicht zu erreichen.', status: 'Der Server antwortet mit {status}.' },
+  en: { unreachable: 'The server cannot be reached.' },
+  de: { unreachable: 'Der Server ist nicht zu erreichen.' },
 });
 
 /** What came of it, or what went wrong in words. */
 export type Outcome<Value> = { value: Value } | { fault: string };
 
 export async function ask<Value>(method: 'GET' | 'POST' | 'DELETE', path: string, body?: unknown): Promise<Outcome<Value>> {
-  const request: RequestInit = { method, cache: 'no-store' };
-  if (body !== undefined) {
-    request.headers = { 'content-type': 'application/json' };
-    request.body = JSON.stringify(body);
+  const sent = body === undefined ? {} : { headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) };
+  try {
+    return { value: await asked<Value>(path, { method, ...sent }) };
+  } catch (error) {
+    return { fault: error instanceof Refusal ? error.message : t('unreachable') };
   }
-  const answer = await fetch(new URL(path, base), request).catch(() => null);
-  if (!answer) return { fault: t('unreachable') };
-  const said = await answer.json().catch(() => null) as Value & Partial<Problem> | null;
-  if (answer.ok) return { value: said as Value };
-  if (answer.status === 401) void askWho();
-  return { fault: said?.detail ?? t('status', { status: `${answer.status} ${answer.statusText}`.trim() }) };
 }

@@ -90,14 +90,23 @@ function ActForm({ kind, alerts }: { kind: Acting; alerts: readonly Alert[] }) {
   const to = useSignal('');
   const text = useSignal('');
   const work = useWork();
+  const left = useRef<{ of: string; fingerprints: readonly string[] } | null>(null);
+  /** Does it, and the second time with those alone that are left of the first. */
+  const doIt = (action: Action) => void work.run(async () => {
+    // Whoever names somebody else means all of them.
+    const of = action.action === 'assign' ? `assign ${action.to}` : action.action;
+    const known = left.current?.of === of ? left.current.fingerprints : alerts.map(({ fingerprint }) => fingerprint);
+    const result = await act(action, known);
+    left.current = { of, fingerprints: result.left };
+    return result;
+  });
   const submit = (event: Event) => {
     event.preventDefault();
     const action = actionOf(kind, by.value.trim(), to.value.trim(), text.value.trim());
     if (typeof action === 'string') return work.say(action);
     keepAuthor(by.value.trim());
-    void work.run(() => act(action, alerts.map(({ fingerprint }) => fingerprint)));
+    doIt(action);
   };
-  const unassign = () => void work.run(() => act({ action: 'unassign' }, alerts.map(({ fingerprint }) => fingerprint)));
   const isAssigned = alerts.some(({ assigned }) => assigned);
   return (
     <form onSubmit={submit} noValidate>
@@ -108,7 +117,7 @@ function ActForm({ kind, alerts }: { kind: Acting; alerts: readonly Alert[] }) {
       {kind !== 'take-back' && <AuthorField value={by} isFirst={kind === 'acknowledge'} />}
       <Outcome work={work} />
       <div class="buttons">
-        {kind === 'assign' && isAssigned && <button type="button" disabled={work.isBusy.value || obstacle() !== ''} onClick={unassign}>{t('do.unassign')}</button>}
+        {kind === 'assign' && isAssigned && <button type="button" disabled={work.isBusy.value || obstacle() !== ''} onClick={() => doIt({ action: 'unassign' })}>{t('do.unassign')}</button>}
         <button type="button" onClick={closeAttend}>{work.hasPart.value ? t('close') : t('cancel')}</button>
         <button class="primary" type="submit" disabled={work.isBusy.value || obstacle() !== ''}>{work.isBusy.value ? t('working') : t(`do.${kind}`)}</button>
       </div>
@@ -179,17 +188,22 @@ export function useWork() {
     if (isBusy.value) return;
     isBusy.value = true;
     faults.value = [];
+    const mine = attending.peek();
+    const isOpen = () => attending.peek() === mine;
     try {
       const result = await work();
       if (typeof result === 'string') announce(result);
       else if (result.done > 0) announce(t('done', { n: result.done }));
       const refused = typeof result === 'string' ? [] : [...result.refused];
-      if (refused.length === 0) return closeAttend();
+      // Another dialog may be open by now.
+      if (refused.length === 0) return isOpen() ? closeAttend() : undefined;
       hasPart.value = typeof result !== 'string' && result.done > 0;
       const told = refused.map(([why, n]) => t('refused', { n, why }));
+      if (!isOpen()) announce(told.join(' '));
       faults.value = hasPart.value ? [t('done', { n: (result as Done).done }), ...told] : told;
     } catch (error) {
       say((error as Error).message);
+      if (!isOpen()) announce((error as Error).message);
     } finally {
       isBusy.value = false;
     }

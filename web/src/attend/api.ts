@@ -1,9 +1,7 @@
 // What is asked of the server when somebody does something with alerts. A refusal throws, in its words.
 
 import type { Alert } from '@bellwire/client';
-import { askWho } from '../stores/who.js';
-import { base } from '../stores/stream.js';
-import { noteServerTime } from '../stores/clock.js';
+import { ask as asked, Refusal } from '../stores/ask.js';
 import { t } from './texts.js';
 
 /** `POST /v1/alerts/actions` takes so many. */
@@ -19,6 +17,8 @@ export interface Done {
   done: number;
   /** What could not be done: why, and with how many. */
   refused: ReadonlyMap<string, number>;
+  /** Those with which it is still to do. */
+  left: readonly string[];
 }
 
 /** As Alertmanager's API has it. */
@@ -53,54 +53,45 @@ export interface NewSilence {
   untilResolved: boolean;
 }
 
-interface Problem { detail?: string; error?: string }
-
 /** Asks, and throws with the server's words where it does not do it. */
 export async function ask<Answer>(path: string, { body, ...init }: { method?: string; body?: unknown; signal?: AbortSignal } = {}): Promise<Answer> {
-  const askedAt = performance.now();
-  const sent: RequestInit = { ...init, cache: 'no-store' };
-  if (body !== undefined) Object.assign(sent, { headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) });
-  const answer = await fetch(new URL(path, base), sent).catch((error: Error) => {
-    throw error.name === 'AbortError' ? error : new Error(t('unreachable'));
-  });
-  const date = Date.parse(answer.headers.get('date') ?? '');
-  // Dates are in whole seconds: half of one is what they are wrong by at most.
-  if (!Number.isNaN(date)) noteServerTime(date + 500, askedAt - 500, performance.now() + 500);
-  const text = await answer.text();
-  const told = parsed(text);
-  if (answer.ok) return told as Answer;
-  if (answer.status === 401) {
-    void askWho();
-    throw new Error(t('loggedOut'));
-  }
-  // Alertmanager's API answers with a text.
-  const { detail, error } = (typeof told === 'object' && told ? told : {}) as Problem;
-  throw new Error(detail ?? error ?? (typeof told === 'string' ? told : `${answer.status} ${answer.statusText}`));
-}
-
-function parsed(text: string): unknown {
+  const sent = body === undefined ? init : { ...init, headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) };
   try {
-    return JSON.parse(text);
-  } catch {
-    return null;
+    return await asked<Answer>(path, sent);
+  } catch (error) {
+    if ((error as Error).name === 'AbortError') throw error;
+    if (!(error instanceof Refusal)) throw new Error(t('unreachable'));
+    throw error.status === 401 ? new Error(t('loggedOut')) : error;
   }
 }
 
 interface Results { results: { fingerprint: string; error?: { code: string; detail: string } }[] }
 
-/** Does the same with all of these alerts, some at a time; says what became of it. */
+/** Does the same with all of these alerts, some at a time; says what became of it. It throws where nothing
+ * was done at all: what fails later does not undo what was done before. */
 export async function act(action: Action, fingerprints: readonly string[]): Promise<Done> {
   let done = 0;
   const refused = new Map<string, number>();
+  const left: string[] = [];
+  const leave = (why: string, those: readonly string[]) => {
+    refused.set(why, (refused.get(why) ?? 0) + those.length);
+    left.push(...those);
+  };
   for (let first = 0; first < fingerprints.length; first += ALERTS_MAX) {
     const body = { ...action, fingerprints: fingerprints.slice(first, first + ALERTS_MAX) };
-    const { results } = await ask<Results>('v1/alerts/actions', { method: 'POST', body });
-    for (const { error } of results) {
-      if (error) refused.set(error.detail, (refused.get(error.detail) ?? 0) + 1);
-      else done += 1;
+    try {
+      const { results } = await ask<Results>('v1/alerts/actions', { method: 'POST', body });
+      for (const { fingerprint, error } of results) {
+        if (error) leave(error.detail, [fingerprint]);
+        else done += 1;
+      }
+    } catch (error) {
+      if (first === 0) throw error;
+      leave((error as Error).message, fingerprints.slice(first));
+      break;
     }
   }
-  return { done, refused };
+  return { done, refused, left };
 }
 
 export const previewOf = (matchers: string | Matcher[], signal?: AbortSignal): Promise<Preview> =>

@@ -21,9 +21,9 @@ export const t = texts({
     previewNone: 'It matches no alert now.', preview: { one: 'It matches {n} alert now:', other: 'It matches {n} alerts now:' }, previewing: 'Looking what it matches …', unmatched: { one: '{n} of the selected alerts is not matched.', other: '{n} of the selected alerts are not matched.' },
     narrowed: 'Your rights add {what}.', noMatchers: 'A silence needs a matcher.', wordNoMatcher: '“{about}” is no matcher: write name="value".', typed: 'Press Enter to add what is typed.',
     wrongMatcher: 'What is typed is no matcher yet.',
-    length: 'For how long', until: 'Until', starts: 'From', now: 'now', 'for.h': { one: '{n} hour', other: '{n} hours' }, 'for.min': '{n} minutes', 'for.d': { one: '{n} day', other: '{n} days' }, custom: 'Until a time …',
+    length: 'For how long', until: 'Until', 'for.h': { one: '{n} hour', other: '{n} hours' }, 'for.min': '{n} minutes', 'for.d': { one: '{n} day', other: '{n} days' }, custom: 'Until a time …',
     endsAt: 'ends {time}', untilResolved: 'Ends with the alerts it matches, if that is earlier', past: 'That time is over.', reasonNeeded: 'Say why: others will ask.', nameNeeded: 'Say who you are.', toNeeded: 'Say who is to see to it.', textNeeded: 'Say something.',
-    silenced: 'The silence is in force.', changed: 'The silence is changed.', ended: 'The silence has ended.', begins: 'The silence begins {time}.',
+    silenced: 'The silence is in force.', changed: 'The silence is changed.', ended: 'The silence has ended.',
   },
   de: {
     'title.acknowledge': 'Übernehmen', 'title.take-back': 'Zurücknehmen', 'title.assign': 'Zuweisen', 'title.comment': 'Kommentieren', 'title.silence': 'Stummschalten',
@@ -43,8 +43,8 @@ export const t = texts({
     previewNone: 'Jetzt passt kein Alarm.', preview: { one: 'Jetzt passt {n} Alarm:', other: 'Jetzt passen {n} Alarme:' }, previewing: 'Sieht nach, was passt …', unmatched: { one: '{n} der ausgewählten Alarme passt nicht.', other: '{n} der ausgewählten Alarme passen nicht.' },
     narrowed: 'Deine Rechte fügen {what} hinzu.', noMatchers: 'Eine Stummschaltung braucht einen Matcher.', wordNoMatcher: '„{about}“ ist kein Matcher: schreibe name="wert".', typed: 'Enter fügt das Getippte hinzu.',
     wrongMatcher: 'Was dort steht, ist noch kein Matcher.',
-    length: 'Wie lange', until: 'Bis', starts: 'Ab', now: 'jetzt', 'for.h': { one: '{n} Stunde', other: '{n} Stunden' }, 'for.min': '{n} Minuten', 'for.d': { one: '{n} Tag', other: '{n} Tage' }, custom: 'Bis zu einer Zeit …',
+    length: 'Wie lange', until: 'Bis', 'for.h': { one: '{n} Stunde', other: '{n} Stunden' }, 'for.min': '{n} Minuten', 'for.d': { one: '{n} Tag', other: '{n} Tage' }, custom: 'Bis zu einer Zeit …',
     endsAt: 'endet {time}', untilResolved: 'Endet mit den Alarmen, die passen, wenn das früher ist', past: 'Diese Zeit ist vorbei.', reasonNeeded: 'Sag, warum: Andere werden fragen.', nameNeeded: 'Sag, wer du bist.', toNeeded: 'Sag, wer sich kümmern soll.', textNeeded: 'Sag etwas.',
-    silenced: 'Die Stummschaltung gilt.', changed: 'Die Stummschaltung ist geändert.', ended: 'Die Stummschaltung ist beendet.', begins: 'Die Stummschaltung beginnt {time}.',
+    silenced: 'Die Stummschaltung gilt.', changed: 'Die Stummschaltung ist geändert.', ended: 'Die Stummschaltung ist beendet.',
   },
 });

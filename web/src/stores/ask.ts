@@ -1,6 +1,7 @@
 // Questions to the server that are answered once: JSON, or a refusal in its words.
 
 import { base } from './stream.js';
+import { askWho } from './who.js';
 
 /** Why the server did not do it. */
 export class Refusal extends Error {
@@ -26,8 +27,10 @@ export async function ask<Answer>(path: string, { method = 'GET', headers = {}, 
   const text = await answer.text();
   const told = parsed(text);
   if (answer.ok) return told as Answer;
-  // Problems have a `detail`, answers in Prometheus' shape an `error`.
-  const { code = '', errorType = '', detail, error } = (told ?? {}) as Record<string, string | undefined>;
+  // Whoever was known is not any more.
+  if (answer.status === 401) void askWho();
+  // Problems have a `detail`, answers in Prometheus' shape an `error`; Alertmanager's are a text.
+  const { code = '', errorType = '', detail, error } = (typeof told === 'string' ? { error: told } : told ?? {}) as Record<string, string | undefined>;
   throw new Refusal(answer.status, code || errorType, detail || error || `${answer.status} ${answer.statusText}`);
 }
 
