@@ -4,7 +4,6 @@
 import { signal } from '@preact/signals';
 import { base } from '../stores/stream.js';
 import { language } from '../text/text.js';
-import { recall, remember } from '../ui/storage.js';
 import { kindsBy } from './choices.js';
 import { matchersOf } from './kinds.js';
 import { hasPush, look } from './permission.js';
@@ -24,9 +23,8 @@ export const subscribed = signal<Subscribed | null>(null);
 /** Whether something is being changed. */
 export const isBusy = signal(false);
 
-const RENEWED_KEY = 'push-renewed';
-/** A page that is loaded soon after another one has nothing to renew. */
-const RENEW_EVERY_MS = 3_600_000;
+/** Something else was chosen while the last choice was on its way. */
+let isAgain = false;
 
 interface Terms {
   enabled: boolean;
@@ -56,8 +54,19 @@ const registration = () => navigator.serviceWorker.getRegistration(base.href);
 
 /** Brings the browser and the server to what is chosen. */
 export async function settlePush(): Promise<void> {
-  if (!hasPush() || isBusy.value) return;
+  if (!hasPush()) return;
+  isAgain = true;
+  if (isBusy.peek()) return;
   isBusy.value = true;
+  while (isAgain) {
+    isAgain = false;
+    await settleOnce();
+  }
+  isBusy.value = false;
+}
+
+/** What goes wrong stands in `fault`. */
+async function settleOnce(): Promise<void> {
   try {
     fault.value = null;
     if (kindsBy('push').length > 0 && look() === 'granted') await subscribe();
@@ -65,8 +74,6 @@ export async function settlePush(): Promise<void> {
   } catch (error) {
     const what = error instanceof Refused || error instanceof TypeError ? 'server' : 'browser';
     fault.value = { what, reason: error instanceof Error ? error.message : String(error) };
-  } finally {
-    isBusy.value = false;
   }
 }
 
@@ -95,7 +102,6 @@ async function subscribe(): Promise<void> {
   });
   const { id, service, failing } = await answer.json() as { id: string; service: string; failing?: { reason: string } };
   subscribed.value = { id, service, failing: failing?.reason ?? null };
-  remember(RENEWED_KEY, String(Date.now()));
 }
 
 async function unsubscribe(): Promise<void> {
@@ -109,11 +115,9 @@ async function unsubscribe(): Promise<void> {
   if (known) await call(`v1/push/subscriptions/${known}`, { method: 'DELETE' });
 }
 
-/** As the page is loaded: says again that it is wanted, unless that was done a while ago. */
+/** Says again that it is wanted: a subscription that nobody renews ends, and so does one whose owner logs out. */
 export async function renewPush(): Promise<void> {
-  if (!hasPush() || kindsBy('push').length === 0) return;
-  const renewed = Number(recall(RENEWED_KEY) ?? 0);
-  if (Math.abs(Date.now() - renewed) >= RENEW_EVERY_MS) await settlePush();
+  if (hasPush() && kindsBy('push').length > 0) await settlePush();
 }
 
 /** Has the server send a message that says that it works. */

@@ -4,6 +4,7 @@
 import { effect, untracked } from '@preact/signals';
 import { allEntries, onAlerts, waitingCount } from '../stores/alerts.js';
 import { base, connection } from '../stores/stream.js';
+import { standing, subject } from '../stores/who.js';
 import { language } from '../text/text.js';
 import { choices, followChoices, kindsBy } from './choices.js';
 import { type Kind, kindOf } from './kinds.js';
@@ -22,6 +23,9 @@ function first(name: string, onTurn: () => void): void {
     return new Promise<void>(() => {});
   }).catch(() => {});
 }
+
+/** A page that stays open renews what it is told when it is closed. */
+const RENEW_EVERY_MS = 86_400_000;
 
 let isShowing = false;
 let isSounding = false;
@@ -53,7 +57,12 @@ export function startNotifying(): void {
     const open = (data as { open?: unknown } | null)?.open;
     if (typeof open === 'string' && open.startsWith('#/')) location.hash = open;
   });
-  void renewPush();
+  // As the page is loaded, and when somebody has logged in.
+  effect(() => {
+    void subject.value;
+    if (standing.value === 'known') untracked(() => void renewPush());
+  });
+  setInterval(() => void renewPush(), RENEW_EVERY_MS);
 }
 
 function tell({ news, more, firing }: Batch): void {
