@@ -25,7 +25,11 @@ export function Bench({ tried }: { tried: { expression: string; times: number } 
   const run = async (text: string) => {
     control.current?.abort();
     const own = (control.current = new AbortController());
-    if (!text.trim()) return setShown({ error: t('empty'), of: text });
+    if (!text.trim()) {
+      // What was under way is not waited for any more.
+      setBusy(false);
+      return setShown({ error: t('empty'), of: text });
+    }
     setParameters({ query: text });
     setBusy(true);
     try {
