@@ -1,12 +1,13 @@
 // A silence that is made or changed: what it matches, shown before it is, for how long, and why.
 
 import type { Alert } from '@bellwire/client';
-import { useComputed, useSignal } from '@preact/signals';
+import { useSignal } from '@preact/signals';
 import { useEffect, useId } from 'preact/hooks';
 import { visible } from '../format/visible.js';
 import { parse, type Matcher, write } from '../match/matchers.js';
-import { serverNow } from '../stores/clock.js';
+import { serverNow, serverTimeOf } from '../stores/clock.js';
 import { language } from '../text/text.js';
+import { ticks } from '../ui/now.js';
 import { type Preview, previewOf, putSilence, type Silence } from './api.js';
 import { author, keepAuthor } from './author.js';
 import { AuthorField, Field, obstacle, Outcome, useWork } from './Dialogs.js';
@@ -51,7 +52,11 @@ export function SilenceForm({ alerts, silence, close }: Props) {
   const length = useSignal(isChange ? 0 : LENGTH_FIRST);
   const until = useSignal(local(isChange ? silence.ends_at : serverNow() + LENGTH_FIRST));
   const untilResolved = useSignal(silence?.until_resolved ?? false);
-  const endsAt = useComputed(() => (length.value > 0 ? serverNow() + length.value : Date.parse(until.value)));
+  /** When it ends if it is made now. The field has no seconds: what nobody has changed keeps its own. */
+  const endOf = (now: number): number => {
+    if (length.value > 0) return now + length.value;
+    return isChange && until.value === local(silence.ends_at) ? silence.ends_at : Date.parse(until.value);
+  };
   const preview = usePreview(matchers);
   const work = useWork();
   const ready = preview.value.found && matchers.value.length > 0;
@@ -65,7 +70,7 @@ export function SilenceForm({ alerts, silence, close }: Props) {
     void work.run(async () => {
       await putSilence({
         ...(isChange && { id: id!, startsAt: startsAt! }),
-        matchers: preview.value.found!.matchers, endsAt: endsAt.value,
+        matchers: preview.value.found!.matchers, endsAt: endOf(serverNow()),
         createdBy: by.value.trim(), comment: reason.value.trim(), untilResolved: untilResolved.value,
       });
       return t(isChange ? 'changed' : 'silenced');
@@ -74,7 +79,8 @@ export function SilenceForm({ alerts, silence, close }: Props) {
   const faultOf = (): string => {
     if (draft.value.trim() !== '') return t(parse(draft.value).wrong ? 'wrongMatcher' : 'typed');
     if (matchers.value.length === 0) return t('noMatchers');
-    if (!(endsAt.value > serverNow())) return t('past');
+    const now = serverNow();
+    if (!(endOf(now) > now)) return t('past');
     if (reason.value.trim() === '') return t('reasonNeeded');
     return by.value.trim() === '' ? t('nameNeeded') : '';
   };
@@ -82,7 +88,7 @@ export function SilenceForm({ alerts, silence, close }: Props) {
     <form class="silence" onSubmit={submit} noValidate>
       <MatcherField matchers={matchers} draft={draft} />
       <Shown preview={preview.value} alerts={alerts} asked={matchers.value} />
-      <Lengths length={length} until={until} endsAt={endsAt.value} canKeep={isChange} />
+      <Lengths length={length} until={until} endsAt={endOf(serverTimeOf(ticks.value))} canKeep={isChange} />
       <label class="check"><input type="checkbox" checked={untilResolved.value} onChange={(event) => { untilResolved.value = event.currentTarget.checked; }} /> {t('untilResolved')}</label>
       <Field label={t('reason')} value={reason} isFirst isLong max={4_096} />
       <AuthorField value={by} />
