@@ -98,6 +98,16 @@ test('pages of the history are put together without a hole and without doubles',
   assert.deepEqual([numbers(apart), apart.next], [[30, 29, 28], 'e1-28']);
 });
 
+test('what was measured is kept once, however often it is asked for', () => {
+  const series = (from: number, count: number) => [{ name: 'a', labels: {}, timestamps: Array.from({ length: count }, (_, n) => from + n), values: Array.from({ length: count }, () => 1) }];
+  let told = page([9, 8, 7], { series: series(1_000, 100) });
+  for (let times = 0; times < 50; times += 1) told = joined(told, page([9, 8, 7], { series: series(1_000 + times, 100) }), null);
+  told = joined(told, page([6, 5], { series: series(900, 100) }), 'e1-7');
+  assert.deepEqual(told.series!.map(({ timestamps, values }) => [timestamps.length, values.length, timestamps[0], timestamps.at(-1)]), [[249, 249, 900, 1_148]]);
+  told = joined(told, page([4, 3], { series: series(-9_000, 9_000) }), 'e1-5');
+  assert.deepEqual([told.series![0]!.timestamps.length, told.series![0]!.timestamps.at(-1)], [2_000, 1_148]);
+});
+
 test('what was measured is in the order of time, whatever is no number', () => {
   const one = { name: 'a', labels: { site: 'oslo' }, timestamps: [3, 4], values: ['+Inf', 'NaN'] };
   const before = { name: 'a', labels: { site: 'oslo' }, timestamps: [1, 3], values: [7, '+Inf'] };

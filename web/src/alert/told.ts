@@ -7,6 +7,7 @@ import { useEffect, useRef } from 'preact/hooks';
 import type { Silence } from '../attend/api.js';
 import { entryOf, onAlerts } from '../stores/alerts.js';
 import { base, connection } from '../stores/stream.js';
+import { keyOf, POINTS_MAX } from './values.js';
 
 export interface Threshold {
   expression: string;
@@ -77,6 +78,8 @@ export interface Telling {
 }
 
 const EVENTS_OF_PAGE = 50;
+/** Series of which values are kept: a rule compares few. */
+const SERIES_MAX = 16;
 /** What comes in a burst is asked for once; of what the board does not tell, such as notifications, it is
  * looked whether there is something now and then. */
 const REFRESH_MS = 300;
@@ -158,7 +161,7 @@ export function joined(known: Told | null, page: Told, before: string | null): T
   if (!known) return page;
   const cursors = new Set(known.history.map(({ cursor }) => cursor));
   const fresh = page.history.filter(({ cursor }) => !cursors.has(cursor));
-  const series = [...(page.series ?? []), ...(known.series ?? [])];
+  const series = merged([...(page.series ?? []), ...(known.series ?? [])]);
   if (before !== null) return { ...ending(known, page), history: [...known.history, ...fresh], series };
   // So much happened meanwhile that the two do not meet: what was before begins anew.
   if (fresh.length === page.history.length && known.history.length > 0) return page;
@@ -170,4 +173,19 @@ export function joined(known: Told | null, page: Told, before: string | null): T
 /** One that ends where another does. */
 function ending({ next: _, complete_since: __, ...told }: Told, { next, complete_since: since }: Told): Told {
   return { ...told, ...(next !== undefined && { next }), ...(since !== undefined && { complete_since: since }) };
+}
+
+/** Each series once and each of its times once, the newest of them: pages overlap, and there is one every few seconds. */
+function merged(all: readonly Measured[]): Measured[] {
+  const found = new Map<string, { of: Measured; points: Map<number, number | string> }>();
+  for (const of of all) {
+    const key = keyOf(of);
+    if (!found.has(key) && found.size >= SERIES_MAX) continue;
+    const { points } = found.get(key) ?? found.set(key, { of, points: new Map() }).get(key)!;
+    of.timestamps.forEach((time, index) => { if (!points.has(time)) points.set(time, of.values[index]!); });
+  }
+  return [...found.values()].map(({ of, points }) => {
+    const newest = [...points].sort((a, b) => a[0] - b[0]).slice(-POINTS_MAX);
+    return { ...of, timestamps: newest.map(([time]) => time), values: newest.map(([, value]) => value) };
+  });
 }

@@ -10,7 +10,7 @@ import type { Measured } from './told.js';
 
 const HISTORY = '15m';
 /** Points that are kept of one series. */
-const POINTS_MAX = 2_000;
+export const POINTS_MAX = 2_000;
 /** Series of a query that are kept: it is of one nearly always. */
 const SERIES_MAX = 32;
 
@@ -78,4 +78,4 @@ export function measured(series: readonly Measured[] | undefined): Point[] {
   return [...points].sort((a, b) => a[0] - b[0]).slice(-POINTS_MAX);
 }
 
-const keyOf = ({ name, labels }: Measured) => JSON.stringify([name, Object.entries(labels).sort()]);
+export const keyOf = ({ name, labels }: Measured) => JSON.stringify([name, Object.entries(labels).sort()]);
