@@ -75,6 +75,9 @@ test('a flood is bounded, and counted', () => {
   assert.equal(batches.length, 1);
   assert.equal(batches[0]!.news.length + batches[0]!.more, 10_000);
   assert.ok(batches[0]!.news.length <= 256);
+  for (let number = 0; number < 10_000; number += 1) watch.take(`${number}`, alert(`${number}`, 'resolved'));
+  flush();
+  assert.deepEqual([batches[1]!.more, batches[1]!.moreResolved], [9_744, 9_744]);
 });
 
 const news = (alertname: string, state: News['state'] = 'firing'): News =>
@@ -93,6 +96,21 @@ test('a notification says what is new and what fires in all', () => {
   assert.deepEqual([over.title, over.isPressing], ['Hot has resolved', false]);
   assert.match(over.body, /Nothing of this fires any more/);
   assert.equal(worded(told({ about: 'test' }), 'de').title, 'Benachrichtigungen erreichen diesen Browser');
+});
+
+test('what is counted is said of what has become of it, and what is over is no all-clear', () => {
+  const title = (more: Partial<Told>) => worded(told(more), 'en').title;
+  assert.equal(title({ news: [news('Hot')], more: 16, more_resolved: 16, firing: { critical: 40 } }), 'Hot fires');
+  assert.equal(title({ news: [news('Hot')], more: 16, more_resolved: 4, firing: { critical: 40 } }), '13 alerts fire');
+  assert.equal(title({ news: [news('Hot')], more: 16, firing: { critical: 1 } }), 'Hot fires', 'no more can fire than fire in all');
+  const over = [news('Old', 'resolved'), news('Past', 'resolved')];
+  const mixed = worded(told({ news: over, more: 3, more_resolved: 2, firing: { critical: 1 } }), 'en');
+  assert.deepEqual([mixed.title, mixed.isPressing], ['1 alert fires', true]);
+  assert.deepEqual([title({ news: over, more: 3, firing: { critical: 9 } })], ['3 alerts fire']);
+  const still = worded(told({ news: over, firing: { critical: 9 } }), 'en');
+  assert.deepEqual([still.title, still.isPressing], ['9 fire in all · 2 alerts have resolved', false]);
+  assert.equal(title({ news: over, more: 3, more_resolved: 3 }), '5 alerts have resolved');
+  assert.equal(title({ more: 1, more_resolved: 0, firing: { critical: 1 } }), '1 alert fires', 'no name had room');
 });
 
 test('a name leads to the board as it is, whatever it is made of', () => {

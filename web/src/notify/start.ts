@@ -65,7 +65,7 @@ export function startNotifying(): void {
   setInterval(() => void renewPush(), RENEW_EVERY_MS);
 }
 
-function tell({ news, more, firing }: Batch): void {
+function tell({ news, more, moreResolved, firing }: Batch): void {
   const chosen = (kind: Kind, way: 'notification' | 'sound') => choices.value[kind][way];
   if (isSounding) {
     const kinds = new Set(news.filter(({ state }) => state === 'firing').map(({ severity }) => kindOf(severity)));
@@ -79,6 +79,6 @@ function tell({ news, more, firing }: Batch): void {
   for (const { severity } of firing.values()) {
     if (chosen(kindOf(severity), 'notification')) counts[severity] = (counts[severity] ?? 0) + 1;
   }
-  const rest = own.length === news.length ? more : 0;
-  void show({ news: own, more: rest, firing: counts, time: Date.now() }, language.value);
+  const rest = own.length === news.length ? { more, more_resolved: moreResolved } : { more: 0 };
+  void show({ news: own, ...rest, firing: counts, time: Date.now() }, language.value);
 }

@@ -15,6 +15,8 @@ const QUIET = new Set(['pending', 'resolved', 'silenced', 'inhibited']);
 export interface Batch {
   news: News[];
   more: number;
+  /** How many of `more` have resolved. */
+  moreResolved: number;
   /** All that fire, by fingerprint. */
   firing: ReadonlyMap<string, Alert>;
 }
@@ -32,6 +34,7 @@ export class Watch {
   readonly #tell: (batch: Batch) => void;
   readonly #later: (run: () => void, ms: number) => void;
   #more = 0;
+  #moreResolved = 0;
   #hasBegun = false;
   #isScheduled = false;
 
@@ -66,6 +69,7 @@ export class Watch {
       this.#gathered.delete(key);
     } else if (!known && this.#gathered.size >= GATHERED_MAX) {
       this.#more += 1;
+      if (turn === 'resolved') this.#moreResolved += 1;
     } else {
       this.#gathered.set(key, { alert, turn, fired: known?.fired ?? fired });
     }
@@ -77,10 +81,11 @@ export class Watch {
   #flush(): void {
     this.#isScheduled = false;
     const news = [...this.#gathered.values()].map(({ alert, turn }) => newsOf(alert, turn));
-    const more = this.#more;
+    const [more, moreResolved] = [this.#more, this.#moreResolved];
     this.#gathered.clear();
     this.#more = 0;
-    if (news.length > 0 || more > 0) this.#tell({ news, more, firing: this.#firing });
+    this.#moreResolved = 0;
+    if (news.length > 0 || more > 0) this.#tell({ news, more, moreResolved, firing: this.#firing });
   }
 }
 

@@ -22,6 +22,8 @@ export interface Told {
   news: readonly News[];
   /** How many are new besides. */
   more: number;
+  /** How many of those have resolved; older messages do not say. */
+  more_resolved?: number | undefined;
   /** How many fire in all of those that are told, by severity. */
   firing: Record<string, number>;
   time: number;
@@ -88,13 +90,20 @@ export function worded(told: Told, language: Language): Worded {
 
   const named = ({ alertname }: News) => alertname || t('unnamed');
   const firing = told.news.filter(({ state }) => state === 'firing');
-  const isPressing = firing.length > 0;
-  const main = isPressing ? firing : told.news;
-  // Those that are only counted are of the same kind as far as anybody knows.
-  const count = main.length + told.more;
-  const title = count === 1
-    ? t(isPressing ? 'fires' : 'over', { name: named(main[0]!) })
+  const resolved = told.news.filter(({ state }) => state === 'resolved');
+  const all = Object.values(told.firing).reduce((sum, number) => sum + number, 0);
+  // Where nothing says what has become of those that are only counted, as many fire as may.
+  const fires = firing.length + (told.more_resolved === undefined
+    ? Math.min(told.more, Math.max(0, all - firing.length))
+    : Math.max(0, told.more - told.more_resolved));
+  const isPressing = fires > 0;
+  const count = isPressing ? fires : resolved.length + told.more;
+  const [main] = isPressing ? firing : resolved;
+  const turn = count === 1 && main
+    ? t(isPressing ? 'fires' : 'over', { name: named(main) })
     : t(isPressing ? 'fireMany' : 'overMany', { n: count });
+  // What is over is no all-clear while something else fires.
+  const title = !isPressing && all > 0 ? `${t('all', { n: all })} · ${turn}` : turn;
 
   const lines = told.news.slice(0, LINES_MAX).map((one) => {
     const line = one.state === 'firing' ? t('line', { severity: one.severity, name: named(one) }) : t('resolved', { name: named(one) });
@@ -103,9 +112,8 @@ export function worded(told: Told, language: Language): Worded {
   });
   const unsaid = told.more + Math.max(0, told.news.length - LINES_MAX);
   if (unsaid > 0) lines.push(t('more', { n: unsaid }));
-  const all = Object.values(told.firing).reduce((sum, number) => sum + number, 0);
   if (all === 0 && !isPressing) lines.push(t('none'));
-  else if (all > firing.length) lines.push(t('all', { n: all }));
+  else if (isPressing && all > firing.length) lines.push(t('all', { n: all }));
   return { title, body: lines.join('\n'), isPressing, address: addressOf(told) };
 }
 

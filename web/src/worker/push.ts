@@ -56,7 +56,8 @@ async function show(message: unknown): Promise<void> {
 
 /** Whether a page that is open has told all of it already. */
 async function isShown(told: Told): Promise<boolean> {
-  if (told.about) return false;
+  // Of those that are only counted nobody knows.
+  if (told.about || told.news.length === 0) return false;
   const shown = await worker.registration.getNotifications({ tag: TAG });
   const turns = new Set(shown.flatMap(({ data }) => (data as Partial<Shown> | null)?.turns ?? []));
   return turnsOf(told).every((turn) => turns.has(turn));
@@ -64,8 +65,8 @@ async function isShown(told: Told): Promise<boolean> {
 
 /** A message of a version that is known here. */
 function read(message: unknown): Told | null {
-  const { v, news, more, firing, time } = (message ?? {}) as Partial<Told> & { v?: unknown };
-  const isTold = v === 1 && Array.isArray(news) && typeof more === 'number' && typeof firing === 'object' && typeof time === 'number';
+  const { v, news, more, more_resolved: resolved, firing, time } = (message ?? {}) as Partial<Told> & { v?: unknown };
+  const isTold = v === 1 && Array.isArray(news) && typeof more === 'number' && ['number', 'undefined'].includes(typeof resolved) && typeof firing === 'object' && typeof time === 'number';
   return isTold ? (message as Told) : null;
 }
 
