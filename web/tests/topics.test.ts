@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import test from 'node:test';
 import { type Listed, NO_CHANGES, read, type Told, TOPICS_MAX } from '../src/topics/listing.js';
 import { reachable } from '../src/topics/paths.js';
-import { curl, javascript, publishing, quoted } from '../src/topics/snippets.js';
+import { curl, eventSource, javascript, publishing, quoted } from '../src/topics/snippets.js';
 import { DATA_MAX, tail, TAIL_MAX } from '../src/topics/tail.js';
 import { pause } from '../src/topics/ValuesTable.js';
 import { compact, find, type Node, pieces, search, tree } from '../src/topics/nodes.js';
@@ -101,6 +101,19 @@ test('what is copied is safe in a shell, whatever the topic is called', () => {
   assert.equal(curl(base, odd), `curl -N -G 'https://bell.example/below/v1/events' --data-urlencode 'topic=it'\\''s $(reboot) <b>/**'`);
   assert.match(javascript(base, odd), /client\.subscribe\("it's \$\(reboot\) <b>\/\*\*"\)/);
   assert.equal(publishing(base, 'a b/c', { data: '@file', key: 'k' }), `curl -H 'Bellwire-Key: k' --data-raw '@file' 'https://bell.example/below/v1/topics/a%20b/c'`);
+});
+
+test('what is copied says what is sent, and hears what has a type', () => {
+  const base = new URL('https://bell.example/');
+  assert.equal(publishing(base, 'a', { data: "it's", key: '', isText: true }), `curl -H 'Content-Type: text/plain; charset=utf-8' --data-raw 'it'\\''s' 'https://bell.example/v1/topics/a'`);
+  const heard = (filter: string) => {
+    const types: string[] = [];
+    class Source { onmessage: unknown; addEventListener(type: string) { types.push(type); } }
+    new Function('EventSource', eventSource(base, filter))(Source);
+    return types;
+  };
+  for (const filter of ['alerts/**', 'alerts/events/critical/Hot', '**', '*/events/**']) assert.ok(heard(filter).includes('alert.firing'), filter);
+  for (const filter of ['chat/general', "alertsx/it's"]) assert.deepEqual(heard(filter), []);
 });
 
 test('the values of a topic with very many keys are read when somebody asks', () => {

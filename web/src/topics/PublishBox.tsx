@@ -76,7 +76,7 @@ export function PublishBox({ topic, needsKey, isReserved, onPublished }: Props) 
         <p id="publish-fault" class={fault ? 'error' : 'figure'}>{fault ? t('wrongJson', { detail: fault }) : lacksKey ? t('keyNeeded') : ''}</p>
         <div class="controls">
           <button type="submit" class="primary" disabled={fault !== '' || lacksKey || isBusy}>{isBusy ? t('sending') : t('send')}</button>
-          <Copying texts={[[t('copyCurl'), publishing(base, topic, { data, key })]]} />
+          <Copying texts={[[t('copyCurl'), publishing(base, topic, { data, key, isText })]]} />
         </div>
         {outcome && <p class={outcome.isWrong ? 'error' : 'done'}>{outcome.text}</p>}
       </form>

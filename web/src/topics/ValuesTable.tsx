@@ -64,7 +64,7 @@ function Values({ topic, path, keys, hurry }: { topic: string; path: string; key
       </div>
       {pause(keys) === Infinity && <p class="said">{t('large', { n: count(keys!) })} <button type="button" onClick={polled.again}>{t('again')}</button></p>}
       <Stale of={polled} />
-      {read && rows.length === 0 && <p class="empty">{query ? t('noKeys') : t('noValues')}</p>}
+      {read && rows.length === 0 && <p class="empty">{query ? (left > 0 ? t('noKeysOf', { n: count(read.events.length) }) : t('noKeys')) : t('noValues')}</p>}
       {rows.length > 0 && (
         <div class="scrolls" tabIndex={0} role="region" aria-label={t('values')}>
           <table class="listed">
