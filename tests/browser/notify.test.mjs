@@ -110,8 +110,8 @@ test('a burst is one notification in one tab of several, and what is not chosen 
   await post(server, alert('Hot', 'critical', { endsAt: over }));
   await pages[1].waitForFunction(() => shown.length > 0);
   const [last] = await pages[1].evaluate(() => shown);
-  assert.deepEqual([last.title, last.silent], ['Hot has resolved', true]);
-  assert.match(last.body, /1 fires in all/);
+  assert.deepEqual([last.title, last.silent], ['1 fires in all · Hot has resolved', true]);
+  assert.match(last.body, /resolved: Hot/);
   assert.deepEqual(pages[1].faults, []);
 });
 
