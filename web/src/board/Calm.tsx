@@ -8,27 +8,29 @@ import { doubtText, t } from '../shell/doubts.js';
 
 /** What the board stands on: `41 rules · last sample 2 s ago`. */
 export function groundText(): string {
-  const { rules, sampleAgeMs, failing, isReloadFailing } = proof.value;
+  const { rules, sampleAgeMs, failing, isReloadFailing, unused } = proof.value;
   return [
     t('rules', { n: rules }), t('sample', { age: age(sampleAgeMs ?? 0) }),
-    failing > 0 && t('failing', { n: failing }), isReloadFailing && t('reload'),
+    unused > 0 && t('unused', { n: unused }), failing > 0 && t('failing', { n: failing }), isReloadFailing && t('reload'),
   ].filter(Boolean).join(' · ');
 }
 
 function calmText(): string {
   const { muted } = totals.value;
-  const calm = muted > 0 ? t('calmBut', { n: muted }) : proof.value.seesSome ? t('calmSome') : t('calm');
+  const { seesSome } = proof.value;
+  const calm = muted > 0 ? t(seesSome ? 'calmButSome' : 'calmBut', { n: muted }) : t(seesSome ? 'calmSome' : 'calm');
   return `${calm} · ${groundText()}`;
 }
 
 export function Calm() {
-  const { doubt } = proof.value;
+  const { doubt, failing, isReloadFailing } = proof.value;
   if (totals.value.burning > 0) return <p class="ground figure">{doubt ? !isTrouble(doubt) && doubtText(proof.value) : groundText()}</p>;
   // What stands across the page is not said twice.
   const text = !doubt ? calmText() : isTrouble(doubt) ? t('noProof') : doubtText(proof.value);
+  const sign = doubt || failing > 0 || isReloadFailing ? 'unsure' : 'quiet';
   return (
-    <p class="calm" data-calm={doubt ? 'unsure' : 'quiet'}>
-      <Sign name={doubt ? 'unsure' : 'quiet'} /> <span>{text}</span>
+    <p class="calm" data-calm={sign}>
+      <Sign name={sign} /> <span>{text}</span>
     </p>
   );
 }

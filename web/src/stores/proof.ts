@@ -2,13 +2,15 @@
 
 import { computed } from '@preact/signals';
 import { connection } from './stream.js';
-import { serverStatus } from './status.js';
+import { refusedAt, serverStatus } from './status.js';
 import { serverTimeOf } from './clock.js';
 import { ticks } from '../ui/now.js';
 
 export type Doubt =
-  | 'login' | 'refused' | 'connecting' | 'away' | 'unknown' | 'unready' | 'unseen' | 'no-rules' | 'no-samples' | 'no-series' | 'old-sample';
+  | 'login' | 'refused' | 'connecting' | 'away' | 'unknown' | 'unready' | 'unseen' | 'no-rules' | 'no-samples' | 'no-series' | 'failing' | 'old-sample' | 'dropped';
 
+/** Whoever sent what was refused has not been heard: so long that counts. */
+const REFUSED_MAX_MS = 5 * 60_000;
 /** A last sample that is older than this is no proof of anything. */
 const SAMPLE_MAX_MS = 5 * 60_000;
 
@@ -17,10 +19,13 @@ export interface Proof {
   doubt: Doubt | null;
   /** What the doubt is about, in the server's words. */
   about: string;
+  /** Rules that can raise an alert. */
   rules: number;
   /** Rules whose last evaluation failed, and whether newer files could not be loaded. */
   failing: number;
   isReloadFailing: boolean;
+  /** Rules that find no series. */
+  unused: number;
   seesSome: boolean;
   /** How old the last sample is, in milliseconds. */
   sampleAgeMs: number | null;
@@ -33,7 +38,9 @@ export const proof = computed<Proof>(() => {
   const at = told?.rules?.last_sample_at;
   const sampleAgeMs = at === undefined ? null : Math.max(0, serverTimeOf(ticks.value) - at);
   const { loaded = 0, failing = 0, without_series: unused = 0, reload_failing: isReloadFailing = false, seen = 'all' } = told?.rules ?? {};
-  const facts = { rules: loaded, failing, isReloadFailing, seesSome: seen === 'some', sampleAgeMs, about: '' };
+  // Of a server that tells no more, all rules may be such.
+  const rules = told?.rules?.alerting ?? loaded;
+  const facts = { rules, failing, isReloadFailing, unused, seesSome: seen === 'some', sampleAgeMs, about: '' };
   const because = (doubt: Doubt | null, about = ''): Proof => ({ ...facts, doubt, about });
   if (isUnknown) return because('login');
   if (status === 'closed') return because('refused', reason);
@@ -42,12 +49,14 @@ export const proof = computed<Proof>(() => {
   if (!told) return because('unknown');
   if (!told.ready) return because('unready', told.unready ?? '');
   if (!told.rules) return because('unseen');
-  if (loaded === 0) return because('no-rules');
+  if (rules === 0) return because('no-rules');
   if (sampleAgeMs === null) return because('no-samples');
-  if (unused >= loaded) return because('no-series');
-  return because(sampleAgeMs > SAMPLE_MAX_MS ? 'old-sample' : null);
+  if (unused >= rules) return because('no-series');
+  if (failing + unused >= rules) return because('failing');
+  if (sampleAgeMs > SAMPLE_MAX_MS) return because('old-sample');
+  return because(ticks.value - refusedAt.value < REFUSED_MAX_MS ? 'dropped' : null);
 });
 
 /** Doubts that stand across the page; the others pass, or are told by the connection. */
-const TROUBLES = new Set<Doubt>(['unready', 'no-rules', 'no-samples', 'no-series', 'old-sample']);
+const TROUBLES = new Set<Doubt>(['unready', 'no-rules', 'no-samples', 'no-series', 'failing', 'old-sample', 'dropped']);
 export const isTrouble = (doubt: Doubt): boolean => TROUBLES.has(doubt);

@@ -1,6 +1,6 @@
 // What the server says of itself: whether anything could fire at all, and would be seen.
 
-import { effect, type ReadonlySignal, signal } from '@preact/signals';
+import { computed, effect, type ReadonlySignal, signal } from '@preact/signals';
 import { noteServerTime } from './clock.js';
 import { base, connection } from './stream.js';
 
@@ -14,6 +14,8 @@ export interface ServerStatus {
   /** Not there for who may see no alert. */
   rules?: {
     loaded: number;
+    /** Those of them that raise alerts; older servers do not tell. */
+    alerting?: number;
     failing: number;
     without_series: number;
     reload_failing: boolean;
@@ -21,6 +23,9 @@ export interface ServerStatus {
     /** Whether the caller sees all alerts, or some. */
     seen: 'all' | 'some';
     last_sample_at?: number;
+    /** Series and alerts that found no room, counted since the server's start. */
+    series_refused?: number;
+    alerts_refused?: number;
   };
 }
 
@@ -34,16 +39,36 @@ const known = signal<ServerStatus | null>(null);
 /** Nothing while it is not known, which is also where it is too old to count. */
 export const serverStatus: ReadonlySignal<ServerStatus | null> = known;
 
+/** How many were refused, by the answer before. */
+let refusedBefore: number | null = null;
+const grown = signal(-Infinity);
+/** When the server was last seen to refuse series or alerts, in milliseconds of `performance.now()`. */
+export const refusedAt: ReadonlySignal<number> = grown;
+
+function noteRefused({ rules }: ServerStatus): void {
+  if (!rules) return;
+  const refused = (rules.series_refused ?? 0) + (rules.alerts_refused ?? 0);
+  // A count that has become smaller is another process's.
+  if (refusedBefore !== null && refused > refusedBefore) grown.value = performance.now();
+  refusedBefore = refused;
+}
+
+/** Counts the streams: an answer that was asked for on one before says nothing of this one's process. */
+let generation = 0;
+
 async function ask(): Promise<void> {
+  const mine = generation;
   const askedAt = performance.now();
   try {
     const answer = await fetch(new URL('v1/status', base), { signal: AbortSignal.timeout(ANSWER_MAX_MS) });
     if (!answer.ok) throw new Error(`status ${answer.status}`);
     const status = (await answer.json()) as ServerStatus;
+    if (mine !== generation) return;
     noteServerTime(status.time, askedAt, performance.now());
+    noteRefused(status);
     known.value = status;
   } catch {
-    known.value = null;
+    if (mine === generation) known.value = null;
   }
 }
 
@@ -51,12 +76,16 @@ async function ask(): Promise<void> {
 export function followStatus(): void {
   let asking: ReturnType<typeof setTimeout> | undefined;
   const again = async () => {
+    const mine = generation;
     await ask();
+    if (mine !== generation) return;
     clearTimeout(asking);
     if (connection.peek().status === 'live') asking = setTimeout(again, known.peek() ? EVERY_MS : AGAIN_MS);
   };
+  const isLiveNow = computed(() => connection.value.status === 'live');
   effect(() => {
-    const isLive = connection.value.status === 'live';
+    const isLive = isLiveNow.value;
+    generation += 1;
     clearTimeout(asking);
     if (isLive) void again();
     // What was before may be of another process.
