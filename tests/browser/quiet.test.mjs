@@ -112,7 +112,7 @@ proves('what is silenced, and what the server cannot do, is part of the news', R
 
   await writeFile(join(data, 'rules.yml'), 'groups: what?');
   assert.equal((await post('-/reload', '')).status, 422);
-  await says(page, 'quiet', 'newer rule files are wrong and not in force');
+  await says(page, 'unsure', 'newer rule files are wrong and not in force');
 
   await rm(join(data, 'journal'), { recursive: true });
   await says(page, 'unsure', 'The server is not ready, so new alerts may not be told');

@@ -2,9 +2,9 @@
 
 import { effect } from '@preact/signals';
 import { look } from '../format/severity.js';
-import { onAlerts } from '../stores/alerts.js';
+import { areAlertsBehind, onAlerts } from '../stores/alerts.js';
 import { fault } from '../stores/faults.js';
-import { proof } from '../stores/proof.js';
+import { type Doubt, proof } from '../stores/proof.js';
 import { connection } from '../stores/stream.js';
 import { totals } from '../stores/totals.js';
 import { announce } from '../ui/announce.js';
@@ -16,12 +16,16 @@ import { t } from './texts.js';
 const TOGETHER_MS = 4_000;
 const NAMED_MAX = 3;
 
+/** Beside what fires more may, untold. */
+const BLINDING = new Set<Doubt | null>(['unready', 'no-samples', 'failing', 'old-sample', 'dropped', 'connecting']);
+
 /** The title says how many fire, and with a question mark that this is not known to be all. */
 export function keepTitle(): void {
   effect(() => {
     const { burning } = totals.value;
     const { status, hasBegun } = connection.value;
-    const isBlind = fault.value !== '' || (burning > 0 ? status !== 'live' || !hasBegun : proof.value.doubt !== null);
+    const { doubt } = proof.value;
+    const isBlind = fault.value !== '' || (burning > 0 ? status !== 'live' || !hasBegun || BLINDING.has(doubt) : doubt !== null);
     const mark = `${burning || ''}${isBlind ? '?' : ''}`;
     document.title = mark ? `(${mark}) Bellwire` : 'Bellwire';
   });
@@ -31,6 +35,7 @@ export function keepAnnouncing(): void {
   let names = { critical: [] as string[], others: [] as string[] };
   let resolved = 0;
   let waiting = false;
+  let hasSettled = false;
   const say = () => {
     waiting = false;
     const sentence = (key: 'announce.critical' | 'announce.added', list: string[]) =>
@@ -41,8 +46,9 @@ export function keepAnnouncing(): void {
     resolved = 0;
   };
   onAlerts((changes) => {
-    // What there is already is no news.
-    if (!connection.peek().hasBegun || connection.peek().status !== 'live') return;
+    // What there is already is no news; what came while the page was cut off is.
+    hasSettled ||= connection.peek().hasBegun && !areAlertsBehind.peek();
+    if (!hasSettled) return;
     for (const { entry, before } of changes) {
       if (entry.isGone.peek()) continue;
       const alert = entry.alert.peek();

@@ -41,6 +41,11 @@ const entries = new Map<string, Entry>();
 const waiting = new Map<string, { alert: Alert | null; cameLive: boolean }>();
 const listeners = new Set<Listener>();
 let unseen: Set<string> | null = null;
+/** Of those that wait, the first: so many belong to what there was when the stream was ready. */
+let behind = 0;
+const isBehind = signal(false);
+/** Whether some of what there was when the stream was ready is not shown yet, nor counted. */
+export const areAlertsBehind: ReadonlySignal<boolean> = isBehind;
 let isScheduled = false;
 let takenAt = -Infinity;
 /** What the last frame had no time for. */
@@ -70,10 +75,12 @@ export function followAlerts(): void {
       unseen?.delete(key);
       note(key, deleted ? null : (data as Alert), unseen === null && connection.peek().hasBegun);
     },
-    begin: () => { unseen = new Set(entries.keys()); },
+    begin: () => { unseen = new Set([...entries.keys(), ...waiting.keys()]); },
     ready: () => {
       for (const key of unseen ?? []) note(key, null, false);
       unseen = null;
+      behind = waiting.size;
+      isBehind.value = behind > 0;
       settle();
     },
   });
@@ -100,22 +107,23 @@ function schedule(): void {
 function frame(): void {
   if (!isScheduled) return;
   isScheduled = false;
-  take(performance.now() + SLICE_MS);
+  settle();
   leftOver = waiting.size;
   if (leftOver > 0) schedule();
 }
 
-/** All that has come is to be seen before anything is said about it, unless that would take a while. */
+/** All that has come is to be seen before anything is said about it, unless that would take a while that
+ * somebody sees. */
 function settle(): void {
-  take(performance.now() + SLICE_MS);
+  take(document.hidden ? Infinity : performance.now() + SLICE_MS);
 }
 
 function take(until: number): void {
   if (waiting.size === 0) return;
   takenAt = performance.now();
   const changes: Change[] = [];
+  let count = 0;
   batch(() => {
-    let count = 0;
     for (const [key, { alert, cameLive }] of waiting) {
       if (count % 32 === 31 && performance.now() > until) break;
       count += 1;
@@ -125,6 +133,8 @@ function take(until: number): void {
     }
     for (const listener of listeners) listener(changes);
     changed.value += 1;
+    behind = Math.max(0, behind - count);
+    isBehind.value = behind > 0;
   });
 }
 

@@ -1,6 +1,7 @@
 // Whether the page may say that nothing fires: only where something could, and would be seen.
 
 import { computed } from '@preact/signals';
+import { areAlertsBehind } from './alerts.js';
 import { connection } from './stream.js';
 import { refusedAt, serverStatus } from './status.js';
 import { serverTimeOf } from './clock.js';
@@ -44,7 +45,7 @@ export const proof = computed<Proof>(() => {
   const because = (doubt: Doubt | null, about = ''): Proof => ({ ...facts, doubt, about });
   if (isUnknown) return because('login');
   if (status === 'closed') return because('refused', reason);
-  if (!hasBegun) return because('connecting', reason);
+  if (!hasBegun || (status === 'live' && areAlertsBehind.value)) return because('connecting', reason);
   if (status !== 'live') return because('away', reason);
   if (!told) return because('unknown');
   if (!told.ready) return because('unready', told.unready ?? '');
