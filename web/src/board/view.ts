@@ -3,7 +3,7 @@
 
 import { computed, signal } from '@preact/signals';
 import { type Matcher, parse, write } from '../match/matchers.js';
-import { route, setParameters } from '../shell/router.js';
+import { decoded, route, setParameters } from '../shell/router.js';
 import { recall, remember } from '../ui/storage.js';
 import type { LaneName } from './model.js';
 
@@ -24,7 +24,7 @@ const UNGROUPED = 'none';
 export const grouping = computed<readonly string[] | null>(() => {
   const text = groupParameter.value;
   if (text === null) return DEFAULT_GROUPING;
-  return text === UNGROUPED ? null : text.split(',').map(decodeURIComponent).filter(Boolean);
+  return text === UNGROUPED ? null : text.split(',').map(decoded).filter(Boolean);
 });
 
 export const layout = computed<'list' | 'grid'>(() => (route.value.parameters.get('view') === 'grid' ? 'grid' : 'list'));

@@ -62,7 +62,7 @@ export function Outlet() {
   if (loaded?.of !== page) return <p class="empty" aria-busy="true">{t('loading')}</p>;
   if (loaded.hasFailed) return <Failed text={`${t('failed')} ${t('newer')}`} />;
   const Shown = loaded.component!;
-  return <Boundary of={page} fallback={<Failed text={t('broken')} />}><Shown /></Boundary>;
+  return <Boundary of={route.value} fallback={<Failed text={t('broken')} />}><Shown /></Boundary>;
 }
 
 function Failed({ text }: { text: string }) {

@@ -20,7 +20,8 @@ export function parse(hash: string): Route {
   return { page: page || FIRST, rest, parameters: new URLSearchParams(query) };
 }
 
-function decoded(text: string): string {
+/** Without its percent signs; what cannot be decoded, as it stands. */
+export function decoded(text: string): string {
   try {
     return decodeURIComponent(text);
   } catch {
