@@ -17,5 +17,5 @@ export const mayAttend = computed(() => !lacks('attend'));
 export const obstacle = computed(() => (connection.value.status === 'live' ? '' : t('notLive')));
 
 export function actOn(kind: AttendKind, alerts: readonly Alert[]): void {
-  if (mayAttend.peek() && !obstacle.peek()) openAttend(kind, alerts.filter(isRaised));
+  if (alerts.length > 0 && mayAttend.peek() && !obstacle.peek()) openAttend(kind, alerts.filter(isRaised));
 }

@@ -1,7 +1,7 @@
 // The board by keyboard alone.
 
 import { signal } from '@preact/signals';
-import { address, go } from '../shell/router.js';
+import { address, go, route } from '../shell/router.js';
 import type { AttendKind } from '../attend/open.js';
 import { entryOf } from '../stores/alerts.js';
 import { places } from '../ui/Window.js';
@@ -81,7 +81,7 @@ function meaning(key: string, isInList: boolean): (() => void) | null {
     case 'j': return () => move(1);
     case 'k': return () => move(-1);
     case 'x': return () => toggleSelected(fingerprintsOf(current()));
-    case 'o': return () => { const row = current(); if (row?.kind === 'alert') go(address('alerts', [row.key])); };
+    case 'o': return () => { const row = current(); if (row?.kind === 'alert') go(address('alerts', [row.key], route.peek().parameters)); };
     case '/': return () => filterField.current?.focus();
     case 'g': return () => groupingField.current?.focus();
     case 'n': return showWaiting;
@@ -97,6 +97,8 @@ export function listenToKeys(): () => void {
     const target = event.target as Element;
     if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey || event.isComposing) return;
     if (target.closest('input:not([type="checkbox"]), textarea, select, dialog[open], [contenteditable]')) return;
+    // Wherever the focus is: what is open stands over the board.
+    if (document.querySelector('dialog[open]')) return;
     const run = meaning(event.key, target.closest('.rows') !== null);
     if (!run) return;
     event.preventDefault();

@@ -2,7 +2,8 @@
 
 import type { Alert } from '@bellwire/client';
 import { signal } from '@preact/signals';
-import { entryOf, onAlerts } from '../stores/alerts.js';
+import { type Change, entryOf, onAlerts } from '../stores/alerts.js';
+import { model } from './engine.js';
 
 export const selection = signal<ReadonlySet<string>>(new Set());
 
@@ -19,10 +20,18 @@ export function toggleSelected(fingerprints: readonly string[]): void {
 
 export const clearSelection = () => { if (selection.peek().size > 0) selection.value = new Set(); };
 
-export const selectedAlerts = (): Alert[] => [...selection.peek()].flatMap((one) => entryOf(one)?.alert.peek() ?? []);
+/** Those that are looked for now: nothing is done to what a filter keeps out of sight. */
+export const selectedAlerts = (): Alert[] => [...selection.peek()].flatMap((one) => model.peek().find(one)?.alert ?? []);
 
 /** What has left the board is picked no more. */
-export const keepSelection = (): (() => void) => onAlerts((changes) => {
+export function keepSelection(): () => void {
+  // Also what has left it while another page was shown.
+  const there = [...selection.peek()].filter(entryOf);
+  if (there.length < selection.peek().size) selection.value = new Set(there);
+  return onAlerts(dropGone);
+}
+
+function dropGone(changes: readonly Change[]): void {
   const picked = selection.peek();
   if (picked.size === 0) return;
   const gone = changes.filter(({ entry }) => entry.isGone.peek() && picked.has(entry.fingerprint));
@@ -30,4 +39,4 @@ export const keepSelection = (): (() => void) => onAlerts((changes) => {
   const next = new Set(picked);
   for (const { entry } of gone) next.delete(entry.fingerprint);
   selection.value = next;
-});
+}
