@@ -5,7 +5,7 @@ import { age } from '../format/age.js';
 import { quantity } from '../format/quantity.js';
 import { look } from '../format/severity.js';
 import { steady, visible } from '../format/visible.js';
-import { address } from '../shell/router.js';
+import { address, route } from '../shell/router.js';
 import { entryOf } from '../stores/alerts.js';
 import { unitOfAlert } from '../stores/units.js';
 import { language } from '../text/text.js';
@@ -39,7 +39,7 @@ export function AlertRow({ item: { entry, group }, isInGroup }: Props) {
       <Sign name={alert.state !== 'firing' && isSign(alert.state) ? alert.state : look(alert.severity)} />
       <div class="what">
         <p class="head">
-          <a class="name" href={address('alerts', [fingerprint])} title={name} data-main><bdi><Breakable text={name} /></bdi></a>{' '}
+          <a class="name" href={address('alerts', [fingerprint], route.value.parameters)} title={name} data-main><bdi><Breakable text={name} /></bdi></a>{' '}
           <span class="severity">{visible(alert.severity)}</span>{' '}
           <bdi class="summary">{steady(alert.annotations.summary ?? alert.annotations.description ?? '')}</bdi>
         </p>
@@ -84,12 +84,14 @@ function Latency({ item: ms }: { item: number | null }) {
 
 /** Who attends to it, and what keeps it quiet. */
 function Attention({ alert }: { alert: Alert }) {
-  const { acknowledged, silenced_by: silences, inhibited_by: inhibitors } = alert;
+  const { acknowledged, assigned, comments, silenced_by: silences, inhibited_by: inhibitors } = alert;
   const parts: string[] = [];
   if (acknowledged) {
     const who = visible(acknowledged.by);
     parts.push(acknowledged.note ? t('hasNote', { who, note: steady(acknowledged.note) }) : t('has', { who }));
   }
+  if (assigned) parts.push(t('assignedTo', { who: visible(assigned.to) }));
+  if (comments) parts.push(t('comments', { n: comments.count }));
   if (silences?.length) parts.push(t('silencedBy', { n: silences.length }));
   if (inhibitors?.length) {
     const names = new Set(inhibitors.map((id) => (entryOf(id) ? nameOf(entryOf(id)!.alert.peek()) : id)));

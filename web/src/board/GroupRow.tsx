@@ -1,5 +1,6 @@
 // Many alerts of a kind in one row: how many, how bad, what they have in common, and who is on it.
 
+import type { Alert } from '@bellwire/client';
 import { computed } from '@preact/signals';
 import { useMemo } from 'preact/hooks';
 import { age } from '../format/age.js';
@@ -16,6 +17,7 @@ import { t } from './texts.js';
 
 interface Facts {
   size: number;
+  alerts: readonly Alert[];
   looks: Record<Look, number>;
   states: [string, number][];
   takers: [string, number][];
@@ -27,6 +29,7 @@ interface Facts {
 function factsOf(group: Group): Facts {
   return {
     size: group.items.length,
+    alerts: group.items.map(({ alert }) => alert),
     looks: { ...group.looks },
     states: [...group.states],
     takers: [...group.takers],
@@ -64,8 +67,16 @@ export function Looks({ looks }: { looks: Record<Look, number> }) {
   );
 }
 
+/** Who is to see to any of them, and how much was said. */
+export function Care({ alerts }: { alerts: readonly Alert[] }) {
+  const assigned = new Set(alerts.flatMap(({ assigned }) => (assigned ? visible(assigned.to) : [])));
+  const comments = alerts.reduce((sum, { comments }) => sum + (comments?.count ?? 0), 0);
+  const parts = [assigned.size > 0 && t('assignedTo', { who: [...assigned].slice(0, 3).join(', ') }), comments > 0 && t('comments', { n: comments })].filter(Boolean);
+  return parts.length > 0 ? <bdi class="attention">{parts.join(' · ')}</bdi> : null;
+}
+
 export function GroupRow({ group, isOpen }: { group: Group; isOpen: boolean }) {
-  const { size, looks, states, takers, shared, newest, oldest } = useFacts(group);
+  const { size, alerts, looks, states, takers, shared, newest, oldest } = useFacts(group);
   const name = titleOf(group);
   const fingerprints = () => group.items.map(({ entry }) => entry.fingerprint);
   const picked = group.items.filter(({ entry }) => selection.value.has(entry.fingerprint)).length;
@@ -85,6 +96,7 @@ export function GroupRow({ group, isOpen }: { group: Group; isOpen: boolean }) {
         </p>
         <p class="tail">
           {takers.length > 0 && <bdi class="attention">{t('hasSome', { who: takers.slice(0, 3).map(([who]) => visible(who)).join(', '), n: takers.reduce((sum, [, count]) => sum + count, 0) })}</bdi>}
+          <Care alerts={alerts} />
           <span class="labels" role="group" aria-label={t('labels')}>{shared.map(([label, value]) => <span key={label} class="label"><bdi>{visible(label)}={visible(value)}</bdi>{' '}</span>)}</span>
         </p>
       </div>

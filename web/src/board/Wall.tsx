@@ -19,14 +19,21 @@ import { nameOf, stateText } from './AlertRow.js';
 import { Calm, groundText } from './Calm.js';
 import { doubtText } from '../shell/doubts.js';
 import { Counts } from './Counts.js';
-import { laneCounts, model, ordered, shownNow } from './engine.js';
-import { Looks, titleOf, worstOf } from './GroupRow.js';
+import { laneCounts, model, ordered, setPaused, shownNow } from './engine.js';
+import { Care, Looks, titleOf, worstOf } from './GroupRow.js';
 import { type LaneName, type Row, since } from './model.js';
 import { t } from './texts.js';
+import { draft, filter, filterText } from './view.js';
 
 const OPEN = { lanes: new Set<LaneName>(['firing', 'pending']), groups: new Set<string>() };
 
 export function Wall() {
+  // What is half typed or held stays behind: nobody at the wall could see that it is.
+  useLayoutEffect(() => {
+    draft.value = '';
+    setPaused(false);
+  }, []);
+  const narrowed = filterText(filter.value.matchers);
   const area = useRef<HTMLUListElement>(null);
   const room = useSignal(1);
   useEffect(() => {
@@ -54,6 +61,7 @@ export function Wall() {
     <section class="on-wall" aria-label={t('title')}>
       <header>
         <Counts />
+        {narrowed && <bdi class="attention">{t('filter')}: {visible(narrowed)}</bdi>}
         <Life />
       </header>
       {totals.value.burning === 0 && <Calm />}
@@ -95,7 +103,7 @@ function Line({ row }: { row: Row }) {
     return (
       <li data-look={worstOf(group.looks)} data-state={group.lane}>
         <Sign name={worstOf(group.looks)} />
-        <p><b><bdi>{titleOf(group)}</bdi></b> <Looks looks={group.looks} /> {takers && <bdi class="attention">{t('has', { who: takers })}</bdi>}</p>
+        <p><b><bdi>{titleOf(group)}</bdi></b> <Looks looks={group.looks} /> {takers && <bdi class="attention">{t('has', { who: takers })}</bdi>} <Care alerts={group.items.map(({ alert }) => alert)} /></p>
         <span class="value">{t('alertsCount', { n: group.items.length })}</span>
         <span class="age">{t('for.firing', { age: age(shownNow.value - oldest) })}</span>
       </li>
@@ -108,7 +116,7 @@ function Line({ row }: { row: Row }) {
       <p>
         <b><bdi>{nameOf(alert)}</bdi></b> {alert.state !== 'firing' && <span class="state">{stateText(alert.state)}</span>}{' '}
         <bdi class="summary">{steady(alert.annotations.summary ?? Object.entries(alert.labels).filter(([name]) => name !== 'alertname' && name !== 'severity').map(([, value]) => value).join(' · '))}</bdi>{' '}
-        {alert.acknowledged && <bdi class="attention">{t('has', { who: visible(alert.acknowledged.by) })}</bdi>}
+        {alert.acknowledged && <bdi class="attention">{t('has', { who: visible(alert.acknowledged.by) })}</bdi>} <Care alerts={[alert]} />
       </p>
       <span class="value">{alert.value === undefined ? '' : quantity(alert.value, unitOfAlert(alert))}</span>
       <span class="age">{t('for.firing', { age: age(shownNow.value - since(alert)) })}</span>

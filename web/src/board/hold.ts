@@ -3,6 +3,7 @@
 
 import { type ReadonlySignal, signal } from '@preact/signals';
 import { type Look, look, LOOKS } from '../format/severity.js';
+import type { Entry } from '../stores/alerts.js';
 import { alertRow, type Group, groupRow, type Item, type Row } from './model.js';
 
 export interface Waiting {
@@ -70,26 +71,29 @@ export class ShownRows {
   }
 }
 
+/** An alert that has left and fires again is another one, whatever its fingerprint. */
+const idOf = (row: Row): string | Entry => (row.kind === 'alert' ? row.item.entry : row.key);
+
 /** What of the board's alerts the rows on the screen lack, and have too many; `null` where they are the same. */
 export function difference(shown: readonly Row[], next: readonly Row[]): Waiting | null {
-  if (shown.length === next.length && shown.every((row, index) => row.key === next[index]!.key)) return null;
-  const has = new Set(shown.map(({ key }) => key));
+  if (shown.length === next.length && shown.every((row, index) => idOf(row) === idOf(next[index]!))) return null;
+  const has = new Set(shown.map(idOf));
   const opened = new Set(shown.flatMap((row) => (row.kind === 'group' && row.isOpen ? [row.group] : [])));
   // A group that is on the screen, and closed, counts what is in it.
-  const isOnScreen = (item: Item) => has.has(item.entry.fingerprint) || (has.has(item.group.key) && !opened.has(item.group));
+  const isOnScreen = (item: Item) => has.has(item.entry) || (has.has(item.group.key) && !opened.has(item.group));
   const added: Item[] = [];
-  const reachable = new Set<string>();
+  const reachable = new Set<Entry>();
   for (const row of next) {
     if (row.kind === 'lane') continue;
     const items = row.kind === 'alert' ? [row.item] : row.isOpen ? [] : row.group.items;
     for (const item of items) {
-      reachable.add(item.entry.fingerprint);
+      reachable.add(item.entry);
       if (!isOnScreen(item)) added.push(item);
     }
   }
   let gone = 0;
   for (const row of shown) {
-    if (row.kind === 'alert' ? !reachable.has(row.key) : row.kind === 'group' && row.group.items.length === 0 && !row.isOpen) gone += 1;
+    if (row.kind === 'alert' ? !reachable.has(row.item.entry) : row.kind === 'group' && row.group.items.length === 0 && !row.isOpen) gone += 1;
   }
   return { added: added.length, gone, worst: worst(added) };
 }
