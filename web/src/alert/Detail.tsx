@@ -32,6 +32,7 @@ const SHOWN = new Set(['summary']);
 
 export function Detail({ fingerprint }: { fingerprint: string }) {
   const dialog = useRef<HTMLDialogElement>(null);
+  const isPressed = useRef(false);
   const id = useId();
   const { telling, older, refresh } = useTold(fingerprint, () => t('unreachable'));
   const close = () => go(address('alerts', [], route.value.parameters));
@@ -52,7 +53,8 @@ export function Detail({ fingerprint }: { fingerprint: string }) {
     <dialog
       ref={dialog} class="detail" aria-labelledby={`${id}-title`} data-look={alert && look(alert.severity ?? '')} data-state={alert?.state}
       onCancel={(event) => { event.preventDefault(); close(); }} onClose={close}
-      onClick={(event) => { if (event.target === dialog.current) close(); }}
+      onPointerDown={(event) => { isPressed.current = event.target === dialog.current; }}
+      onClick={(event) => { if (event.target === dialog.current && isPressed.current && !isTyped(dialog.current!)) close(); }}
     >
       <article aria-busy={!told && !isMissing}>
         <Head alert={alert as Alert | undefined} titleId={`${id}-title`} fingerprint={fingerprint} close={close} />
@@ -73,6 +75,9 @@ export function Detail({ fingerprint }: { fingerprint: string }) {
     </dialog>
   );
 }
+
+/** Whether a comment is typed, which would be lost. */
+const isTyped = (dialog: HTMLDialogElement) => Boolean(dialog.querySelector('textarea')?.value.trim());
 
 /** As the newest event has it, where it is on the board no more. */
 const lastOf = (told: Told | null) => told?.history.find(({ data }) => data.labels !== undefined)?.data;

@@ -4,6 +4,7 @@ import { computed, useSignal } from '@preact/signals';
 import { useEffect, useMemo, useRef } from 'preact/hooks';
 import { look, LOOKS, type Look } from '../format/severity.js';
 import { visible } from '../format/visible.js';
+import { proof } from '../stores/proof.js';
 import { Sign } from '../ui/Sign.js';
 import { Window } from '../ui/Window.js';
 import { isAttended, watch } from './attention.js';
@@ -11,7 +12,7 @@ import { isPaused, model, ordered } from './engine.js';
 import { worstOf } from './GroupRow.js';
 import { type Item, laneOf } from './model.js';
 import { t } from './texts.js';
-import { addMatcher, gridBy, setLayout } from './view.js';
+import { addMatcher, draft, filter, gridBy, setLayout } from './view.js';
 
 export interface Cell {
   value: string;
@@ -100,19 +101,22 @@ export function Grid() {
   );
 }
 
+/** Whether a cell without one that fires is good news: all that is known is in it, and as it is now. */
+const isSure = computed(() => proof.value.doubt === null && filter.value.matchers.length === 0 && draft.value.trim() === '' && !isPaused.value);
+
 function CellButton({ cell, label }: { cell: Cell; label: string }) {
   const { value, looks, burning, taken } = cell;
   const worst = worstOf(looks);
   const name = value ? visible(value) : t('without', { label: visible(label) });
   const counts = LOOKS.filter((one) => looks[one] > 0).map((one) => t(`count.${one}`, { n: looks[one] })).join(', ');
-  const what = burning > 0 ? counts : t('cellCalm');
+  const what = burning > 0 ? counts : t(isSure.value ? 'cellCalm' : 'cellUnsure');
   const open = () => {
     addMatcher({ name: label, operator: '=', value });
     setLayout('list');
   };
   return (
     <button class="cell" type="button" data-look={burning > 0 ? worst : undefined} data-taken={burning > 0 && taken === burning ? '' : undefined} title={t('cell', { name, what })} onClick={open}>
-      <Sign name={burning === 0 ? 'quiet' : taken === burning ? 'acknowledged' : worst} />
+      <Sign name={burning === 0 ? (isSure.value ? 'quiet' : 'unsure') : taken === burning ? 'acknowledged' : worst} />
       <bdi class="name">{name}</bdi>
       <span class="figure">{what}</span>
     </button>
