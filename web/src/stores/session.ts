@@ -2,7 +2,7 @@
 // server wants a login, and is tried again where it was refused.
 
 import { effect, untracked } from '@preact/signals';
-import { askWho, type Ended, type Standing, standing } from './who.js';
+import { askWho, type Ended, inTime, type Standing, standing } from './who.js';
 import { lookForVersion } from './version.js';
 import { closeStream, connection, isStreamOpen, openStream, receive } from './stream.js';
 
@@ -37,7 +37,7 @@ function follow(now: Standing): void {
 
 /** The network has gone, the browser says. It may be wrong, or of another network: who is asked tells. */
 async function lookWhetherGone(): Promise<void> {
-  const isGone = await fetch('v1/whoami', { cache: 'no-store' }).then(() => false, () => true);
+  const isGone = await fetch('v1/whoami', { cache: 'no-store', signal: inTime() }).then(() => false, () => true);
   // A stream that is cut without a word would be taken for a quiet one.
   if (isGone && isStreamOpen()) openStream();
 }

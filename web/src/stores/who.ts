@@ -58,6 +58,7 @@ const LEFT = 'left';
 const ASK_AGAIN_MS = 30_000;
 /** What takes longer than this is as good as no answer. */
 const ANSWER_MAX_MS = 10_000;
+export const inTime = (): AbortSignal => AbortSignal.timeout(ANSWER_MAX_MS);
 
 /** Nothing while it is not known, or nobody may come in. */
 export const who = signal<Who | null>(null);
@@ -114,7 +115,7 @@ export function askWho(why: Ended = ''): Promise<void> {
 }
 
 async function ask(why: Ended): Promise<void> {
-  const answer = await fetch('v1/whoami', { cache: 'no-store', signal: AbortSignal.timeout(ANSWER_MAX_MS) }).catch(() => null);
+  const answer = await fetch('v1/whoami', { cache: 'no-store', signal: inTime() }).catch(() => null);
   // Somebody was known until now.
   const lost = why || (shownFor ? 'expired' : '');
   if (answer?.status === 401) return wantLogin(lost);

@@ -1,7 +1,7 @@
 // What the login asks of the server, and what it makes of the answers.
 
 import { texts } from '../../text/text.js';
-import { entering, leave, type Who, welcome, whoOf } from '../../stores/who.js';
+import { entering, inTime, leave, type Who, welcome, whoOf } from '../../stores/who.js';
 
 export type Way = 'password' | 'token';
 
@@ -43,7 +43,7 @@ let known: Ways | null = null;
 /** What there is to log in with; where it is not told, a token or a key is worth a try. */
 export async function learnWays(): Promise<Ways> {
   if (known) return known;
-  const answer = await fetch('v1/session').catch(() => null);
+  const answer = await fetch('v1/session', { signal: inTime() }).catch(() => null);
   const told = answer?.ok ? await answer.json().catch(() => null) as { login?: string[] } | null : null;
   const names = told?.login?.length ? told.login : ['token'];
   const ways = { password: names.includes('password'), token: names.includes('token'), oidc: names.includes('oidc') };
@@ -58,7 +58,7 @@ export const elsewhere = (): string => `v1/session/login?return=${encodeURICompo
 export function logIn(credential: Credential): Promise<string> {
   return entering(async () => {
     try {
-      const answer = await fetch('v1/session', { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(credential) });
+      const answer = await fetch('v1/session', { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(credential), signal: inTime() });
       if (!answer.ok) return await reason(answer, 'token' in credential ? 'token' : 'password');
       return await enter(await answer.json() as Who);
     } catch {
@@ -69,7 +69,7 @@ export function logIn(credential: Credential): Promise<string> {
 
 /** The session is made; whether the browser has kept it only another request tells. */
 async function enter(made: Who): Promise<string> {
-  const answer = await fetch('v1/whoami', { cache: 'no-store' });
+  const answer = await fetch('v1/whoami', { cache: 'no-store', signal: inTime() });
   const now = answer.ok ? await whoOf(answer) : null;
   // Another one that the browser has is not this one.
   if (now?.means === 'session' && now.session === made.session) {
