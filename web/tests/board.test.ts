@@ -143,6 +143,16 @@ test('while it is held nothing moves, and what waits is counted', () => {
   assert.equal(board.shown.waiting.value, null);
 });
 
+test('an alert that left and fires again while it is held is a new one', () => {
+  const board = byName();
+  board.put('A', { severity: 'critical' });
+  board.see(false);
+  board.drop('A');
+  board.put('A', { severity: 'critical', at: 9 });
+  assert.deepEqual(board.see(true), ['= firing', 'A']);
+  assert.deepEqual(board.shown.waiting.value, { added: 1, gone: 1, worst: 'critical' });
+});
+
 test('what comes back to what it was waits no more', () => {
   const board = byName();
   board.put('A');

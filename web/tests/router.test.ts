@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import { address, parse } from '../src/shell/router.js';
+import { grouping } from '../src/board/view.js';
+import { address, parse, route } from '../src/shell/router.js';
 
 test('an address is read as it was written', () => {
   const parameters = new URLSearchParams({ filter: 'site=~"a|b"&x', by: 'site,host' });
@@ -21,4 +22,10 @@ test('what cannot be decoded is taken as it stands', () => {
 
 test('a question mark within the parameters is theirs', () => {
   assert.equal(parse('#/live?query=a?b').parameters.get('query'), 'a?b');
+});
+
+test('labels to group by that cannot be decoded are taken as they stand', () => {
+  route.value = parse('#/alerts?group=%25,a%252Cb');
+  assert.deepEqual(grouping.value, ['%', 'a,b']);
+  route.value = parse('#/alerts');
 });

@@ -1,0 +1,39 @@
+// What the page claims of what the server says of itself: no good news without its proof.
+
+import { type Signal } from '@preact/signals';
+import assert from 'node:assert/strict';
+import test from 'node:test';
+import { serverNow } from '../src/stores/clock.js';
+import { proof } from '../src/stores/proof.js';
+import { type ServerStatus, serverStatus } from '../src/stores/status.js';
+import { connection } from '../src/stores/stream.js';
+import { doubtText } from '../src/shell/doubts.js';
+import { chooseLanguage } from '../src/text/text.js';
+
+type Rules = NonNullable<ServerStatus['rules']>;
+
+function tell(rules: Partial<Rules>): void {
+  connection.value = { ...connection.value, status: 'live', hasBegun: true };
+  (serverStatus as Signal<ServerStatus>).value = {
+    version: '', time: 0, ready: true,
+    rules: { loaded: 4, failing: 0, without_series: 0, reload_failing: false, seen: 'all', last_sample_at: serverNow(), ...rules },
+  };
+}
+
+test('rules that fail or find no series prove nothing, once none is left that does neither', () => {
+  const cases = [
+    [{}, null], [{ failing: 3 }, null], [{ failing: 4 }, 'failing'], [{ failing: 2, without_series: 2 }, 'failing'],
+    [{ failing: 1, without_series: 2 }, null], [{ without_series: 4 }, 'no-series'], [{ loaded: 0 }, 'no-rules'],
+    [{ alerting: 0 }, 'no-rules'], [{ alerting: 2, failing: 2 }, 'failing'], [{ last_sample_at: serverNow() - 600_000 }, 'old-sample'],
+  ] as const;
+  for (const [rules, doubt] of cases) {
+    tell(rules);
+    assert.equal(proof.value.doubt, doubt, JSON.stringify(rules));
+  }
+});
+
+test('what fails is said with how many', () => {
+  chooseLanguage('en');
+  tell({ failing: 3, without_series: 1 });
+  assert.equal(doubtText(proof.value), 'Rules fail (3) or find no series (1): what fires may not be known.');
+});
