@@ -55,7 +55,8 @@ proves('without rules nothing can fire, whatever comes', () => [], async ({ serv
   await page.goto(url);
   await says('wrong', 'No rule is loaded: nothing can fire', 'no sample yet');
   await send(server, { oslo: 99 });
-  await says('wrong', 'No rule is loaded: nothing can fire', 'last sample');
+  // It is none that a rule selects.
+  await says('wrong', 'No rule is loaded: nothing can fire', '0 rules · no sample yet');
 });
 
 proves('that nothing fires is proved by rules and samples, and over where the server is', withRules, async ({ server, page, url, says }) => {
