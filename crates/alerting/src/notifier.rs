@@ -45,7 +45,7 @@ use self::dead_letter::DeadLetters;
 use self::delivery::{Delivered, Lane, NotDelivered, Undelivered};
 use self::ledger::{Kept, Ledger};
 pub use self::reach::Reach;
-pub(crate) use self::reach::{Resolver, out_of_reach};
+pub(crate) use self::reach::{OutOfReach, Resolver, out_of_reach};
 use self::taken::TakenLog;
 pub(crate) use self::webhook::Trust;
 use crate::figures::Figures;

@@ -30,7 +30,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64_URL;
 use bellwire_alerts::notification::Update;
 use bellwire_journal::{Error, Journal, RecordChange};
-use bellwire_model::{Fingerprint, Scope};
+use bellwire_model::{Fingerprint, NameMap, Scope, Timestamp};
 use bellwire_process::clock;
 use bellwire_wire::problem::{Code, Problem};
 use tokio::sync::{Notify, oneshot};
@@ -114,7 +114,11 @@ impl Push {
         let PushParts { journal, figures, standing, key, contact, lasts, start_delay, reach } =
             parts;
         let register = Register::of_records(journal.records(register::PREFIX)?);
-        let told = register::told_marks(&journal.records(register::TOLD)?);
+        let mut told = register::told_marks(&journal.records(register::TOLD)?);
+        // One that a clock had set which was ahead would keep news from being told.
+        let now = clock::now();
+        told.values_mut().for_each(|mark| *mark = (*mark).min(now));
+        forget_orphans(&*journal, (&register, &mut told));
         figures.push_subscriptions.set(register.all().len() as u64);
         let push = Arc::new(Self {
             key,
@@ -304,6 +308,23 @@ impl Push {
     fn news(&self) -> MutexGuard<'_, News> {
         self.news.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Lets go of marks whose subscriptions went while the mark was on its way.
+fn forget_orphans(
+    journal: &dyn Journal,
+    (register, told): (&Register, &mut NameMap<Box<str>, Timestamp>),
+) {
+    let (kept, orphans): (NameMap<_, _>, NameMap<_, _>) =
+        std::mem::take(told).into_iter().partition(|(id, _)| register.get(id).is_some());
+    *told = kept;
+    let changes: Vec<RecordChange> = orphans.keys().map(|id| register::untold(id)).collect();
+    if changes.is_empty() {
+        return;
+    }
+    let warn = |error: Error| tracing::warn!(%error, "What push subscriptions were told that are no more stays until the next start.");
+    let done = move |result: Result<(), Error>| result.unwrap_or_else(warn);
+    journal.write_records(changes, Box::new(done)).unwrap_or_else(warn);
 }
 
 /// A name that nobody guesses.

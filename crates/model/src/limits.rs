@@ -550,6 +550,8 @@ pub const NOTIFICATION_RECORD_AGE_MAX: Duration = Duration::from_hours(120);
 
 /// Subscriptions of browsers that are told of alerts though no page is open.
 pub const PUSH_SUBSCRIPTIONS_MAX: usize = 4_096;
+/// Those of one owner: the browsers that somebody has, and some besides.
+pub const PUSH_SUBSCRIPTIONS_OF_OWNER_MAX: usize = 32;
 /// Bytes of their records: of all durable records, so much that the others have room besides.
 pub const PUSH_SUBSCRIPTIONS_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// Bytes of the address that a browser is reached at: the longest that push services give out have
@@ -594,10 +596,15 @@ pub const PUSH_TRIED: Duration = Duration::from_hours(1);
 pub const PUSH_FAILING_MAX: Duration = Duration::from_hours(72);
 /// Requests to one push service at a time: a slow one has its own wait, and no others.
 pub const PUSH_REQUESTS_OF_SERVICE_MAX: usize = 8;
+/// Requests at a time to wherever one owner's subscriptions lead: who subscribes says where that is.
+pub const PUSH_REQUESTS_OF_OWNER_MAX: usize = 4;
 /// Requests to push services at a time.
 pub const PUSH_REQUESTS_MAX: usize = 256;
 /// Bytes of a push service's answer that are read, so that its connection can be used again.
 pub const PUSH_ANSWER_BYTES_MAX: usize = 4 * 1024;
+/// How long every look finds that the time of a subscription is over before it goes: longer than a
+/// clock that has jumped is left so.
+pub const PUSH_OVERDUE: Duration = Duration::from_hours(1);
 /// How often it is looked whether subscriptions still count.
 pub const PUSH_LOOK_INTERVAL: Duration = Duration::from_mins(1);
 /// How long the token counts by which a push service knows this server: 24 hours are allowed.

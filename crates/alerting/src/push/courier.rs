@@ -4,8 +4,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bellwire_model::limits::{PUSH_LOOK_INTERVAL, PUSH_REQUESTS_MAX, PUSH_REQUESTS_OF_SERVICE_MAX};
-use bellwire_model::{NameMap, Timestamp};
+use bellwire_model::limits::{
+    PUSH_LOOK_INTERVAL, PUSH_REQUESTS_MAX, PUSH_REQUESTS_OF_OWNER_MAX, PUSH_REQUESTS_OF_SERVICE_MAX,
+};
+use bellwire_model::{NameMap, Scope, Timestamp};
 use bellwire_process::{clock, crash, jittered};
 use tokio::sync::Semaphore;
 use tokio::task::{Id, JoinError, JoinSet};
@@ -13,7 +15,7 @@ use tokio::task::{Id, JoinError, JoinSet};
 use super::mailbox::{Given, Patience};
 use super::payload::Payload;
 use super::rounds::{Moment, Round, Rounds};
-use super::service::{Answer, Services};
+use super::service::{Answer, Reason, Services};
 use super::subscription::Subscription;
 use super::{Push, Standing};
 use crate::notifier::Reach;
@@ -22,6 +24,7 @@ use crate::notifier::Reach;
 #[derive(Debug)]
 pub struct Courier {
     push: Arc<Push>,
+    standing: Arc<dyn Standing>,
     services: Arc<Services>,
     rounds: Option<Rounds>,
     sending: JoinSet<Answer>,
@@ -29,6 +32,8 @@ pub struct Courier {
     on_the_way: NameMap<Id, Option<Arc<Subscription>>>,
     /// The ways to each push service, by its origin.
     lanes: BTreeMap<String, Arc<Semaphore>>,
+    /// The ways of each owner's subscriptions.
+    turns: BTreeMap<Box<str>, Arc<Semaphore>>,
     requests: Arc<Semaphore>,
 }
 
@@ -40,12 +45,14 @@ impl Courier {
         (told, starts_at): (NameMap<Box<str>, Timestamp>, Timestamp),
     ) -> Self {
         Self {
-            rounds: Some(Rounds::new(Arc::clone(&push), standing, (told, starts_at))),
+            rounds: Some(Rounds::new(Arc::clone(&push), Arc::clone(&standing), (told, starts_at))),
             push,
+            standing,
             services: Arc::new(Services::new(reach, &contact)),
             sending: JoinSet::new(),
             on_the_way: NameMap::default(),
             lanes: BTreeMap::new(),
+            turns: BTreeMap::new(),
             requests: Arc::new(Semaphore::new(PUSH_REQUESTS_MAX)),
         }
     }
@@ -93,24 +100,42 @@ impl Courier {
 
     fn carry_out(&mut self, round: Round) {
         self.lanes.retain(|_, lane| Arc::strong_count(lane) > 1);
-        for (subscription, message) in round.messages {
-            self.send(Arc::clone(&subscription), message, Some(subscription));
+        self.turns.retain(|_, turn| Arc::strong_count(turn) > 1);
+        for (subscription, message, sight) in round.messages {
+            self.send(subscription, message, Some(sight));
         }
         for (subscription, message) in round.farewells {
             self.send(subscription, message, None);
         }
     }
 
-    fn send(&mut self, to: Arc<Subscription>, message: Payload, of: Option<Arc<Subscription>>) {
+    /// The ways of somebody's subscriptions. Where nobody says who they are all are one, and each
+    /// service's ways bound them.
+    fn turn(&mut self, owner: &str) -> Arc<Semaphore> {
+        let ways = if owner.is_empty() { PUSH_REQUESTS_MAX } else { PUSH_REQUESTS_OF_OWNER_MAX };
+        let turn = || Arc::new(Semaphore::new(ways));
+        Arc::clone(self.turns.entry(owner.into()).or_insert_with(turn))
+    }
+
+    /// `sight`: what whom it is for sees of alerts; nothing where they are told that it is over.
+    fn send(&mut self, to: Arc<Subscription>, message: Payload, sight: Option<Scope>) {
+        let of = sight.is_some().then(|| Arc::clone(&to));
+        let turn = self.turn(&to.record.owner);
         let origin = to.endpoint.origin().ascii_serialization();
         let lane = || Arc::new(Semaphore::new(PUSH_REQUESTS_OF_SERVICE_MAX));
         let lane = Arc::clone(self.lanes.entry(origin).or_insert_with(lane));
         let (services, requests) = (Arc::clone(&self.services), Arc::clone(&self.requests));
-        let push = Arc::clone(&self.push);
+        let (push, standing) = (Arc::clone(&self.push), Arc::clone(&self.standing));
         let task = self.sending.spawn(async move {
-            // First its own service's: whoever waits for a slow one holds nothing of all.
-            let _turn = lane.acquire().await.expect("it is never closed");
+            // First its own: whoever subscribes says where it leads, and holds up themselves. Then its
+            // service's: whoever waits for a slow one holds nothing of all.
+            let _turn = turn.acquire().await.expect("it is never closed");
+            let _lane = lane.acquire().await.expect("it is never closed");
             let _request = requests.acquire().await.expect("it is never closed");
+            // That may have taken long: who has lost what they saw meanwhile is not told of it.
+            if sight.is_some_and(|sight| !is_still(&push, &*standing, (&to, &sight))) {
+                return Answer::Stale;
+            }
             push.figures.push_requests.add(1);
             let key = push.key.as_ref().expect("nobody is told without one");
             services.send(&to, &message, (key, clock::now())).await
@@ -122,12 +147,22 @@ impl Courier {
         let (id, answer) = match landed {
             Ok((id, answer)) => (id, answer),
             Err(error) if error.is_cancelled() => return,
-            Err(error) => (error.id(), Answer::Refused("it has failed within".to_owned())),
+            Err(error) => {
+                let reason = Reason::new("failed", "it has failed within");
+                (error.id(), Answer::Refused(reason))
+            }
         };
         let Some(Some(subscription)) = self.on_the_way.remove(&id) else { return };
         let rounds = self.rounds.as_mut().expect("nothing lands during a round");
         crash::run_essential(|| on_answer(&self.push, rounds, (&subscription, answer)));
     }
+}
+
+/// Whether a subscription is there as it was, and whose it is sees the same.
+fn is_still(push: &Push, standing: &dyn Standing, (to, sight): (&Subscription, &Scope)) -> bool {
+    let there = push.register().get(&to.id).cloned();
+    let Some(there) = there.filter(|it| !it.state().is_over) else { return false };
+    standing.sees(&there.record.mandate).as_ref() == Some(sight)
 }
 
 fn now() -> Moment {
@@ -139,11 +174,12 @@ fn on_answer(push: &Push, rounds: &mut Rounds, (to, answer): (&Subscription, Ans
     let figures = &push.figures;
     let moment = now();
     let Moment { steady, wall } = moment;
-    if answer != Answer::Taken {
+    if !matches!(answer, Answer::Taken | Answer::Stale) {
         figures.push_requests_failed.add(1);
     }
     let Some(mailbox) = rounds.mailbox(&to.id) else { return };
     let (patience, reason) = match answer {
+        Answer::Stale => return rounds.on_stale(&to.id),
         Answer::Taken => {
             mailbox.on_taken(steady);
             figures.push_messages.add(1);
@@ -175,12 +211,12 @@ fn on_answer(push: &Push, rounds: &mut Rounds, (to, answer): (&Subscription, Ans
         tracing::warn!(
             subscription = &*to.id,
             service,
-            reason,
+            reason = reason.detail,
             "A push service does not take a message."
         );
     }
     let since = to.state().failing.as_ref().map_or(wall, |(since, _)| *since);
-    to.state().failing = Some((since, reason.into()));
+    to.state().failing = Some((since, reason.word));
     if patience == Patience::Over {
         tracing::info!(
             subscription = &*to.id,

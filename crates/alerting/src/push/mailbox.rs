@@ -66,6 +66,7 @@ impl Mailbox {
 
     pub(super) fn add(&mut self, change: &Change) {
         self.untold.add(change);
+        self.forget_tries();
     }
 
     pub(super) fn add_test(&mut self) {
@@ -100,6 +101,18 @@ impl Mailbox {
     /// Nothing is left of it that is still to be told.
     pub(super) fn on_nothing(&mut self) {
         self.on_over();
+        self.forget_tries();
+    }
+
+    /// Whom it was for has other rights by now, or asks for something else: what was to be sent is made
+    /// anew.
+    pub(super) fn on_stale(&mut self) {
+        let Some((untold, _)) = self.sent.take() else { return };
+        if untold.is_empty() {
+            self.has_test = true;
+        }
+        self.untold.put_back(untold, Arrival::Impossible);
+        self.forget_tries();
     }
 
     /// It would not be taken another time either.
@@ -111,7 +124,8 @@ impl Mailbox {
     }
 
     /// It may be taken another time, `wait` from now where the service says so. `jitter` is between 0
-    /// and 1. Says whether it is tried no more.
+    /// and 1. Says whether it is tried no more. A test is not tried again: whoever asked for it sees that
+    /// it failed.
     pub(super) fn on_put_off(
         &mut self,
         now: Timestamp,
@@ -121,6 +135,12 @@ impl Mailbox {
         let tries = self.tries.unwrap_or(Tries { began: now, pause: PUSH_RETRY_MIN });
         let pause = wait.unwrap_or_default().max(tries.pause.mul_f64(0.5 + jitter / 2.0));
         self.next_at = now.saturating_add(pause.min(PUSH_RETRY_MAX));
+        let is_test = self.sent.as_ref().is_some_and(|(untold, _)| untold.is_empty());
+        if is_test {
+            self.sent = None;
+            self.tries = None;
+            return (Patience::Left, Given::Up);
+        }
         if now.saturating_since(tries.began) >= PUSH_TRIED {
             self.tries = None;
             self.on_over();
@@ -130,7 +150,15 @@ impl Mailbox {
         if let Some((untold, _)) = self.sent.take() {
             self.untold.put_back(untold, arrival);
         }
-        (self.patience(now), Given::Back)
+        self.forget_tries();
+        (Patience::Left, Given::Back)
+    }
+
+    /// What there is nothing left of was not tried in vain: the next news have all of their time.
+    fn forget_tries(&mut self) {
+        if self.untold.is_empty() && !self.has_test && self.sent.is_none() {
+            self.tries = None;
+        }
     }
 
     /// Nothing stays untold of what was on its way.
@@ -215,6 +243,50 @@ mod tests {
         assert!((10..=20).contains(&tries), "{tries}");
         assert!(now.saturating_since(at(0)) >= PUSH_TRIED);
         assert_eq!((mailbox.told_until, mailbox.due_at()), (WALL, None));
+    }
+
+    /// An alert of this name that has turned.
+    fn turned(name: &str, turn: Turn) -> Change {
+        let alert = Arc::new(posted(&[("alertname", name)], WALL));
+        Change { alert, turn, found: None }
+    }
+
+    #[test]
+    fn failures_that_are_days_apart_end_nothing_and_each_has_its_retries() {
+        let mut mailbox = mailbox();
+        let days = PUSH_FAILING_MAX.as_secs() + 60;
+        let put_off = |mailbox: &mut Mailbox, now| {
+            mailbox.take(now, WALL).expect("something");
+            mailbox.on_put_off(now, (None, 1.0), Arrival::Impossible)
+        };
+        assert_eq!(put_off(&mut mailbox, at(0)), (Patience::Left, Given::Back));
+        // It resolves before anybody has heard of it.
+        mailbox.add(&turned("A", Turn::Resolved));
+        assert_eq!(mailbox.due_at(), None);
+        mailbox.add(&turned("B", Turn::Fires));
+        assert_eq!(put_off(&mut mailbox, at(days)), (Patience::Left, Given::Back));
+        // What was to be told is nobody's business by now.
+        mailbox.take(at(days + 10), WALL).expect("again");
+        mailbox.on_nothing();
+        mailbox.add_test();
+        assert_eq!(put_off(&mut mailbox, at(2 * days)), (Patience::Left, Given::Up));
+        mailbox.add(&turned("C", Turn::Fires));
+        assert_eq!(put_off(&mut mailbox, at(3 * days)), (Patience::Left, Given::Back));
+        assert!(mailbox.due_at().is_some());
+    }
+
+    #[test]
+    fn what_is_made_anew_is_not_lost() {
+        let mut mailbox = mailbox();
+        let first = mailbox.take(at(0), WALL);
+        mailbox.on_stale();
+        assert_eq!(mailbox.told_until, Timestamp::from_ms(5));
+        assert_eq!(mailbox.take(at(0), WALL), first);
+        mailbox.on_taken(at(1));
+        mailbox.add_test();
+        assert_eq!(mailbox.take(at(60), WALL), Some(Outgoing::Test));
+        mailbox.on_stale();
+        assert_eq!(mailbox.take(at(60), WALL), Some(Outgoing::Test));
     }
 
     #[test]

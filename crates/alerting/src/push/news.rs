@@ -8,6 +8,8 @@ use bellwire_alerts::notification::Update;
 use bellwire_model::limits::PUSH_ALERTS_UNTOLD_MAX;
 use bellwire_model::{Alert, AlertState, Fingerprint, Timestamp};
 
+use super::payload::Urgency;
+
 /// How an alert has changed for those who are told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Turn {
@@ -61,7 +63,9 @@ impl Firing {
                 ..change
             });
         }
-        let at = alert.resolved_at.filter(|_| alert.state == AlertState::Resolved)?;
+        // Of what is muted nobody hears, before a start or behind it.
+        let is_over = alert.state == AlertState::Resolved && !update.status.is_muted();
+        let at = alert.resolved_at.filter(|_| is_over)?;
         alert.fired_at.map(|_| Change { found: Some(at), ..Change::of(alert, Turn::Resolved) })
     }
 
@@ -79,8 +83,39 @@ impl Firing {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Untold {
     alerts: BTreeMap<Fingerprint, UntoldAlert>,
-    /// Of how many besides there is no room to say more.
-    pub(super) others: usize,
+    /// Those besides of which there is no room to say more.
+    others: Others,
+    /// None of the alerts counts for less than that.
+    least: Weight,
+}
+
+/// How many have changed besides.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Others {
+    pub(super) firing: usize,
+    pub(super) resolved: usize,
+    /// The most pressing of those that fire.
+    pub(super) urgency: Option<Urgency>,
+}
+
+impl Others {
+    fn count(&mut self, turn: Turn, alert: &Alert) {
+        match turn {
+            Turn::Fires => {
+                self.firing += 1;
+                self.urgency = self.urgency.max(Some(Urgency::of(alert.severity())));
+            }
+            Turn::Resolved => self.resolved += 1,
+        }
+    }
+}
+
+/// Which of two is kept where there is room for one: what fires before what has resolved, then what is
+/// more pressing.
+type Weight = (bool, Option<Urgency>);
+
+fn weight(turn: Turn, alert: &Alert) -> Weight {
+    (turn == Turn::Fires, Some(Urgency::of(alert.severity())))
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -93,27 +128,48 @@ struct UntoldAlert {
 
 impl Untold {
     pub(super) fn is_empty(&self) -> bool {
-        self.alerts.is_empty() && self.others == 0
+        self.alerts.is_empty() && self.others == Others::default()
     }
 
     /// Adds what has changed. What has come and gone meanwhile is nothing new.
     pub(super) fn add(&mut self, change: &Change) {
         let Change { alert, turn, .. } = change;
         let fingerprint = alert.fingerprint;
-        let is_known = match self.alerts.get(&fingerprint) {
-            Some(UntoldAlert { is_known: false, .. }) if *turn == Turn::Resolved => {
+        let known = self.alerts.get(&fingerprint).map(|untold| untold.is_known);
+        let is_known = match known {
+            Some(false) if *turn == Turn::Resolved => {
                 self.alerts.remove(&fingerprint);
                 return;
             }
-            Some(known) => known.is_known,
-            None if self.alerts.len() >= PUSH_ALERTS_UNTOLD_MAX => {
-                self.others += 1;
+            Some(is_known) => is_known,
+            None if self.alerts.len() >= PUSH_ALERTS_UNTOLD_MAX && !self.make_room(change) => {
+                self.others.count(*turn, alert);
                 return;
             }
             None => *turn == Turn::Resolved,
         };
         let (alert, turn) = (Arc::clone(alert), *turn);
+        self.least = self.least.min(weight(turn, &alert));
         self.alerts.insert(fingerprint, UntoldAlert { alert, turn, is_known });
+    }
+
+    /// Counts one that is less than this alert among the others, if there is one. Once none is, that is
+    /// known without a look at all of them.
+    fn make_room(&mut self, change: &Change) -> bool {
+        let new = weight(change.turn, &change.alert);
+        if new <= self.least {
+            return false;
+        }
+        let weighed = |(id, it): (&Fingerprint, &UntoldAlert)| (weight(it.turn, &it.alert), *id);
+        let Some((least, id)) = self.alerts.iter().map(weighed).min() else { return false };
+        self.least = least;
+        if new <= least {
+            return false;
+        }
+        if let Some(UntoldAlert { alert, turn, .. }) = self.alerts.remove(&id) {
+            self.others.count(turn, &alert);
+        }
+        true
     }
 
     /// Puts back what could not be told, behind which more has happened. Where it may have arrived all
@@ -125,10 +181,22 @@ impl Untold {
             }
         }
         let later = std::mem::replace(self, earlier);
-        self.others += later.others;
+        self.others.firing += later.others.firing;
+        self.others.resolved += later.others.resolved;
+        self.others.urgency = self.others.urgency.max(later.others.urgency);
         for UntoldAlert { alert, turn, .. } in later.alerts.into_values() {
             self.add(&Change { alert, turn, found: None });
         }
+    }
+
+    /// Those besides of which there is no room to say more.
+    pub(super) fn others(&self) -> Others {
+        self.others
+    }
+
+    /// Leaves out those besides that have resolved.
+    pub(super) fn forget_resolved_others(&mut self) {
+        self.others.resolved = 0;
     }
 
     /// Leaves out what they are not to be told, or no more.
@@ -241,6 +309,41 @@ mod tests {
         for number in 0..PUSH_ALERTS_UNTOLD_MAX + 10 {
             untold.add(&change(number, Turn::Fires));
         }
-        assert_eq!((untold.changes().count(), untold.others), (PUSH_ALERTS_UNTOLD_MAX, 10));
+        let others = Others { firing: 10, resolved: 0, urgency: Some(Urgency::Normal) };
+        assert_eq!((untold.changes().count(), untold.others()), (PUSH_ALERTS_UNTOLD_MAX, others));
+    }
+
+    #[test]
+    fn what_is_pressing_has_the_place_of_what_is_not() {
+        let severe = |severity: &str, turn: Turn| {
+            let labels = [("alertname", "Severe"), ("severity", severity)];
+            Change { alert: Arc::new(posted(&labels, at(10))), turn, found: None }
+        };
+        let mut untold = Untold::default();
+        untold.add(&severe("info", Turn::Fires));
+        for number in 1..PUSH_ALERTS_UNTOLD_MAX {
+            untold.add(&change(number, Turn::Resolved));
+        }
+        let is_there = |untold: &Untold, severity: &str| {
+            untold.changes().any(|(_, alert)| alert.severity() == severity)
+        };
+        untold.add(&severe("critical", Turn::Fires));
+        assert!(is_there(&untold, "critical") && is_there(&untold, "info"));
+        assert_eq!(untold.others(), Others { resolved: 1, ..Others::default() });
+        for number in 0..PUSH_ALERTS_UNTOLD_MAX {
+            untold.add(&change(10_000 + number, Turn::Fires));
+        }
+        assert!(is_there(&untold, "critical") && !is_there(&untold, "info"));
+        let others = untold.others();
+        let counted = (others.firing, others.resolved, others.urgency);
+        assert_eq!(counted, (2, PUSH_ALERTS_UNTOLD_MAX - 1, Some(Urgency::Normal)));
+        untold.add(&severe("page", Turn::Resolved));
+        assert_eq!(untold.others().resolved, PUSH_ALERTS_UNTOLD_MAX);
+    }
+
+    #[test]
+    fn at_the_start_nobody_hears_of_what_was_muted() {
+        let resolved = update(AlertState::Resolved, 1);
+        assert_eq!(Firing::default().begin(&resolved), None);
     }
 }

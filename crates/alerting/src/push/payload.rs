@@ -3,7 +3,7 @@
 //! ```json
 //! {"v":1,"language":"de","time":1800000000000,"firing":{"critical":2},"news":[{"fingerprint":"…",
 //!  "state":"firing","alertname":"HighLoad","severity":"critical","labels":{"site":"oslo"},
-//!  "summary":"…","since":1800000000000}],"more":0}
+//!  "summary":"…","since":1800000000000}],"more":0,"more_resolved":0}
 //! ```
 //!
 //! A message stands for those before it, which it replaces where the browser has not had them: it says
@@ -25,6 +25,7 @@ use super::news::{Turn, Untold};
 const NAME_BYTES_MAX: usize = 96;
 const VALUE_BYTES_MAX: usize = 48;
 const SUMMARY_BYTES_MAX: usize = 160;
+const RESOLVED: &str = "resolved";
 /// Labels that are named beside the alert's name and its severity.
 const LABELS_MAX: usize = 3;
 
@@ -50,7 +51,7 @@ impl Urgency {
         }
     }
 
-    fn of(severity: &str) -> Self {
+    pub(super) fn of(severity: &str) -> Self {
         let is = |known: &str| known.eq_ignore_ascii_case(severity);
         match () {
             () if PRESSING.iter().any(|known| is(known)) => Self::High,
@@ -78,6 +79,8 @@ struct PayloadText<'a> {
     news: Vec<NewsText<'a>>,
     /// So many are new besides.
     more: usize,
+    /// So many of those have resolved.
+    more_resolved: usize,
     #[serde(skip_serializing_if = "Option::is_none")]
     about: Option<&'static str>,
 }
@@ -94,10 +97,37 @@ struct NewsText<'a> {
     since: i64,
 }
 
-/// What is new of alerts. `firing`: all that fire of those that the browser is told of.
-pub(super) fn of_news<'a>(
+/// What fires in all of what somebody is told of.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct InAll {
+    /// How many of each severity; of very many severities the rest is one.
+    counts: BTreeMap<Box<str>, usize>,
+    urgency: Option<Urgency>,
+}
+
+impl InAll {
+    pub(super) fn of<'a>(firing: impl Iterator<Item = &'a Arc<Alert>>) -> Self {
+        let mut all = Self::default();
+        for alert in firing {
+            let severity = cut(alert.severity(), VALUE_BYTES_MAX);
+            all.urgency = all.urgency.max(Some(Urgency::of(severity)));
+            if let Some(count) = all.counts.get_mut(severity) {
+                *count += 1;
+                continue;
+            }
+            let has_room = all.counts.len() < PUSH_SEVERITIES_COUNTED_MAX - 1;
+            let severity = if has_room { severity } else { "" };
+            *all.counts.entry(severity.into()).or_default() += 1;
+        }
+        all
+    }
+}
+
+/// What is new of alerts, and what fires in all. It is as pressing as the most pressing of both: it may
+/// take the place of a message that nobody has read, of what fires still.
+pub(super) fn of_news(
     untold: &Untold,
-    firing: impl Iterator<Item = &'a Arc<Alert>>,
+    in_all: &InAll,
     (language, now): (&str, Timestamp),
 ) -> Payload {
     let mut changes: Vec<(Turn, &Arc<Alert>)> = untold.changes().collect();
@@ -109,12 +139,21 @@ pub(super) fn of_news<'a>(
     });
     let fires = changes.iter().filter(|(turn, _)| *turn == Turn::Fires);
     let urgency = fires.map(|(_, alert)| Urgency::of(alert.severity())).max();
-    let all = changes.len() + untold.others;
+    let others = untold.others();
+    let urgency = urgency.max(others.urgency).max(in_all.urgency);
     let news: Vec<_> = changes.iter().take(PUSH_ALERTS_NAMED_MAX).map(news_text).collect();
-    let more = all - news.len();
-    let firing = counted(firing);
-    let mut text =
-        PayloadText { v: 1, language, time: now.as_ms(), firing, news, more, about: None };
+    let unnamed = &changes[news.len()..];
+    let resolved = unnamed.iter().filter(|(turn, _)| *turn == Turn::Resolved).count();
+    let mut text = PayloadText {
+        v: 1,
+        language,
+        time: now.as_ms(),
+        firing: in_all.counts.iter().map(|(name, count)| (&**name, *count)).collect(),
+        more: unnamed.len() + others.firing + others.resolved,
+        more_resolved: resolved + others.resolved,
+        news,
+        about: None,
+    };
     let topic = "alerts";
     Payload { text: fitting(&mut text), urgency: urgency.unwrap_or(Urgency::Low), topic }
 }
@@ -128,6 +167,7 @@ pub(super) fn about(what: &'static str, (language, now): (&str, Timestamp)) -> P
         firing: BTreeMap::new(),
         news: Vec::new(),
         more: 0,
+        more_resolved: 0,
         about: Some(what),
     };
     Payload { text: fitting(&mut text), urgency: Urgency::Normal, topic: what }
@@ -140,24 +180,13 @@ fn fitting(text: &mut PayloadText<'_>) -> Vec<u8> {
         if json.len() <= PUSH_MESSAGE_BYTES_MAX {
             return json;
         }
-        if text.news.pop().is_some() {
+        if let Some(unnamed) = text.news.pop() {
             text.more += 1;
+            text.more_resolved += usize::from(unnamed.state == RESOLVED);
         } else {
             text.firing.clear();
         }
     }
-}
-
-/// How many fire of each severity; of very many severities the rest is one.
-fn counted<'a>(firing: impl Iterator<Item = &'a Arc<Alert>>) -> BTreeMap<&'a str, usize> {
-    let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
-    for alert in firing {
-        let severity = cut(alert.severity(), VALUE_BYTES_MAX);
-        let is_there = counts.contains_key(severity);
-        let has_room = is_there || counts.len() < PUSH_SEVERITIES_COUNTED_MAX - 1;
-        *counts.entry(if has_room { severity } else { "" }).or_default() += 1;
-    }
-    counts
 }
 
 fn since(turn: Turn, alert: &Alert) -> Timestamp {
@@ -176,7 +205,7 @@ fn news_text<'a>((turn, alert): &(Turn, &'a Arc<Alert>)) -> NewsText<'a> {
     let summary = ["summary", "description"].iter().find_map(|name| alert.annotations.get(name));
     NewsText {
         fingerprint: alert.fingerprint.to_string(),
-        state: if *turn == Turn::Fires { "firing" } else { "resolved" },
+        state: if *turn == Turn::Fires { "firing" } else { RESOLVED },
         alertname: cut(alert.name(), NAME_BYTES_MAX),
         severity: cut(alert.severity(), VALUE_BYTES_MAX),
         labels: labels.collect(),
@@ -221,7 +250,7 @@ mod tests {
         let [hot, wet, old] = [("Hot", "warning"), ("Wet", "critical"), ("Old", "info")]
             .map(|(name, severity)| firing(name, severity));
         let news = untold(&[(Turn::Fires, &hot), (Turn::Fires, &wet), (Turn::Resolved, &old)]);
-        let message = of_news(&news, [&hot, &wet].into_iter(), ("de", NOW));
+        let message = of_news(&news, &InAll::of([&hot, &wet].into_iter()), ("de", NOW));
         assert_eq!(message.urgency, Urgency::High);
         let text = read(&message);
         let names: Vec<_> =
@@ -234,8 +263,24 @@ mod tests {
         });
         assert_eq!(text["news"][0], expected);
         assert_eq!((&text["language"], &text["more"]), (&json!("de"), &json!(0)));
-        let over = of_news(&untold(&[(Turn::Resolved, &wet)]), [].into_iter(), ("de", NOW));
-        assert_eq!(over.urgency, Urgency::Low);
+        let over = untold(&[(Turn::Resolved, &wet)]);
+        let urgency = |firing: &[&Arc<Alert>]| {
+            of_news(&over, &InAll::of(firing.iter().copied()), ("de", NOW)).urgency
+        };
+        assert_eq!(urgency(&[]), Urgency::Low);
+        // It may take the place of what said so.
+        let still = firing("Still", "page");
+        assert_eq!(urgency(&[&hot, &still]), Urgency::High);
+    }
+
+    #[test]
+    fn what_is_not_named_is_counted_by_its_turn() {
+        let name = |number: usize| firing(&format!("A{number}"), "warning");
+        let alerts: Vec<_> = (0..9).map(name).collect();
+        let turn = |number| if number < 3 { Turn::Fires } else { Turn::Resolved };
+        let news: Vec<_> = alerts.iter().enumerate().map(|(at, it)| (turn(at), it)).collect();
+        let text = read(&of_news(&untold(&news), &InAll::default(), ("en", NOW)));
+        assert_eq!((&text["more"], &text["more_resolved"]), (&json!(4), &json!(4)));
     }
 
     #[test]
@@ -250,7 +295,7 @@ mod tests {
             })
             .collect();
         let news: Vec<_> = alerts.iter().map(|alert| (Turn::Fires, alert)).collect();
-        let message = of_news(&untold(&news), alerts.iter(), ("en", NOW));
+        let message = of_news(&untold(&news), &InAll::of(alerts.iter()), ("en", NOW));
         assert!(message.text.len() <= PUSH_MESSAGE_BYTES_MAX, "{}", message.text.len());
         let text = read(&message);
         let named = text["news"].as_array().expect("a list").len();

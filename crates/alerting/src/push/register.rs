@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bellwire_journal::{Record, RecordChange};
-use bellwire_model::limits::{PUSH_SUBSCRIPTIONS_BYTES_MAX, PUSH_SUBSCRIPTIONS_MAX};
+use bellwire_model::limits::{
+    PUSH_SUBSCRIPTIONS_BYTES_MAX, PUSH_SUBSCRIPTIONS_MAX, PUSH_SUBSCRIPTIONS_OF_OWNER_MAX,
+};
 use bellwire_model::{NameMap, Shares, Shortage, Timestamp};
 use bellwire_wire::problem::{Code, Problem};
 
@@ -67,6 +69,12 @@ impl Register {
         let is_same_holder = old.is_some_and(|old| old.record.holder() == new.record.holder());
         let own = old.filter(|_| is_same_holder);
         let count = usize::from(own.is_none());
+        if count > 0 && self.has_enough(&new.record.owner) {
+            let detail = format!(
+                "you have {PUSH_SUBSCRIPTIONS_OF_OWNER_MAX} push subscriptions, as many as one may have: delete some"
+            );
+            return Err(Problem::new(Code::RecordsExhausted, detail));
+        }
         let bytes = new.bytes().saturating_sub(own.map_or(0, |old| old.bytes()));
         for (room, more) in [(&self.counts, count), (&self.bytes, bytes)] {
             if more == 0 {
@@ -83,6 +91,12 @@ impl Register {
             })?;
         }
         Ok(())
+    }
+
+    /// Whether an owner has as many as one may have. Where nobody says who they are, all are one.
+    fn has_enough(&self, owner: &str) -> bool {
+        let own = || self.all().filter(|it| *it.record.owner == *owner).count();
+        !owner.is_empty() && own() >= PUSH_SUBSCRIPTIONS_OF_OWNER_MAX
     }
 
     /// Puts what the journal has taken, in place of what there is of its browser.
@@ -117,6 +131,11 @@ pub(super) fn kept(subscription: &Subscription) -> RecordChange {
 pub(super) fn told(id: &str, until: Timestamp) -> RecordChange {
     let value = until.as_ms().to_string();
     RecordChange { key: format!("{TOLD_PREFIX}{id}").into(), value: Some(value.into()) }
+}
+
+/// What it has been told goes.
+pub(super) fn untold(id: &str) -> RecordChange {
+    RecordChange { key: format!("{TOLD_PREFIX}{id}").into(), value: None }
 }
 
 /// All of it goes.
@@ -164,7 +183,7 @@ mod tests {
             count += 1;
         };
         assert_eq!(refused.code, Code::RecordsExhausted);
-        assert!(count < PUSH_SUBSCRIPTIONS_MAX, "{count}");
+        assert_eq!(count, PUSH_SUBSCRIPTIONS_OF_OWNER_MAX);
         assert_eq!(register.check(&subscription("b", "b", "bob")), Ok(()));
         // The same again takes no more.
         assert_eq!(register.check(&subscription("0", "0", "ada")), Ok(()));

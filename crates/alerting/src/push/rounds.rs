@@ -5,12 +5,12 @@ use std::sync::Arc;
 
 use bellwire_alerts::notification::Update;
 use bellwire_journal::{Error, RecordChange};
-use bellwire_model::limits::{PUSH_GATHER, PUSH_LOOK_INTERVAL, PUSH_STEPS_MAX};
+use bellwire_model::limits::{PUSH_GATHER, PUSH_LOOK_INTERVAL, PUSH_OVERDUE, PUSH_STEPS_MAX};
 use bellwire_model::{Alert, Fingerprint, NameMap, Scope, Timestamp};
 
 use super::mailbox::{Mailbox, Outgoing};
 use super::news::{Change, Firing, Turn, Untold};
-use super::payload::{self, Payload};
+use super::payload::{self, InAll, Payload};
 use super::subscription::Subscription;
 use super::{Push, Standing, register};
 
@@ -24,7 +24,8 @@ pub(super) struct Moment {
 /// What is to be sent.
 #[derive(Debug, Default)]
 pub(super) struct Round {
-    pub(super) messages: Vec<(Arc<Subscription>, Payload)>,
+    /// With what whom it is for sees of alerts.
+    pub(super) messages: Vec<(Arc<Subscription>, Payload, Scope)>,
     /// To those whose subscriptions are no more.
     pub(super) farewells: Vec<(Arc<Subscription>, Payload)>,
 }
@@ -44,6 +45,8 @@ pub(super) struct Rounds {
     told: NameMap<Box<str>, Timestamp>,
     /// Subscriptions that are over, and whose records the journal has yet to let go of.
     ended: BTreeSet<Box<str>>,
+    /// Since when every look, in steady time, has found of a subscription that its time is over.
+    overdue: NameMap<Box<str>, Timestamp>,
     must_go: bool,
     look_at: Timestamp,
     /// When what was told is to be kept, in steady time.
@@ -57,8 +60,8 @@ struct Audience {
     asked: Arc<Subscription>,
     sight: Scope,
     changes: Vec<Change>,
-    /// Of all that fire, what they are told of; worked out where somebody has to hear of it.
-    firing: Option<Vec<Arc<Alert>>>,
+    /// What fires in all of what they are told of; worked out where somebody has to hear of it.
+    in_all: Option<InAll>,
 }
 
 impl Rounds {
@@ -77,6 +80,7 @@ impl Rounds {
             mailboxes: BTreeMap::new(),
             told,
             ended: BTreeSet::new(),
+            overdue: NameMap::default(),
             must_go: true,
             look_at: Timestamp::MIN,
             keep_at: None,
@@ -155,6 +159,7 @@ impl Rounds {
                 continue;
             }
             let Some(sight) = self.sight(subscription, now, &mut round) else { continue };
+            let sight_of_message = sight.clone();
             let left = steps.entry(&*subscription.record.owner).or_insert(PUSH_STEPS_MAX);
             let audience = audience(&mut audiences, (subscription, sight), (&changes, left));
             let mailbox = self.mailboxes.entry(subscription.id.clone()).or_insert_with(|| {
@@ -168,7 +173,9 @@ impl Rounds {
             if now.steady >= self.starts_at {
                 let to = (subscription, mailbox);
                 let message = outgoing(to, (audience, &self.firing), (left, now));
-                round.messages.extend(message.map(|it| (Arc::clone(subscription), it)));
+                round
+                    .messages
+                    .extend(message.map(|it| (Arc::clone(subscription), it, sight_of_message)));
             }
         }
         self.keep();
@@ -183,7 +190,7 @@ impl Rounds {
         round: &mut Round,
     ) -> Option<Scope> {
         let id = &*subscription.id;
-        if now.wall >= subscription.ends_at(self.push.lasts) {
+        if self.is_over(subscription, now) {
             tracing::info!(subscription = id, "A push subscription ends: no page has renewed it.");
             let language = (&*subscription.record.language, now.wall);
             round.farewells.push((Arc::clone(subscription), payload::about("ended", language)));
@@ -202,10 +209,22 @@ impl Rounds {
         sight
     }
 
+    /// Whether no page has renewed it for too long. A clock that has jumped is put right again before
+    /// anybody's time is over.
+    fn is_over(&mut self, subscription: &Subscription, now: Moment) -> bool {
+        if now.wall < subscription.ends_at(self.push.lasts) {
+            self.overdue.remove(&subscription.id);
+            return false;
+        }
+        let since = self.overdue.entry(subscription.id.clone()).or_insert(now.steady);
+        now.steady.saturating_since(*since) >= PUSH_OVERDUE
+    }
+
     /// What is there of subscriptions that are no more.
     fn forget_removed(&mut self, subscriptions: &[Arc<Subscription>]) {
         let there: BTreeSet<&str> = subscriptions.iter().map(|it| &*it.id).collect();
         self.mailboxes.retain(|id, _| there.contains(&**id));
+        self.overdue.retain(|id, _| there.contains(&**id));
         self.ended.retain(|id| there.contains(&**id));
     }
 
@@ -217,6 +236,14 @@ impl Rounds {
     /// Something was told: that is kept soon, so that a start does not tell it again.
     pub(super) fn keep_soon(&mut self, now: Moment) {
         self.keep_at.get_or_insert(now.steady.saturating_add(PUSH_GATHER));
+    }
+
+    /// What was to be sent to somebody is made anew, as they may see something else by now.
+    pub(super) fn on_stale(&mut self, id: &str) {
+        if let Some(mailbox) = self.mailboxes.get_mut(id) {
+            mailbox.on_stale();
+        }
+        self.must_go = true;
     }
 
     /// A subscription is over: nothing is told to it from now on.
@@ -298,7 +325,7 @@ fn audience<'a>(
         };
         let changes = changes.iter().filter(is_theirs).cloned().collect();
         let asked = Arc::clone(subscription);
-        audiences.push(Audience { asked, sight, changes, firing: None });
+        audiences.push(Audience { asked, sight, changes, in_all: None });
         audiences.len() - 1
     });
     &mut audiences[place]
@@ -328,16 +355,19 @@ fn outgoing(
         let is_asked = turn == Turn::Fires || subscription.record.resolved;
         is_asked && audience.sight.passes(&alert.labels)
     });
+    if !subscription.record.resolved {
+        untold.forget_resolved_others();
+    }
     if untold.is_empty() {
         mailbox.on_nothing();
         return None;
     }
-    let Audience { sight, firing: theirs, .. } = audience;
-    let theirs = theirs.get_or_insert_with(|| {
+    let Audience { sight, in_all, .. } = audience;
+    let in_all = in_all.get_or_insert_with(|| {
         let is_theirs = |alert: &&Arc<Alert>| {
             sight.passes(&alert.labels) && wants(subscription, alert, steps_left)
         };
-        firing.alerts().filter(is_theirs).cloned().collect()
+        InAll::of(firing.alerts().filter(is_theirs))
     });
-    Some(payload::of_news(&untold, theirs.iter(), language))
+    Some(payload::of_news(&untold, in_all, language))
 }

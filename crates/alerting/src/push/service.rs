@@ -24,7 +24,7 @@ use tokio::time::timeout;
 use super::payload::Payload;
 use super::subscription::Subscription;
 use super::vapid::VapidKey;
-use crate::notifier::{Reach, Resolver, Trust, out_of_reach};
+use crate::notifier::{OutOfReach, Reach, Resolver, Trust, out_of_reach};
 
 const OUR_NAME: &str = concat!("Bellwire/", env!("CARGO_PKG_VERSION"));
 
@@ -52,9 +52,30 @@ pub(super) enum Answer {
     /// There is no such browser any more.
     Gone,
     /// The same message would be refused again.
-    Refused(String),
+    Refused(Reason),
     /// It is worth another try, after this time where the service says one.
-    Later { reason: String, wait: Option<Duration>, arrival: Arrival },
+    Later { reason: Reason, wait: Option<Duration>, arrival: Arrival },
+    /// It was not sent: whom it is for sees something else by now.
+    Stale,
+}
+
+/// Why a message is not taken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Reason {
+    /// What whoever has subscribed is told: nothing of where a name leads from here.
+    pub(super) word: Box<str>,
+    /// What whoever runs the server is told.
+    pub(super) detail: String,
+}
+
+impl Reason {
+    pub(super) fn new(word: impl Into<Box<str>>, detail: impl Into<String>) -> Self {
+        Self { word: word.into(), detail: detail.into() }
+    }
+
+    fn out_of_reach(refusal: &OutOfReach) -> Self {
+        Self::new("out_of_reach", refusal.to_string())
+    }
 }
 
 impl Services {
@@ -86,19 +107,20 @@ impl Services {
     ) -> Answer {
         // Wherever a name leads is looked at when it has addresses. No redirect is followed.
         if let Err(error) = self.reach.check_url(&subscription.endpoint) {
-            return Answer::Refused(error.to_string());
+            return Answer::Refused(Reason::out_of_reach(&error));
         }
         let Some(request) = self.request(subscription, message, (key, now)) else {
-            return Answer::Refused("no request can be made of the message".to_owned());
+            let detail = "no request can be made of the message";
+            return Answer::Refused(Reason::new("no_request", detail));
         };
         let sending = async {
             match self.client.request(request).await {
                 Ok(answer) => judge(answer).await,
                 Err(error) => match out_of_reach(&error) {
-                    Some(refusal) => Answer::Refused(refusal.to_string()),
+                    Some(refusal) => Answer::Refused(Reason::out_of_reach(&refusal)),
                     None => Answer::Later {
                         // Neither it nor its causes have the address, which is a secret.
-                        reason: with_causes(&error),
+                        reason: Reason::new("no_connection", with_causes(&error)),
                         wait: None,
                         arrival: if error.is_connect() {
                             Arrival::Impossible
@@ -110,7 +132,10 @@ impl Services {
             }
         };
         timeout(PUSH_TIMEOUT, sending).await.unwrap_or_else(|_| Answer::Later {
-            reason: format!("no answer came within {} s", PUSH_TIMEOUT.as_secs()),
+            reason: Reason::new(
+                "no_answer",
+                format!("no answer came within {} s", PUSH_TIMEOUT.as_secs()),
+            ),
             wait: None,
             arrival: Arrival::Possible,
         })
@@ -144,11 +169,18 @@ async fn judge(answer: Response<Incoming>) -> Answer {
     let wait = head.headers.get(RETRY_AFTER).and_then(seconds);
     let _ = Limited::new(body, PUSH_ANSWER_BYTES_MAX).collect().await;
     let status = head.status;
-    let reason = format!("the push service answers {status}");
+    let reason = Reason::new(
+        format!("status_{}", status.as_u16()),
+        format!("the push service answers {status}"),
+    );
     match status {
         _ if status.is_success() => Answer::Taken,
         StatusCode::NOT_FOUND | StatusCode::GONE => Answer::Gone,
-        StatusCode::TOO_MANY_REQUESTS | StatusCode::REQUEST_TIMEOUT => {
+        // Who does not believe the token may believe the next one: the clock of either was off.
+        StatusCode::UNAUTHORIZED
+        | StatusCode::FORBIDDEN
+        | StatusCode::TOO_MANY_REQUESTS
+        | StatusCode::REQUEST_TIMEOUT => {
             Answer::Later { reason, wait, arrival: Arrival::Impossible }
         }
         _ if status.is_server_error() => {

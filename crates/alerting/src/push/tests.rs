@@ -1,7 +1,7 @@
 //! Who is told what, over restarts and changes of rights. What goes over sockets is tested from outside.
 
 use bellwire_journal::MemoryJournal;
-use bellwire_model::limits::{PUSH_GATHER, PUSH_PAUSE};
+use bellwire_model::limits::{PUSH_GATHER, PUSH_LOOK_INTERVAL, PUSH_OVERDUE, PUSH_PAUSE};
 use bellwire_model::{AlertState, AlertStatus, Epoch, NameMap, Timestamp};
 use serde_json::Value;
 
@@ -88,7 +88,7 @@ impl House {
         let farewells = round.farewells.into_iter().map(story).map(|(_, text)| text);
         let farewells: Vec<String> = farewells.collect();
         let mut told = farewells;
-        for (to, text) in round.messages.into_iter().map(story) {
+        for (to, text) in round.messages.into_iter().map(|(to, text, _)| story((to, text))) {
             let now = self.now;
             self.rounds.mailbox(&to.id).expect("it is told").on_taken(now);
             told.push(text);
@@ -184,8 +184,32 @@ async fn a_subscription_that_no_page_renews_says_so_and_ends() {
     let mut house = House { push, rounds, standing, now: clock::now() };
     house.subscribe("a", "all").await;
     assert!(house.after(Duration::ZERO).is_empty());
-    assert_eq!(house.after(Duration::from_hours(2)), ["a: ended"]);
+    // A clock that jumps, and is put right, ends nothing.
+    let real = house.now;
+    assert!(house.after(Duration::from_hours(2)).is_empty());
+    house.rounds.go(Moment { steady: house.now, wall: real });
+    assert!(house.after(PUSH_LOOK_INTERVAL).is_empty());
+    assert!(house.after(PUSH_OVERDUE / 2).is_empty());
+    assert_eq!(house.push.list(Owner("ada")).len(), 1);
+    assert_eq!(house.after(PUSH_OVERDUE / 2), ["a: ended"]);
     assert!(house.push.list(Owner("ada")).is_empty());
+}
+
+#[tokio::test]
+async fn a_mark_without_its_subscription_goes_at_the_next_start() {
+    let journal = journal();
+    let mut house = House::open(&journal, at(100), &[]);
+    house.subscribe("a", "all").await;
+    house.after(Duration::ZERO);
+    house.push.take([fires("A")]);
+    assert_eq!(house.after(PUSH_GATHER), ["a: A firing"]);
+    house.keep().await;
+    house.push.write(vec![register::told("gone", at(1))], |_| ()).await.expect("kept");
+    let marks = || journal.records(register::TOLD).expect("records").len();
+    assert_eq!(marks(), 2);
+    let after = House::open(&journal, at(200), &[]);
+    after.push.write(Vec::new(), |_| ()).await.expect("kept");
+    assert_eq!(marks(), 1);
 }
 
 #[tokio::test]
