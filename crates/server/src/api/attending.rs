@@ -19,6 +19,7 @@ use super::alerts::{answer, read, shown};
 use super::body::{json as json_of, read_batch};
 use super::permission::Caller;
 use crate::access::{Attending, Onlooker};
+use crate::allowances::Sent;
 use crate::audit::{Deed, Kind};
 use crate::problem::Refused;
 
@@ -207,6 +208,7 @@ pub(super) async fn many(
     body: Body,
 ) -> Result<Response, Refused> {
     let held = read_batch(&app.admission, &headers, body).await?;
+    app.access.allowances.spend(&identity, Sent::Bytes(held.bytes.len()))?;
     let ManyText { fingerprints, action } = json_of(&held).map_err(|error| {
         let detail = format!("an action is {{\"action\":…,\"fingerprints\":[…]}}: {error}");
         Problem::new(Code::BodyInvalid, detail)
@@ -215,6 +217,7 @@ pub(super) async fn many(
         let detail = format!("`fingerprints` names 1 to {ATTENDED_AT_ONCE_MAX} alerts");
         return Err(Problem::new(Code::BodyInvalid, detail).into());
     }
+    app.access.allowances.spend(&identity, Sent::Events(fingerprints.len()))?;
     let read = |text: &str| {
         read(text).map_err(|problem| Problem::new(Code::BodyInvalid, problem.detail()))
     };
