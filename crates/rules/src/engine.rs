@@ -117,7 +117,7 @@ pub struct Engine {
     untaken: Untaken,
     failures: Failures,
     queries: Queries,
-    /// When a sample last came that is remembered.
+    /// When a sample last came that a rule selects.
     sampled_at: Option<Timestamp>,
     /// Room that evaluations use one after the other.
     spare: Spare,
@@ -292,7 +292,7 @@ impl Engine {
         // 1. What becomes visible: samples that waited for this time, then the batch.
         while let Some((id, reading)) = self.series.take_ahead(now) {
             self.take_reading(id, reading);
-            self.sampled_at = Some(now);
+            self.note_sampled(id);
         }
         for (place, sample) in samples.iter().enumerate() {
             if let Err(refusal) = self.take(sample) {

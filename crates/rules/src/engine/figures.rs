@@ -17,7 +17,7 @@ pub struct Figures {
     pub rules_failing: usize,
     /// Rules in stream mode that select series of which there are none now.
     pub rules_without_series: usize,
-    /// When a sample last came that a rule, or a standing query, selects.
+    /// When a sample last came that a rule selects; what queries alone select does not count.
     pub sampled_at: Option<Timestamp>,
     /// Series that are remembered now.
     pub series: usize,

@@ -103,7 +103,7 @@ impl Engine {
             return Ok(());
         }
         self.add_reading(id, reading)?;
-        self.sampled_at = Some(self.now);
+        self.note_sampled(id);
         Ok(())
     }
 
@@ -128,6 +128,25 @@ impl Engine {
             None if is_out_of(self.rules.keep_max()) => return true,
             None => self.keep(&self.rules.select(&sample.series)),
         })
+    }
+
+    /// A sample has come that counts. That rules have something to look at, what queries alone select
+    /// does not say.
+    pub(super) fn note_sampled(&mut self, id: SeriesId) {
+        if self.sampled_at != Some(self.now) && self.is_of_rule(id) {
+            self.sampled_at = Some(self.now);
+        }
+    }
+
+    /// Whether a rule selects a series.
+    fn is_of_rule(&self, id: SeriesId) -> bool {
+        let is_rule = |rule: RuleId| self.rules.get(rule).query.is_none();
+        if self.series.parts(id).iter().any(|part| is_rule(part.rule)) {
+            return true;
+        }
+        // Those in tick mode find their series when they tick: they are asked for it here.
+        self.rules.have_ticked()
+            && self.rules.select(&self.series.labels(id)).iter().any(|(rule, _)| is_rule(*rule))
     }
 
     /// Takes a reading that is not ahead of the time, and that nobody waits to hear of.

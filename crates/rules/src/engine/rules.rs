@@ -295,6 +295,11 @@ impl RuleTable {
         self.tick_interval_max
     }
 
+    /// Whether there are rules in tick mode.
+    pub(super) fn have_ticked(&self) -> bool {
+        !self.tick_interval_max.is_zero()
+    }
+
     /// How long samples are kept at most, whatever their series.
     pub(super) fn keep_max(&self) -> Duration {
         self.keep_max

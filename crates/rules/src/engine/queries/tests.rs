@@ -9,7 +9,9 @@ use proptest::sample::{Index, select};
 
 use super::{QueryBeginning, QueryEnding, StandingQuery};
 use crate::evaluation::query;
-use crate::{Conventions, Engine, Plan, RuleFile, RuleSet, Storage, Value, load};
+use crate::{
+    Conventions, Engine, Plan, RuleFile, RuleMode, RuleSet, Storage, Value, load, load_in,
+};
 
 mod bounds;
 mod hostile;
@@ -260,6 +262,32 @@ proptest! {
         }
         followed.engine.replace(followed.now, RuleSet::default());
         assert_eq!(followed.engine.storage().len(), 0, "nobody looks at anything");
+    }
+}
+
+#[test]
+fn what_queries_alone_select_does_not_say_that_rules_have_samples() {
+    let text = "groups: [{name: g, interval: 1s, rules: [{alert: A, expr: 'y > 3'}]}]";
+    let files = [RuleFile { name: "f", text }];
+    for mode in RuleMode::ALL {
+        let mut followed = Followed::new();
+        followed.engine.replace(followed.now, load_in(&files, mode).expect("rules"));
+        followed.begin(0, 0);
+        let sampled_at = |followed: &Followed| followed.engine.figures().sampled_at;
+        for metric in ["x", "x", "y", "x"] {
+            followed.pass(100);
+            let before = sampled_at(&followed);
+            followed.engine.apply(followed.now, &[sample(metric, 1, followed.now)]);
+            let expected = if metric == "y" { Some(followed.now) } else { before };
+            assert_eq!(sampled_at(&followed), expected, "{metric} {mode:?}");
+        }
+        // The same of those that wait for their time.
+        let ahead = followed.now.saturating_add(Duration::from_millis(50));
+        followed.engine.apply(followed.now, &[sample("x", 1, ahead)]);
+        let before = sampled_at(&followed);
+        followed.pass(50);
+        followed.engine.advance(followed.now);
+        assert_eq!(sampled_at(&followed), before, "{mode:?}");
     }
 }
 
