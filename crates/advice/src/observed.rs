@@ -53,6 +53,9 @@ pub struct Kind {
     pub carrier: Carrier,
     /// The first segments of what is followed or published.
     pub name: String,
+    /// Whether messages are binary: WebSockets that speak MessagePack.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub binary: bool,
     /// What was counted.
     pub counts: Counts,
 }
@@ -126,6 +129,13 @@ pub struct CarrierTotal {
 /// Less than this is no traffic to judge: a client that was there for a minute, and some events.
 const CONNECTION_SECONDS_MIN: f64 = 60.0;
 const EVENTS_MIN: u64 = 20;
+
+/// A change that saves less memory of all together, and nothing else, is not worth it.
+const MEMORY_BYTES_MIN: f64 = 1_048_576.0;
+
+/// Less than this is nothing that is told.
+const REQUESTS_PER_SECOND_MIN: f64 = 0.05;
+const BYTES_PER_SECOND_MIN: f64 = 1.0;
 
 /// Requests and streams pass, as everything here has.
 const PASSES: Infrastructure = Infrastructure {
@@ -213,6 +223,12 @@ fn of_kind(kind: &Kind, observed: &Seen) -> KindAdvice {
     }
     let cost = |transport| Candidate::of(&flow, transport).cost;
     let saves = cost(now).less(cost(decision.choice.transport()));
+    if !is_worth_it(saves) {
+        advice.verdict = Verdict::Fits;
+        advice.choice = Some(stays(now));
+        advice.reasons = vec![would_do(decision.choice, saves)];
+        return advice;
+    }
     advice.saves = Some(saves);
     advice.verdict = Verdict::CouldChange;
     let mut reasons = vec![change(&advice, now, decision.choice, saves)];
@@ -250,7 +266,7 @@ fn flow_of(advice: &KindAdvice, observed: &Seen) -> Flow {
         latency_ms: 1.0,
         client: Client::Program,
         connections: counts.connection_seconds / observed.seconds.max(1.0),
-        binary: false,
+        binary: kind.binary,
         proxies: None,
         websockets: None,
     }
@@ -264,23 +280,57 @@ fn carried_by(carrier: Carrier) -> Transport {
     }
 }
 
+/// Whether anything gets better by it but some bytes of memory.
+fn is_worth_it(less: Cost) -> bool {
+    less.requests_per_second >= REQUESTS_PER_SECOND_MIN
+        || less.bytes_per_second >= BYTES_PER_SECOND_MIN
+        || less.memory_bytes.is_some_and(|bytes| bytes >= MEMORY_BYTES_MIN)
+}
+
+/// What is advised where it stays as it is.
+fn stays(now: Transport) -> Choice {
+    match now {
+        Transport::Sse => Choice::Sse,
+        Transport::Websocket => Choice::Websocket,
+        Transport::LongPoll => Choice::LongPoll,
+    }
+}
+
+fn would_do(choice: Choice, less: Cost) -> Reason {
+    let text =
+        format!("{} would do, too, and save nothing that is worth the change.", choice.name());
+    with_costs(Reason::new(6, "change_saves_nothing", text), less)
+}
+
+fn with_costs(reason: Reason, less: Cost) -> Reason {
+    reason
+        .with("requests_per_second", less.requests_per_second)
+        .with("memory_bytes", less.memory_bytes)
+        .with("bytes_per_second", less.bytes_per_second)
+}
+
+/// What is not little of a cost, or of what is saved, as text.
+fn told(cost: Cost) -> Vec<String> {
+    let mut told = Vec::new();
+    if cost.requests_per_second >= REQUESTS_PER_SECOND_MIN {
+        told.push(format!("{} requests a second", say::number(cost.requests_per_second)));
+    }
+    if let Some(bytes) = cost.memory_bytes.filter(|bytes| *bytes >= 1.0) {
+        told.push(format!("{} of memory", say::bytes(bytes)));
+    }
+    if cost.bytes_per_second >= BYTES_PER_SECOND_MIN {
+        told.push(format!("{} a second on the wire", say::bytes(cost.bytes_per_second)));
+    }
+    told
+}
+
 fn change(advice: &KindAdvice, now: Transport, choice: Choice, less: Cost) -> Reason {
     let share = advice.down_share.unwrap_or_default();
-    let mut saved = Vec::new();
-    if less.requests_per_second >= 0.05 {
-        saved.push(format!("{} requests a second", say::number(less.requests_per_second)));
+    let mut saved = format!("would save {}", say::list(&told(less)));
+    let more = told(Cost::NOTHING.less(less));
+    if !more.is_empty() {
+        saved = format!("{saved}, and cost {} more", say::list(&more));
     }
-    if let Some(bytes) = less.memory_bytes.filter(|bytes| *bytes >= 1.0) {
-        saved.push(format!("{} of memory", say::bytes(bytes)));
-    }
-    if less.bytes_per_second >= 1.0 {
-        saved.push(format!("{} a second on the wire", say::bytes(less.bytes_per_second)));
-    }
-    let saved = if saved.is_empty() {
-        "costs about the same, and is plain HTTP".to_owned()
-    } else {
-        format!("would save {}", say::list(&saved))
-    };
     let text = format!(
         "{} % of what goes over this {} goes to clients, and each of them sends {}: {} {saved}.",
         (share * 100.0).round(),
@@ -292,12 +342,10 @@ fn change(advice: &KindAdvice, now: Transport, choice: Choice, less: Cost) -> Re
         },
         choice.name()
     );
-    Reason::new(6, "could_change", text)
+    let reason = Reason::new(6, "could_change", text)
         .with("down_share", share)
-        .with("up_per_second_each", advice.up_per_second_each)
-        .with("requests_per_second", less.requests_per_second)
-        .with("memory_bytes", less.memory_bytes)
-        .with("bytes_per_second", less.bytes_per_second)
+        .with("up_per_second_each", advice.up_per_second_each);
+    with_costs(reason, less)
 }
 
 /// Who publishes is not known by the topic: only if it is those who follow it, they send often.
@@ -351,7 +399,7 @@ mod tests {
             messages_up: up,
             bytes_up: up * 80,
         };
-        Kind { carrier, name: name.into(), counts }
+        Kind { carrier, name: name.into(), binary: false, counts }
     }
 
     fn advice(kinds: Vec<Kind>) -> Vec<KindAdvice> {
@@ -362,18 +410,43 @@ mod tests {
         advice.reasons.iter().map(|reason| reason.code).collect()
     }
 
+    /// So many clients more, each as those of `kind`.
+    fn times(kind: Kind, clients: u64) -> Kind {
+        let counts = kind.counts;
+        let counts = Counts {
+            connection_seconds: counts.connection_seconds * clients as f64,
+            events_down: counts.events_down * clients,
+            bytes_down: counts.bytes_down * clients,
+            messages_up: counts.messages_up * clients,
+            bytes_up: counts.bytes_up * clients,
+            ..counts
+        };
+        Kind { counts, ..kind }
+    }
+
     #[test]
-    fn a_websocket_that_hardly_talks_could_be_a_stream() {
-        let advice = advice(vec![kind(Carrier::Websocket, "chat/…", (9_500, 500))]);
-        let [it] = &advice[..] else { panic!("{advice:?}") };
-        assert_eq!((it.verdict, it.choice), (Verdict::CouldChange, Some(Choice::Hybrid)));
-        assert_eq!(it.down_share, Some(0.95));
-        let text = &it.reasons[0].text;
-        assert!(
-            text.starts_with("95 % of what goes over this WebSocket goes to clients"),
-            "{text}"
+    fn a_websocket_that_hardly_talks_could_be_a_stream_where_that_saves_something() {
+        let few = kind(Carrier::Websocket, "chat/…", (9_500, 500));
+        let advice = advice(vec![few.clone(), times(few, 10_000)]);
+        let [many, few] = &advice[..] else { panic!("{advice:?}") };
+        assert_eq!((many.verdict, many.choice), (Verdict::CouldChange, Some(Choice::Hybrid)));
+        assert_eq!(many.down_share, Some(0.95));
+        assert_eq!(
+            many.reasons[0].text,
+            "95 % of what goes over this WebSocket goes to clients, and each of them sends 5 a \
+             minute: SSE + POST would save 2.9 MB of memory, and cost 8,333 requests a second and \
+             7.0 MB a second on the wire more."
         );
-        assert!(it.saves.and_then(|saves| saves.memory_bytes) > Some(0.0));
+        assert!(many.saves.and_then(|saves| saves.memory_bytes) > Some(0.0));
+        assert_eq!((few.verdict, few.choice), (Verdict::Fits, Some(Choice::Websocket)));
+        assert_eq!((codes(few), few.saves), (vec!["change_saves_nothing"], None));
+    }
+
+    #[test]
+    fn binary_messages_stay_where_they_are() {
+        let binary = times(kind(Carrier::Websocket, "a", (9_500, 0)), 10_000);
+        let advice = advice(vec![Kind { binary: true, ..binary }]);
+        assert_eq!((advice[0].verdict, advice[0].choice), (Verdict::Fits, Some(Choice::Websocket)));
     }
 
     #[test]
@@ -443,7 +516,7 @@ mod tests {
     fn what_could_change_comes_first() {
         let advice = advice(vec![
             kind(Carrier::Sse, "big", (100_000, 0)),
-            kind(Carrier::Websocket, "small", (1_000, 0)),
+            kind(Carrier::LongPoll, "small", (1_000, 0)),
         ]);
         let names: Vec<&str> = advice.iter().map(|it| &*it.kind.name).collect();
         assert_eq!(names, ["small", "big"]);

@@ -1296,8 +1296,8 @@ pub const NAMES_LIMITED_MAX: usize = 4_000_000;
 
 // Advice on transports.
 
-/// Kinds of what is followed or published that traffic is counted apart by, for each who counts; the
-/// others are counted together.
+/// Kinds of what is followed or published that traffic is counted apart by; the others are counted
+/// together. One of which nothing is open, and nothing came for an hour, makes room for another.
 pub const TRAFFIC_KINDS_MAX: usize = 64;
 /// First segments in the name of such a kind; who follows more is among the others.
 pub const TRAFFIC_KIND_SEGMENTS_MAX: usize = 4;

@@ -29,7 +29,7 @@ impl TrafficWatch {
     /// Nothing was counted yet.
     pub(crate) fn new(traffic: Arc<Traffic>) -> Self {
         let requests = RequestTraffic::new(Arc::clone(&traffic));
-        let spans = Mutex::new(VecDeque::from([(clock::now(), Vec::new())]));
+        let spans = Mutex::new(VecDeque::from([(clock::steady(), Vec::new())]));
         Self { traffic, requests, spans }
     }
 
@@ -40,13 +40,21 @@ impl TrafficWatch {
         interval.tick().await;
         loop {
             interval.tick().await;
-            self.mark(clock::now());
+            self.mark(clock::steady());
         }
     }
 
     fn mark(&self, now: Timestamp) {
-        let counted = self.traffic.read(now.as_ms() as u64);
+        let now_ms = now.as_ms() as u64;
+        let forgotten = self.traffic.forget_idle(now_ms);
+        let counted = self.traffic.read(now_ms);
         let mut spans = self.spans.lock().unwrap_or_else(PoisonError::into_inner);
+        if !forgotten.is_empty() {
+            // One that comes again begins at nothing.
+            for (_, counted) in &mut *spans {
+                counted.retain(|(_, kind, _)| !forgotten.contains(kind));
+            }
+        }
         spans.push_back((now, counted));
         if spans.len() > TRAFFIC_SPANS_MAX {
             spans.pop_front();
@@ -63,7 +71,8 @@ impl TrafficWatch {
                 .binary_search_by(|(known, kind, _)| (*known, &**kind).cmp(&(carrier, &*name)));
             let before = place.map_or_else(|_| Carried::default(), |place| earlier[place].2);
             let counts = counts(carried.since(before));
-            Kind { carrier: shown(carrier), name: name.to_string(), counts }
+            let binary = carrier == Carrier::WebsocketBinary;
+            Kind { carrier: shown(carrier), name: name.to_string(), binary, counts }
         };
         let kinds = counted.into_iter().map(kind).filter(|kind| !is_nothing(&kind.counts));
         let ms = now.as_ms().saturating_sub(began.as_ms()).max(0);
@@ -75,7 +84,7 @@ fn shown(carrier: Carrier) -> Shown {
     match carrier {
         Carrier::Sse => Shown::Sse,
         Carrier::Ndjson => Shown::Ndjson,
-        Carrier::Websocket => Shown::Websocket,
+        Carrier::Websocket | Carrier::WebsocketBinary => Shown::Websocket,
         Carrier::Poll => Shown::LongPoll,
         Carrier::Post => Shown::Post,
     }
@@ -116,7 +125,7 @@ mod tests {
     use super::*;
 
     fn at(ms: i64) -> Timestamp {
-        Timestamp::from_ms(clock::now().as_ms() + ms)
+        Timestamp::from_ms(clock::steady().as_ms() + ms)
     }
 
     #[test]

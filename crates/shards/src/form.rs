@@ -100,6 +100,9 @@ impl Form {
         match self {
             Self::Http(HttpForm { encoding: Encoding::Ndjson, .. }) => Carrier::Ndjson,
             Self::Http(_) | Self::Durable(_) => Carrier::Sse,
+            Self::WebSocket(WebSocketForm { subprotocol: Subprotocol::Msgpack, .. }) => {
+                Carrier::WebsocketBinary
+            }
             Self::WebSocket(_) => Carrier::Websocket,
         }
     }

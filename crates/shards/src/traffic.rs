@@ -5,17 +5,21 @@
 //! another, and a visit to a connection adds to it once, however many events that brings.
 
 use std::collections::BTreeSet;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bellwire_model::limits::{
-    TRAFFIC_KIND_SEGMENT_BYTES_MAX, TRAFFIC_KIND_SEGMENTS_MAX, TRAFFIC_KINDS_MAX,
+    TRAFFIC_KIND_SEGMENT_BYTES_MAX, TRAFFIC_KIND_SEGMENTS_MAX, TRAFFIC_KINDS_MAX, TRAFFIC_SPAN,
+    TRAFFIC_SPANS_MAX,
 };
-use bellwire_model::{Filter, FilterSet, NameMap, Topic};
+use bellwire_model::{Filter, FilterSet, NameMap, NameSet, Topic};
 use bellwire_process::clock;
 
 /// How many carriers there are.
-const CARRIERS: usize = 5;
+const CARRIERS: usize = 6;
+
+/// A kind of which nothing was open or has moved for so long is forgotten: nobody looks back further.
+const IDLE_MS: u64 = TRAFFIC_SPAN.as_millis() as u64 * TRAFFIC_SPANS_MAX as u64;
 
 /// What carries it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -24,8 +28,10 @@ pub enum Carrier {
     Sse,
     /// Streams of NDJSON.
     Ndjson,
-    /// WebSockets.
+    /// WebSockets whose messages are text.
     Websocket,
+    /// Those whose messages are binary.
+    WebsocketBinary,
     /// Long polls.
     Poll,
     /// Requests that publish.
@@ -66,6 +72,8 @@ pub(crate) struct Tally {
     heartbeats: AtomicU64,
     messages_up: AtomicU64,
     bytes_up: AtomicU64,
+    /// Nobody reads it any more: its kind was forgotten.
+    is_forgotten: AtomicBool,
 }
 
 impl Tally {
@@ -157,23 +165,46 @@ struct Entry {
     carrier: Carrier,
     kind: Arc<str>,
     tally: Arc<Tally>,
+    /// What it had when it was last seen to have moved, and when that was.
+    seen: Carried,
+    moved_at_ms: u64,
+}
+
+impl Entry {
+    /// Looks whether it has moved.
+    fn look(&mut self, now_ms: u64) {
+        let carried = Carried { open_ms: 0, ..self.tally.read(now_ms) };
+        if carried.open > 0 || carried != self.seen {
+            (self.seen, self.moved_at_ms) = (carried, now_ms);
+        }
+    }
 }
 
 /// All that is counted.
 #[derive(Debug, Default)]
 pub struct Traffic {
-    entries: Mutex<Vec<Entry>>,
+    counted: Mutex<Counted>,
+    /// How often kinds were forgotten.
+    sweeps: AtomicU64,
+}
+
+#[derive(Debug, Default)]
+struct Counted {
+    entries: Vec<Entry>,
+    /// The kinds that are counted apart, by all who count together.
+    kinds: NameSet<Arc<str>>,
 }
 
 impl Traffic {
     /// What each carrier has carried so far, by kind.
     pub fn read(&self, now_ms: u64) -> Vec<(Carrier, Arc<str>, Carried)> {
-        let entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut all: Vec<(Carrier, Arc<str>, Carried)> = entries
+        let counted = self.counted.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut all: Vec<(Carrier, Arc<str>, Carried)> = counted
+            .entries
             .iter()
             .map(|entry| (entry.carrier, Arc::clone(&entry.kind), entry.tally.read(now_ms)))
             .collect();
-        drop(entries);
+        drop(counted);
         all.sort_by(|a, b| (a.0, &a.1).cmp(&(b.0, &b.1)));
         all.dedup_by(|later, kept| {
             let is_same = (later.0, &later.1) == (kept.0, &kept.1);
@@ -185,11 +216,50 @@ impl Traffic {
         all
     }
 
-    fn begin(&self, carrier: Carrier, kind: &str) -> Arc<Tally> {
+    /// Forgets the kinds of which nothing is open, and nothing has moved for an hour, and says which
+    /// they were. It is to be called again and again.
+    pub fn forget_idle(&self, now_ms: u64) -> Vec<Arc<str>> {
+        let mut counted = self.counted.lock().unwrap_or_else(PoisonError::into_inner);
+        let Counted { entries, kinds } = &mut *counted;
+        let mut idle = kinds.clone();
+        for entry in &mut *entries {
+            entry.look(now_ms);
+            if now_ms.saturating_sub(entry.moved_at_ms) < IDLE_MS {
+                idle.remove(&entry.kind);
+            }
+        }
+        if !idle.is_empty() {
+            for entry in entries.extract_if(.., |entry| idle.contains(&entry.kind)) {
+                entry.tally.is_forgotten.store(true, Ordering::Relaxed);
+            }
+            kinds.retain(|kind| !idle.contains(kind));
+            self.sweeps.fetch_add(1, Ordering::Release);
+        }
+        idle.into_iter().collect()
+    }
+
+    /// A tally of this kind, unless it is one too many.
+    fn begin(&self, carrier: Carrier, kind: &str) -> Option<Arc<Tally>> {
         let tally = Arc::<Tally>::default();
-        let entry = Entry { carrier, kind: kind.into(), tally: Arc::clone(&tally) };
-        self.entries.lock().unwrap_or_else(PoisonError::into_inner).push(entry);
-        tally
+        self.enter((carrier, kind), Arc::clone(&tally), TRAFFIC_KINDS_MAX).then_some(tally)
+    }
+
+    fn enter(&self, (carrier, kind): (Carrier, &str), tally: Arc<Tally>, kinds_max: usize) -> bool {
+        let mut counted = self.counted.lock().unwrap_or_else(PoisonError::into_inner);
+        let Counted { entries, kinds } = &mut *counted;
+        let name = match kinds.get(kind) {
+            Some(name) => Arc::clone(name),
+            None if kind == OTHERS => kind.into(),
+            None if kinds.len() >= kinds_max => return false,
+            None => {
+                let name: Arc<str> = kind.into();
+                kinds.insert(Arc::clone(&name));
+                name
+            }
+        };
+        let (seen, moved_at_ms) = (Carried::default(), clock::steady().as_ms() as u64);
+        entries.push(Entry { carrier, kind: name, tally, seen, moved_at_ms });
+        true
     }
 }
 
@@ -198,8 +268,12 @@ impl Traffic {
 pub(crate) struct Book {
     traffic: Arc<Traffic>,
     tallies: Vec<Arc<Tally>>,
+    /// Places whose kinds were forgotten.
+    free: Vec<u16>,
     /// Of each kind the places of its tallies, by carrier.
     places: NameMap<Box<str>, [Option<u16>; CARRIERS]>,
+    /// How often kinds had been forgotten when this was last looked at.
+    sweeps: u64,
 }
 
 /// Where those are counted who are of no kind any more.
@@ -208,10 +282,20 @@ const OTHERS: &str = "…";
 /// What follows nothing yet.
 const NOTHING: &str = "";
 
+const CARRIERS_ALL: [Carrier; CARRIERS] = [
+    Carrier::Sse,
+    Carrier::Ndjson,
+    Carrier::Websocket,
+    Carrier::WebsocketBinary,
+    Carrier::Poll,
+    Carrier::Post,
+];
+
 impl Book {
     /// With nothing in it.
     pub(crate) fn new(traffic: Arc<Traffic>) -> Self {
-        Self { traffic, tallies: Vec::new(), places: NameMap::default() }
+        let (tallies, free, places) = (Vec::new(), Vec::new(), NameMap::default());
+        Self { traffic, tallies, free, places, sweeps: 0 }
     }
 
     /// Where that is counted which follows these.
@@ -220,18 +304,50 @@ impl Book {
     }
 
     fn place_of(&mut self, carrier: Carrier, kind: &str) -> u16 {
-        let is_known = self.places.contains_key(kind);
-        if !is_known && self.places.len() >= TRAFFIC_KINDS_MAX && kind != OTHERS {
-            return self.place_of(carrier, OTHERS);
-        }
-        let places = self.places.entry(kind.into()).or_default();
-        if let Some(place) = places[carrier as usize] {
+        self.mind_forgotten();
+        if let Some(place) = self.places.get(kind).and_then(|places| places[carrier as usize]) {
             return place;
         }
-        let place = self.tallies.len() as u16;
-        places[carrier as usize] = Some(place);
-        self.tallies.push(self.traffic.begin(carrier, kind));
+        let Some(tally) = self.traffic.begin(carrier, kind) else {
+            return self.place_of(carrier, OTHERS);
+        };
+        let place = if let Some(place) = self.free.pop() {
+            self.tallies[usize::from(place)] = tally;
+            place
+        } else {
+            self.tallies.push(tally);
+            (self.tallies.len() - 1) as u16
+        };
+        self.places.entry(kind.into()).or_default()[carrier as usize] = Some(place);
         place
+    }
+
+    /// Gives the places free whose kinds were forgotten. Where one was opened in that very moment, it is
+    /// counted again.
+    fn mind_forgotten(&mut self) {
+        let sweeps = self.traffic.sweeps.load(Ordering::Acquire);
+        if sweeps == self.sweeps {
+            return;
+        }
+        self.sweeps = sweeps;
+        let Self { traffic, tallies, free, places, .. } = self;
+        places.retain(|kind, places| {
+            for carrier in CARRIERS_ALL {
+                let Some(place) = places[carrier as usize] else { continue };
+                let tally = &tallies[usize::from(place)];
+                if !tally.is_forgotten.load(Ordering::Relaxed) {
+                    continue;
+                }
+                if tally.open.load(Ordering::Relaxed) > 0 {
+                    tally.is_forgotten.store(false, Ordering::Relaxed);
+                    traffic.enter((carrier, kind), Arc::clone(tally), usize::MAX);
+                } else {
+                    places[carrier as usize] = None;
+                    free.push(place);
+                }
+            }
+            places.iter().any(Option::is_some)
+        });
     }
 
     pub(crate) fn at(&self, place: u16) -> &Tally {
@@ -262,7 +378,7 @@ impl RequestTraffic {
     /// A poll that follows these begins, whose request has so many bytes.
     pub fn poll(&self, filters: &FilterSet, request_bytes: usize) -> CountedPoll {
         let tally = self.tally(|book| book.place(Carrier::Poll, filters));
-        tally.open(clock::now().as_ms() as u64);
+        tally.open(clock::steady().as_ms() as u64);
         tally.add_up(0, request_bytes as u64);
         CountedPoll(tally)
     }
@@ -285,7 +401,7 @@ impl CountedPoll {
 
 impl Drop for CountedPoll {
     fn drop(&mut self) {
-        self.0.close(clock::now().as_ms() as u64);
+        self.0.close(clock::steady().as_ms() as u64);
     }
 }
 
@@ -373,9 +489,43 @@ mod tests {
     }
 
     #[test]
-    fn there_are_so_many_kinds_and_the_others() {
-        let (traffic, mut book) = book();
+    fn kinds_of_which_nothing_is_there_any_more_make_room_for_others() {
+        let (traffic, mut one) = book();
+        let mut other = Book::new(Arc::clone(&traffic));
+        let name = |number: usize| filters(&[&format!("a{number}/b")]);
+        let mut places = Vec::new();
+        for number in 0..TRAFFIC_KINDS_MAX {
+            places.push(one.place(Carrier::Sse, &name(number)));
+            one.at(places[number]).open(0);
+        }
+        let began = clock::steady().as_ms() as u64;
+        for place in &places[1..] {
+            one.at(*place).close(1);
+        }
+        assert!(traffic.forget_idle(began).is_empty());
+        assert!(traffic.forget_idle(began + IDLE_MS - 1).is_empty());
+        let forgotten = traffic.forget_idle(began + IDLE_MS);
+        assert_eq!(forgotten.len(), TRAFFIC_KINDS_MAX - 1, "one is open");
+        assert_eq!(traffic.read(0).len(), 1);
+        for number in 0..2 * TRAFFIC_KINDS_MAX {
+            let place = other.place(Carrier::Poll, &name(1_000 + number));
+            other.at(place).open(0);
+        }
+        let read = traffic.read(0);
+        assert_eq!(read.len(), 1 + (TRAFFIC_KINDS_MAX - 1) + 1, "with the others");
+        // The places are given anew, and the one that is open keeps its own.
+        let place = one.place(Carrier::Sse, &name(7));
+        assert!(places[1..].contains(&place) && one.tallies.len() == TRAFFIC_KINDS_MAX);
+        assert_eq!(one.place(Carrier::Sse, &name(0)), places[0]);
+        assert_eq!(one.at(places[0]).open.load(Ordering::Relaxed), 1);
+    }
+
+    #[test]
+    fn there_are_so_many_kinds_for_all_who_count_and_the_others() {
+        let (traffic, mut one) = book();
+        let mut other = Book::new(Arc::clone(&traffic));
         for number in 0..3 * TRAFFIC_KINDS_MAX {
+            let book = if number % 2 == 0 { &mut one } else { &mut other };
             let place = book.place(Carrier::Sse, &filters(&[&format!("a{number}/b")]));
             book.at(place).open(0);
         }

@@ -50,7 +50,7 @@ function Traffic() {
         <div class="scrolled" role="region" aria-labelledby="advice-traffic" tabIndex={0}>
           <table class="traffic">
             <thead><tr>{(['over', 'kind', 'open', 'down', 'up', 'share', 'eachDown', 'eachUp', 'verdict'] as const).map((key) => <th key={key} scope="col">{t(key)}</th>)}</tr></thead>
-            <tbody>{seen.traffic.map((kind) => <KindRow key={`${kind.carrier} ${kind.name}`} kind={kind} />)}</tbody>
+            <tbody>{seen.traffic.map((kind) => <KindRow key={`${kind.carrier} ${kind.binary} ${kind.name}`} kind={kind} />)}</tbody>
           </table>
         </div>
       )}

@@ -35,6 +35,8 @@ export interface Advice {
 export interface KindAdvice {
   carrier: Carrier;
   name: string;
+  /** WebSockets that speak MessagePack. */
+  binary?: true;
   counts: { open: number; opened: number; connection_seconds: number; events_down: number; bytes_down: number; messages_up: number; bytes_up: number };
   down_share: number | null;
   down_per_second_each: number;

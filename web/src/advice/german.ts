@@ -35,7 +35,8 @@ const GERMAN: Record<string, Say> = {
   published: (v) => `${v('requests_per_second')} Anfragen je Sekunde senden hierhin.`,
   followers_may_send_often: (v) => `Wenn die senden, die diesen Topics über Streams folgen, dann jeder ${v('posts_per_second')}-mal je Sekunde: Ein WebSocket hätte weniger um jedes Ereignis.`,
   polls_may_be_needed: () => 'Wo nichts anderes durchkommt, bleiben Long Polls richtig: @bellwire/client versucht zuerst Streams und kommt auf sie zurück.',
-  could_change: (v) => `${v('percent')} % von dem, was hier läuft, geht zu den Clients. Gespart würden ${v('requests_per_second')} Anfragen und ${v('bytes_per_second')} Bytes je Sekunde und ${v('memory_bytes')} Bytes Speicher.`,
+  could_change: (v) => `${v('percent')} % von dem, was hier läuft, geht zu den Clients. Gespart würden ${v('requests_per_second')} Anfragen und ${v('bytes_per_second')} Bytes je Sekunde und ${v('memory_bytes')} Bytes Speicher; was unter null ist, käme hinzu.`,
+  change_saves_nothing: () => 'Etwas anderes ginge auch, spart aber nichts, was den Wechsel lohnt.',
 };
 
 export function reasonText(reason: Reason): string {

@@ -30,7 +30,7 @@ pub(super) async fn of_traffic(
 ) -> Result<Response, Refused> {
     let server: Topic = SERVER.parse().expect("it is a topic");
     permit_reading(caller.rights(), &server)?;
-    Ok(Json(observe(&app.traffic.lately(clock::now()))).into_response())
+    Ok(Json(observe(&app.traffic.lately(clock::steady()))).into_response())
 }
 
 /// `POST /v1/advice`: of flows that the body describes, as `bellwire advise` reads them, in JSON.

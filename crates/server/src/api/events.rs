@@ -110,7 +110,11 @@ pub(super) async fn events(
 }
 
 /// A poll is counted while it waits, with the bytes that its request has about.
-fn counted(app: &App, poll: &PollRequest, (uri, headers): (&Uri, &HeaderMap)) -> CountedPoll {
+pub(super) fn counted(
+    app: &App,
+    poll: &PollRequest,
+    (uri, headers): (&Uri, &HeaderMap),
+) -> CountedPoll {
     let line = uri.path().len() + uri.query().map_or(0, |query| query.len() + 1);
     let each = headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4);
     app.traffic.requests.poll(poll.follows.filters(), line + each.sum::<usize>())

@@ -197,7 +197,11 @@ pub(super) async fn take(
     }
     let Batch { events, refused, forbidden, later, .. } = batch;
     app.access.allowances.spend(&caller.0, Sent::Events(events.len()))?;
+    let first = events.first().map(|write| write.event.topic.clone());
     let published = app.publisher.publish(Writes { writes: events, is_atomic: false }).await?;
+    if let Some(topic) = first {
+        app.traffic.requests.published(&topic, published.len(), bytes);
+    }
     let full = published
         .iter()
         .filter_map(|result| result.as_ref().err())

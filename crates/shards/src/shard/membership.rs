@@ -103,7 +103,7 @@ impl Shard {
         connection.due_at = self.agenda.look_after(token, due);
         let filters = self.hub.filters(connection.main.delivery.lane());
         connection.traffic = self.traffic.place(form.carrier(), filters);
-        self.traffic.at(connection.traffic).open(clock::now().as_ms() as u64);
+        self.traffic.at(connection.traffic).open(clock::steady().as_ms() as u64);
         self.surroundings.figures.streams_open.add(1);
         self.surroundings.transports.open(Transport::of(form));
         let registry = self.poll.registry();
@@ -113,10 +113,10 @@ impl Shard {
         }
         if connection.outlet.socket.has_read_ahead()
             && connection.websocket.is_none()
-            && connection.drop_input(self.input.scratch(), IDLE_INPUT_BYTES_MAX).is_err()
+            && let Err(error) = connection.drop_input(self.input.scratch(), IDLE_INPUT_BYTES_MAX)
         {
             // Its end came right behind the request: no event of the poll would tell.
-            return self.close(token, CloseReason::ClientClosed);
+            return self.fail(token, &error);
         }
         if connection.websocket.is_some() && !early.is_empty() {
             self.ledger.begin_visit(self.counts());
@@ -333,7 +333,7 @@ impl Shard {
         let place = self.traffic.place(connection.outlet.form.carrier(), filters);
         let before = std::mem::replace(&mut connection.traffic, place);
         if before != place {
-            let now_ms = clock::now().as_ms() as u64;
+            let now_ms = clock::steady().as_ms() as u64;
             self.traffic.at(before).close(now_ms);
             self.traffic.at(place).open_again(now_ms);
         }
@@ -400,7 +400,7 @@ impl Shard {
             self.handle.forget_poll();
         } else {
             self.unfollow(&connection.main);
-            self.traffic.at(connection.traffic).close(clock::now().as_ms() as u64);
+            self.traffic.at(connection.traffic).close(clock::steady().as_ms() as u64);
             self.surroundings.figures.streams_open.sub(1);
             self.surroundings.transports.close(Transport::of(connection.outlet.form));
             self.handle.forget_connection();

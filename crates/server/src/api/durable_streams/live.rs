@@ -12,7 +12,7 @@ use bellwire_shards::{DurableForm, Form, Framing, PollRequest, StreamRequest};
 use http::request::Parts;
 use http::{StatusCode, Version, header};
 
-use super::super::events::may_begin;
+use super::super::events::{counted, may_begin};
 use super::super::permission::Caller;
 use super::answer::{Told, content_type};
 use super::reader::{Reader, Stretch, reopening};
@@ -45,6 +45,7 @@ impl Following<'_> {
         let start = Start::After(told.next);
         let poll = PollRequest::new(reader.follows.clone(), start, DURABLE_STREAMS_WAIT);
         let principal = app.access.enter(identity);
+        let counted = counted(app, &poll, (&self.parts.uri, &self.parts.headers));
         let collected = app.spread.poll(poll, principal)?.collected().await?;
         app.streams.streams.note_use(reader.topic);
         if collected.has_gap() {
@@ -60,7 +61,8 @@ impl Following<'_> {
         let bytes: usize = events.iter().map(|(_, event)| event.size_bytes()).sum();
         let is_closed = reader.is_closed(next);
         let shown = events.into_iter().filter(|(_, event)| reader.shows(event));
-        let bodies = shown.filter_map(|(_, event)| event.body.clone()).collect();
+        let bodies: Vec<_> = shown.filter_map(|(_, event)| event.body.clone()).collect();
+        counted.answered(bodies.len(), bodies.iter().map(|body| body.bytes().len()).sum());
         let told = Told {
             next: reader.at(next),
             is_up_to_date: bytes < PAGE_BYTES_MAX && before.is_none(),
