@@ -99,6 +99,13 @@ pub struct EvaluatorParts {
     pub draining: watch::Receiver<bool>,
 }
 
+/// How many rules there are from now on.
+fn note_loaded(figures: &Figures, rules: &RuleSet) {
+    let all = rules.groups().iter().flat_map(|group| &group.rules);
+    figures.rules_alerting.set(all.filter(|rule| rule.alert().is_some()).count() as u64);
+    figures.rules_loaded.set(rules.len() as u64);
+}
+
 /// Starts the evaluator. It ends when the intake is dropped and its queue is empty.
 pub fn spawn(
     parts: EvaluatorParts,
@@ -108,7 +115,7 @@ pub fn spawn(
     let EvaluatorParts { rules, settings, state_folder, .. } = parts;
     let EvaluatorParts { forward, journal, states, alerting, figures, draining, .. } = parts;
     let register = parts.register;
-    figures.rules_loaded.set(rules.len() as u64);
+    note_loaded(&figures, &rules);
     let mut state = match &state_folder {
         Some(folder) => wal::read(folder)?,
         None => State::default(),
@@ -263,7 +270,7 @@ impl Evaluator {
             Work::Begin(beginning) => self.answers.begin(beginning),
             Work::Seed(samples, shown) => self.seed(arrived.now, samples, shown),
             Work::Replace(rules, reply) => {
-                self.figures.rules_loaded.set(rules.len() as u64);
+                note_loaded(&self.figures, &rules);
                 let changes = self.course.replace(&mut self.engine, arrived.now, *rules);
                 self.settle(changes);
                 let _ = reply.send(());

@@ -12,7 +12,7 @@ bellwire_process::figures! {
         rules_loaded "gauge" "bellwire_rules_loaded" "Rules that are loaded.";
         rules_failing "gauge" "bellwire_rules_failing" "Rules of which an evaluation fails now, or that give more than their group allows.";
         rules_without_series "gauge" "bellwire_rules_without_series" "Rules that select series of which there are none now; not counted of those in tick mode.";
-        last_sample "gauge" "bellwire_rules_last_sample_timestamp_seconds" "When a sample last came that a rule, or a query that is followed, selects, in seconds since 1970; 0 before the first one since the start.";
+        last_sample "gauge" "bellwire_rules_last_sample_timestamp_seconds" "When a sample last came that a rule selects, in seconds since 1970; 0 before the first one since the start.";
         reloads "counter" "bellwire_reloads_total" "Times that rules were read again and took effect.";
         reloads_failed "counter" "bellwire_reloads_failed_total" "Times that rules were read again, were wrong, and those before stayed in force.";
         reload_failing "gauge" "bellwire_reload_failing" "1 while rules and notifications are older than their files, which were wrong when they were read again; the log and `/readyz` say what is wrong.";
@@ -50,6 +50,7 @@ bellwire_process::figures! {
     }
     within {
         journal_failures "Appends that failed.";
+        rules_alerting "Rules that are loaded and alert, which those that record do not.";
         last_sample_ms "The last sample's time in milliseconds.";
     }
 }

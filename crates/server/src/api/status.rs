@@ -31,9 +31,13 @@ pub(super) async fn status(State(app): State<Arc<App>>, caller: Caller) -> Json<
     if rights.alerts != Scope::none() {
         let mut rules = json!({
             "loaded": figures.rules_loaded.get(),
+            "alerting": figures.rules_alerting.get(),
             "failing": figures.rules_failing.get(),
             "without_series": figures.rules_without_series.get(),
             "reload_failing": figures.reload_failing.get() > 0,
+            "series_refused": figures.series_refused.get(),
+            "alerts_refused": figures.alerts_refused.get(),
+            "samples_dropped": figures.samples_dropped_late.get() + figures.samples_dropped_ahead.get(),
             // Of some alerts nobody can say whether the last sample was of theirs.
             "seen": if rights.alerts.is_all() { "all" } else { "some" },
         });
