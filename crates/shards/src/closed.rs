@@ -2,7 +2,7 @@
 //! runs the server can see why.
 
 use std::collections::VecDeque;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bellwire_model::Timestamp;
@@ -138,7 +138,7 @@ pub struct ClosedStream {
 #[derive(Debug)]
 pub struct ClosedStreams {
     counts: [Figure; CloseReason::ALL.len()],
-    newest: Mutex<[VecDeque<ClosedStream>; CloseReason::ALL.len()]>,
+    newest: Mutex<[VecDeque<Arc<ClosedStream>>; CloseReason::ALL.len()]>,
 }
 
 impl Default for ClosedStreams {
@@ -168,7 +168,7 @@ impl ClosedStreams {
         if is_flood {
             return;
         }
-        let closed = describe();
+        let closed = Arc::new(describe());
         let mut newest = self.newest.lock().unwrap_or_else(PoisonError::into_inner);
         let of_reason = &mut newest[place];
         if of_reason.len() >= CLOSED_STREAMS_TOLD_MAX {
@@ -178,9 +178,10 @@ impl ClosedStreams {
     }
 
     /// The newest of each reason, the newest of all first.
-    pub fn newest(&self) -> Vec<ClosedStream> {
+    pub fn newest(&self) -> Vec<Arc<ClosedStream>> {
         let newest = self.newest.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut all: Vec<ClosedStream> = newest.iter().flatten().cloned().collect();
+        // Whoever closes a stream waits meanwhile: nothing is copied.
+        let mut all: Vec<Arc<ClosedStream>> = newest.iter().flatten().cloned().collect();
         drop(newest);
         all.sort_by_key(|closed| std::cmp::Reverse(closed.time));
         all

@@ -294,7 +294,14 @@ fn stem(filter: &Filter) -> &str {
 #[derive(Debug)]
 pub struct TopicRates {
     ticker: Ticker,
-    rates: Mutex<NameMap<Topic, Rate>>,
+    rates: Mutex<Rates>,
+}
+
+#[derive(Debug, Default)]
+struct Rates {
+    of: NameMap<Topic, Rate>,
+    /// When those that are idle were last forgotten, where they ever were.
+    swept_at_seconds: Option<f64>,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -315,6 +322,38 @@ pub struct Lately {
 /// The time in which a rate falls to a third when nothing comes.
 const RATE_WINDOW_SECONDS: f64 = 10.0;
 
+/// Topics to which nothing has come for so long are forgotten where there is no room for others.
+const RATE_IDLE_SECONDS: f64 = 3_600.0;
+
+/// That looks at all of them, and whoever publishes waits meanwhile: no more often than this.
+const RATE_SWEEP_SECONDS: f64 = 600.0;
+
+impl Rates {
+    /// Counts an event of a topic that came so long after the process began.
+    fn count(&mut self, topic: &Topic, now_seconds: f64, topics_max: usize) {
+        if let Some(rate) = self.of.get_mut(topic) {
+            let per_second = rate.at(now_seconds) + 1.0 / RATE_WINDOW_SECONDS;
+            *rate = Rate { per_second, as_of_seconds: now_seconds };
+            return;
+        }
+        if self.of.len() >= topics_max {
+            self.forget_idle(now_seconds);
+        }
+        if self.of.len() < topics_max {
+            let per_second = 1.0 / RATE_WINDOW_SECONDS;
+            self.of.insert(topic.clone(), Rate { per_second, as_of_seconds: now_seconds });
+        }
+    }
+
+    fn forget_idle(&mut self, now_seconds: f64) {
+        if self.swept_at_seconds.is_some_and(|at| now_seconds - at < RATE_SWEEP_SECONDS) {
+            return;
+        }
+        self.swept_at_seconds = Some(now_seconds);
+        self.of.retain(|_, rate| now_seconds - rate.as_of_seconds < RATE_IDLE_SECONDS);
+    }
+}
+
 impl Rate {
     fn at(self, now_seconds: f64) -> f64 {
         self.per_second * (-(now_seconds - self.as_of_seconds) / RATE_WINDOW_SECONDS).exp()
@@ -332,21 +371,16 @@ impl TopicRates {
         let now_seconds = self.ticker.elapsed().as_secs_f64();
         let mut rates = self.rates.lock().expect("not poisoned");
         for topic in topics {
-            if let Some(rate) = rates.get_mut(topic) {
-                let per_second = rate.at(now_seconds) + 1.0 / RATE_WINDOW_SECONDS;
-                *rate = Rate { per_second, as_of_seconds: now_seconds };
-            } else if rates.len() < limits::TOPICS_MAX {
-                let per_second = 1.0 / RATE_WINDOW_SECONDS;
-                rates.insert(topic.clone(), Rate { per_second, as_of_seconds: now_seconds });
-            }
+            rates.count(topic, now_seconds, limits::TOPICS_MAX);
         }
     }
 
-    /// What has come of a topic lately; nothing where none has since the process began.
+    /// What has come of a topic lately; nothing where none has since the process began, or for an hour
+    /// while there were very many others.
     pub fn of(&self, topic: &Topic) -> Option<Lately> {
         let now_seconds = self.ticker.elapsed().as_secs_f64();
         let rates = self.rates.lock().expect("not poisoned");
-        let rate = rates.get(topic)?;
+        let rate = rates.of.get(topic)?;
         let ago = Duration::try_from_secs_f64(now_seconds - rate.as_of_seconds);
         Some(Lately { per_second: rate.at(now_seconds), ago: ago.unwrap_or_default() })
     }
@@ -355,6 +389,22 @@ impl TopicRates {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn rates_of_topics_that_are_idle_make_room_for_others() {
+        let topic = |name: &str| -> Topic { name.parse().expect("a topic") };
+        let mut rates = Rates::default();
+        let has = |rates: &Rates, name: &str| rates.of.contains_key(&topic(name));
+        rates.count(&topic("a"), 0.0, 2);
+        rates.count(&topic("b"), 100.0, 2);
+        rates.count(&topic("c"), RATE_IDLE_SECONDS - 1.0, 2);
+        assert!(has(&rates, "a") && has(&rates, "b") && !has(&rates, "c"), "none is idle");
+        rates.count(&topic("c"), RATE_IDLE_SECONDS + 1.0, 2);
+        assert!(!has(&rates, "c"), "it was looked a moment ago");
+        rates.count(&topic("b"), RATE_IDLE_SECONDS + 2.0, 2);
+        rates.count(&topic("c"), RATE_IDLE_SECONDS + RATE_SWEEP_SECONDS, 2);
+        assert!(!has(&rates, "a") && has(&rates, "b") && has(&rates, "c"));
+    }
 
     #[test]
     fn the_audit_is_a_stream_that_is_kept_for_longer_unless_its_own_rule_says_otherwise() {

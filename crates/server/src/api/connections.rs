@@ -47,7 +47,7 @@ pub(super) async fn list(
         "transports": transports.collect::<Vec<_>>(),
         "lagging": lagging,
         "laggards": slowest.into_iter().map(sys::laggard_json).collect::<Vec<_>>(),
-        "closed": figures.closed.newest().iter().map(closed_json).collect::<Vec<_>>(),
+        "closed": figures.closed.newest().iter().map(|closed| closed_json(closed)).collect::<Vec<_>>(),
         "closed_counts": counts,
     })))
 }

@@ -67,15 +67,23 @@ pub(super) async fn example(
     headers: HeaderMap,
 ) -> Response {
     if !app.shows_examples {
-        let detail = "the examples are pages of `bellwire demo`: this server shows none";
-        return Refused(Problem::new(Code::NotFound, detail)).into_response();
+        return no_examples();
     }
     file(&format!("examples/{name}"), &headers)
 }
 
 /// Their list: its links are below the path with a slash behind it.
-pub(super) async fn examples() -> Redirect {
-    Redirect::permanent("examples/index.html")
+pub(super) async fn examples(State(app): State<Arc<App>>) -> Response {
+    if !app.shows_examples {
+        return no_examples();
+    }
+    // Not for good: browsers would keep it for a server at this address that shows none.
+    Redirect::temporary("examples/index.html").into_response()
+}
+
+fn no_examples() -> Response {
+    let detail = "the examples are pages of `bellwire demo`: this server shows none";
+    Refused(Problem::new(Code::NotFound, detail)).into_response()
 }
 
 pub(super) async fn openapi() -> Response {

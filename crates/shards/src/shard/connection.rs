@@ -5,6 +5,7 @@ use std::io::{self, Read};
 use std::net::IpAddr;
 
 use bellwire_model::Principal;
+use bellwire_model::limits::IDLE_INPUT_BYTES_MAX;
 use bellwire_process::clock::Tick;
 
 use super::Place;
@@ -41,6 +42,9 @@ pub(super) struct Connection {
     /// What it was told, and is yet to be told, of its client's standing.
     pub(super) notices: Notices,
 }
+
+/// What is counted in [`Connection::input_bytes`] has to come to where a client has sent too much.
+const _: () = assert!(IDLE_INPUT_BYTES_MAX <= u16::MAX as usize + 1);
 
 /// One of a connection's subscriptions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -139,14 +143,14 @@ impl Connection {
     }
 
     /// Reads and drops what the client sends. An error says that the connection has ended, or
-    /// that the client sends without end: more than `bytes_max` in all.
+    /// that the client sends without end: `bytes_max` in all, or more.
     pub(super) fn drop_input(&mut self, scratch: &mut [u8], bytes_max: usize) -> io::Result<()> {
         loop {
             match self.outlet.socket.read(scratch) {
                 Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
                 Ok(read) => {
                     let bytes = usize::from(self.input_bytes) + read;
-                    if bytes > bytes_max {
+                    if bytes >= bytes_max {
                         return Err(io::ErrorKind::InvalidInput.into());
                     }
                     self.input_bytes = u16::try_from(bytes).unwrap_or(u16::MAX);

@@ -3,8 +3,9 @@
 
 use bellwire_hub::Start;
 use bellwire_model::limits::{
-    LOOKS_PER_TURN_MAX, LOOKS_PER_VISIT_MAX, TURN_DEFLATED_BYTES_MAX, TURN_INFLATED_BYTES_MAX,
-    TURN_READ_BYTES_MAX, VISIT_INFLATED_BYTES_MAX, WEBSOCKET_MESSAGE_BYTES_MAX, WRITE_BYTES_MAX,
+    IDLE_INPUT_BYTES_MAX, LOOKS_PER_TURN_MAX, LOOKS_PER_VISIT_MAX, TURN_DEFLATED_BYTES_MAX,
+    TURN_INFLATED_BYTES_MAX, TURN_READ_BYTES_MAX, VISIT_INFLATED_BYTES_MAX,
+    WEBSOCKET_MESSAGE_BYTES_MAX, WRITE_BYTES_MAX,
 };
 use bellwire_model::{Cursor, Epoch, Offset};
 use bellwire_wire::Deflater;
@@ -241,4 +242,25 @@ fn who_hoards_is_sent_away_and_none_of_its_neighbours() {
         .iter_mut()
         .filter_map(|client| client.take().contains("too much that is incomplete").then_some(()));
     assert!((1..12).contains(&ended.count()), "some of those who hoard");
+}
+
+#[test]
+fn who_sends_byte_after_byte_to_a_stream_is_ended_as_who_sends_all_at_once() {
+    let mut rig = Rig::new();
+    let mut client = rig.connect(&["a"], Start::Latest, SSE);
+    rig.turn();
+    let token = rig.shard.connections.iter().next().expect("it is there").0;
+    let mut scratch = vec![0; 1024];
+    let mut left = IDLE_INPUT_BYTES_MAX;
+    while left > 1 {
+        let piece = (left - 1).min(1000);
+        client.send(&vec![b'x'; piece]);
+        left -= piece;
+        rig.shard.connections[token]
+            .drop_input(&mut scratch, IDLE_INPUT_BYTES_MAX)
+            .expect("so much may be sent");
+    }
+    client.send(b"x");
+    let ended = rig.shard.connections[token].drop_input(&mut scratch, IDLE_INPUT_BYTES_MAX);
+    assert_eq!(ended.map_err(|error| error.kind()), Err(std::io::ErrorKind::InvalidInput));
 }
