@@ -19,6 +19,7 @@ mod register;
 mod rounds;
 mod service;
 mod subscription;
+mod urgency;
 mod vapid;
 
 use std::collections::{BTreeMap, BTreeSet};

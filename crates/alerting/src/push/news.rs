@@ -8,7 +8,7 @@ use bellwire_alerts::notification::Update;
 use bellwire_model::limits::PUSH_ALERTS_UNTOLD_MAX;
 use bellwire_model::{Alert, AlertState, Fingerprint, Timestamp};
 
-use super::payload::Urgency;
+use super::urgency::Urgency;
 
 /// How an alert has changed for those who are told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
