@@ -118,7 +118,9 @@ impl Push {
         let mut told = register::told_marks(&journal.records(register::TOLD)?);
         // One that a clock had set which was ahead would keep news from being told.
         let now = clock::now();
-        told.values_mut().for_each(|mark| *mark = (*mark).min(now));
+        for mark in told.values_mut() {
+            *mark = (*mark).min(now);
+        }
         forget_orphans(&*journal, (&register, &mut told));
         figures.push_subscriptions.set(register.all().len() as u64);
         let push = Arc::new(Self {
