@@ -144,7 +144,8 @@ test('what is not taken back is told, in the server’s words where it has any',
   await dialog.getByRole('button', { name: 'Acknowledge' }).click();
   const takeBack = () => dialog.getByRole('button', { name: 'Take back' }).click();
   await panel.getByRole('button', { name: 'Take back' }).click();
-  const refused = { results: [{ fingerprint: '0', error: { code: 'alert_not_found', detail: 'there is no alert of this fingerprint' } }] };
+  const { fingerprint } = (await alertsOf(server)).find(({ labels }) => labels.alertname === 'BoilerHot');
+  const refused = { results: [{ fingerprint, error: { code: 'alert_not_found', detail: 'there is no alert of this fingerprint' } }] };
   await page.route('**/v1/alerts/actions', (route) => route.fulfill({ json: refused }));
   await takeBack();
   await dialog.getByRole('alert').filter({ hasText: 'there is no alert of this fingerprint' }).waitFor();
