@@ -75,7 +75,7 @@ test('the bench evaluates over what is in memory, and shows where an expression 
   assert.ok((await page.locator('.fault mark').textContent()).length > 0);
   await expression.fill('temperature > 1000');
   await expression.press('Control+Enter');
-  await page.getByText('It comes to nothing').waitFor();
+  await page.locator('.bench .empty', { hasText: 'It comes to nothing' }).waitFor();
 });
 
 test('a server that goes away leaves what was told, with its age', { timeout }, async (t) => {
