@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import { placeOf, read, SERIES_MAX, seriesText } from '../src/rules/evaluate.js';
+import { placeOf, read, SERIES_MAX, seriesText, stretch } from '../src/rules/evaluate.js';
 import { filterOf, groups, identity, isBlind, paces, type Rule, stateOf } from '../src/rules/told.js';
 import { path } from '../src/ui/Spark.js';
 
@@ -47,6 +47,17 @@ test('an answer is read whatever it is of', () => {
   assert.deepEqual([scalar.series[0]!.points, scalar.warnings], [[[1, Infinity]], ['w']]);
   const matrix = read({ data: { resultType: 'matrix', result: Array.from({ length: SERIES_MAX + 1 }, () => ({ metric: {}, values: [[1, '2'], [2, '3']] })) } });
   assert.deepEqual([matrix.series.length, matrix.count, matrix.series[0]!.text], [SERIES_MAX, SERIES_MAX + 1, '3']);
+});
+
+test('a range ends with a step that no sample which has come is behind', () => {
+  for (const range of [300, 900, 3_600, 21_600]) {
+    for (const now of [1_767_225_600_000, 1_767_225_607_999]) {
+      const { start, end, step } = stretch(now, range);
+      assert.ok(end * 1_000 > now);
+      assert.ok(Math.abs((end - start) / step - Math.round((end - start) / step)) < 1e-6, `${range}`);
+      assert.ok(end - start <= range && end - start > range - step);
+    }
+  }
 });
 
 test('series are written as one would', () => {

@@ -50,16 +50,26 @@ export function read({ data: { resultType: kind, result }, warnings = [], infos 
   return { kind, series: kept, count: all.length, warnings: said };
 }
 
+/** How far the end is ahead of the time that is known: no sample that has come may be behind it. */
+const AHEAD_SECONDS = 1;
+
+/**
+ * The times, in seconds, that a range up to now is evaluated at. The last of them is its end: of series
+ * that no rule looks back at the newest sample alone is in memory, and a step before it has nothing.
+ */
+export function stretch(nowMs: number, rangeSeconds: number): { start: number; end: number; step: number } {
+  const step = Math.max(1, Math.ceil(rangeSeconds / POINTS));
+  const end = nowMs / 1_000 + AHEAD_SECONDS;
+  return { start: end - Math.floor(rangeSeconds / step) * step, end, step };
+}
+
 /** Evaluates an expression now, or over so many seconds up to now. */
 export async function evaluate(expression: string, rangeSeconds: number, signal: AbortSignal): Promise<Outcome> {
   const body = new URLSearchParams({ query: expression });
   let path = 'api/v1/query';
   if (rangeSeconds > 0) {
     path = 'api/v1/query_range';
-    const end = Math.floor(serverNow() / 1_000);
-    body.set('start', String(end - rangeSeconds));
-    body.set('end', String(end));
-    body.set('step', String(Math.max(1, Math.ceil(rangeSeconds / POINTS))));
+    for (const [name, seconds] of Object.entries(stretch(serverNow(), rangeSeconds))) body.set(name, seconds.toFixed(3));
   }
   const began = performance.now();
   const headers = { 'content-type': 'application/x-www-form-urlencoded' };
