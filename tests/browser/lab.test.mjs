@@ -91,7 +91,7 @@ test('the advice page tells what was carried, and decides what is described', as
   assert.equal(await row.getAttribute('data-verdict'), 'fits');
 
   await page.getByLabel('From each client').fill('3/s');
-  await page.getByLabel('WebSockets').selectOption('pass');
+  await page.locator('label', { hasText: /^WebSockets/ }).locator('select').selectOption('pass');
   await page.getByRole('button', { name: 'Decide' }).click();
   await page.locator('[data-choice="websocket"]').getByText(/more than about once a second/).waitFor();
   // A slip is told in the server's words, which say what would be right.
