@@ -36,7 +36,10 @@ export function Navigation() {
   const ruler = useRef<HTMLUListElement>(null);
   const shown = listed.findIndex(({ name }) => name === route.value.page);
   const [sizes, setSizes] = useState<Sizes>({ links: [], menu: 0, room: Infinity });
-  const measure = () => setSizes(sizesOf(bar.current!, ruler.current!));
+  const measure = () => {
+    // It may be told of a size when it is gone already.
+    if (bar.current && ruler.current) setSizes(sizesOf(bar.current, ruler.current));
+  };
   useLayoutEffect(measure, [language.value, listed.length]);
   useEffect(() => {
     const observer = new ResizeObserver(measure);

@@ -166,7 +166,7 @@ fn a_described_flow_is_decided_by_the_server_too() {
     let server = Server::start();
     let advice =
         asked(&server, &json!({ "flow": [{ "name": "chat", "down": "5/s", "up": "3/s" }] }));
-    // Nobody has said that WebSockets come through.
+    // What may wait for a second goes in one POST.
     assert_eq!((advice.status, &advice.json()["flows"][0]["choice"]), (200, &json!("hybrid")));
     for (wrong, detail) in [
         (json!({}), "there is no flow"),
