@@ -383,7 +383,8 @@ impl<'a> Table<'a> {
 
 /// Events a second, of `5/s`, `2/min` or `1/h`.
 fn rate(text: &str) -> Option<f64> {
-    let (count, unit) = text.split_once('/')?;
+    // A number alone is one a second, whether it stands in quotes or not.
+    let (count, unit) = text.split_once('/').unwrap_or((text, "s"));
     let seconds = match unit.trim() {
         "s" => 1.0,
         "m" | "min" => 60.0,
