@@ -55,7 +55,7 @@ use self::repeats::Repeats;
 pub use self::wal::RecordKept;
 use self::wal::RuleWal;
 use crate::desk::Alerting;
-use crate::events::{ACKNOWLEDGED, ALERTS_EVENTS, UNACKNOWLEDGED, announcement, recorded_event};
+use crate::events::{ALERTS_EVENTS, announcement, is_transition, recorded_event};
 use crate::figures::Figures;
 use crate::live::{Answers, Register};
 use crate::rehousing::rehoused;
@@ -529,8 +529,8 @@ pub fn restore(journal: &dyn Journal) -> Result<Vec<Alert>, Error> {
     while after < tail {
         let page = journal.read(after, &filters, ReadLimit::PAGE)?;
         for entry in page.entries {
-            // What people say of an alert is kept elsewhere, and is not the rule's.
-            if matches!(entry.event.event_type.as_deref(), Some(ACKNOWLEDGED | UNACKNOWLEDGED)) {
+            // What people say of an alert is kept elsewhere, and shows it as it was to them.
+            if !entry.event.event_type.as_deref().is_some_and(is_transition) {
                 continue;
             }
             let body = entry.event.body.as_ref().map(|body| body.bytes().clone());

@@ -2,7 +2,7 @@
 
 use bellwire_journal::Append;
 use bellwire_model::limits::{STATE_VALUE_BYTES_MAX, TOPIC_BYTES_MAX};
-use bellwire_model::{Alert, Body, Event, Labels, Sample, Topic, Transition};
+use bellwire_model::{Alert, Body, Event, Labels, Sample, Topic, Transition, TransitionKind};
 use bellwire_rules::Recorded;
 use bellwire_wire::json;
 
@@ -29,6 +29,12 @@ pub(crate) const SERIES: &str = "alert.series";
 
 /// The type of the event that tells that nobody has any more, though the alert still fires.
 pub(crate) const UNACKNOWLEDGED: &str = "alert.unacknowledged";
+
+/// Whether an event tells what became of an alert by itself.
+pub(crate) fn is_transition(event_type: &str) -> bool {
+    use TransitionKind::{DataLost, Firing, Resolved};
+    [Firing, DataLost, Resolved].iter().any(|kind| kind.event_type() == event_type)
+}
 
 /// Whether an event tells what somebody does with an alert, and not what becomes of it by itself.
 pub(crate) fn is_of_people(event_type: &str) -> bool {

@@ -10,14 +10,18 @@ use std::time::Duration;
 use bellwire_alerts::Post;
 use bellwire_alerts::config::Config;
 use bellwire_alerts::desk::Plan;
-use bellwire_journal::{Journal, MemoryJournal, Observer, ReadLimit};
+use bellwire_journal::{Append, Journal, MemoryJournal, Observer, ReadLimit};
 use bellwire_model::limits::TOPICS_RESERVED;
-use bellwire_model::{Entry, Epoch, Filter, Labels, NewAcknowledgement, Offset};
+use bellwire_model::{
+    Alert, AlertSource, AlertState, Entry, Epoch, Filter, Labels, NewAcknowledgement, Offset, RuleName,
+    Timestamp, Transition, TransitionKind,
+};
 use bellwire_rules::{RuleFile, RuleSet, Settings};
 use tokio::sync::watch;
 
 use super::*;
-use fixture::{Board, Nobody, take_topics};
+use crate::events::{ACKNOWLEDGED, ASSIGNED, COMMENTED, UNACKNOWLEDGED, UNASSIGNED, announcement};
+use fixture::{Board, Nobody, posted, take_topics};
 
 /// Asks for each alert the moment its event is visible, and gives the desk time to answer before
 /// the evaluator hears of anything.
@@ -114,6 +118,40 @@ async fn an_alert_is_known_to_whoever_asks_as_soon_as_its_event_is_seen() {
     let _desk = desk.spawn().expect("a thread");
     let (_intake, _evaluator) = spawn(parts, Vec::new()).expect("started");
     assert_eq!(answers.recv_timeout(Duration::from_mins(1)), Ok(true));
+}
+
+#[test]
+fn what_people_say_of_an_alert_that_has_resolved_does_not_bring_it_back() {
+    let rule = RuleName { file: "r.yml".into(), group: "g".into(), alert: "Hot".into() };
+    let firing = Alert { source: AlertSource::Rule(Arc::new(rule)), ..posted(&[], Timestamp::from_ms(1)) };
+    let resolved = Alert {
+        state: AlertState::Resolved,
+        resolved_at: Some(Timestamp::from_ms(2)),
+        ..firing.clone()
+    };
+    let turned = |kind, alert: &Alert| {
+        let (alert, time) = (Arc::new(alert.clone()), Timestamp::from_ms(2));
+        announcement(&Transition { kind, time, alert, expression: None, sample: None })
+    };
+    // As it was to whoever looked at it then.
+    let said = |event_type: &str| {
+        let mut append = turned(TransitionKind::Firing, &firing);
+        append.event.event_type = Some(event_type.into());
+        Append { idempotency_key: None, ..append }
+    };
+    let journal = MemoryJournal::new(Epoch::new(1), Vec::new(), Box::new(Nobody));
+    let mut batch = vec![
+        turned(TransitionKind::Firing, &firing),
+        turned(TransitionKind::Resolved, &resolved),
+    ];
+    let of_people = [ACKNOWLEDGED, UNACKNOWLEDGED, ASSIGNED, UNASSIGNED, COMMENTED];
+    batch.extend(of_people.map(said));
+    let (sender, answered) = sync_channel(1);
+    let reply = Box::new(move |result: Result<Vec<_>, _>| sender.send(result).expect("awaited"));
+    journal.append(batch, reply).expect("queued");
+    assert_eq!(answered.recv().expect("answered").expect("appended").len(), 7);
+    let restored = restore(&journal).expect("readable");
+    assert_eq!(restored.iter().map(|alert| alert.state).collect::<Vec<_>>(), [AlertState::Resolved]);
 }
 
 /// A desk whose journal takes no further topics.
