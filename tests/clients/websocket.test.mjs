@@ -88,9 +88,12 @@ class Talk {
     this.socket = new WebSocket(url, protocol);
     this.socket.binaryType = 'arraybuffer';
     this.socket.onmessage = ({ data }) => this.onItem(this.#spoken.read(data));
-    this.socket.onerror = () => {};
     this.opened = new Promise((resolve) => (this.socket.onopen = resolve));
-    this.closed = new Promise((resolve) => (this.socket.onclose = resolve));
+    this.closed = new Promise((resolve) => {
+      this.socket.onclose = resolve;
+      // Of a port on which nobody listens undici says nothing more.
+      this.socket.onerror = () => setTimeout(resolve, RETRY_MS, { code: 1006, wasClean: false });
+    });
   }
 
   onItem(item) {
