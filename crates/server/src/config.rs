@@ -20,6 +20,7 @@ mod suggestion;
 mod values;
 mod webhook;
 
+use std::fmt;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -67,6 +68,8 @@ pub struct Config {
     pub journal: Engine,
     /// When an event is acknowledged.
     pub durability: Durability,
+    /// Which nodes it stands among, if any.
+    pub cluster: ClusterConfig,
     /// Patterns of rule files.
     pub rules: Vec<String>,
     /// How rules are evaluated where their group does not say.
@@ -151,6 +154,23 @@ pub struct PushConfig {
     pub networks_allowed: Networks,
 }
 
+/// Which nodes a server stands among.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct ClusterConfig {
+    /// The engine that they share. `None`: it stands alone.
+    pub engine: Option<Url>,
+    /// What the cluster is called in it.
+    pub name: String,
+}
+
+/// Without the password that an address may have.
+impl fmt::Debug for ClusterConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let engine = self.engine.as_ref().map(|url| (url.scheme(), url.host_str(), url.port()));
+        f.debug_struct("ClusterConfig").field("engine", &engine).field("name", &self.name).finish()
+    }
+}
+
 /// Which engine keeps the journal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Engine {
@@ -182,6 +202,7 @@ impl Default for Config {
             data: PathBuf::new(),
             journal: Engine::Disk,
             durability: Durability::Sync,
+            cluster: ClusterConfig::default(),
             rules: Vec::new(),
             rule_mode: RuleMode::Stream,
             alertmanager_config: None,

@@ -7,7 +7,10 @@ use bellwire_model::limits::{MEMORY_BYTES_MIN, PRESENCE_GRACE_MAX, PRESENCE_NAME
 use bellwire_model::{Labels, duration};
 use bellwire_rules::RuleMode;
 
-use super::values::{choose, networks, one, parse, path, positive, push_contact, span_of_time};
+use super::values::{
+    choose, cluster_name, cluster_url, networks, one, parse, path, positive, push_contact,
+    span_of_time,
+};
 use super::{
     Config, DURATION_FORM, Durability, Engine, Hosts, Origins, VARIABLE_PREFIX, parse_bytes,
     parse_listen,
@@ -207,6 +210,31 @@ pub const SETTINGS: &[Setting] = &[
         set: |config, values| {
             let choices = [("sync", Durability::Sync), ("interval", Durability::Interval)];
             config.durability = choose(values, &choices)?;
+            Ok(())
+        },
+    },
+    Setting {
+        key: "cluster",
+        value_name: "URL",
+        default: "",
+        help: "Engine that nodes share, such as nats://127.0.0.1:4222 or redis://127.0.0.1:6379: every \
+               node that names it has the same events at the same places, and clients go on at any.",
+        group: Group::Storage,
+        is_list: false,
+        set: |config, values| {
+            config.cluster.engine = cluster_url(one(values)?)?;
+            Ok(())
+        },
+    },
+    Setting {
+        key: "cluster_name",
+        value_name: "NAME",
+        default: "bellwire",
+        help: "Name of the cluster, where several share an engine.",
+        group: Group::Storage,
+        is_list: false,
+        set: |config, values| {
+            config.cluster.name = cluster_name(one(values)?)?;
             Ok(())
         },
     },

@@ -5,7 +5,9 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
+use bellwire_model::limits::CLUSTER_NAME_BYTES_MAX;
 use bellwire_model::{Networks, duration};
+use url::Url;
 
 use super::DURATION_FORM;
 
@@ -35,6 +37,36 @@ pub(super) fn push_contact(values: &[String], target: &mut String) -> Result<(),
     }
     value.clone_into(target);
     Ok(())
+}
+
+/// Schemes of what nodes can share, as they stand in front of an address.
+const CLUSTER_SCHEMES: [&str; 4] = ["nats", "tls", "redis", "rediss"];
+
+/// The address of what nodes share, or nothing.
+pub(super) fn cluster_url(value: &str) -> Result<Option<Url>, String> {
+    if value.is_empty() {
+        return Ok(None);
+    }
+    // It may have a password, which nobody is shown.
+    let expected = "expected an address such as nats://127.0.0.1:4222 or redis://127.0.0.1:6379";
+    let url = Url::parse(value).map_err(|error| format!("{expected}: {error}"))?;
+    let (scheme, has_host) = (url.scheme(), url.has_host());
+    if !CLUSTER_SCHEMES.contains(&scheme) || !has_host {
+        return Err(format!("{expected}; not one that begins with `{scheme}:`"));
+    }
+    Ok(Some(url))
+}
+
+/// The name of a cluster, which becomes part of names in its engine.
+pub(super) fn cluster_name(value: &str) -> Result<String, String> {
+    let is_allowed = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-');
+    let has_length = (1..=CLUSTER_NAME_BYTES_MAX).contains(&value.len());
+    if !has_length || !value.bytes().all(is_allowed) {
+        return Err(format!(
+            "expected 1 to {CLUSTER_NAME_BYTES_MAX} characters of a–z, 0–9 and -, not `{value}`"
+        ));
+    }
+    Ok(value.to_owned())
 }
 
 /// Networks, of which there may be none.
