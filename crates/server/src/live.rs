@@ -44,7 +44,8 @@ pub(crate) async fn follow(
         let held = live.follow(query, asker.name()).await?;
         if let Some(pasts) = pasts {
             let found = pasts.fill(live, (again, held.still_stands()), asker.clone());
-            held.fill(found).await;
+            // On its own: every long poll would have the room for it while it waits.
+            Box::pin(held.fill(found)).await;
         }
         followed.push(held);
     }
