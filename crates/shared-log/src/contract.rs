@@ -50,7 +50,9 @@ pub struct Clause {
 
 /// Runs every clause.
 pub fn run_all(make: &mut dyn FnMut() -> Box<dyn Engine>) {
-    CLAUSES.iter().for_each(|clause| clause.run(make));
+    for clause in CLAUSES {
+        clause.run(make);
+    }
 }
 
 impl Clause {

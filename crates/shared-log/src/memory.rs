@@ -88,7 +88,9 @@ impl MemoryLogs {
         if world.pace == Pace::Immediate {
             let answers = std::mem::take(&mut world.answers);
             drop(world);
-            answers.into_iter().for_each(|(_, (stored, result))| stored(result));
+            for (_, (stored, result)) in answers {
+                stored(result);
+            }
         }
     }
 

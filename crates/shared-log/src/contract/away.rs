@@ -113,7 +113,9 @@ pub fn a_following_ends_when_the_engine_is_away(make: Make<'_>) {
         let mut positions = log.store_all(&numbered("a", 30));
         let mut readers = [log.follow(Position::START), other.follow(Position::START)];
         let mut behind = log.follow(positions[9]);
-        readers.iter_mut().for_each(|reader| reader.read_to(positions[29]));
+        for reader in &mut readers {
+            reader.read_to(positions[29]);
+        }
         if !rig.fault(fault) {
             continue;
         }
@@ -150,7 +152,7 @@ pub fn a_following_does_not_outlive_the_server(make: Make<'_>) {
     }
     rig.cure(Fault::Start);
     let end = other.store_end();
-    reader.end();
+    reader.end_without("end");
     assert_eq!(reader.positions(), positions, "what came later is for who follows again");
     let mut again = log.follow_again(reader.after());
     again.read_to(end);

@@ -61,7 +61,9 @@ pub fn a_following_at_the_tail_waits(make: Make<'_>) {
             }
         }
         let position = log.store(text);
-        readers.iter_mut().for_each(|reader| reader.read_to(position));
+        for reader in &mut readers {
+            reader.read_to(position);
+        }
         readers.push(log.follow(position));
     }
 }

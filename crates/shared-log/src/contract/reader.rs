@@ -90,8 +90,19 @@ impl Reader {
     /// Reads until it ends; behind its end nothing comes.
     #[track_caller]
     pub(super) fn end(&mut self) -> Ended {
+        self.end_without("what nobody appends")
+    }
+
+    /// Reads until it ends, without having handed on a batch that begins so.
+    #[track_caller]
+    pub(super) fn end_without(&mut self, begin: &str) -> Ended {
         let ended = until("the following ends", || match self.next() {
-            Ok(_) => Err(format!("it has gone on up to {}", self.after)),
+            Ok(_) => {
+                let later =
+                    self.seen.iter().find(|entry| entry.batch.starts_with(begin.as_bytes()));
+                assert!(later.is_none(), "it has gone on with {later:?}");
+                Err(format!("it has gone on up to {}", self.after))
+            }
             Err(ended) => Ok(ended),
         });
         assert!(!matches!(self.next(), Ok(1..)), "something comes behind the end");

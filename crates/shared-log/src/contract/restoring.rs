@@ -101,7 +101,7 @@ impl Followed {
     #[track_caller]
     fn have_ended(&mut self) {
         for (index, reader) in self.readers.iter_mut().enumerate() {
-            reader.end();
+            reader.end_without("else");
             // The third of each handle began behind everything.
             let before = if index % 3 == 2 { &[] } else { self.before.as_slice() };
             assert!(before.starts_with(&reader.texts()), "{:?}", reader.texts());

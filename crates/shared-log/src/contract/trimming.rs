@@ -100,7 +100,9 @@ pub fn trimming_does_not_disturb_who_is_further(make: Make<'_>) {
     let mut handed_on = Vec::new();
     for round in 0..6 {
         let positions = log.store_all(&numbered(&round.to_string(), 5));
-        readers.iter_mut().for_each(|reader| reader.read_to(positions[4]));
+        for reader in &mut readers {
+            reader.read_to(positions[4]);
+        }
         // Now what was handed on last stays, now it goes as well.
         other.trim(positions[if round % 2 == 0 { 2 } else { 4 }]);
         handed_on.extend(positions);

@@ -1,10 +1,12 @@
 //! A following of the engine in memory: hands on what was delivered, and waits for nothing.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::Handle;
 use super::steps::as_ended;
+use super::store::PAGE_BYTES_MAX;
 use super::world::{Pace, Reach, World};
 use crate::{Ended, Entry, Following};
 
@@ -33,7 +35,7 @@ impl World {
         let reach = self.reach(handle);
         let follower = self.followers.get_mut(&number).ok_or_else(gone)?;
         if !follower.inbox.is_empty() {
-            return Ok(follower.inbox.drain(..).collect());
+            return Ok(take_page(&mut follower.inbox));
         }
         if let Some(ended) = &follower.ended {
             return Err(ended.clone());
@@ -56,4 +58,15 @@ impl World {
         }
         Ok(page)
     }
+}
+
+/// The first of them, up to [`PAGE_BYTES_MAX`].
+fn take_page(inbox: &mut VecDeque<Entry>) -> Vec<Entry> {
+    let mut bytes = 0;
+    let is_too_much = |entry: &Entry| {
+        bytes += entry.batch.len();
+        bytes > PAGE_BYTES_MAX
+    };
+    let count = inbox.iter().position(is_too_much).unwrap_or(inbox.len());
+    inbox.drain(..count).collect()
 }

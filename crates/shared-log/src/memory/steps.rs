@@ -5,7 +5,7 @@ use crate::{Ended, Error};
 
 /// How many batches a following has delivered and not handed on, at most: who is slow finds that
 /// batches were trimmed before they came.
-const INBOX_ENTRIES_MAX: usize = 64;
+const INBOX_ENTRIES_MAX: usize = 32;
 
 /// How many batches come with one step, at most.
 const DELIVERED_MAX: usize = 8;

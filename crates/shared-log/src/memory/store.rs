@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// What a following is handed at once, in bytes.
-const PAGE_BYTES_MAX: usize = 4 * 1024 * 1024;
+pub(super) const PAGE_BYTES_MAX: usize = 4 * 1024 * 1024;
 
 /// Each so many batches a place stays free, so that nobody counts on there being no holes.
 const BATCHES_PER_HOLE: u64 = 5;

@@ -235,7 +235,9 @@ impl World {
             Fault::Lose => {
                 self.store = Store::default();
                 let handles: Vec<u64> = self.lines.keys().copied().collect();
-                handles.into_iter().for_each(|handle| self.end_followings(handle));
+                for handle in handles {
+                    self.end_followings(handle);
+                }
             }
         }
     }
@@ -287,13 +289,17 @@ impl World {
     fn go_on(&mut self) {
         self.server = Server::Running;
         if self.pace == Pace::Immediate {
-            mem::take(&mut self.late).into_iter().for_each(|late| self.do_late(late));
+            for late in mem::take(&mut self.late) {
+                self.do_late(late);
+            }
         }
     }
 
     fn disconnect_all(&mut self) {
         let handles: Vec<u64> = self.lines.keys().copied().collect();
-        handles.into_iter().for_each(|handle| self.disconnect(handle));
+        for handle in handles {
+            self.disconnect(handle);
+        }
     }
 
     fn next_number(&mut self) -> u64 {
