@@ -18,7 +18,7 @@ const BATCHES_PER_HOLE: u64 = 5;
 
 /// Whether it takes more.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) enum Room {
+pub(super) enum Space {
     /// It does.
     #[default]
     Enough,
@@ -37,7 +37,7 @@ pub(super) struct Store {
     count: u64,
     /// The newest batch that was removed.
     trimmed: Position,
-    pub(super) room: Room,
+    pub(super) space: Space,
 }
 
 impl Store {
@@ -51,7 +51,7 @@ impl Store {
         {
             return Err(Error::Fenced(fence.register.clone()));
         }
-        self.check_room()?;
+        self.check_space()?;
         self.count += 1;
         self.last += if self.count.is_multiple_of(BATCHES_PER_HOLE) { 2 } else { 1 };
         let position = Position::new(self.last);
@@ -69,7 +69,7 @@ impl Store {
         if found.generation != expected {
             return Err(Error::Changed(found));
         }
-        self.check_room()?;
+        self.check_space()?;
         self.last += 1;
         let generation = Generation::new(self.last);
         self.registers.insert(name.to_owned(), Register { generation, value });
@@ -123,10 +123,10 @@ impl Store {
         self.batches.range((Excluded(after), Unbounded)).map(of)
     }
 
-    fn check_room(&self) -> Result<(), Error> {
-        match self.room {
-            Room::Enough => Ok(()),
-            Room::None => Err(Error::Full("it was filled".into())),
+    fn check_space(&self) -> Result<(), Error> {
+        match self.space {
+            Space::Enough => Ok(()),
+            Space::None => Err(Error::Full("it was filled".into())),
         }
     }
 }

@@ -5,7 +5,7 @@ use std::mem;
 
 use bytes::Bytes;
 
-use super::store::{self, Room, Store};
+use super::store::{self, Space, Store};
 use crate::contract::Fault;
 use crate::{Ended, Entry, Error, Fence, Generation, Position, Stored};
 
@@ -223,8 +223,8 @@ impl World {
                 self.disconnect_all();
             }
             Fault::Mend => self.network = Link::Whole,
-            Fault::Fill => self.store.room = Room::None,
-            Fault::Relieve => self.store.room = Room::Enough,
+            Fault::Fill => self.store.space = Space::None,
+            Fault::Relieve => self.store.space = Space::Enough,
             Fault::TrimByHand(until) => self.store.trim(until),
             Fault::Copy => self.copy = Some(self.store.clone()),
             Fault::Restore => {
