@@ -22,6 +22,7 @@ mod rig;
 #[cfg(test)]
 mod tests;
 mod trimming;
+mod waiting;
 
 use std::fmt;
 use std::sync::Arc;
@@ -68,7 +69,7 @@ struct Running(&'static str);
 impl Drop for Running {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            rig::say(&format!("FAILED: the clause {}", self.0));
+            waiting::say(&format!("FAILED: the clause {}", self.0));
         }
     }
 }

@@ -5,7 +5,8 @@ use std::thread;
 use bytes::Bytes;
 
 use super::Make;
-use super::rig::{Answer, Handle, Rig, numbered, within};
+use super::rig::{Answer, Handle, Rig, numbered};
+use super::waiting::within;
 use crate::{BATCH_BYTES_MAX, Error, Position};
 
 /// Each one behind the one before, and there as soon as it is answered.

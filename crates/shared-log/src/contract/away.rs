@@ -2,7 +2,8 @@
 
 use std::thread;
 
-use super::rig::{Answer, Handle, Log, Rig, fence, numbered, until, within};
+use super::rig::{Answer, Handle, Log, Rig, fence, numbered};
+use super::waiting::{until, within};
 use super::{Fault, Make};
 use crate::{Ended, Error, Generation, Position};
 

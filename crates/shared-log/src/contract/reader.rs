@@ -2,8 +2,11 @@
 
 use std::time::Duration;
 
-use super::rig::{PROBE, until, within};
+use super::waiting::{until, within};
 use crate::{Ended, Entry, Following, Position};
+
+/// Batches that begin so are there to see whether a handle works again, and are read past.
+pub(super) const PROBE: &str = "probe";
 
 /// How long a following may wait in one call.
 const PATIENCE: Duration = Duration::from_millis(200);
