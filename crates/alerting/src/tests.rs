@@ -13,8 +13,8 @@ use bellwire_alerts::desk::Plan;
 use bellwire_journal::{Append, Journal, MemoryJournal, Observer, ReadLimit};
 use bellwire_model::limits::TOPICS_RESERVED;
 use bellwire_model::{
-    Alert, AlertSource, AlertState, Entry, Epoch, Filter, Labels, NewAcknowledgement, Offset, RuleName,
-    Timestamp, Transition, TransitionKind,
+    Alert, AlertSource, AlertState, Entry, Epoch, Filter, Labels, NewAcknowledgement, Offset,
+    RuleName, Timestamp, Transition, TransitionKind,
 };
 use bellwire_rules::{RuleFile, RuleSet, Settings};
 use tokio::sync::watch;
@@ -123,7 +123,8 @@ async fn an_alert_is_known_to_whoever_asks_as_soon_as_its_event_is_seen() {
 #[test]
 fn what_people_say_of_an_alert_that_has_resolved_does_not_bring_it_back() {
     let rule = RuleName { file: "r.yml".into(), group: "g".into(), alert: "Hot".into() };
-    let firing = Alert { source: AlertSource::Rule(Arc::new(rule)), ..posted(&[], Timestamp::from_ms(1)) };
+    let firing =
+        Alert { source: AlertSource::Rule(Arc::new(rule)), ..posted(&[], Timestamp::from_ms(1)) };
     let resolved = Alert {
         state: AlertState::Resolved,
         resolved_at: Some(Timestamp::from_ms(2)),
@@ -140,10 +141,8 @@ fn what_people_say_of_an_alert_that_has_resolved_does_not_bring_it_back() {
         Append { idempotency_key: None, ..append }
     };
     let journal = MemoryJournal::new(Epoch::new(1), Vec::new(), Box::new(Nobody));
-    let mut batch = vec![
-        turned(TransitionKind::Firing, &firing),
-        turned(TransitionKind::Resolved, &resolved),
-    ];
+    let mut batch =
+        vec![turned(TransitionKind::Firing, &firing), turned(TransitionKind::Resolved, &resolved)];
     let of_people = [ACKNOWLEDGED, UNACKNOWLEDGED, ASSIGNED, UNASSIGNED, COMMENTED];
     batch.extend(of_people.map(said));
     let (sender, answered) = sync_channel(1);
@@ -151,7 +150,10 @@ fn what_people_say_of_an_alert_that_has_resolved_does_not_bring_it_back() {
     journal.append(batch, reply).expect("queued");
     assert_eq!(answered.recv().expect("answered").expect("appended").len(), 7);
     let restored = restore(&journal).expect("readable");
-    assert_eq!(restored.iter().map(|alert| alert.state).collect::<Vec<_>>(), [AlertState::Resolved]);
+    assert_eq!(
+        restored.iter().map(|alert| alert.state).collect::<Vec<_>>(),
+        [AlertState::Resolved]
+    );
 }
 
 /// A desk whose journal takes no further topics.

@@ -33,6 +33,7 @@
 
 pub mod contract;
 mod error;
+mod memory;
 
 use std::fmt;
 use std::time::Duration;
@@ -40,6 +41,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 pub use error::{Ended, Error};
+pub use memory::{MemoryLog, MemoryLogs};
 
 /// The largest batch that an engine has to take, in bytes: half of what a NATS server takes at most as
 /// it comes, so that headers and our own envelope fit beside it.
@@ -163,7 +165,9 @@ pub trait SharedLog: Send + Sync + fmt::Debug {
     /// Lets go of all batches up to and with `until`.
     fn trim(&self, until: Position) -> Result<(), Error>;
 
-    /// What a register is, as the server that leads has it; its name is of `a`–`z`, `0`–`9` and `-`.
+    /// What a register is, as the server that leads has it. Its name is of `a`–`z`, `0`–`9` and `-`, up
+    /// to [`REGISTER_NAME_BYTES_MAX`]: every other one is [`Error::Refused`], here, when it is set and in
+    /// a fence.
     fn register(&self, name: &str) -> Result<Register, Error>;
 
     /// Sets a register that is of the generation `expected`, and returns its new one.
