@@ -69,6 +69,23 @@ pub enum Error {
          {RECORDS_BYTES_MAX} bytes in all"
     )]
     TooManyRecords,
+    /// The journal is a replica of an order that is made elsewhere, and takes nothing else.
+    #[error(
+        "the journal is a replica: it takes what the order of its cluster has, and nothing else"
+    )]
+    Replica,
+    /// The journal is no replica.
+    #[error("the journal is no replica: it makes its order itself")]
+    NoReplica,
+    /// It was applied before: what became of it was said then.
+    #[error("it was applied before, and what became of it is not known any more")]
+    Applied,
+    /// What is at this base could not be applied and has to be first.
+    #[error("what was placed at offset {missing} has to be applied first")]
+    OutOfOrder {
+        /// Its base.
+        missing: Offset,
+    },
     /// Another server uses the data directory.
     #[error(
         "the data directory {} is used by another server{}",
