@@ -14,6 +14,7 @@ pub(crate) mod ending;
 pub(crate) mod expiring;
 pub(crate) mod fences;
 mod idempotency;
+mod ordered;
 mod reading;
 pub(crate) mod records;
 mod retaining;
@@ -27,7 +28,8 @@ use bellwire_model::{Body, Entry, Event, Filter, FilterSet, Offset, Timestamp};
 use bytes::Bytes;
 
 use crate::{
-    Append, Appended, ClockReading, Error, Journal, Observer, Page, ReadLimit, RetentionRule,
+    Append, Appended, ClockReading, Error, Journal, Observer, Page, ReadLimit, Replica,
+    RetentionRule,
 };
 
 pub use appending::*;
@@ -49,6 +51,7 @@ pub use fences::{
     what_a_producer_sends_again_adds_nothing, what_rides_on_an_event_shares_its_fence,
 };
 pub use idempotency::*;
+pub use ordered::{Ordered, PLACE_OFFSETS};
 pub use reading::*;
 pub use records::{
     a_closed_journal_takes_no_records, a_record_is_replaced_and_deleted,
@@ -74,6 +77,25 @@ pub type Clause = fn(Open<'_>);
 pub fn run_all(open: Open<'_>) {
     for clause in CLAUSES {
         clause(open);
+    }
+}
+
+/// Opens an empty replica of the engine under test.
+pub type OpenReplica<'a> =
+    &'a mut dyn FnMut(Vec<RetentionRule>, Box<dyn Observer>) -> Arc<dyn Replica>;
+
+/// Runs every clause on replicas that apply what is appended, but for what the lane of the server itself
+/// and a clock that is set are about: these are matters of who makes the order.
+pub fn run_all_ordered(open: OpenReplica<'_>) {
+    let of_others: [Clause; 3] = [
+        an_alert_goes_before_what_clients_flood_the_queue_with,
+        a_clock_that_is_set_makes_nothing_older,
+        ages_count_on_after_the_clock_was_set,
+    ];
+    for clause in CLAUSES {
+        if !of_others.iter().any(|other| std::ptr::fn_addr_eq(*other, *clause)) {
+            clause(&mut |retention, observer| Box::new(Ordered::new(open(retention, observer))));
+        }
     }
 }
 

@@ -22,6 +22,7 @@
 //! append to it ([`Error::Replica`]), and every other journal refuses to apply ([`Error::NoReplica`]).
 //! A directory that was the one and is opened as the other begins another epoch.
 
+use std::fmt;
 use std::time::Duration;
 
 use bellwire_model::{Condition, Epoch, Event, KeyVersion, Offset, Timestamp, Topic};
@@ -29,6 +30,7 @@ use bellwire_model::{Condition, Epoch, Event, KeyVersion, Offset, Timestamp, Top
 use crate::{Append, ClockReading, Error, Journal, RecordChange, Reply};
 
 /// A group commit at a place in an order that is made elsewhere.
+#[derive(Debug)]
 pub struct Placed {
     /// The first event's offset; the others follow it without holes. At least 1.
     pub base: Offset,
@@ -52,6 +54,12 @@ pub struct PlacedBatch {
     /// Called as that of an append; what others made has none. Where to apply it fails it says so, and
     /// it may be applied later all the same. It says [`Error::Applied`] where that was done before.
     pub reply: Option<Reply>,
+}
+
+impl fmt::Debug for PlacedBatch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PlacedBatch").field("appends", &self.appends).finish_non_exhaustive()
+    }
 }
 
 /// Called once, on the journal's writer, when a group commit was applied or could not be. Must not block.

@@ -133,6 +133,16 @@ impl Index {
         self.blocks.add(mark)
     }
 
+    /// Everything is forgotten up to `base`, which is the tail.
+    pub(super) fn forget_all(&mut self, base: Offset) {
+        self.topics.forget_all(base);
+        self.blocks = Blocks::default();
+        self.retention.forget_all();
+        self.damaged.clear();
+        self.tail = base;
+        self.sweeps += 1;
+    }
+
     /// Counts removed events out.
     pub(super) fn swept(&mut self, sweep: Sweep) {
         for (topic, removed) in sweep.removed {

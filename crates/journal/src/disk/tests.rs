@@ -38,6 +38,19 @@ fn keeps_the_contract() {
     }
 }
 
+#[test]
+fn a_replica_keeps_the_contract() {
+    for durability in [Durability::Sync, Durability::Interval] {
+        let mut folders = Vec::new();
+        contract::run_all_ordered(&mut |retention, observer| {
+            let folder = TempDir::new().unwrap();
+            let options = DiskOptions { durability, retention, ..options(folder.path()) };
+            folders.push(folder);
+            Arc::new(DiskJournal::open_replica(options, observer, &mut ()).unwrap())
+        });
+    }
+}
+
 fn options(path: &Path) -> DiskOptions {
     DiskOptions {
         path: path.to_owned(),
