@@ -628,6 +628,7 @@ impl Store for MemoryStore {
 mod tests {
     use std::sync::mpsc::{Receiver, sync_channel};
 
+    use bellwire_model::Topic;
     use bellwire_model::limits::{
         APPENDS_QUEUED_BYTES_MAX, BYTES_PER_COMMIT_MAX, ENDED_TOPIC_BYTES, RECORD_BYTES_MAX,
         TOPICS_RESERVED,
