@@ -13,7 +13,7 @@ use rusqlite::types::{FromSql, Type};
 use rusqlite::{Connection, OpenFlags, OptionalExtension, ToSql, Transaction, TransactionBehavior};
 
 use super::block_number::BlockNumber;
-use super::present::Bits;
+use super::present::Offsets;
 use super::{DiskOptions, Durability};
 use crate::Error;
 use crate::role::Role;
@@ -546,13 +546,13 @@ pub(super) fn begin_run(
 /// Notes that the run has ended and everything is on the disk.
 pub(super) fn end_run(
     connection: &Connection,
-    open: Option<(BlockNumber, Bits)>,
+    open: Option<(BlockNumber, &Offsets)>,
 ) -> rusqlite::Result<()> {
     // This commit's sync takes along what earlier commits left to the system.
     connection.pragma_update(None, "synchronous", "full")?;
     let transaction = begin(connection)?;
-    if let Some((number, bits)) = open {
-        let bytes = [&number.0.to_le_bytes()[..], &bits.to_bytes()].concat();
+    if let Some((number, offsets)) = open {
+        let bytes = [&number.0.to_le_bytes()[..], &offsets.to_bytes()].concat();
         set_meta(&transaction, "open", bytes)?;
     }
     set_meta(&transaction, "clean", true)?;
@@ -560,10 +560,12 @@ pub(super) fn end_run(
 }
 
 /// The block that was not full when the last run ended.
-pub(super) fn open_block(connection: &Connection) -> rusqlite::Result<Option<(BlockNumber, Bits)>> {
+pub(super) fn open_block(
+    connection: &Connection,
+) -> rusqlite::Result<Option<(BlockNumber, Offsets)>> {
     let Some(bytes) = meta::<Vec<u8>>(connection, "open")? else { return Ok(None) };
-    let open = bytes.split_first_chunk().and_then(|(number, bits)| {
-        Some((BlockNumber(u64::from_le_bytes(*number)), Bits::from_bytes(bits)?))
+    let open = bytes.split_first_chunk().and_then(|(number, offsets)| {
+        Some((BlockNumber(u64::from_le_bytes(*number)), Offsets::from_bytes(offsets)?))
     });
     open.map(Some).ok_or_else(|| damaged("what the newest block has"))
 }

@@ -19,6 +19,7 @@ use super::keys::Keys;
 use super::names::beside;
 use super::place::{Place, SharedPlace};
 use super::placed::{self, Applying};
+use super::present::Layout;
 use super::rows::save_blocks;
 use super::schema::{self, Applied, Format, LastRun, from_sql};
 use super::stage::{Stage, Staged, save_topics};
@@ -165,7 +166,11 @@ impl DiskStore {
         let fail = |error| Error::sqlite(file, error);
         schema::check_tables(&connection).map_err(fail)?;
         let retention = Retention::new(options.retention.clone());
-        let mut loaded = load::index(&connection, retention).map_err(fail)?;
+        let layout = match role {
+            Role::Alone => Layout::Dense,
+            Role::Replica => Layout::Sparse,
+        };
+        let mut loaded = load::index(&connection, (retention, layout)).map_err(fail)?;
         let ended = schema::last_run(&connection, (&options, role)).map_err(fail)?;
         let applied = ended.applied.map_or(Offset::ZERO, |applied| applied.tail);
         if role == Role::Replica {
@@ -338,8 +343,9 @@ impl DiskStore {
     }
 
     /// Tells the index of what is durable now.
-    fn publish(&mut self, staged: &mut Staged) {
+    fn publish(&mut self, staged: &mut Staged, saved: &[(BlockNumber, Summary)]) {
         let mut index = self.index.write();
+        index.blocks.saved(saved);
         for (id, state) in staged.topics.drain(..) {
             index.topics.insert(id, state);
         }
@@ -421,11 +427,11 @@ impl DiskStore {
     /// Takes in what was committed.
     fn take(&mut self, mut staged: Staged, sweep: &Sweep) -> Committed {
         self.keys.commit();
-        self.unsaved.clear();
+        let saved = std::mem::take(&mut self.unsaved);
         self.newest.swept(sweep);
         self.newest.take(std::mem::take(&mut staged.state));
         self.fences.take(std::mem::take(&mut staged.fences));
-        self.publish(&mut staged);
+        self.publish(&mut staged, &saved);
         if self.keys.are_too_many(self.bounds.keys) {
             // Where it fails there are a few too many until the next commit tries again.
             let forgotten =
@@ -617,8 +623,10 @@ impl Store for DiskStore {
         self.check()?;
         self.place.check()?;
         self.save_unsaved().map_err(|error| self.failed(error))?;
-        let open = self.index.read().blocks.open();
-        schema::end_run(&self.connection, open).map_err(|error| self.failed(error))?;
+        let index = self.index.read();
+        let ended = schema::end_run(&self.connection, index.blocks.open());
+        drop(index);
+        ended.map_err(|error| self.failed(error))?;
         self.witness.close()?;
         schema::tidy_on_close(&self.connection).map_err(|error| self.failed(error))
     }
