@@ -17,6 +17,7 @@ mod idempotency;
 mod ordered;
 mod reading;
 pub(crate) mod records;
+pub(crate) mod replicas;
 mod retaining;
 pub(crate) mod state;
 
@@ -57,6 +58,13 @@ pub use records::{
     a_closed_journal_takes_no_records, a_record_is_replaced_and_deleted,
     a_record_too_large_is_refused, records_are_no_events, records_are_read_by_prefix_in_order,
 };
+pub use replicas::{
+    a_key_goes_by_what_is_left_of_its_time, a_renewal_that_is_ordered_before_wins,
+    a_replica_takes_only_what_is_placed, a_replica_that_begins_anew_has_forgotten_all,
+    ages_count_by_the_time_of_the_order, no_answer_depends_on_what_retention_has_removed,
+    what_is_placed_is_where_its_place_is, what_waits_together_is_applied_one_after_the_other,
+    what_was_applied_is_not_applied_again,
+};
 pub use retaining::*;
 pub use state::{
     a_change_is_made_where_its_key_is_as_it_has_to_be,
@@ -84,9 +92,29 @@ pub fn run_all(open: Open<'_>) {
 pub type OpenReplica<'a> =
     &'a mut dyn FnMut(Vec<RetentionRule>, Box<dyn Observer>) -> Arc<dyn Replica>;
 
-/// Runs every clause on replicas that apply what is appended, but for what the lane of the server itself
-/// and a clock that is set are about: these are matters of who makes the order.
-pub fn run_all_ordered(open: OpenReplica<'_>) {
+/// One sentence of the contract of replicas.
+pub type ReplicaClause = fn(OpenReplica<'_>);
+
+/// What replicas keep beside the contract of all.
+pub const REPLICA_CLAUSES: &[ReplicaClause] = &[
+    what_is_placed_is_where_its_place_is,
+    what_was_applied_is_not_applied_again,
+    a_replica_takes_only_what_is_placed,
+    what_waits_together_is_applied_one_after_the_other,
+    ages_count_by_the_time_of_the_order,
+    no_answer_depends_on_what_retention_has_removed,
+    a_renewal_that_is_ordered_before_wins,
+    a_key_goes_by_what_is_left_of_its_time,
+    a_replica_that_begins_anew_has_forgotten_all,
+];
+
+/// Runs every clause of replicas, and every other one on replicas that apply what is appended, but for
+/// what the lane of the server itself and a clock that is set are about: these are matters of who makes
+/// the order.
+pub fn run_all_of_replicas(open: OpenReplica<'_>) {
+    for clause in REPLICA_CLAUSES {
+        clause(open);
+    }
     let of_others: [Clause; 3] = [
         an_alert_goes_before_what_clients_flood_the_queue_with,
         a_clock_that_is_set_makes_nothing_older,

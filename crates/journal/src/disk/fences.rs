@@ -14,9 +14,9 @@ pub(super) const SELECT: &str = "
     SELECT id, topic, producer, epoch, next, offset, time, checksum FROM producers
     WHERE id BETWEEN ?1 AND ?2 ORDER BY id";
 
-/// Loads what earlier runs have remembered.
-pub(super) fn load(connection: &Connection) -> rusqlite::Result<Fences> {
-    let mut fences = Fences::default();
+/// Loads what earlier runs have remembered, with room for so much.
+pub(super) fn load(connection: &Connection, bytes_max: usize) -> rusqlite::Result<Fences> {
+    let mut fences = Fences::with_bytes_max(bytes_max);
     let mut select = connection.prepare(SELECT)?;
     let mut rows = select.query((0, i64::MAX))?;
     while let Some(row) = rows.next()? {

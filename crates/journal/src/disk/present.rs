@@ -4,7 +4,7 @@ mod runs;
 
 use bellwire_model::Offset;
 
-use super::block_number::{BLOCK_OFFSETS, BlockNumber};
+use super::block_number::BLOCK_OFFSETS;
 
 pub(super) use runs::Runs;
 

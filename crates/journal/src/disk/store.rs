@@ -208,7 +208,7 @@ impl DiskStore {
         let (index, unsaved) = loaded;
         let bounds = StoreBounds::of(options);
         let mut keys = Keys::load(&connection)?;
-        let fences = fences::load(&connection)?;
+        let fences = fences::load(&connection, bounds.producers_bytes)?;
         let (steps, step) = load::steps(&connection, (options.now, boot), index.tail)?;
         let passed = load::passed(&connection, (options.now, boot), step)?;
         let now = steps.now(options.now.wall);
@@ -511,7 +511,7 @@ impl Store for DiskStore {
         self.epoch.set(epoch);
         drop(index);
         self.newest = Newest::new(base);
-        self.fences = Fences::default();
+        self.fences = Fences::with_bytes_max(self.bounds.producers_bytes);
         self.keys.forget_all();
         self.unsaved.clear();
         self.steps = Steps::since(None, base);

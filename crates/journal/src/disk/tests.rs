@@ -42,7 +42,7 @@ fn keeps_the_contract() {
 fn a_replica_keeps_the_contract() {
     for durability in [Durability::Sync, Durability::Interval] {
         let mut folders = Vec::new();
-        contract::run_all_ordered(&mut |retention, observer| {
+        contract::run_all_of_replicas(&mut |retention, observer| {
             let folder = TempDir::new().unwrap();
             let options = DiskOptions { durability, retention, ..options(folder.path()) };
             folders.push(folder);
