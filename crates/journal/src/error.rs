@@ -146,6 +146,16 @@ pub enum Error {
         /// What is wrong with it.
         what: Box<str>,
     },
+    /// The file is of a replica, which is not repaired.
+    #[error(
+        "{} is of a node of a cluster: remove its data directory, and the node fills another from the \
+         cluster",
+        path.display()
+    )]
+    Refill {
+        /// The file.
+        path: PathBuf,
+    },
     /// The file contradicts itself: a faulty disk, or a foreign hand.
     #[error(
         "the journal {} is damaged: `bellwire repair` keeps what of it is whole",

@@ -315,6 +315,11 @@ fn create(connection: &Connection, format: &Format) -> rusqlite::Result<()> {
     transaction.commit()
 }
 
+/// Whether a file is a replica's, as far as it can be read.
+pub(super) fn is_replica(connection: &Connection) -> bool {
+    meta::<String>(connection, APPLIED).is_ok_and(|applied| applied.is_some())
+}
+
 /// Begins a transaction that writes.
 pub(super) fn begin(connection: &Connection) -> rusqlite::Result<Transaction<'_>> {
     Transaction::new_unchecked(connection, TransactionBehavior::Immediate)

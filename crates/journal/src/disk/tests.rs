@@ -10,6 +10,7 @@ mod oracle;
 mod places;
 mod reopening;
 mod repairing;
+mod replicas;
 mod retaining;
 mod snapshot;
 
