@@ -9,7 +9,7 @@ use crate::Append;
 use crate::ends::Standing;
 use crate::error::{Found, Unmet};
 use crate::fences::{Fenced, Fences, StagedFences};
-use crate::newest::{Newest, StagedChanges};
+use crate::newest::{Newest, Place, StagedChanges};
 
 /// What a batch is judged by: what is there, and what transactions under way have made of it.
 pub(crate) struct Judge<'a> {
@@ -138,6 +138,10 @@ impl Judge<'_> {
             Condition::Absent => version.is_none(),
             Condition::At(asked) => version == Some(asked),
         };
+        let is_timed_so = |value| append.timed_at == newest.timed_at(staged, value);
+        let is_so = is_so
+            && (append.timed_at == Offset::ZERO
+                || place.map(Place::offset).is_some_and(is_timed_so));
         match place {
             _ if is_again => Err(Found::Again),
             _ if is_so => Ok(()),

@@ -14,8 +14,10 @@ pub(crate) mod ending;
 pub(crate) mod expiring;
 pub(crate) mod fences;
 mod idempotency;
+mod ordered;
 mod reading;
 pub(crate) mod records;
+pub(crate) mod replicas;
 mod retaining;
 pub(crate) mod state;
 
@@ -27,7 +29,8 @@ use bellwire_model::{Body, Entry, Event, Filter, FilterSet, Offset, Timestamp};
 use bytes::Bytes;
 
 use crate::{
-    Append, Appended, ClockReading, Error, Journal, Observer, Page, ReadLimit, RetentionRule,
+    Append, Appended, ClockReading, Error, Journal, Observer, Page, ReadLimit, Replica,
+    RetentionRule,
 };
 
 pub use appending::*;
@@ -49,10 +52,18 @@ pub use fences::{
     what_a_producer_sends_again_adds_nothing, what_rides_on_an_event_shares_its_fence,
 };
 pub use idempotency::*;
+pub use ordered::{Ordered, PLACE_OFFSETS};
 pub use reading::*;
 pub use records::{
     a_closed_journal_takes_no_records, a_record_is_replaced_and_deleted,
     a_record_too_large_is_refused, records_are_no_events, records_are_read_by_prefix_in_order,
+};
+pub use replicas::{
+    a_key_goes_by_what_is_left_of_its_time, a_renewal_that_is_ordered_before_wins,
+    a_replica_takes_only_what_is_placed, a_replica_that_begins_anew_has_forgotten_all,
+    ages_count_by_the_time_of_the_order, no_answer_depends_on_what_retention_has_removed,
+    what_is_placed_is_where_its_place_is, what_waits_together_is_applied_one_after_the_other,
+    what_was_applied_is_not_applied_again,
 };
 pub use retaining::*;
 pub use state::{
@@ -74,6 +85,45 @@ pub type Clause = fn(Open<'_>);
 pub fn run_all(open: Open<'_>) {
     for clause in CLAUSES {
         clause(open);
+    }
+}
+
+/// Opens an empty replica of the engine under test.
+pub type OpenReplica<'a> =
+    &'a mut dyn FnMut(Vec<RetentionRule>, Box<dyn Observer>) -> Arc<dyn Replica>;
+
+/// One sentence of the contract of replicas.
+pub type ReplicaClause = fn(OpenReplica<'_>);
+
+/// What replicas keep beside the contract of all.
+pub const REPLICA_CLAUSES: &[ReplicaClause] = &[
+    what_is_placed_is_where_its_place_is,
+    what_was_applied_is_not_applied_again,
+    a_replica_takes_only_what_is_placed,
+    what_waits_together_is_applied_one_after_the_other,
+    ages_count_by_the_time_of_the_order,
+    no_answer_depends_on_what_retention_has_removed,
+    a_renewal_that_is_ordered_before_wins,
+    a_key_goes_by_what_is_left_of_its_time,
+    a_replica_that_begins_anew_has_forgotten_all,
+];
+
+/// Runs every clause of replicas, and every other one on replicas that apply what is appended, but for
+/// what the lane of the server itself and a clock that is set are about: these are matters of who makes
+/// the order.
+pub fn run_all_of_replicas(open: OpenReplica<'_>) {
+    for clause in REPLICA_CLAUSES {
+        clause(open);
+    }
+    let of_others: [Clause; 3] = [
+        an_alert_goes_before_what_clients_flood_the_queue_with,
+        a_clock_that_is_set_makes_nothing_older,
+        ages_count_on_after_the_clock_was_set,
+    ];
+    for clause in CLAUSES {
+        if !of_others.iter().any(|other| std::ptr::fn_addr_eq(*other, *clause)) {
+            clause(&mut |retention, observer| Box::new(Ordered::new(open(retention, observer))));
+        }
     }
 }
 

@@ -22,6 +22,7 @@ mod load;
 mod lock;
 mod names;
 mod place;
+mod placed;
 mod pool;
 mod present;
 mod reader;
@@ -47,13 +48,15 @@ use std::time::Duration;
 use bellwire_model::{Epoch, FilterSet, Offset};
 
 use crate::ends::Ends;
+use crate::epoch::SharedEpoch;
+use crate::records::SharedTally;
+use crate::role::Role;
 use crate::writer::Writer;
 use crate::{
-    Append, Bounds, ClockReading, ClockStep, Ended, Error, Journal, Observer, Page, ReadLimit,
-    Record, RecordChange, RecordReply, Reply, RetentionRule, StateHorizons, StateLoader, StatePage,
-    TopicFigures,
+    Append, AppliedReply, Bounds, ClockReading, ClockStep, Due, Ended, Error, Journal, Observer,
+    Page, Placed, ReadLimit, Record, RecordChange, RecordReply, Replica, Reply, RetentionRule,
+    StateHorizons, StateLoader, StatePage, TopicFigures,
 };
-#[cfg(test)]
 use bounds::StoreBounds;
 use index::SharedIndex;
 pub use lock::Lock;
@@ -114,7 +117,10 @@ pub struct DiskJournal {
     writer: Writer,
     index: SharedIndex,
     ends: Arc<Ends>,
-    epoch: Epoch,
+    epoch: SharedEpoch,
+    records: SharedTally,
+    bounds: StoreBounds,
+    role: Role,
     path: PathBuf,
     _place: SharedPlace,
     _lock: Lock,
@@ -132,18 +138,41 @@ impl DiskJournal {
         observer: Box<dyn Observer>,
         states: &mut dyn StateLoader,
     ) -> Result<Self, Error> {
+        Self::open_as((options, Role::Alone), observer, states)
+    }
+
+    /// The same of a [`Replica`], which goes on in the epoch that it was left in, or begins one that is
+    /// nobody else's.
+    pub fn open_replica(
+        options: DiskOptions,
+        observer: Box<dyn Observer>,
+        states: &mut dyn StateLoader,
+    ) -> Result<Self, Error> {
+        Self::open_as((options, Role::Replica), observer, states)
+    }
+
+    fn open_as(
+        (options, role): (DiskOptions, Role),
+        observer: Box<dyn Observer>,
+        states: &mut dyn StateLoader,
+    ) -> Result<Self, Error> {
         let lock = Lock::take(&options.path)?;
         let file = options.path.join(schema::FILE);
-        let (store, epoch) = DiskStore::open(&file, options, states)?;
+        let store = DiskStore::open(&file, (options, role), states)?;
         let index = Arc::clone(store.index());
         let place = Arc::clone(store.place());
         let ends = Arc::clone(index.read().topics.ends());
+        let epoch = store.shared_epoch().clone();
+        let (records, bounds) = (store.records().clone(), store.bounds());
         Ok(Self {
             readers: Readers::new(file.clone(), Arc::clone(&index)),
             writer: Writer::spawn(store, observer),
             index,
             ends,
             epoch,
+            records,
+            bounds,
+            role,
             path: file,
             _place: place,
             _lock: lock,
@@ -153,10 +182,11 @@ impl DiskJournal {
 
 impl Journal for DiskJournal {
     fn epoch(&self) -> Epoch {
-        self.epoch
+        self.epoch.get()
     }
 
     fn append(&self, batch: Vec<Append>, reply: Reply) -> Result<(), Error> {
+        self.role.check_alone()?;
         self.writer.append(batch, reply)
     }
 
@@ -193,6 +223,7 @@ impl Journal for DiskJournal {
     }
 
     fn write_records(&self, changes: Vec<RecordChange>, reply: RecordReply) -> Result<(), Error> {
+        self.role.check_alone()?;
         self.writer.write_records(changes, reply)
     }
 
@@ -217,6 +248,7 @@ impl Journal for DiskJournal {
     }
 
     fn expire(&self, now: ClockReading) -> Result<Option<Duration>, Error> {
+        self.role.check_alone()?;
         self.writer.expire(now)
     }
 
@@ -227,11 +259,39 @@ impl Journal for DiskJournal {
     }
 }
 
+impl Replica for DiskJournal {
+    fn apply(&self, placed: Placed, applied: AppliedReply) -> Result<(), Error> {
+        self.role.check_replica()?;
+        self.writer.apply(placed, applied)
+    }
+
+    fn begin_anew(&self, epoch: Epoch, base: Offset) -> Result<(), Error> {
+        self.role.check_replica()?;
+        self.writer.begin_anew(epoch, base)
+    }
+
+    fn due(&self, now: ClockReading, count_max: usize) -> Result<Due, Error> {
+        self.writer.due(now, count_max)
+    }
+
+    fn check_room(&self, batch: &[Append]) -> Result<(), Error> {
+        let index = self.index.read();
+        index.topics.check_room(batch, (self.bounds.topics, self.bounds.ended_bytes))
+    }
+
+    fn check_room_for_records(&self, changes: &[RecordChange]) -> Result<(), Error> {
+        let changes = crate::records::gathered(changes.to_vec())?;
+        let tally = self.records.get();
+        let with = self.readers.with(|connection| records::tally_with(connection, &changes, tally));
+        with.map_err(|error| Error::sqlite(&self.path, error))?.check(tally)
+    }
+}
+
 impl fmt::Debug for DiskJournal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("DiskJournal")
             .field("path", &self.path)
-            .field("epoch", &self.epoch)
+            .field("epoch", &self.epoch.get())
             .field("tail", &self.index.read().tail)
             .finish_non_exhaustive()
     }

@@ -35,6 +35,13 @@ impl Ends {
         self.by_topic.read().unwrap_or_else(PoisonError::into_inner).get(topic).copied()
     }
 
+    /// No topic is known any more.
+    pub(crate) fn clear(&self) {
+        let mut by_topic = self.by_topic.write().unwrap_or_else(PoisonError::into_inner);
+        by_topic.clear();
+        self.count.store(0, Ordering::Release);
+    }
+
     /// A topic has ended, or it goes on.
     pub(crate) fn set(&self, topic: &Topic, ended: Option<Ended>) {
         let mut by_topic = self.by_topic.write().unwrap_or_else(PoisonError::into_inner);

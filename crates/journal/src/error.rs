@@ -69,6 +69,23 @@ pub enum Error {
          {RECORDS_BYTES_MAX} bytes in all"
     )]
     TooManyRecords,
+    /// The journal is a replica of an order that is made elsewhere, and takes nothing else.
+    #[error(
+        "the journal is a replica: it takes what the order of its cluster has, and nothing else"
+    )]
+    Replica,
+    /// The journal is no replica.
+    #[error("the journal is no replica: it makes its order itself")]
+    NoReplica,
+    /// It was applied before: what became of it was said then.
+    #[error("it was applied before, and what became of it is not known any more")]
+    Applied,
+    /// What is at this base could not be applied and has to be first.
+    #[error("what was placed at offset {missing} has to be applied first")]
+    OutOfOrder {
+        /// Its base.
+        missing: Offset,
+    },
     /// Another server uses the data directory.
     #[error(
         "the data directory {} is used by another server{}",
@@ -128,6 +145,16 @@ pub enum Error {
         path: PathBuf,
         /// What is wrong with it.
         what: Box<str>,
+    },
+    /// The file is of a replica, which is not repaired.
+    #[error(
+        "{} is of a node of a cluster: remove its data directory, and the node fills another from the \
+         cluster",
+        path.display()
+    )]
+    Refill {
+        /// The file.
+        path: PathBuf,
     },
     /// The file contradicts itself: a faulty disk, or a foreign hand.
     #[error(

@@ -101,6 +101,11 @@ impl IdleProducers {
     }
 }
 
+/// What producers were before a transaction that changes them one after the other, while it is under
+/// way.
+#[derive(Debug, Default)]
+pub(crate) struct FencesBefore(Vec<(NameDigest, Option<Known>)>);
+
 /// See the module.
 #[derive(Debug)]
 pub(crate) struct Fences {
@@ -141,18 +146,25 @@ impl Fences {
     /// Takes a producer in.
     pub(crate) fn insert(&mut self, (topic, name): (&Topic, &str), producer: Producer) {
         let digest = digest(topic, name);
-        self.forget(digest);
         let (holder, bytes) = (Fence::holder(name), bytes_of(topic, name));
-        self.next_id = self.next_id.max(producer.id + 1);
-        self.shares.take(holder, bytes);
-        self.idle.insert((producer.at, producer.id), digest);
-        self.known.insert(digest, Known { producer, holder, bytes });
+        self.put(digest, Known { producer, holder, bytes });
     }
 
-    fn forget(&mut self, digest: NameDigest) {
-        let Some(known) = self.known.remove(&digest) else { return };
+    /// Returns what was known before.
+    fn put(&mut self, digest: NameDigest, known: Known) -> Option<Known> {
+        let before = self.forget(digest);
+        self.next_id = self.next_id.max(known.producer.id + 1);
+        self.shares.take(known.holder, known.bytes);
+        self.idle.insert((known.producer.at, known.producer.id), digest);
+        self.known.insert(digest, known);
+        before
+    }
+
+    fn forget(&mut self, digest: NameDigest) -> Option<Known> {
+        let known = self.known.remove(&digest)?;
         self.idle.remove(&(known.producer.at, known.producer.id));
         self.shares.give_back(known.holder, known.bytes);
+        Some(known)
     }
 
     /// What a fence says of an append, behind what the transactions under way have changed already:
@@ -221,6 +233,29 @@ impl Fences {
     pub(crate) fn take(&mut self, staged: StagedFences) {
         for StagedProducer { topic, name, producer } in staged.changed.into_values() {
             self.insert((&topic, &name), producer);
+        }
+    }
+
+    /// Takes in what a transaction has made that is still under way.
+    pub(crate) fn take_ahead(&mut self, staged: StagedFences, before: &mut FencesBefore) {
+        for (digest, StagedProducer { topic, name, producer }) in staged.changed {
+            let (holder, bytes) = (Fence::holder(&name), bytes_of(&topic, &name));
+            before.0.push((digest, self.put(digest, Known { producer, holder, bytes })));
+        }
+    }
+
+    /// They are forgotten in a transaction that is still under way.
+    pub(crate) fn forget_ahead(&mut self, idle: &IdleProducers, before: &mut FencesBefore) {
+        before.0.extend(idle.0.iter().map(|(_, digest)| (*digest, self.forget(*digest))));
+    }
+
+    /// The transaction has failed.
+    pub(crate) fn undo(&mut self, before: FencesBefore) {
+        for (digest, known) in before.0.into_iter().rev() {
+            self.forget(digest);
+            if let Some(known) = known {
+                self.put(digest, known);
+            }
         }
     }
 

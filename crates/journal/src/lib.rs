@@ -51,6 +51,7 @@ pub mod contract;
 mod deadlines;
 mod disk;
 mod ends;
+mod epoch;
 mod error;
 mod fences;
 mod health;
@@ -58,8 +59,12 @@ mod lane;
 mod memory;
 mod newest;
 mod passed;
+mod placing;
 mod records;
+mod replica;
 mod retention;
+mod role;
+mod room;
 mod steps;
 mod topic_id;
 mod topics;
@@ -80,6 +85,7 @@ pub use error::{Cause, Error, Found, Unmet, in_the_way};
 pub use fences::Fenced;
 pub use memory::MemoryJournal;
 pub use records::{Record, RecordChange, RecordReply};
+pub use replica::{AppliedReply, Due, DueKey, Placed, PlacedBatch, Replica};
 pub use steps::{ClockReading, ClockStep};
 
 /// An event to append.
@@ -100,6 +106,9 @@ pub struct Append {
     /// Of a change of a state topic, the system's [uptime](ClockReading::uptime) at which its key is to
     /// go by itself. After a change without one the key stays.
     pub expires_at: Option<Duration>,
+    /// Of a deletion since that time is over, where it was said last ([`DueKey::timed_at`]): it is made
+    /// only where it was not said again since. [`Offset::ZERO`]: it is no such deletion.
+    pub timed_at: Offset,
     /// By which it counts once, where its writer has one: what is sent again adds nothing, and what is
     /// out of order or of an epoch that is over is refused by itself.
     pub fence: Option<Box<Fence>>,
@@ -114,8 +123,19 @@ impl Append {
     /// An event of a stream.
     pub fn new(event: Event, idempotency_key: Option<Box<str>>) -> Self {
         let (keep, condition) = (Keep::Every, Condition::Always);
-        let (fence, must_be_made, rides, expires_at) = (None, false, false, None);
-        Self { event, idempotency_key, keep, condition, expires_at, fence, must_be_made, rides }
+        let (expires_at, timed_at, fence) = (None, Offset::ZERO, None);
+        let (must_be_made, rides) = (false, false);
+        Self {
+            event,
+            idempotency_key,
+            keep,
+            condition,
+            expires_at,
+            timed_at,
+            fence,
+            must_be_made,
+            rides,
+        }
     }
 
     /// A change of a state topic.
@@ -182,6 +202,10 @@ pub type Reply = Box<dyn FnOnce(Result<Vec<Appended>, Error>) + Send>;
 pub trait Observer: Send {
     /// Called before the publishers of `entries` get their replies.
     fn on_commit(&mut self, entries: Vec<Entry>);
+
+    /// A replica has begun anew: all that was seen before is of another life, and offsets of this epoch
+    /// follow `base`. No other journal does.
+    fn on_begin_anew(&mut self, _epoch: Epoch, _base: Offset) {}
 }
 
 /// Takes in what a journal has of state topics while it is opened, so that its rows are read once.
@@ -296,7 +320,8 @@ pub struct RetentionRule {
 
 /// A journal engine. See the crate's documentation for the contract.
 pub trait Journal: Send + Sync + fmt::Debug {
-    /// The epoch of every offset that this journal gives out.
+    /// The epoch of every offset that this journal gives out. That of a [`Replica`] may change while it
+    /// runs.
     fn epoch(&self) -> Epoch;
 
     /// Queues `batch` to be appended whole. `reply` is called unless this returns an error,

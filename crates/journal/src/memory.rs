@@ -3,42 +3,46 @@
 //! Bounded by [`MEMORY_JOURNAL_EVENTS_MAX`] and [`MEMORY_JOURNAL_BYTES_MAX`], whatever retention
 //! says. "Durable" means here: in memory.
 
-use std::collections::{BTreeMap, VecDeque};
+mod keys;
+
+use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::fmt;
+use std::mem;
 use std::ops::Bound::{Excluded, Unbounded};
 use std::sync::{Arc, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Duration;
 
 use bellwire_model::limits::{
-    ENDED_TOPICS_BYTES_MAX, IDEMPOTENCY_AGE, IDEMPOTENCY_KEYS_MAX, MEMORY_JOURNAL_BYTES_MAX,
-    MEMORY_JOURNAL_EVENTS_MAX, RETENTION_STEP_LOOKS_MAX, TOPICS_MAX,
+    ENDED_TOPICS_BYTES_MAX, MEMORY_JOURNAL_BYTES_MAX, MEMORY_JOURNAL_EVENTS_MAX,
+    RETENTION_STEP_LOOKS_MAX, TOPICS_MAX,
 };
-use bellwire_model::{
-    Closure, Entry, Epoch, Event, FilterSet, Keep, NameMap, Offset, Timestamp, Topic,
-};
+use bellwire_model::{Closure, Entry, Epoch, Event, FilterSet, Keep, Offset, Timestamp};
 
 use crate::check::Judge;
-use crate::deadlines::DueKeys;
-use crate::ends::{self, Before, Ends};
+use crate::deadlines::{Deadline, DueValue};
+use crate::ends::{self, Before, Ends, Standing};
 use crate::fences::{Fences, StagedFences};
 use crate::newest::{Gone, Newest, StagedChanges};
 use crate::passed::Passed;
-use crate::records::{RecordChanges, RecordMap};
+use crate::placing::{Order, Placing};
+use crate::records::{self, RecordChanges, RecordMap};
 use crate::retention::Retention;
+use crate::role::Role;
 use crate::steps::{Now, Steps};
-use crate::topics::{self, Removed, TopicId, TopicState, Topics};
+use crate::topics::{Removed, TopicId, TopicState, Topics};
 use crate::writer::{Committed, Store, Writer};
 use crate::{
-    Append, Appended, Bounds, ClockReading, ClockStep, Ended, Error, Journal, Observer, Page,
-    ReadLimit, Record, RecordChange, RecordReply, Reply, RetentionRule, StateHorizons, StatePage,
-    TopicFigures, Unmet,
+    Append, Appended, AppliedReply, Bounds, ClockReading, ClockStep, Due, Ended, Error, Journal,
+    Observer, Page, Placed, ReadLimit, Record, RecordChange, RecordReply, Replica, Reply,
+    RetentionRule, StateHorizons, StatePage, TopicFigures, Unmet,
 };
+use keys::Keys;
 
 /// A journal that is gone with the process.
 #[derive(Debug)]
 pub struct MemoryJournal {
-    epoch: Epoch,
+    role: Role,
     state: Arc<Shared>,
     ends: Arc<Ends>,
     writer: Writer,
@@ -56,23 +60,48 @@ impl MemoryJournal {
         retention: Vec<RetentionRule>,
         observer: Box<dyn Observer>,
     ) -> Self {
-        Self::of(State { epoch, topics_max, ..State::new(retention) }, epoch, observer)
+        Self::of(State { epoch, topics_max, ..State::new(retention) }, observer)
     }
 
-    fn of(state: State, epoch: Epoch, observer: Box<dyn Observer>) -> Self {
+    /// An empty replica.
+    pub fn replica(
+        epoch: Epoch,
+        retention: Vec<RetentionRule>,
+        observer: Box<dyn Observer>,
+    ) -> Self {
+        let time = Some(Timestamp::MIN);
+        Self::of(State { epoch, time, ..State::new(retention) }, observer)
+    }
+
+    /// The same that knows so many idempotency keys, and so many bytes of producers.
+    #[cfg(test)]
+    pub(crate) fn small_replica(
+        epoch: Epoch,
+        (keys_max, producers_bytes): (usize, usize),
+        observer: Box<dyn Observer>,
+    ) -> Self {
+        let keys = Keys::with_count_max(keys_max);
+        let fences = Fences::with_bytes_max(producers_bytes);
+        let time = Some(Timestamp::MIN);
+        Self::of(State { epoch, time, keys, fences, ..State::new(Vec::new()) }, observer)
+    }
+
+    fn of(state: State, observer: Box<dyn Observer>) -> Self {
+        let role = if state.time.is_some() { Role::Replica } else { Role::Alone };
         let ends = Arc::clone(state.topics.ends());
         let state = Arc::new(Shared(RwLock::new(state)));
         let writer = Writer::spawn(MemoryStore { state: state.clone() }, observer);
-        Self { epoch, state, ends, writer }
+        Self { role, state, ends, writer }
     }
 }
 
 impl Journal for MemoryJournal {
     fn epoch(&self) -> Epoch {
-        self.epoch
+        self.state.read().epoch
     }
 
     fn append(&self, batch: Vec<Append>, reply: Reply) -> Result<(), Error> {
+        self.role.check_alone()?;
         self.writer.append(batch, reply)
     }
 
@@ -106,6 +135,7 @@ impl Journal for MemoryJournal {
     }
 
     fn write_records(&self, changes: Vec<RecordChange>, reply: RecordReply) -> Result<(), Error> {
+        self.role.check_alone()?;
         self.writer.write_records(changes, reply)
     }
 
@@ -130,11 +160,38 @@ impl Journal for MemoryJournal {
     }
 
     fn expire(&self, now: ClockReading) -> Result<Option<Duration>, Error> {
+        self.role.check_alone()?;
         self.writer.expire(now)
     }
 
     fn close(&self) -> Result<(), Error> {
         self.writer.close()
+    }
+}
+
+impl Replica for MemoryJournal {
+    fn apply(&self, placed: Placed, applied: AppliedReply) -> Result<(), Error> {
+        self.role.check_replica()?;
+        self.writer.apply(placed, applied)
+    }
+
+    fn begin_anew(&self, epoch: Epoch, base: Offset) -> Result<(), Error> {
+        self.role.check_replica()?;
+        self.writer.begin_anew(epoch, base)
+    }
+
+    fn due(&self, now: ClockReading, count_max: usize) -> Result<Due, Error> {
+        self.writer.due(now, count_max)
+    }
+
+    fn check_room(&self, batch: &[Append]) -> Result<(), Error> {
+        let state = self.state.read();
+        state.topics.check_room(batch, (state.topics_max, state.ended_bytes_max))
+    }
+
+    fn check_room_for_records(&self, changes: &[RecordChange]) -> Result<(), Error> {
+        let changes = records::gathered(changes.to_vec())?;
+        self.state.read().records.check(&changes)
     }
 }
 
@@ -178,6 +235,12 @@ struct State {
     tail: Offset,
     keys: Keys,
     fences: Fences,
+    /// What producers have written with the batch, or the group commit, that is under way.
+    produced: StagedFences,
+    /// Of a replica, how late it is, as its order says.
+    time: Option<Timestamp>,
+    /// And what decides of the group commit that is under way.
+    order: Option<Order>,
     records: RecordMap,
     steps: Steps,
     /// Since the system is up.
@@ -199,6 +262,9 @@ impl State {
             tail: Offset::ZERO,
             keys: Keys::default(),
             fences: Fences::default(),
+            produced: StagedFences::default(),
+            time: None,
+            order: None,
             records: RecordMap::default(),
             steps: Steps::default(),
             passed: Passed::default(),
@@ -211,13 +277,19 @@ impl State {
         batch: Vec<Append>,
         entries: &mut Vec<Entry>,
     ) -> Result<Vec<Appended>, Error> {
-        let topics_with = (self.topics.count_unknown(&batch), self.topics.len());
-        if !topics::has_room(&batch, topics_with, self.topics_max) {
-            return Err(Error::TooManyTopics);
-        }
-        if !ends::has_room(&batch, (self.topics.ended_bytes(), self.ended_bytes_max)) {
-            return Err(Error::TooManyEndedTopics);
-        }
+        self.topics.check_room(&batch, (self.topics_max, self.ended_bytes_max))?;
+        let appended = self.judge_and_append(batch, entries)?;
+        self.fences.take(mem::take(&mut self.produced));
+        self.keys.forget_excess();
+        Ok(appended)
+    }
+
+    /// The same, whatever room there is.
+    fn judge_and_append(
+        &mut self,
+        batch: Vec<Append>,
+        entries: &mut Vec<Entry>,
+    ) -> Result<Vec<Appended>, Error> {
         self.check(&batch).map_err(Error::Condition)?;
         let mut befores = Before::default();
         let append_one = |append: Append| {
@@ -236,7 +308,7 @@ impl State {
                 return befores.note(&event.topic, Appended::again(offset));
             }
             if let Some(fence) = &fence
-                && let Err(fenced) = self.fences.check(&[], &event.topic, fence)
+                && let Err(fenced) = self.fences.check(&[&self.produced], &event.topic, fence)
             {
                 return befores.note(&event.topic, Appended::fenced(fenced, self.tail));
             }
@@ -247,17 +319,16 @@ impl State {
                 Keep::Every => self.push(event.clone()),
                 Keep::Newest => match self.change(event.clone(), expires_at) {
                     Ok(offset) => offset,
-                    Err(Gone(offset)) => return Appended::again(offset),
+                    Err(gone) => return self.gone(gone),
                 },
             };
+            let time = self.order.map_or(event.time, |order| order.time);
             if let Some(key) = idempotency_key {
-                self.keys.remember((event.topic.clone(), key), offset, event.time);
+                self.keys.remember((event.topic.clone(), key), offset, time);
             }
             if let Some(fence) = &fence {
-                let mut staged = StagedFences::default();
-                let place = (offset, event.time);
-                self.fences.stage((&mut staged, None), (&event.topic, fence), place);
-                self.fences.take(staged);
+                let named = (&event.topic, &**fence);
+                self.fences.stage((&mut self.produced, None), named, (offset, time));
             }
             entries.push(Entry { offset, event, keep });
             Appended::new(offset)
@@ -271,15 +342,30 @@ impl State {
         if closure.is_none() && self.topics.ended_bytes() == 0 {
             return None;
         }
-        ends::answer(closure, self.topics.of(&event.topic), before)
+        let standing = self.topics.of(&event.topic);
+        // What came last not all replicas know.
+        let last = if self.order.is_some() { self.tail } else { standing.last };
+        ends::answer(closure, Standing { last, ..standing }, before)
+    }
+
+    /// What is answered where a key is not there. Where it went not all replicas know.
+    fn gone(&self, Gone(offset): Gone) -> Appended {
+        Appended::again(if self.order.is_some() { self.tail } else { offset })
+    }
+
+    /// The next event's offset.
+    fn next(&self) -> Offset {
+        let base = self.order.map_or(Offset::ZERO, |order| order.base);
+        Offset::new(self.tail.get() + 1).max(base)
     }
 
     /// Takes note of when a key goes, if that is there.
     fn renew(&mut self, append: &Append) -> Appended {
         let mut staged = StagedChanges::default();
-        let appended = self.newest.renew(&mut staged, append, (&self.passed, self.tail));
+        let renewed_at = self.order.map_or(Offset::ZERO, |order| order.base);
+        let renewed = self.newest.renew(&mut staged, append, (&self.passed, self.tail, renewed_at));
         self.newest.take(staged);
-        appended
+        renewed.unwrap_or_else(|gone| self.gone(gone))
     }
 
     /// Whether all is as a batch asks it to be.
@@ -291,7 +377,7 @@ impl State {
         let judge = Judge {
             epoch: self.epoch,
             newest: (&self.newest, &StagedChanges::default()),
-            fences: (&self.fences, &StagedFences::default()),
+            fences: (&self.fences, &self.produced),
             standing: &|topic| self.topics.of(topic),
         };
         let Ok(checked): Result<_, Infallible> = judge.check(batch, is_made);
@@ -304,9 +390,12 @@ impl State {
         if event.body.is_none() {
             self.newest.check_there(&staged, &event, self.tail)?;
         }
-        let offset = Offset::new(self.tail.get() + 1);
+        let offset = self.next();
         self.newest.stage(&mut staged, &event, offset);
-        staged.deadlines.extend(expires_at.map(|uptime| (offset, self.passed.at(uptime))));
+        staged.deadlines.extend(expires_at.map(|uptime| {
+            let at = self.passed.at(uptime);
+            Deadline { value: offset, at, renewed_at: Offset::ZERO }
+        }));
         self.newest.take(staged);
         self.values.insert(offset, event);
         self.tail = offset;
@@ -336,7 +425,7 @@ impl State {
     }
 
     fn push(&mut self, event: Event) -> Offset {
-        let offset = Offset::new(self.tail.get() + 1);
+        let offset = self.next();
         let topic = self.topics.id(&event.topic).unwrap_or_else(|| {
             let (id, rule) = (self.topics.next_id(), self.retention.rule_of(&event.topic));
             self.topics.insert(id, TopicState::new(event.topic.clone(), rule));
@@ -396,6 +485,46 @@ impl State {
         }
     }
 
+    /// Applies a group commit, its new events also to `entries`.
+    fn apply(
+        &mut self,
+        placing: Placing,
+        entries: &mut Vec<Entry>,
+    ) -> Vec<Result<Vec<Appended>, Error>> {
+        let Placing { base, time, batches, records } = placing;
+        let time = self.time.map_or(time, |newest| newest.max(time));
+        self.time = Some(time);
+        self.order = Some(Order { base, time });
+        self.keys.forget_excess();
+        self.keys.forget(&Now::exactly(time));
+        let idle = self.fences.idle(&Now::exactly(time), usize::MAX);
+        self.fences.forgotten(&idle);
+        let append = |batch| self.judge_and_append(batch, entries);
+        let results = batches.into_iter().map(append).collect();
+        self.fences.take(mem::take(&mut self.produced));
+        self.records.change_all(records);
+        self.tail = self.tail.max(base);
+        self.order = None;
+        results
+    }
+
+    /// Everything is forgotten up to `base`, which is the tail.
+    fn begin_anew(&mut self, epoch: Epoch, base: Offset) {
+        self.epoch = epoch;
+        self.tail = base;
+        self.time = Some(Timestamp::MIN);
+        self.topics.forget_all(base);
+        self.retention.forget_all();
+        self.events.clear();
+        self.bytes = 0;
+        self.values.clear();
+        self.newest = Newest::new(base);
+        self.keys.forget_all();
+        self.fences = Fences::default();
+        self.records = RecordMap::default();
+        self.steps = Steps::since(None, base);
+    }
+
     /// One step of retention: looks at a few events after `from`.
     fn trim(&mut self, from: Offset, now: Timestamp) -> Option<Offset> {
         let later = self.events.range((Excluded(from), Unbounded));
@@ -414,56 +543,14 @@ impl State {
             let emptied = self.topics.emptied(RETENTION_STEP_LOOKS_MAX);
             self.topics.forget(&emptied);
         }
-        self.keys.forget(&now);
-        let idle = self.fences.idle(&now, RETENTION_STEP_LOOKS_MAX);
-        self.fences.forgotten(&idle);
+        if self.time.is_none() {
+            self.keys.forget(&now);
+            let idle = self.fences.idle(&now, RETENTION_STEP_LOOKS_MAX);
+            self.fences.forgotten(&idle);
+        }
         let over = self.newest.over(RETENTION_STEP_LOOKS_MAX);
         self.newest.swept(&over);
         looks.last().map(|(offset, ..)| *offset)
-    }
-}
-
-/// Idempotency keys, the oldest first in `order`.
-#[derive(Default)]
-struct Keys {
-    offsets: NameMap<(Topic, Box<str>), (Offset, Timestamp)>,
-    order: VecDeque<(Offset, Topic, Box<str>)>,
-}
-
-impl Keys {
-    fn find(&self, topic: &Topic, key: &str) -> Option<Offset> {
-        self.offsets.get(&(topic.clone(), key.into())).map(|(offset, _)| *offset)
-    }
-
-    fn remember(&mut self, (topic, key): (Topic, Box<str>), offset: Offset, time: Timestamp) {
-        self.order.push_back((offset, topic.clone(), key.clone()));
-        self.offsets.insert((topic, key), (offset, time));
-        while self.order.len() > IDEMPOTENCY_KEYS_MAX {
-            self.forget_oldest();
-        }
-    }
-
-    fn forget(&mut self, now: &Now) {
-        while let Some((offset, topic, key)) = self.order.front() {
-            let newest = self.offsets.get(&(topic.clone(), key.clone()));
-            let is_young = |(newest_offset, time): &(Offset, Timestamp)| {
-                newest_offset == offset
-                    && now.at(*offset).saturating_since(*time) <= IDEMPOTENCY_AGE
-            };
-            if newest.is_some_and(is_young) {
-                return;
-            }
-            self.forget_oldest();
-        }
-    }
-
-    fn forget_oldest(&mut self) {
-        let Some((offset, topic, key)) = self.order.pop_front() else { return };
-        let id = (topic, key);
-        // The key may have been used again since.
-        if self.offsets.get(&id).is_some_and(|(newest, _)| *newest == offset) {
-            self.offsets.remove(&id);
-        }
     }
 }
 
@@ -480,6 +567,28 @@ impl Store for MemoryStore {
         Ok(Committed { entries, results })
     }
 
+    fn apply(&mut self, group: Vec<Placing>) -> Result<Committed, Error> {
+        let mut state = self.state.write();
+        let mut entries = Vec::new();
+        let apply = |placing| state.apply(placing, &mut entries);
+        let results = group.into_iter().flat_map(apply).collect();
+        state.stay_within_memory();
+        Ok(Committed { entries, results })
+    }
+
+    fn begin_anew(&mut self, epoch: Epoch, base: Offset) -> Result<(), Error> {
+        self.state.write().begin_anew(epoch, base);
+        Ok(())
+    }
+
+    fn tail(&self) -> Offset {
+        self.state.read().tail
+    }
+
+    fn epoch(&self) -> Epoch {
+        self.state.read().epoch
+    }
+
     fn write_records(&mut self, changes: RecordChanges) -> Result<(), Error> {
         self.state.write().records.change(changes)
     }
@@ -494,23 +603,25 @@ impl Store for MemoryStore {
         Ok(self.state.write().trim(from, now))
     }
 
-    fn due(&mut self, now: Duration, count_max: usize) -> Result<DueKeys, Error> {
+    fn due(&mut self, now: Duration, count_max: usize) -> Result<Vec<DueValue>, Error> {
         let State { newest, values, topics, passed, .. } = &mut *self.state.write();
-        let mut keys = DueKeys::new();
+        let mut keys = Vec::new();
         for value in newest.deadlines().due(passed.at(now), count_max) {
             let event = &values[&value];
             if topics.of(&event.topic).ended > Offset::ZERO {
                 newest.deadlines_mut().rest(value, &event.topic);
             } else {
-                keys.push((event.topic.clone(), event.key.clone().unwrap_or_default()));
+                let timed_at = newest.deadlines().timed_at(value);
+                let (topic, key) = (event.topic.clone(), event.key.clone().unwrap_or_default());
+                keys.push(DueValue { topic, key, value, timed_at });
             }
         }
         Ok(keys)
     }
 
-    fn next_due(&self) -> Option<Duration> {
+    fn next_due(&self, behind: usize) -> Option<Duration> {
         let state = self.state.read();
-        state.newest.deadlines().first().map(|at| state.passed.uptime_at(at))
+        state.newest.deadlines().behind(behind).map(|at| state.passed.uptime_at(at))
     }
 
     fn look(&mut self) -> Result<(), Error> {
@@ -530,6 +641,7 @@ impl Store for MemoryStore {
 mod tests {
     use std::sync::mpsc::{Receiver, sync_channel};
 
+    use bellwire_model::Topic;
     use bellwire_model::limits::{
         APPENDS_QUEUED_BYTES_MAX, BYTES_PER_COMMIT_MAX, ENDED_TOPIC_BYTES, RECORD_BYTES_MAX,
         TOPICS_RESERVED,
@@ -547,11 +659,18 @@ mod tests {
     }
 
     #[test]
+    fn a_replica_keeps_the_contract() {
+        contract::run_all_of_replicas(&mut |retention, observer| {
+            Arc::new(MemoryJournal::replica(Epoch::new(1), retention, observer))
+        });
+    }
+
+    #[test]
     fn ended_topics_have_room_for_so_many_bytes() {
         let state =
             State { ended_bytes_max: 3 * (ENDED_TOPIC_BYTES + 5), ..State::new(Vec::new()) };
         let seen = contract::Seen::default();
-        let journal = MemoryJournal::of(state, Epoch::new(1), Box::new(seen.clone()));
+        let journal = MemoryJournal::of(state, Box::new(seen.clone()));
         let rig = contract::Rig { journal: Arc::new(journal), seen };
         contract::ending::ended_topics_are_bounded(&rig, 3);
     }

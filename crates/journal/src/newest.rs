@@ -19,8 +19,8 @@ use bellwire_model::limits::{
 use bellwire_model::{Event, NameDigest, NameMap, Offset, Topic};
 use rustc_hash::FxHashMap;
 
-use crate::deadlines::Deadlines;
-use crate::passed::{Moment, Passed};
+use crate::deadlines::{Deadline, Deadlines};
+use crate::passed::Passed;
 use crate::topic_id::TopicId;
 use crate::{Append, Appended, StateHorizon, StateHorizons};
 
@@ -83,7 +83,7 @@ pub(crate) struct StagedChanges {
     /// New topics.
     pub(crate) topics: Vec<(TopicId, Topic)>,
     /// When values go, in the order in which that was said: of values that are there, and of new ones.
-    pub(crate) deadlines: Vec<(Offset, Moment)>,
+    pub(crate) deadlines: Vec<Deadline>,
     /// What the changes take.
     bytes: usize,
     places: FxHashMap<NameDigest, Place>,
@@ -233,15 +233,23 @@ impl Newest {
         &self,
         staged: &mut StagedChanges,
         Append { event, expires_at, .. }: &Append,
-        (passed, tail): (&Passed, Offset),
-    ) -> Appended {
-        if let Err(Gone(offset)) = self.check_there(staged, event, tail) {
-            return Appended::again(offset);
-        }
+        (passed, tail, renewed_at): (&Passed, Offset, Offset),
+    ) -> Result<Appended, Gone> {
+        self.check_there(staged, event, tail)?;
         let key = event.key.as_deref().unwrap_or_default();
         let place = self.find(staged, &event.topic, key).expect("it is there");
-        staged.deadlines.extend(expires_at.map(|uptime| (place.offset(), passed.at(uptime))));
-        Appended::new(place.offset())
+        let value = place.offset();
+        staged.deadlines.extend(expires_at.map(|uptime| {
+            let at = passed.at(uptime);
+            Deadline { value, at, renewed_at }
+        }));
+        Ok(Appended::new(value))
+    }
+
+    /// Where the time of a value was said last, that of the transaction under way included.
+    pub(crate) fn timed_at(&self, staged: &StagedChanges, value: Offset) -> Offset {
+        let staged = staged.deadlines.iter().rev().find(|deadline| deadline.value == value);
+        staged.map_or_else(|| self.deadlines.timed_at(value), |it| it.renewed_at.max(value))
     }
 
     /// Notes what a transaction changes.
@@ -270,9 +278,9 @@ impl Newest {
             self.insert_topic(id, topic, Offset::ZERO);
         }
         self.bytes += staged.bytes;
-        for (value, at) in staged.deadlines {
+        for deadline in staged.deadlines {
             // Some may be replaced by what follows.
-            self.deadlines.set(value, at);
+            self.deadlines.set(deadline);
         }
         for change in staged.changes {
             self.change(change);

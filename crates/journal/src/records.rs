@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::ops::Bound::{Included, Unbounded};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use bellwire_model::limits::{RECORD_BYTES_MAX, RECORDS_BYTES_MAX, RECORDS_MAX};
 use bytes::Bytes;
@@ -85,6 +86,24 @@ impl RecordTally {
     }
 }
 
+/// What there is, for those who ask whether there is room.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct SharedTally(Arc<Mutex<RecordTally>>);
+
+impl SharedTally {
+    pub(crate) fn new(tally: RecordTally) -> Self {
+        Self(Arc::new(Mutex::new(tally)))
+    }
+
+    pub(crate) fn get(&self) -> RecordTally {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn set(&self, tally: RecordTally) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = tally;
+    }
+}
+
 /// Records in memory.
 #[derive(Debug, Default)]
 pub(crate) struct RecordMap {
@@ -95,8 +114,19 @@ pub(crate) struct RecordMap {
 impl RecordMap {
     /// Makes all changes, or none.
     pub(crate) fn change(&mut self, changes: RecordChanges) -> Result<(), Error> {
+        self.check(&changes)?;
+        self.change_all(changes);
+        Ok(())
+    }
+
+    /// Whether there is room for changes.
+    pub(crate) fn check(&self, changes: &RecordChanges) -> Result<(), Error> {
+        self.tally_with(changes).check(self.tally)
+    }
+
+    fn tally_with(&self, changes: &RecordChanges) -> RecordTally {
         let mut tally = self.tally;
-        for (key, value) in &changes {
+        for (key, value) in changes {
             if let Some(old) = self.records.get(key) {
                 tally.remove(record_bytes(key, old.len()));
             }
@@ -104,15 +134,18 @@ impl RecordMap {
                 tally.add(record_bytes(key, new.len()));
             }
         }
-        tally.check(self.tally)?;
-        self.tally = tally;
+        tally
+    }
+
+    /// Makes changes whatever room there is.
+    pub(crate) fn change_all(&mut self, changes: RecordChanges) {
+        self.tally = self.tally_with(&changes);
         for (key, value) in changes {
             match value {
                 Some(value) => self.records.insert(key, value),
                 None => self.records.remove(&key),
             };
         }
-        Ok(())
     }
 
     /// Those whose keys begin with `prefix`, in their order.

@@ -30,6 +30,11 @@ impl Retention {
         Self { kept: vec![Kept::default(); rules.len()], rules: rules.into() }
     }
 
+    /// Nothing is kept any more.
+    pub(crate) fn forget_all(&mut self) {
+        self.kept.fill(Kept::default());
+    }
+
     /// The rule that holds for `topic`; without one its events are kept for ever.
     pub(crate) fn rule_of(&self, topic: &Topic) -> Option<RuleIndex> {
         self.rules.iter().position(|rule| rule.pattern.matches(topic)).map(RuleIndex)

@@ -213,6 +213,11 @@ impl Now {
         Self { wall: Timestamp::MIN, steps: Vec::new() }
     }
 
+    /// A time that is compared as it is.
+    pub(crate) const fn exactly(wall: Timestamp) -> Self {
+        Self { wall, steps: Vec::new() }
+    }
+
     /// The time to compare the time of the event at `offset` with.
     pub(crate) fn at(&self, offset: Offset) -> Timestamp {
         let later = self.steps.iter().filter(|step| step.until >= offset);

@@ -12,7 +12,7 @@ use crate::ends::{self, Ended, Ends, Standing};
 use crate::retention::RuleIndex;
 pub(crate) use crate::topic_id::TopicId;
 use crate::trims::{Search, Trims};
-use crate::{Append, TopicFigures};
+use crate::{Append, Error, TopicFigures};
 
 /// What a journal knows of one topic.
 #[derive(Clone, Debug)]
@@ -129,6 +129,13 @@ impl Topics {
         Self { trims: Trims::new(forgotten), ..Self::default() }
     }
 
+    /// All are forgotten, of which there were events up to `forgotten`.
+    pub(crate) fn forget_all(&mut self, forgotten: Offset) {
+        let (ends, next) = (Arc::clone(&self.ends), self.next);
+        ends.clear();
+        *self = Self { ends, next, ..Self::new(forgotten) };
+    }
+
     /// How many there are.
     pub(crate) fn len(&self) -> usize {
         self.states.len()
@@ -155,6 +162,22 @@ impl Topics {
     pub(crate) fn count_unknown(&self, batch: &[Append]) -> usize {
         let is_unknown = |append: &&Append| self.id(&append.event.topic).is_none();
         batch.iter().filter(|append| is_of_stream(append)).filter(is_unknown).count()
+    }
+
+    /// Whether there is room for what a batch brings and ends, where so many topics may be begun and
+    /// those that have ended may take so many bytes.
+    pub(crate) fn check_room(
+        &self,
+        batch: &[Append],
+        (topics_max, ended_bytes_max): (usize, usize),
+    ) -> Result<(), Error> {
+        if !has_room(batch, (self.count_unknown(batch), self.len()), topics_max) {
+            Err(Error::TooManyTopics)
+        } else if !ends::has_room(batch, (self.ended_bytes, ended_bytes_max)) {
+            Err(Error::TooManyEndedTopics)
+        } else {
+            Ok(())
+        }
     }
 
     /// What is known of `id`.

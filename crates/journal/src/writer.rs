@@ -10,6 +10,8 @@
 //!
 //! Every engine in this process shares it, so that the order of these steps is written once.
 
+mod applying;
+
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
@@ -20,20 +22,36 @@ use bellwire_model::limits::{
     APPENDS_QUEUED_BYTES_MAX, APPENDS_QUEUED_MAX, BYTES_PER_COMMIT_MAX, EVENTS_PER_COMMIT_MAX,
     JOURNAL_LOOK_INTERVAL, STATE_LOOKS_MAX,
 };
-use bellwire_model::{Entry, Event, Fence, Offset, Timestamp};
+use bellwire_model::{Entry, Epoch, Event, Fence, Offset, Timestamp};
 
-use crate::deadlines::DueKeys;
+use crate::deadlines::DueValue;
 use crate::health::Health;
 use crate::lane::Lane;
+use crate::placing::Placing;
 use crate::records::{self, RecordChanges};
+use crate::room::Room;
 use crate::{
-    Append, Appended, ClockReading, ClockStep, Error, Observer, RecordChange, RecordReply, Reply,
+    Append, Appended, ClockReading, ClockStep, Due, Error, Observer, RecordChange, RecordReply,
+    Reply,
 };
+use applying::QueuedPlaced;
 
 /// What an engine does on the writer's thread.
 pub(crate) trait Store: Send + 'static {
     /// Appends the batches in order, in one commit. An error says that none of them is there.
     fn commit(&mut self, batches: Vec<Vec<Append>>) -> Result<Committed, Error>;
+
+    /// The same of a replica: applies group commits, in order, in one transaction.
+    fn apply(&mut self, group: Vec<Placing>) -> Result<Committed, Error>;
+
+    /// Of a replica: forgets everything.
+    fn begin_anew(&mut self, epoch: Epoch, base: Offset) -> Result<(), Error>;
+
+    /// The newest offset, or what was applied where that is further.
+    fn tail(&self) -> Offset;
+
+    /// The epoch of its offsets.
+    fn epoch(&self) -> Epoch;
 
     /// Changes records, all or none, and syncs.
     fn write_records(&mut self, changes: RecordChanges) -> Result<(), Error>;
@@ -46,10 +64,10 @@ pub(crate) trait Store: Send + 'static {
     fn trim(&mut self, from: Offset, now: Timestamp) -> Result<Option<Offset>, Error>;
 
     /// Keys whose time is over, up to so many, those first that are to go first.
-    fn due(&mut self, now: Duration, count_max: usize) -> Result<DueKeys, Error>;
+    fn due(&mut self, now: Duration, count_max: usize) -> Result<Vec<DueValue>, Error>;
 
-    /// At which uptime the first of all goes.
-    fn next_due(&self) -> Option<Duration>;
+    /// At which uptime the first goes behind so many.
+    fn next_due(&self, behind: usize) -> Option<Duration>;
 
     /// Looks whether it could be written now, without writing.
     fn look(&mut self) -> Result<(), Error>;
@@ -97,6 +115,17 @@ enum Command {
         now: ClockReading,
         reply: SyncSender<Result<Option<Duration>, Error>>,
     },
+    Apply(QueuedPlaced),
+    BeginAnew {
+        epoch: Epoch,
+        base: Offset,
+        reply: SyncSender<Result<(), Error>>,
+    },
+    Due {
+        now: ClockReading,
+        count_max: usize,
+        reply: SyncSender<Result<Due, Error>>,
+    },
 }
 
 /// The handle of the writer's thread. Dropping it closes the journal.
@@ -107,6 +136,8 @@ pub(crate) struct Writer {
     /// Of what is in the queue.
     queued_bytes: Arc<AtomicUsize>,
     own: Arc<Lane<Command>>,
+    /// For what is applied.
+    room: Arc<Room>,
     health: Arc<Health>,
     thread: Mutex<Option<JoinHandle<Result<(), Error>>>>,
 }
@@ -117,6 +148,7 @@ impl Writer {
         let (sender, queue) = sync_channel(APPENDS_QUEUED_MAX);
         let queued_bytes = Arc::new(AtomicUsize::new(0));
         let own = Arc::new(Lane::default());
+        let room = Arc::new(Room::default());
         let health = Arc::new(Health::default());
         let turns = Turns {
             store,
@@ -124,6 +156,8 @@ impl Writer {
             queue,
             own: Arc::clone(&own),
             queued_bytes: Arc::clone(&queued_bytes),
+            room: Arc::clone(&room),
+            missing: None,
             health: Arc::clone(&health),
         };
         let thread = thread::Builder::new()
@@ -131,7 +165,7 @@ impl Writer {
             .spawn(|| turns.run())
             .expect("the system starts a thread for each journal");
         let (queue, thread) = (RwLock::new(Some(sender)), Mutex::new(Some(thread)));
-        Self { queue, queued_bytes, own, health, thread }
+        Self { queue, queued_bytes, own, room, health, thread }
     }
 
     /// Queues a batch; one of the server's own topics in the server's own lane.
@@ -257,7 +291,16 @@ struct Turns<S> {
     queue: Receiver<Command>,
     queued_bytes: Arc<AtomicUsize>,
     own: Arc<Lane<Command>>,
+    room: Arc<Room>,
+    /// The base of what could not be applied and has to be first.
+    missing: Option<Offset>,
     health: Arc<Health>,
+}
+
+impl<S> Drop for Turns<S> {
+    fn drop(&mut self) {
+        self.room.close();
+    }
 }
 
 impl<S: Store> Turns<S> {
@@ -284,6 +327,15 @@ impl<S: Store> Turns<S> {
                 }
                 Command::Expire { now, reply } => {
                     let _ = reply.send(self.expire(now));
+                    None
+                }
+                Command::Apply(placed) => self.apply(placed),
+                Command::BeginAnew { epoch, base, reply } => {
+                    let _ = reply.send(self.begin_anew(epoch, base));
+                    None
+                }
+                Command::Due { now, count_max, reply } => {
+                    let _ = reply.send(self.due(now, count_max));
                     None
                 }
             };
@@ -330,7 +382,7 @@ impl<S: Store> Turns<S> {
     fn expire(&mut self, now: ClockReading) -> Result<Option<Duration>, Error> {
         let due = self.store.due(now.uptime, STATE_LOOKS_MAX)?;
         if !due.is_empty() {
-            let end = |(topic, key)| {
+            let end = |DueValue { topic, key, .. }| {
                 let event_type = Some(Event::EXPIRED.into());
                 let event = Event { topic, key: Some(key), event_type, time: now.wall, body: None };
                 Append::of_state(event, None)
@@ -342,7 +394,7 @@ impl<S: Store> Turns<S> {
                 self.observer.on_commit(entries);
             }
         }
-        Ok(self.store.next_due())
+        Ok(self.store.next_due(0))
     }
 
     /// One commit: `first` and what else waits and fits. Returns what was taken but did not fit.

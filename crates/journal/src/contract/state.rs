@@ -101,7 +101,7 @@ pub fn a_key_that_is_not_there_is_not_deleted(open: Open<'_>) {
     let gone = appended[1].offset;
     assert_eq!(appended[2], nothing(gone));
     assert_eq!(rig.append_one(change("s", "a", None)), nothing(gone));
-    assert_eq!(rig.journal.bounds().tail, gone);
+    assert!(rig.journal.bounds().tail >= gone);
     assert_eq!(rig.seen.entries().len(), 3);
 }
 

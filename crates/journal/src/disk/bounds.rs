@@ -1,6 +1,8 @@
 //! How much the engine may hold.
 
-use bellwire_model::limits::{ENDED_TOPICS_BYTES_MAX, IDEMPOTENCY_KEYS_MAX, TOPICS_MAX};
+use bellwire_model::limits::{
+    ENDED_TOPICS_BYTES_MAX, IDEMPOTENCY_KEYS_MAX, PRODUCERS_BYTES_MAX, TOPICS_MAX,
+};
 
 use super::DiskOptions;
 
@@ -13,6 +15,8 @@ pub(crate) struct StoreBounds {
     pub(crate) ended_bytes: usize,
     /// Idempotency keys.
     pub(crate) keys: usize,
+    /// Bytes of producers.
+    pub(crate) producers_bytes: usize,
     /// Pages of the file, where the disk shall seem full beyond them.
     pub(crate) pages: Option<u32>,
 }
@@ -32,6 +36,7 @@ impl StoreBounds {
 impl Default for StoreBounds {
     fn default() -> Self {
         let (topics, ended_bytes) = (TOPICS_MAX, ENDED_TOPICS_BYTES_MAX);
-        Self { topics, ended_bytes, keys: IDEMPOTENCY_KEYS_MAX, pages: None }
+        let (keys, producers_bytes) = (IDEMPOTENCY_KEYS_MAX, PRODUCERS_BYTES_MAX);
+        Self { topics, ended_bytes, keys, producers_bytes, pages: None }
     }
 }

@@ -6,7 +6,7 @@ use rusqlite::{Connection, Row};
 
 use super::schema::{begin, damaged, from_sql, to_sql};
 use super::sums;
-use crate::fences::{Fences, Producer, StagedFences};
+use crate::fences::{Fences, IdleProducers, Producer, StagedFences};
 use crate::steps::Now;
 
 /// What [`row`] reads.
@@ -14,9 +14,9 @@ pub(super) const SELECT: &str = "
     SELECT id, topic, producer, epoch, next, offset, time, checksum FROM producers
     WHERE id BETWEEN ?1 AND ?2 ORDER BY id";
 
-/// Loads what earlier runs have remembered.
-pub(super) fn load(connection: &Connection) -> rusqlite::Result<Fences> {
-    let mut fences = Fences::default();
+/// Loads what earlier runs have remembered, with room for so much.
+pub(super) fn load(connection: &Connection, bytes_max: usize) -> rusqlite::Result<Fences> {
+    let mut fences = Fences::with_bytes_max(bytes_max);
     let mut select = connection.prepare(SELECT)?;
     let mut rows = select.query((0, i64::MAX))?;
     while let Some(row) = rows.next()? {
@@ -63,6 +63,12 @@ pub(super) fn save_staged(connection: &Connection, staged: &StagedFences) -> rus
     producers.try_for_each(|it| save(connection, (&it.topic, &it.name), &it.producer))
 }
 
+/// Removes the rows of those that are forgotten.
+pub(super) fn delete(connection: &Connection, idle: &IdleProducers) -> rusqlite::Result<()> {
+    let mut delete = connection.prepare_cached("DELETE FROM producers WHERE id = ?1")?;
+    idle.ids().try_for_each(|id| delete.execute([id.cast_signed()]).map(drop))
+}
+
 /// Forgets some of those that have written nothing for long, in a transaction of its own. Returns
 /// whether there may be more.
 pub(super) fn step(
@@ -75,11 +81,7 @@ pub(super) fn step(
         return Ok(false);
     }
     let transaction = begin(connection)?;
-    let mut delete = transaction.prepare_cached("DELETE FROM producers WHERE id = ?1")?;
-    for id in idle.ids() {
-        delete.execute([id.cast_signed()])?;
-    }
-    drop(delete);
+    delete(&transaction, &idle)?;
     transaction.commit()?;
     fences.forgotten(&idle);
     Ok(true)

@@ -125,12 +125,23 @@ impl Index {
     /// Counts a durable event in. Returns the block before it when that is full now.
     pub(super) fn add(&mut self, mark: Mark) -> Option<(BlockNumber, Summary)> {
         let rule = self.topics.add(mark.topic, 1, mark.bytes, mark.offset);
+        self.tail = mark.offset;
+        let full = self.blocks.add(mark);
         // What comes into a block that is passed by could not make room either.
-        if !self.damaged.contains(&BlockNumber::of(mark.offset)) {
+        if !self.blocks.open_number().is_some_and(|open| self.damaged.contains(&open)) {
             self.retention.add(rule, 1, mark.bytes);
         }
-        self.tail = mark.offset;
-        self.blocks.add(mark)
+        full
+    }
+
+    /// Everything is forgotten up to `base`, which is the tail.
+    pub(super) fn forget_all(&mut self, base: Offset) {
+        self.topics.forget_all(base);
+        self.blocks.forget_all();
+        self.retention.forget_all();
+        self.damaged.clear();
+        self.tail = base;
+        self.sweeps += 1;
     }
 
     /// Counts removed events out.
@@ -159,7 +170,7 @@ impl Index {
         matcher.forget_many();
         let (mut blocks, mut looks) = (Vec::new(), 0);
         let last = BlockNumber::of(tail);
-        for (number, block) in self.blocks.from(BlockNumber::of(after)) {
+        for (number, block) in self.blocks.around(after) {
             if number > last {
                 break;
             }
@@ -171,7 +182,8 @@ impl Index {
             // Every topic is looked at: the matcher must know all topics of the block's events.
             let matching = block.topics.iter().filter(|id| matcher.knows(**id, &self.topics));
             if matching.count() > 0 {
-                blocks.push((number, self.blocks.present(number)));
+                let range = self.blocks.range(number);
+                blocks.push(Planned { number, range, present: self.blocks.present(number) });
             }
         }
         Plan { blocks, end: tail }
@@ -193,9 +205,18 @@ pub(super) struct Sweep {
 #[derive(Debug)]
 pub(super) struct Plan {
     /// The blocks to scan, in order.
-    pub(super) blocks: Vec<(BlockNumber, Present)>,
+    pub(super) blocks: Vec<Planned>,
     /// Up to here no other block has matching events.
     pub(super) end: Offset,
+}
+
+/// A block to scan.
+#[derive(Debug)]
+pub(super) struct Planned {
+    pub(super) number: BlockNumber,
+    /// Its first offset, and the last one that it had.
+    pub(super) range: (Offset, Offset),
+    pub(super) present: Present,
 }
 
 /// Filters, and which topics they are known to match. Lives for one read.

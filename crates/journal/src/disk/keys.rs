@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::hash::BuildHasher;
+use std::ops::Bound;
 
 use bellwire_model::limits::{IDEMPOTENCY_AGE, RETENTION_STEP_LOOKS_MAX};
 use bellwire_model::{Entry, Event, NameHasher, Offset, Timestamp};
@@ -23,6 +24,21 @@ pub(super) struct Keys {
     hashes: BTreeSet<Hashed>,
     /// Those of the transaction that is under way.
     staged: Vec<Hashed>,
+    /// Of a replica: which are known.
+    known: Option<Known>,
+    /// The same before the transaction that is under way.
+    known_before: Option<Known>,
+}
+
+/// Which keys a replica knows: all know the same, whatever rows they have left.
+#[derive(Clone, Copy, Debug, Default)]
+struct Known {
+    /// Up to here they are forgotten.
+    forgotten: Offset,
+    /// How many are known.
+    count: usize,
+    /// When the first of them came.
+    oldest: Option<Timestamp>,
 }
 
 impl Keys {
@@ -34,7 +50,55 @@ impl Keys {
             let (offset, topic, key, _) = self::row(row)?;
             Ok((hash(topic, key), offset))
         })?;
-        Ok(Self { hashes: hashes.collect::<rusqlite::Result<_>>()?, staged: Vec::new() })
+        Ok(Self { hashes: hashes.collect::<rusqlite::Result<_>>()?, ..Self::default() })
+    }
+
+    /// They are those of a replica, where it is so late.
+    pub(super) fn follow(
+        &mut self,
+        connection: &Connection,
+        (time, count_max): (Timestamp, usize),
+    ) -> rusqlite::Result<()> {
+        let known = Known { count: self.len(), oldest: Some(Timestamp::MIN), ..Known::default() };
+        self.known = Some(known);
+        self.pass_to(connection, time, count_max)?;
+        self.commit();
+        Ok(())
+    }
+
+    /// Nothing is remembered any more.
+    pub(super) fn forget_all(&mut self) {
+        let known = self.known.map(|_| Known::default());
+        *self = Self { known, known_before: known, ..Self::default() };
+    }
+
+    /// Of a replica, in the transaction under way: forgets what is beyond `count_max`, or too old as of
+    /// a time of the order. Rows stay until [`forget`](Self::forget).
+    pub(super) fn pass_to(
+        &mut self,
+        connection: &Connection,
+        time: Timestamp,
+        count_max: usize,
+    ) -> rusqlite::Result<()> {
+        let Some(known) = &mut self.known else { return Ok(()) };
+        let is_old = |came: Timestamp| time.saturating_since(came) > IDEMPOTENCY_AGE;
+        if known.count <= count_max && !known.oldest.is_some_and(is_old) {
+            return Ok(());
+        }
+        let sql = "SELECT offset, time FROM idempotency WHERE offset > ?1 ORDER BY offset";
+        let mut select = connection.prepare_cached(sql)?;
+        let mut rows = select.query([to_sql(known.forgotten)])?;
+        known.oldest = None;
+        while let Some(row) = rows.next()? {
+            let (offset, came) = (from_sql(row.get(0)?), Timestamp::from_ms(row.get(1)?));
+            if known.count <= count_max && !is_old(came) {
+                known.oldest = Some(came);
+                break;
+            }
+            known.forgotten = offset;
+            known.count -= 1;
+        }
+        Ok(())
     }
 
     /// Whether so many are remembered beyond `count_max` that forgetting them is worth a transaction.
@@ -55,7 +119,9 @@ impl Keys {
         key: &str,
     ) -> rusqlite::Result<Option<Offset>> {
         let hash = hash(event.topic.as_str(), key);
-        let candidates = self.hashes.range((hash, Offset::ZERO)..=(hash, Offset::MAX));
+        let forgotten = self.known.map_or(Offset::ZERO, |known| known.forgotten);
+        let from = (Bound::Excluded((hash, forgotten)), Bound::Included((hash, Offset::MAX)));
+        let candidates = self.hashes.range(from);
         for (_, offset) in candidates {
             let sql = "SELECT 1 FROM idempotency WHERE offset = ?1 AND topic = ?2 AND key = ?3";
             let mut select = connection.prepare_cached(sql)?;
@@ -67,17 +133,21 @@ impl Keys {
         Ok(None)
     }
 
-    /// Remembers the key that `entry` came with, in the transaction under way.
+    /// Remembers the key that `entry` came with at a time, in the transaction under way.
     pub(super) fn remember(
         &mut self,
         connection: &Connection,
         key: &str,
-        entry: &Entry,
+        (entry, time): (&Entry, Timestamp),
     ) -> rusqlite::Result<()> {
         let Entry { offset, event, .. } = entry;
         let topic = event.topic.as_str();
-        insert(connection, (*offset, event.time), (topic, key))?;
+        insert(connection, (*offset, time), (topic, key))?;
         let hashed = (hash(topic, key), *offset);
+        if let Some(known) = &mut self.known {
+            known.count += 1;
+            known.oldest.get_or_insert(time);
+        }
         self.hashes.insert(hashed);
         self.staged.push(hashed);
         Ok(())
@@ -86,6 +156,7 @@ impl Keys {
     /// The transaction is committed.
     pub(super) fn commit(&mut self) {
         self.staged.clear();
+        self.known_before = self.known;
     }
 
     /// The transaction has failed.
@@ -93,10 +164,12 @@ impl Keys {
         for hashed in self.staged.drain(..) {
             self.hashes.remove(&hashed);
         }
+        self.known = self.known_before;
     }
 
-    /// Forgets the oldest keys: those beyond `count_max`, and those too old as of `now`. One step
-    /// in a transaction of its own; returns whether there may be more.
+    /// Forgets the oldest keys: those beyond `count_max`, and those too old as of `now`; of a replica
+    /// the rows of those that it has forgotten. One step in a transaction of its own; returns whether
+    /// there may be more.
     pub(super) fn forget(
         &mut self,
         connection: &Connection,
@@ -112,7 +185,11 @@ impl Keys {
         while let Some(row) = rows.next()? {
             let (offset, time) = (from_sql(row.get(0)?), Timestamp::from_ms(row.get(3)?));
             let is_young = now.at(offset).saturating_since(time) <= IDEMPOTENCY_AGE;
-            if is_young && forgotten.len() >= excess {
+            let stays = match self.known {
+                Some(known) => offset > known.forgotten,
+                None => is_young && forgotten.len() >= excess,
+            };
+            if stays {
                 break;
             }
             let hash = hash(row.get_ref(1)?.as_str()?, row.get_ref(2)?.as_str()?);
@@ -173,7 +250,7 @@ mod tests {
         let mut keys = Keys::default();
         let entry = Entry::of_stream(Offset::new(1), keyed("a", "k", 0).event);
         let transaction = begin(&connection).unwrap();
-        keys.remember(&transaction, "k", &entry).unwrap();
+        keys.remember(&transaction, "k", (&entry, Timestamp::from_ms(0))).unwrap();
         assert_eq!(keys.find(&transaction, &entry.event, "k").unwrap(), Some(entry.offset));
         drop(transaction);
         keys.roll_back();

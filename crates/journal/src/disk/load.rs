@@ -8,7 +8,7 @@ use rusqlite::{Connection, OptionalExtension, Row};
 use super::block_number::{BLOCK_OFFSETS, BlockNumber};
 use super::blocks::{Blocks, Summary};
 use super::index::Index;
-use super::present::Bits;
+use super::present::{Bits, Layout, Offsets};
 use super::schema::{self, damaged, from_sql, to_sql};
 use super::{rows, sums};
 use crate::passed::Passed;
@@ -20,12 +20,12 @@ use crate::{ClockReading, ClockStep};
 /// The index of what is in the file, and the full blocks that its table lacks.
 pub(super) fn index(
     connection: &Connection,
-    retention: Retention,
+    (retention, layout): (Retention, Layout),
 ) -> rusqlite::Result<(Index, Vec<(BlockNumber, Summary)>)> {
     let forgotten = from_sql(schema::meta(connection, "forgotten")?.unwrap_or_default());
     let mut index = Index {
         topics: Topics::new(forgotten),
-        blocks: Blocks::default(),
+        blocks: Blocks::new(layout),
         retention,
         tail: Offset::ZERO,
         sweeps: 0,
@@ -42,8 +42,8 @@ pub(super) fn index(
         let mark = rows::mark(row, &index.topics)?;
         unsaved.extend(index.add(mark));
     }
-    if let Some((number, bits)) = schema::open_block(connection)? {
-        index.blocks.expect(number, bits);
+    if let Some((number, offsets)) = schema::open_block(connection)? {
+        index.blocks.expect(number, &offsets);
     }
     // Retention may have removed the newest events; their offsets are taken all the same.
     index.tail = index.tail.max(index.topics.trimmed_any());
@@ -116,7 +116,6 @@ fn blocks(connection: &Connection, index: &mut Index) -> rusqlite::Result<Offset
                ORDER BY block, topic";
     let mut select = connection.prepare(sql)?;
     let mut rows = select.query([])?;
-    let mut following = Offset::ZERO;
     let mut in_block = (BlockNumber(0), 0);
     while let Some(row) = rows.next()? {
         let numbers: [i64; 6] =
@@ -136,21 +135,20 @@ fn blocks(connection: &Connection, index: &mut Index) -> rusqlite::Result<Offset
         index.retention.add(rule, events, bytes);
         index.blocks.load(number, topic, Timestamp::from_ms(row.get(5)?));
         index.tail = index.tail.max(last);
-        following = number.next().first();
         if in_block.0 != number {
             in_block = (number, 0);
         }
         in_block.1 += events;
         if in_block.1 == BLOCK_OFFSETS {
-            index.blocks.load_present(number, Bits::ALL);
+            index.blocks.load_present(number, Offsets::Dense(Bits::ALL));
         }
     }
     let mut select = connection.prepare("SELECT block, present FROM holes")?;
     let mut rows = select.query([])?;
     while let Some(row) = rows.next()? {
-        let bits = Bits::from_bytes(row.get_ref(1)?.as_blob()?);
-        let bits = bits.ok_or_else(|| damaged("which offsets a block has"))?;
-        index.blocks.load_present(BlockNumber(row.get::<_, i64>(0)? as u64), bits);
+        let offsets = Offsets::from_bytes(row.get_ref(1)?.as_blob()?);
+        let offsets = offsets.ok_or_else(|| damaged("which offsets a block has"))?;
+        index.blocks.load_present(BlockNumber(row.get::<_, i64>(0)? as u64), offsets);
     }
-    Ok(following)
+    Ok(index.blocks.following())
 }

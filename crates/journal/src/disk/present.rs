@@ -1,8 +1,12 @@
 //! Which offsets of a block have events, so that one that is missing is noticed.
 
+mod runs;
+
 use bellwire_model::Offset;
 
-use super::block_number::{BLOCK_OFFSETS, BlockNumber};
+use super::block_number::BLOCK_OFFSETS;
+
+pub(super) use runs::Runs;
 
 const WORDS: usize = BLOCK_OFFSETS as usize / 64;
 
@@ -48,6 +52,81 @@ impl Bits {
     }
 }
 
+/// How the offsets of a journal lie.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Layout {
+    /// One follows the other: a block is as many offsets.
+    #[default]
+    Dense,
+    /// With holes of any length between commits, as in a replica: a block is as many events.
+    Sparse,
+}
+
+/// Offsets of one block.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Offsets {
+    Dense(Bits),
+    Sparse(Runs),
+}
+
+impl Offsets {
+    /// None.
+    pub(super) fn none(layout: Layout) -> Self {
+        match layout {
+            Layout::Dense => Self::Dense(Bits::default()),
+            Layout::Sparse => Self::Sparse(Runs::default()),
+        }
+    }
+
+    pub(super) fn layout(&self) -> Layout {
+        match self {
+            Self::Dense(_) => Layout::Dense,
+            Self::Sparse(_) => Layout::Sparse,
+        }
+    }
+
+    /// One more, which is the newest of them.
+    pub(super) fn push(&mut self, offset: Offset) {
+        match self {
+            Self::Dense(bits) => bits.set(offset),
+            Self::Sparse(runs) => runs.push(offset),
+        }
+    }
+
+    /// All of both, which are of one layout.
+    pub(super) fn add(&mut self, other: &Self) {
+        match (self, other) {
+            (Self::Dense(bits), Self::Dense(other)) => bits.add(*other),
+            (Self::Sparse(runs), Self::Sparse(other)) => runs.add(other),
+            _ => {}
+        }
+    }
+
+    fn has(&self, offset: Offset) -> bool {
+        match self {
+            Self::Dense(bits) => bits.has(offset),
+            Self::Sparse(runs) => runs.first_in(offset, offset.get() + 1).is_some(),
+        }
+    }
+
+    /// As they are stored.
+    pub(super) fn to_bytes(&self) -> Vec<u8> {
+        match self {
+            Self::Dense(bits) => bits.to_bytes().to_vec(),
+            Self::Sparse(runs) => runs.to_bytes(WORDS * 8),
+        }
+    }
+
+    /// The counterpart of [`to_bytes`](Self::to_bytes).
+    pub(super) fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        if bytes.len() == WORDS * 8 {
+            Bits::from_bytes(bytes).map(Self::Dense)
+        } else {
+            Runs::from_bytes(bytes).map(Self::Sparse)
+        }
+    }
+}
+
 /// What is known of a block's offsets.
 #[derive(Clone, Debug, Default)]
 pub(super) enum Present {
@@ -57,27 +136,54 @@ pub(super) enum Present {
     /// Each has an event.
     All,
     /// Those that have one.
-    Some(Box<Bits>),
+    Some(Box<Offsets>),
+    /// The same, in the table only: it would take too much.
+    Stored,
 }
 
 impl Present {
     /// Whether there may be an event.
     pub(super) fn may_have(&self, offset: Offset) -> bool {
         match self {
-            Self::Unknown | Self::All => true,
-            Self::Some(bits) => bits.has(offset),
+            Self::Unknown | Self::All | Self::Stored => true,
+            Self::Some(offsets) => offsets.has(offset),
+        }
+    }
+
+    /// The first offset from one on, and before another, at which there must be an event.
+    pub(super) fn first_missing(&self, from: Offset, end: u64) -> Option<Offset> {
+        if from.get() >= end {
+            return None;
+        }
+        match self {
+            Self::Unknown | Self::Stored => None,
+            Self::All => Some(from),
+            Self::Some(offsets) => match &**offsets {
+                Offsets::Dense(bits) => {
+                    (from.get()..end).map(Offset::new).find(|offset| bits.has(*offset))
+                }
+                Offsets::Sparse(runs) => runs.first_in(from, end),
+            },
+        }
+    }
+
+    /// The same at which there may be one.
+    pub(super) fn first_possible(&self, from: Offset, end: u64) -> Option<Offset> {
+        match self {
+            Self::Unknown | Self::Stored => (from.get() < end).then_some(from),
+            Self::All | Self::Some(_) => self.first_missing(from, end),
         }
     }
 
     /// Whether there must be an event.
     pub(super) fn must_have(&self, offset: Offset) -> bool {
-        !matches!(self, Self::Unknown) && self.may_have(offset)
+        self.first_missing(offset, offset.get() + 1).is_some()
     }
 }
 
-impl From<Bits> for Present {
-    fn from(bits: Bits) -> Self {
-        if bits == Bits::ALL { Self::All } else { Self::Some(Box::new(bits)) }
+impl From<Offsets> for Present {
+    fn from(offsets: Offsets) -> Self {
+        if offsets == Offsets::Dense(Bits::ALL) { Self::All } else { Self::Some(Box::new(offsets)) }
     }
 }
 
@@ -86,13 +192,16 @@ pub(super) struct Missing {
     present: Present,
     next: Offset,
     last: Offset,
-    bits: Bits,
+    offsets: Offsets,
 }
 
 impl Missing {
-    /// Nothing was looked at yet.
-    pub(super) fn of(number: BlockNumber, present: Present) -> Self {
-        Self { present, next: number.first(), last: number.last(), bits: Bits::default() }
+    /// Nothing was looked at yet of a block that is from the first to the last.
+    pub(super) fn of(
+        (first, last): (Offset, Offset),
+        (present, layout): (Present, Layout),
+    ) -> Self {
+        Self { present, next: first, last, offsets: Offsets::none(layout) }
     }
 
     /// The next event is here: what must lie between is missing.
@@ -102,15 +211,15 @@ impl Missing {
     }
 
     /// All that is missing.
-    pub(super) fn bits(mut self) -> Bits {
+    pub(super) fn offsets(mut self) -> Offsets {
         self.pass_to(self.last.get() + 1);
-        self.bits
+        self.offsets
     }
 
     fn pass_to(&mut self, end: u64) {
-        let between = (self.next.get()..end).map(Offset::new);
-        for offset in between.filter(|offset| self.present.must_have(*offset)) {
-            self.bits.set(offset);
+        while let Some(offset) = self.present.first_missing(self.next, end) {
+            self.offsets.push(offset);
+            self.next = Offset::new(offset.get() + 1);
         }
     }
 }

@@ -8,12 +8,12 @@ use bytes::Bytes;
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, ErrorCode, Row};
 
-use super::index::{Matcher, Plan, SharedIndex};
+use super::index::{Matcher, Plan, Planned, SharedIndex};
 use super::pool::Pool;
 use super::present::Present;
-use super::records;
 use super::schema::{BINARY, JSON, NO_BODY, TEXT, damaged, from_sql, to_sql};
 use super::sums;
+use super::{records, rows};
 use crate::topics::TopicId;
 use crate::trims::Search;
 use crate::{Page, ReadLimit, Record};
@@ -134,8 +134,9 @@ impl Scan<'_> {
         let mut filling =
             Filling { page: &mut page, matcher: &mut matcher, limit: self.limit, bytes: 0, tail };
         loop {
-            if filling.add(&snapshot, &plan)? == Reach::Limit {
-                return Ok((page, Reach::Limit));
+            let reach = filling.add(&snapshot, &plan)?;
+            if reach != Reach::Tail {
+                return Ok((page, reach));
             }
             if plan.end >= tail {
                 return Ok((page, Reach::Tail));
@@ -180,7 +181,7 @@ impl Columns {
     fn of(present: &Present) -> &'static [Self] {
         match present {
             Present::All => &[Self::Bare, Self::Counted, Self::Numbered],
-            Present::Some(_) | Present::Unknown => &[Self::Numbered],
+            Present::Some(_) | Present::Unknown | Present::Stored => &[Self::Numbered],
         }
     }
 
@@ -216,11 +217,20 @@ enum Scanned {
 }
 
 impl Filling<'_, '_> {
-    /// Adds what a plan finds; `Limit` when the page is full, `Tail` where the plan ends.
+    /// Adds what a plan finds; `Limit` when the page is full, `Tail` where the plan ends, `Swept` where
+    /// the snapshot lacks what is known of a block by now.
     fn add(&mut self, snapshot: &Connection, plan: &Plan) -> rusqlite::Result<Reach> {
-        for (number, present) in &plan.blocks {
-            let first = number.first().max(Offset::new(self.page.end.get() + 1));
-            let stretch = Stretch { first, last: number.last().min(plan.end), present };
+        for Planned { number, range, present } in &plan.blocks {
+            let first = range.0.max(Offset::new(self.page.end.get() + 1));
+            let stored = match present {
+                Present::Stored => match rows::present(snapshot, *number)? {
+                    Some(stored) => Some(stored),
+                    None => return Ok(Reach::Swept),
+                },
+                Present::Unknown | Present::All | Present::Some(_) => None,
+            };
+            let present = stored.as_ref().unwrap_or(present);
+            let stretch = Stretch { first, last: range.1.min(plan.end), present };
             let mut scanned = Scanned::Unclear;
             for columns in Columns::of(present) {
                 if scanned == Scanned::Unclear {
@@ -261,8 +271,8 @@ impl Filling<'_, '_> {
                 Some(_) => next,
                 None => Offset::new(stretch.last.get() + 1),
             };
-            let is_missing = |offset: &u64| stretch.present.must_have(Offset::new(*offset));
-            if offset < next || (next.get()..offset.get()).any(|offset| is_missing(&offset)) {
+            let is_missing = || stretch.present.first_missing(next, offset.get()).is_some();
+            if offset < next || is_missing() {
                 return Ok(Scanned::Doubtful);
             }
             let Some(row) = row else { return Ok(Scanned::Whole) };
@@ -283,10 +293,10 @@ impl Filling<'_, '_> {
     /// Looks for each event by itself: a damaged page hides those that lie beside it.
     fn search(&mut self, snapshot: &Connection, stretch: &Stretch<'_>) -> rusqlite::Result<Reach> {
         let first = stretch.first.max(Offset::new(self.page.end.get() + 1));
-        for offset in (first.get()..=stretch.last.get()).map(Offset::new) {
-            if !stretch.present.may_have(offset) {
-                continue;
-            }
+        let mut next = first;
+        let end = stretch.last.get() + 1;
+        while let Some(offset) = stretch.present.first_possible(next, end) {
+            next = Offset::new(offset.get() + 1);
             let found = match self.look_up(snapshot, offset)? {
                 Some(found) => found,
                 None if stretch.present.must_have(offset) => Found::Lost,

@@ -33,26 +33,8 @@ pub(super) fn write<E>(
     accept: impl FnOnce(RecordTally) -> Result<(), E>,
 ) -> rusqlite::Result<Result<Written, E>> {
     let transaction = begin(connection)?;
-    {
-        let mut size =
-            transaction.prepare_cached("SELECT octet_length(value) FROM records WHERE key = ?1")?;
-        let mut delete = transaction.prepare_cached("DELETE FROM records WHERE key = ?1")?;
-        for (key, value) in changes {
-            let old: Option<i64> = size.query_row([key], |row| row.get(0)).optional()?;
-            if let Some(old) = old {
-                tally.remove(record_bytes(key, old as usize));
-            }
-            match value {
-                Some(value) => {
-                    insert(&transaction, key, value)?;
-                    tally.add(record_bytes(key, value.len()));
-                }
-                None => {
-                    delete.execute([key])?;
-                }
-            }
-        }
-    }
+    tally = tally_with(&transaction, changes, tally)?;
+    change(&transaction, changes)?;
     if let Err(refusal) = accept(tally) {
         // Dropping the transaction takes everything back.
         return Ok(Err(refusal));
@@ -60,6 +42,38 @@ pub(super) fn write<E>(
     let changes = count_record_change(&transaction)?;
     transaction.commit()?;
     Ok(Ok(Written { tally, changes }))
+}
+
+/// What the table will hold with changes.
+pub(super) fn tally_with(
+    connection: &Connection,
+    changes: &RecordChanges,
+    mut tally: RecordTally,
+) -> rusqlite::Result<RecordTally> {
+    let mut size =
+        connection.prepare_cached("SELECT octet_length(value) FROM records WHERE key = ?1")?;
+    for (key, value) in changes {
+        let old: Option<i64> = size.query_row([key], |row| row.get(0)).optional()?;
+        if let Some(old) = old {
+            tally.remove(record_bytes(key, old as usize));
+        }
+        if let Some(value) = value {
+            tally.add(record_bytes(key, value.len()));
+        }
+    }
+    Ok(tally)
+}
+
+/// Makes changes in a transaction that is under way.
+pub(super) fn change(connection: &Connection, changes: &RecordChanges) -> rusqlite::Result<()> {
+    let mut delete = connection.prepare_cached("DELETE FROM records WHERE key = ?1")?;
+    for (key, value) in changes {
+        match value {
+            Some(value) => insert(connection, key, value)?,
+            None => drop(delete.execute([key])?),
+        }
+    }
+    Ok(())
 }
 
 /// Those whose keys begin with `prefix`, in their order.

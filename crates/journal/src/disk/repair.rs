@@ -101,10 +101,13 @@ fn repair_in(scratch: &Path, directory: &Path, fresh_epoch: Epoch) -> Result<Rep
     let file = directory.join(schema::FILE);
     let (source, how) = open(&copy, scratch, testimony).map_err(|error| match error {
         // That one is whole, and for somebody else to read.
-        Error::Format { found, known, .. } => Error::Format { path: file, found, known },
-        Error::Foreign { .. } => Error::Foreign { path: file },
+        Error::Format { found, known, .. } => Error::Format { path: file.clone(), found, known },
+        Error::Foreign { .. } => Error::Foreign { path: file.clone() },
         error => error,
     })?;
+    if source.as_ref().is_some_and(schema::is_replica) {
+        return Err(Error::Refill { path: file });
+    }
     let target = new.join(schema::FILE);
     let connection = schema::open_to_write(&target)?;
     let failed = |error| Error::sqlite(&target, error);

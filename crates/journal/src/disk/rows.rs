@@ -5,6 +5,7 @@ use rusqlite::{CachedStatement, Connection, Row};
 
 use super::block_number::BlockNumber;
 use super::blocks::{Mark, Summary, Tally};
+use super::present::{Offsets, Present};
 use super::schema::{damaged, from_sql, to_sql};
 use super::sums::{self, EventSums};
 use crate::topics::{TopicId, TopicState, Topics};
@@ -30,6 +31,19 @@ pub(super) fn mark(row: &Row<'_>, topics: &Topics) -> rusqlite::Result<Mark> {
     let bytes = row.get::<_, i64>(3)? as u64 + state.topic.as_str().len() as u64;
     let time = Timestamp::from_ms(row.get(2)?);
     Ok(Mark { offset: from_sql(row.get(0)?), topic, bytes, time })
+}
+
+/// Which offsets a block has, where its table says so.
+pub(super) fn present(
+    connection: &Connection,
+    number: BlockNumber,
+) -> rusqlite::Result<Option<Present>> {
+    let sql = "SELECT present FROM holes WHERE block = ?1";
+    let mut select = connection.prepare_cached(sql)?;
+    let mut rows = select.query([number.0 as i64])?;
+    let Some(row) = rows.next()? else { return Ok(None) };
+    let offsets = Offsets::from_bytes(row.get_ref(0)?.as_blob()?);
+    offsets.map(Present::from).map(Some).ok_or_else(|| damaged("which offsets a block has"))
 }
 
 /// What the table of blocks counts of a block, by topic.
@@ -194,7 +208,7 @@ pub(super) fn save_blocks(
         // A start knows a block without such a row as whole only if an event of each offset is
         // counted; those that are missing and must be told are not.
         if !summary.is_empty() && !summary.is_counted_whole() {
-            insert_holes.execute((number.0 as i64, &summary.present().to_bytes()[..]))?;
+            insert_holes.execute((number.0 as i64, summary.present().to_bytes()))?;
         }
         for (topic, tally) in summary.sorted() {
             let (events, bytes) = (tally.events as i64, tally.bytes as i64);

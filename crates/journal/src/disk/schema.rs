@@ -7,15 +7,16 @@ use std::path::Path;
 use std::time::Duration;
 
 use bellwire_model::limits::WRITE_AHEAD_BYTES_MAX;
-use bellwire_model::{Epoch, Offset};
+use bellwire_model::{Epoch, Offset, Timestamp};
 use rusqlite::config::DbConfig;
 use rusqlite::types::{FromSql, Type};
 use rusqlite::{Connection, OpenFlags, OptionalExtension, ToSql, Transaction, TransactionBehavior};
 
 use super::block_number::BlockNumber;
-use super::present::Bits;
+use super::present::Offsets;
 use super::{DiskOptions, Durability};
 use crate::Error;
+use crate::role::Role;
 use crate::steps::Boot;
 
 /// The file in the data directory.
@@ -23,7 +24,7 @@ pub(super) const FILE: &str = "journal.sqlite";
 /// `Bell` in ASCII: tells the file from other databases.
 const APPLICATION_ID: i64 = 0x4265_6c6c;
 /// The format that this build writes.
-const FORMAT: i64 = 6;
+const FORMAT: i64 = 7;
 /// What SQLite says of a table in which it finds nothing wrong.
 const SOUND: &str = "ok";
 /// Where the table `meta` has how many transactions have changed records.
@@ -34,6 +35,8 @@ pub(super) const STATE_FORGOTTEN: &str = "state_forgotten";
 const STATE_PLACES: &str = "state_places";
 /// Where the table `meta` has how much time has passed in the journal's life.
 pub(super) const PASSED: &str = "passed";
+/// Where the table `meta` has what a replica has applied; nothing where the journal is none.
+const APPLIED: &str = "applied";
 /// How long to wait for an operator's tool that holds the file, such as a backup.
 pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -155,7 +158,14 @@ const DEADLINES: &str = "
     ) STRICT;
 ";
 
-/// The same of producers.
+/// What format 7 has beyond format 6.
+const RENEWALS: &str = "
+    -- Where a replica was renewed that time last, so that all decide alike whether it is over; 0 where
+    -- it is what came with the value. The checksum is of it where there is one.
+    ALTER TABLE deadlines ADD COLUMN renewed INTEGER NOT NULL DEFAULT 0;
+";
+
+/// What format 6 has of producers.
 const PRODUCERS: &str = "
     -- What is remembered of producers: the epoch of each, the sequence that comes next in it, and
     -- the event that it wrote last.
@@ -249,7 +259,8 @@ fn connect(file: &Path, flags: OpenFlags) -> rusqlite::Result<Connection> {
 pub(super) enum Format {
     New,
     /// Format 1 has no records, format 2 no checksums, format 3 no state topics, format 4
-    /// no topics that have ended, format 5 no keys that go by themselves and no producers.
+    /// no topics that have ended, format 5 no keys that go by themselves and no producers, format 6 not
+    /// where those were renewed.
     Old(i64),
     Known,
     Unknown(i64),
@@ -288,17 +299,25 @@ fn create(connection: &Connection, format: &Format) -> rusqlite::Result<()> {
     if matches!(format, Format::New | Format::Old(1 | 2)) {
         transaction.execute_batch(SUMS)?;
     }
-    if !matches!(format, Format::Old(4 | 5)) {
+    if !matches!(format, Format::Old(4..=6)) {
         transaction.execute_batch(STATE)?;
     }
-    if !matches!(format, Format::Old(5)) {
+    if !matches!(format, Format::Old(5 | 6)) {
         transaction.execute_batch(ENDS)?;
     }
-    transaction.execute_batch(DEADLINES)?;
-    transaction.execute_batch(PRODUCERS)?;
+    if !matches!(format, Format::Old(6)) {
+        transaction.execute_batch(DEADLINES)?;
+        transaction.execute_batch(PRODUCERS)?;
+    }
+    transaction.execute_batch(RENEWALS)?;
     transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
     transaction.pragma_update(None, "user_version", FORMAT)?;
     transaction.commit()
+}
+
+/// Whether a file is a replica's, as far as it can be read.
+pub(super) fn is_replica(connection: &Connection) -> bool {
+    meta::<String>(connection, APPLIED).is_ok_and(|applied| applied.is_some())
 }
 
 /// Begins a transaction that writes.
@@ -355,15 +374,59 @@ pub(super) struct LastRun {
     pub(super) may_have_lost: bool,
     /// How many transactions have changed records.
     pub(super) record_changes: u64,
-    /// Whether other state topics were kept here than are now.
+    /// Whether other state topics were kept here than are now, by a journal that is no replica: in one
+    /// all come in the order that all have.
     pub(super) had_other_places: bool,
+    /// What a replica had applied; nothing where it was none.
+    pub(super) applied: Option<Applied>,
+    /// Whether its offsets go on.
+    keeps_epoch: bool,
+}
+
+/// What a replica has applied, in the transaction that has it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Applied {
+    /// Up to where.
+    pub(super) tail: Offset,
+    /// How late it was then, as the order says.
+    pub(super) time: Timestamp,
+}
+
+impl Applied {
+    /// Nothing, on a journal that ends there.
+    pub(super) const fn nothing(tail: Offset) -> Self {
+        Self { tail, time: Timestamp::MIN }
+    }
+
+    /// Writes it down.
+    pub(super) fn save(self, connection: &Connection) -> rusqlite::Result<()> {
+        let text = format!("{} {}", self.tail, self.time.as_ms());
+        let upsert = "INSERT INTO meta (name, value) VALUES (?1, ?2)
+                      ON CONFLICT (name) DO UPDATE SET value = excluded.value";
+        connection.prepare_cached(upsert)?.execute((APPLIED, text)).map(drop)
+    }
+
+    fn load(connection: &Connection) -> rusqlite::Result<Option<Self>> {
+        let Some(text) = meta::<String>(connection, APPLIED)? else { return Ok(None) };
+        let numbers = text.split_once(' ');
+        let applied = numbers.and_then(|(tail, time)| {
+            let tail = Offset::new(tail.parse().ok()?);
+            Some(Self { tail, time: Timestamp::from_ms(time.parse().ok()?) })
+        });
+        applied.map(Some).ok_or_else(|| damaged("up to where it was applied"))
+    }
 }
 
 impl LastRun {
+    /// Whether another epoch begins.
+    pub(super) fn ends_epoch(self) -> bool {
+        self.epoch.is_some() && !self.keeps_epoch
+    }
+
     /// The epoch of the run that begins.
     pub(super) fn next_epoch(self, options: &DiskOptions) -> Epoch {
         match self.epoch {
-            Some(epoch) if !self.may_have_lost => epoch,
+            Some(epoch) if self.keeps_epoch => epoch,
             // A random number may be the old one by chance.
             Some(epoch) if epoch == options.fresh_epoch => Epoch::new(epoch.get().wrapping_add(1)),
             None | Some(_) => options.fresh_epoch,
@@ -374,7 +437,7 @@ impl LastRun {
 /// How the last run worked and ended.
 pub(super) fn last_run(
     connection: &Connection,
-    options: &DiskOptions,
+    (options, role): (&DiskOptions, Role),
 ) -> rusqlite::Result<LastRun> {
     let durability: Option<String> = meta(connection, "durability")?;
     let was_closed = meta(connection, "clean")?.unwrap_or(false);
@@ -385,30 +448,59 @@ pub(super) fn last_run(
     let may_have_lost = !synced && !was_closed && boot == Boot::Other;
     let epoch = meta(connection, "epoch")?.map(Epoch::new);
     let places: Option<String> = meta(connection, STATE_PLACES)?;
+    let applied = Applied::load(connection)?;
+    let has_other_places = || places.is_some_and(|places| places != options.state_places);
     Ok(LastRun {
         epoch,
         was_closed,
         boot,
         may_have_lost: may_have_lost && epoch.is_some(),
         record_changes: record_changes(connection)?,
-        had_other_places: places.is_some_and(|places| places != options.state_places),
+        had_other_places: role == Role::Alone && has_other_places(),
+        applied,
+        keeps_epoch: match role {
+            Role::Alone => !may_have_lost && applied.is_none(),
+            // What a replica has lost comes once more, as it was.
+            Role::Replica => applied.is_some(),
+        },
     })
 }
 
+/// Forgets everything, and begins another life in a transaction that is under way: of this epoch, in
+/// which all up to `base` was removed.
+pub(super) fn begin_anew(
+    connection: &Connection,
+    (epoch, base): (Epoch, Offset),
+) -> rusqlite::Result<()> {
+    for table in SMALL_TABLES.iter().filter(|table| **table != "meta").chain(&["events"]) {
+        connection.execute(&format!("DELETE FROM {table}"), [])?;
+    }
+    for name in ["open", "clock", RECORD_CHANGES] {
+        connection.execute("DELETE FROM meta WHERE name = ?1", [name])?;
+    }
+    set_meta(connection, "epoch", epoch.get())?;
+    set_meta(connection, "forgotten", to_sql(base))?;
+    set_meta(connection, STATE_FORGOTTEN, to_sql(base))?;
+    Applied::nothing(base).save(connection)
+}
+
+/// All but that of events.
+const SMALL_TABLES: [&str; 10] = [
+    "meta",
+    "topics",
+    "blocks",
+    "holes",
+    "idempotency",
+    "records",
+    "state",
+    "state_topics",
+    "deadlines",
+    "producers",
+];
+
 /// Looks whether the small tables hang together; whoever reads events looks at those.
 pub(super) fn check_tables(connection: &Connection) -> rusqlite::Result<()> {
-    for table in [
-        "meta",
-        "topics",
-        "blocks",
-        "holes",
-        "idempotency",
-        "records",
-        "state",
-        "state_topics",
-        "deadlines",
-        "producers",
-    ] {
+    for table in SMALL_TABLES {
         let found = quick_check(connection, table)?;
         if found != SOUND {
             return Err(damaged(format!("table {table}: {found}")));
@@ -430,7 +522,7 @@ fn quick_check(connection: &Connection, table: &str) -> rusqlite::Result<String>
 /// Notes that a server runs on this journal. Returns the epoch that its offsets belong to.
 pub(super) fn begin_run(
     connection: &Connection,
-    options: &DiskOptions,
+    (options, role): (&DiskOptions, Role),
     (last, tail): (LastRun, Offset),
 ) -> rusqlite::Result<Epoch> {
     let epoch = last.next_epoch(options);
@@ -443,6 +535,13 @@ pub(super) fn begin_run(
     if last.had_other_places {
         set_meta(&transaction, STATE_FORGOTTEN, to_sql(tail))?;
     }
+    match (role, last.applied) {
+        (Role::Replica, None) => Applied::nothing(tail).save(&transaction)?,
+        (Role::Alone, Some(_)) => {
+            transaction.execute("DELETE FROM meta WHERE name = ?1", [APPLIED])?;
+        }
+        (Role::Replica, Some(_)) | (Role::Alone, None) => {}
+    }
     // Holds until something is appended or removed.
     transaction.execute("DELETE FROM meta WHERE name = 'open'", [])?;
     transaction.commit()?;
@@ -452,13 +551,13 @@ pub(super) fn begin_run(
 /// Notes that the run has ended and everything is on the disk.
 pub(super) fn end_run(
     connection: &Connection,
-    open: Option<(BlockNumber, Bits)>,
+    open: Option<(BlockNumber, &Offsets)>,
 ) -> rusqlite::Result<()> {
     // This commit's sync takes along what earlier commits left to the system.
     connection.pragma_update(None, "synchronous", "full")?;
     let transaction = begin(connection)?;
-    if let Some((number, bits)) = open {
-        let bytes = [&number.0.to_le_bytes()[..], &bits.to_bytes()].concat();
+    if let Some((number, offsets)) = open {
+        let bytes = [&number.0.to_le_bytes()[..], &offsets.to_bytes()].concat();
         set_meta(&transaction, "open", bytes)?;
     }
     set_meta(&transaction, "clean", true)?;
@@ -466,10 +565,12 @@ pub(super) fn end_run(
 }
 
 /// The block that was not full when the last run ended.
-pub(super) fn open_block(connection: &Connection) -> rusqlite::Result<Option<(BlockNumber, Bits)>> {
+pub(super) fn open_block(
+    connection: &Connection,
+) -> rusqlite::Result<Option<(BlockNumber, Offsets)>> {
     let Some(bytes) = meta::<Vec<u8>>(connection, "open")? else { return Ok(None) };
-    let open = bytes.split_first_chunk().and_then(|(number, bits)| {
-        Some((BlockNumber(u64::from_le_bytes(*number)), Bits::from_bytes(bits)?))
+    let open = bytes.split_first_chunk().and_then(|(number, offsets)| {
+        Some((BlockNumber(u64::from_le_bytes(*number)), Offsets::from_bytes(offsets)?))
     });
     open.map(Some).ok_or_else(|| damaged("what the newest block has"))
 }

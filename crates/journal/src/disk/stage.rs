@@ -1,6 +1,6 @@
 //! A transaction of appends: gives out offsets, numbers topics and writes rows.
 
-use bellwire_model::{Closure, Entry, Epoch, Event, Keep, NameMap, Offset, Topic};
+use bellwire_model::{Closure, Entry, Epoch, Event, Keep, NameMap, Offset, Timestamp, Topic};
 use rusqlite::Connection;
 
 use super::blocks::Mark;
@@ -9,10 +9,12 @@ use super::keys::Keys;
 use super::rows::{EventRows, EventTable, end_topic, insert_topic};
 use super::{fences, state};
 use crate::check::Judge;
+use crate::deadlines::Deadline;
 use crate::ends::{self, Before, Standing};
 use crate::fences::{Fences, StagedFences};
 use crate::newest::{Gone, Newest, StagedChanges};
 use crate::passed::Passed;
+use crate::placing::Order;
 use crate::topics::{self, TopicId, TopicState, Topics};
 use crate::{Append, Appended, Error, Unmet};
 
@@ -29,6 +31,8 @@ pub(super) struct Staged {
     pub(super) results: Vec<Result<Vec<Appended>, Error>>,
     /// Topics that have ended, or go on ([`Offset::ZERO`]).
     pub(super) ends: NameMap<Topic, (TopicId, Offset)>,
+    /// What was applied, which may be further than the newest event.
+    pub(super) applied: Offset,
     /// What those take that have ended, at most.
     ended_bytes: usize,
     /// New topics, and by name.
@@ -56,11 +60,13 @@ pub(super) struct Stage<'a> {
     pub(super) index: &'a Index,
     pub(super) newest: &'a Newest,
     pub(super) passed: &'a Passed,
-    pub(super) fences: &'a Fences,
+    pub(super) fences: &'a mut Fences,
     pub(super) keys: &'a mut Keys,
     pub(super) epoch: Epoch,
     /// The next event's offset.
     pub(super) next: &'a mut u64,
+    /// Of a replica, what decides of the group commit that is under way.
+    pub(super) order: Option<Order>,
     pub(super) staged: Staged,
 }
 
@@ -77,15 +83,23 @@ impl Stage<'_> {
                 Err(Error::TooManyTopics)
             } else if !ends::has_room(&batch, (self.ended_bytes(), ended_bytes_max)) {
                 Err(Error::TooManyEndedTopics)
-            } else if let Err(unmet) = self.check_conditions(&batch)? {
-                Err(Error::Condition(unmet))
             } else {
-                Ok(self.append(batch)?)
+                self.judge_and_append(batch)?
             };
             self.staged.results.push(appended);
         }
         self.write_rows()?;
         Ok(self.staged)
+    }
+
+    pub(super) fn judge_and_append(
+        &mut self,
+        batch: Vec<Append>,
+    ) -> rusqlite::Result<Result<Vec<Appended>, Error>> {
+        Ok(match self.check_conditions(&batch)? {
+            Err(unmet) => Err(Error::Condition(unmet)),
+            Ok(()) => Ok(self.append(batch)?),
+        })
     }
 
     fn check_conditions(&self, batch: &[Append]) -> rusqlite::Result<Result<(), Unmet>> {
@@ -102,7 +116,7 @@ impl Stage<'_> {
         judge.check(batch, is_made)
     }
 
-    fn write_rows(&self) -> rusqlite::Result<()> {
+    pub(super) fn write_rows(&self) -> rusqlite::Result<()> {
         let Staged { entries, marks, state, fences, .. } = &self.staged;
         fences::save_staged(self.connection, fences)?;
         let kept = |keep| entries.iter().filter(move |entry| entry.keep == keep);
@@ -140,8 +154,10 @@ impl Stage<'_> {
             if let Some(refused) = self.answer(&append.event, None) {
                 return Ok(refused);
             }
-            let (tail, passed) = (self.tail(), self.passed);
-            return Ok(self.newest.renew(&mut self.staged.state, &append, (passed, tail)));
+            let renewed_at = self.order.map_or(Offset::ZERO, |order| order.base);
+            let at = (self.passed, self.tail(), renewed_at);
+            let renewed = self.newest.renew(&mut self.staged.state, &append, at);
+            return Ok(renewed.unwrap_or_else(|gone| self.gone(gone)));
         }
         let Append { event, idempotency_key, keep, expires_at, fence, rides, .. } = append;
         let before = befores.take(&event.topic);
@@ -165,8 +181,8 @@ impl Stage<'_> {
         let closure = event.closure();
         if keep == Keep::Newest && event.body.is_none() {
             let tail = self.tail();
-            if let Err(Gone(offset)) = self.newest.check_there(&self.staged.state, &event, tail) {
-                return Ok(Appended::again(offset));
+            if let Err(gone) = self.newest.check_there(&self.staged.state, &event, tail) {
+                return Ok(self.gone(gone));
             }
         }
         let offset = Offset::new(*self.next);
@@ -183,15 +199,19 @@ impl Stage<'_> {
             Keep::Newest => {
                 let state = &mut self.staged.state;
                 self.newest.stage(state, &event, offset);
-                state.deadlines.extend(expires_at.map(|at| (offset, self.passed.at(at))));
+                state.deadlines.extend(expires_at.map(|uptime| {
+                    let at = self.passed.at(uptime);
+                    Deadline { value: offset, at, renewed_at: Offset::ZERO }
+                }));
             }
         }
         let entry = Entry { offset, event, keep };
         if let Some(key) = idempotency_key {
-            self.keys.remember(self.connection, &key, &entry)?;
+            self.keys.remember(self.connection, &key, (&entry, self.time_of(&entry.event)))?;
         }
         if let Some(fence) = &fence {
-            let (named, place) = ((&entry.event.topic, &**fence), (offset, entry.event.time));
+            let place = (offset, self.time_of(&entry.event));
+            let named = (&entry.event.topic, &**fence);
             self.fences.stage((&mut self.staged.fences, None), named, place);
         }
         self.staged.entries.push(entry);
@@ -207,16 +227,29 @@ impl Stage<'_> {
         ends::answer(closure, self.standing(&event.topic), before)
     }
 
-    /// The newest event, that of this transaction included.
-    fn tail(&self) -> Offset {
-        self.staged.entries.last().map_or(self.index.tail, |entry| entry.offset)
+    /// The newest event, that of this transaction included, or what was applied.
+    pub(super) fn tail(&self) -> Offset {
+        let newest = self.staged.entries.last().map_or(self.index.tail, |entry| entry.offset);
+        newest.max(self.staged.applied)
+    }
+
+    /// By what an idempotency key and a producer become old.
+    fn time_of(&self, event: &Event) -> Timestamp {
+        self.order.map_or(event.time, |order| order.time)
+    }
+
+    /// What is answered where a key is not there. Where it went not all replicas know.
+    fn gone(&self, Gone(offset): Gone) -> Appended {
+        Appended::again(if self.order.is_some() { self.tail() } else { offset })
     }
 
     /// Where a topic stands, with what this transaction has made of it.
     fn standing(&self, topic: &Topic) -> Standing {
         let known = self.index.topics.of(topic);
         let staged = self.staged.ends.get(topic);
-        staged.map_or(known, |(_, ended)| Standing { ended: *ended, ..known })
+        let standing = staged.map_or(known, |(_, ended)| Standing { ended: *ended, ..known });
+        // What came last not all replicas know.
+        if self.order.is_some() { Standing { last: self.tail(), ..standing } } else { standing }
     }
 
     /// What topics take that have ended, at most. Mostly none has.

@@ -7,7 +7,7 @@ use rusqlite::{Connection, Row};
 use super::reader::{self, event, is_whole};
 use super::schema::{STATE_FORGOTTEN, begin, damaged, from_sql, meta, set_meta, to_sql};
 use super::sums::{self, EventSums};
-use crate::deadlines::TopicKey;
+use crate::deadlines::{Deadline, DueValue};
 use crate::newest::{Change, Newest, Place, Sweep};
 use crate::passed::Moment;
 use crate::topics::TopicId;
@@ -84,8 +84,7 @@ fn index(connection: &Connection) -> rusqlite::Result<Newest> {
     let mut rows = select.query([])?;
     while let Some(row) = rows.next()? {
         // Of those of values that are replaced further on it is known so which have a row.
-        let (value, at) = deadline(row)?;
-        newest.deadlines_mut().set(value, at);
+        newest.deadlines_mut().set(deadline(row)?);
     }
     Ok(newest)
 }
@@ -125,42 +124,49 @@ pub(super) fn save_topics(
 
 /// All rows of times at which keys go.
 pub(super) const SELECT_DEADLINES: &str =
-    "SELECT offset, due, checksum FROM deadlines ORDER BY offset";
+    "SELECT offset, due, renewed, checksum FROM deadlines ORDER BY offset";
 
 /// Reads such a row.
-pub(super) fn deadline(row: &Row<'_>) -> rusqlite::Result<(Offset, Moment)> {
-    let numbers = [row.get(0)?, row.get(1)?];
-    if row.get::<_, i64>(2)? != sums::of_row(&numbers, &[]) {
+pub(super) fn deadline(row: &Row<'_>) -> rusqlite::Result<Deadline> {
+    let numbers = [row.get(0)?, row.get(1)?, row.get(2)?];
+    if row.get::<_, i64>(3)? != sum_of_deadline(&numbers) {
         return Err(damaged("when a key goes is not what was written"));
     }
-    Ok((from_sql(numbers[0]), Moment(numbers[1])))
+    let [value, at, renewed_at] = numbers;
+    Ok(Deadline { value: from_sql(value), at: Moment(at), renewed_at: from_sql(renewed_at) })
+}
+
+/// That of format 6 where there is nothing more.
+fn sum_of_deadline(numbers: &[i64; 3]) -> i64 {
+    let [rest @ .., renewed_at] = numbers;
+    sums::of_row(if *renewed_at == 0 { rest } else { numbers }, &[])
 }
 
 /// Writes when values go.
 pub(super) fn save_deadlines(
     connection: &Connection,
-    deadlines: &[(Offset, Moment)],
+    deadlines: &[Deadline],
 ) -> rusqlite::Result<()> {
     if deadlines.is_empty() {
         return Ok(());
     }
-    let sql = "INSERT INTO deadlines (offset, due, checksum) VALUES (?1, ?2, ?3)
-               ON CONFLICT (offset) DO UPDATE SET due = excluded.due, checksum = excluded.checksum";
+    let sql = "INSERT INTO deadlines (offset, due, renewed, checksum) VALUES (?1, ?2, ?3, ?4)
+               ON CONFLICT (offset) DO UPDATE SET due = excluded.due, renewed = excluded.renewed,
+               checksum = excluded.checksum";
     let mut upsert = connection.prepare_cached(sql)?;
-    for (value, at) in deadlines {
-        let numbers = [to_sql(*value), at.0];
-        upsert.execute((numbers[0], numbers[1], sums::of_row(&numbers, &[])))?;
+    for Deadline { value, at, renewed_at } in deadlines {
+        let numbers = [to_sql(*value), at.0, to_sql(*renewed_at)];
+        upsert.execute((numbers[0], numbers[1], numbers[2], sum_of_deadline(&numbers)))?;
     }
     Ok(())
 }
 
-/// Up to so many keys whose time is over, those first that are to go first, each with the offset of
-/// its value.
+/// Up to so many keys whose time is over, those first that are to go first.
 pub(super) fn due(
     connection: &Connection,
     newest: &mut Newest,
     (now, count_max): (Moment, usize),
-) -> rusqlite::Result<Vec<(Offset, TopicKey)>> {
+) -> rusqlite::Result<Vec<DueValue>> {
     let mut select = connection.prepare_cached("SELECT topic, key FROM state WHERE offset = ?1")?;
     let mut keys = Vec::new();
     for value in newest.deadlines().due(now, count_max) {
@@ -171,7 +177,10 @@ pub(super) fn due(
             newest.is_value((&topic, &key), value).then_some((topic, key))
         });
         match found {
-            Some(key) => keys.push((value, key)),
+            Some((topic, key)) => {
+                let timed_at = newest.deadlines().timed_at(value);
+                keys.push(DueValue { topic, key, value, timed_at });
+            }
             // Its row is damaged: it must not keep others from going.
             None => drop(newest.deadlines_mut().forget(value)),
         }

@@ -18,19 +18,24 @@ use super::index::{Index, IndexLock, SharedIndex};
 use super::keys::Keys;
 use super::names::beside;
 use super::place::{Place, SharedPlace};
+use super::placed::{self, Applying};
+use super::present::Layout;
 use super::rows::save_blocks;
-use super::schema::{self, Format, LastRun, from_sql};
+use super::schema::{self, Applied, Format, LastRun, from_sql};
 use super::stage::{Stage, Staged, save_topics};
 use super::sweep::Swept;
 use super::witness::{State, Testimony, Witness};
 use super::{DiskOptions, Durability, fences, load, records, state, sweep, witness};
-use crate::deadlines::DueKeys;
+use crate::deadlines::DueValue;
+use crate::epoch::SharedEpoch;
 use crate::error::Cause;
-use crate::fences::Fences;
+use crate::fences::{Fences, FencesBefore};
 use crate::newest::{Newest, Sweep};
 use crate::passed::Passed;
-use crate::records::{RecordChanges, RecordTally};
+use crate::placing::Placing;
+use crate::records::{RecordChanges, RecordTally, SharedTally};
 use crate::retention::Retention;
+use crate::role::Role;
 use crate::steps::{Boot, Now, Steps};
 use crate::writer::{Committed, Store};
 use crate::{Append, ClockReading, ClockStep, Error, StateLoader};
@@ -53,7 +58,10 @@ pub(super) struct DiskStore {
     /// What keys go by that have a time to live.
     passed: Passed,
     log: FileState,
-    records: RecordTally,
+    records: SharedTally,
+    /// Of a replica, how late it is, as its order says.
+    time: Option<Timestamp>,
+    epoch: SharedEpoch,
     /// Must outlive the connections, see there.
     place: SharedPlace,
     witness: Witness,
@@ -79,6 +87,8 @@ struct Opened {
     newest: Newest,
     boot: Boot,
     place: SharedPlace,
+    /// Of a replica, how late it is.
+    time: Option<Timestamp>,
 }
 
 /// Opens the file and brings it to this format.
@@ -134,14 +144,14 @@ pub(super) fn in_doubt(
 /// Notes that a server runs, on a journal that ends there. Returns the epoch.
 pub(super) fn begin_run(
     connection: &Connection,
-    options: &DiskOptions,
+    (options, role): (&DiskOptions, Role),
     (last, tail): (LastRun, Offset),
 ) -> Result<Epoch, Error> {
-    if last.may_have_lost {
+    if last.ends_epoch() || last.may_have_lost {
         // Whoever is killed once the epoch is new must not seem to have another one's witness.
         drop(Witness::begin(&options.path, Testimony::of_nothing())?);
     }
-    schema::begin_run(connection, options, (last, tail))
+    schema::begin_run(connection, (options, role), (last, tail))
         .map_err(|error| Error::sqlite(&options.path.join(schema::FILE), error))
 }
 
@@ -149,15 +159,23 @@ impl DiskStore {
     /// Opens the file and loads what memory keeps of it.
     pub(super) fn open(
         file: &Path,
-        options: DiskOptions,
+        (options, role): (DiskOptions, Role),
         states: &mut dyn StateLoader,
-    ) -> Result<(Self, Epoch), Error> {
+    ) -> Result<Self, Error> {
         let (connection, testimony) = connect(file)?;
         let fail = |error| Error::sqlite(file, error);
         schema::check_tables(&connection).map_err(fail)?;
         let retention = Retention::new(options.retention.clone());
-        let mut loaded = load::index(&connection, retention).map_err(fail)?;
-        let ended = schema::last_run(&connection, &options).map_err(fail)?;
+        let layout = match role {
+            Role::Alone => Layout::Dense,
+            Role::Replica => Layout::Sparse,
+        };
+        let mut loaded = load::index(&connection, (retention, layout)).map_err(fail)?;
+        let ended = schema::last_run(&connection, (&options, role)).map_err(fail)?;
+        let applied = ended.applied.map_or(Offset::ZERO, |applied| applied.tail);
+        if role == Role::Replica {
+            loaded.0.tail = loaded.0.tail.max(applied);
+        }
         let end = (ended.next_epoch(&options), loaded.0.tail, ended.had_other_places);
         let (newest, tail) = state::load(&connection, end, states).map_err(fail)?;
         loaded.0.tail = tail;
@@ -165,18 +183,19 @@ impl DiskStore {
             && !ended.may_have_lost
         {
             // Of what was acknowledged: the place further was given to no event.
-            let found = Offset::new(tail.get() - u64::from(ended.had_other_places));
+            let found = Offset::new(tail.get() - u64::from(ended.had_other_places)).max(applied);
             testimony.check(file, ended, found)?;
         }
         let doubt = settle(&connection, file, ended, testimony).map_err(fail)?;
-        let epoch = begin_run(&connection, &options, (ended, tail))?;
+        let epoch = begin_run(&connection, (&options, role), (ended, tail))?;
         let record_changes = ended.record_changes;
         let testimony = Testimony { state: State::Running, epoch, tail, record_changes };
         let witness = Witness::begin(file.parent().unwrap_or(file), testimony)?;
         let place = Place::of(file)?.into();
-        let opened = Opened { connection, doubt, loaded, newest, boot: ended.boot, place };
-        let store = Self::load(opened, witness, file, &options).map_err(fail)?;
-        Ok((store, epoch))
+        let time = ended.applied.map_or(Timestamp::MIN, |applied| applied.time);
+        let time = (role == Role::Replica).then_some(time);
+        let opened = Opened { connection, doubt, loaded, newest, boot: ended.boot, place, time };
+        Self::load(opened, witness, file, &options).map_err(fail)
     }
 
     fn load(
@@ -185,14 +204,17 @@ impl DiskStore {
         file: &Path,
         options: &DiskOptions,
     ) -> rusqlite::Result<Self> {
-        let Opened { mut connection, doubt, loaded: (index, unsaved), newest, boot, place } =
-            opened;
+        let Opened { mut connection, doubt, loaded, newest, boot, place, time } = opened;
+        let (index, unsaved) = loaded;
         let bounds = StoreBounds::of(options);
         let mut keys = Keys::load(&connection)?;
-        let fences = fences::load(&connection)?;
+        let fences = fences::load(&connection, bounds.producers_bytes)?;
         let (steps, step) = load::steps(&connection, (options.now, boot), index.tail)?;
         let passed = load::passed(&connection, (options.now, boot), step)?;
         let now = steps.now(options.now.wall);
+        if let Some(time) = time {
+            keys.follow(&connection, (time, bounds.keys))?;
+        }
         while keys.forget(&connection, bounds.keys, &now)? {}
         if options.durability == Durability::Interval {
             connection.pragma_update(None, "synchronous", "normal")?;
@@ -200,7 +222,8 @@ impl DiskStore {
         if let Some(pages) = bounds.pages {
             connection.pragma_update_and_check(None, "max_page_count", pages, |_| Ok(()))?;
         }
-        let records = records::tally(&connection)?;
+        let records = SharedTally::new(records::tally(&connection)?);
+        let epoch = SharedEpoch::new(witness.epoch());
         let checkpointer = Checkpointer::spawn(
             (file.to_owned(), &mut connection),
             place.clone(),
@@ -221,6 +244,8 @@ impl DiskStore {
             steps,
             passed,
             records,
+            time,
+            epoch,
             checkpointer,
             log: FileState { path: file.to_owned(), durability: options.durability },
             place,
@@ -233,6 +258,21 @@ impl DiskStore {
     /// What readers share with the writer.
     pub(super) fn index(&self) -> &SharedIndex {
         &self.index
+    }
+
+    /// What records there are.
+    pub(super) fn records(&self) -> &SharedTally {
+        &self.records
+    }
+
+    /// The epoch as it is.
+    pub(super) fn shared_epoch(&self) -> &SharedEpoch {
+        &self.epoch
+    }
+
+    /// How much there may be.
+    pub(super) fn bounds(&self) -> StoreBounds {
+        self.bounds
     }
 
     /// A sync has failed.
@@ -248,7 +288,10 @@ impl DiskStore {
 
     /// Everything up to and with the commit. What no longer counts of state topics goes along, so
     /// that there is never much of it however fast they change.
-    fn write(&mut self, batches: Vec<Vec<Append>>) -> rusqlite::Result<(Staged, Sweep)> {
+    fn write(
+        &mut self,
+        make: impl FnOnce(Stage<'_>) -> rusqlite::Result<Staged>,
+    ) -> rusqlite::Result<(Staged, Sweep)> {
         let index = self.index.read();
         let transaction = schema::begin(&self.connection)?;
         save_blocks(&transaction, &self.unsaved)?;
@@ -257,13 +300,14 @@ impl DiskStore {
             index: &index,
             newest: &self.newest,
             passed: &self.passed,
-            fences: &self.fences,
+            fences: &mut self.fences,
             keys: &mut self.keys,
             epoch: self.witness.epoch(),
             next: &mut self.next,
+            order: None,
             staged: Staged::default(),
         };
-        let staged = stage.run(batches, (self.bounds.topics, self.bounds.ended_bytes))?;
+        let staged = make(stage)?;
         if !staged.state.deadlines.is_empty() && self.newest.deadlines().is_empty() {
             // While no key had a time nobody wrote it down.
             schema::set_meta(&transaction, schema::PASSED, self.passed.to_text())?;
@@ -299,8 +343,9 @@ impl DiskStore {
     }
 
     /// Tells the index of what is durable now.
-    fn publish(&mut self, staged: &mut Staged) {
+    fn publish(&mut self, staged: &mut Staged, saved: &[(BlockNumber, Summary)]) {
         let mut index = self.index.write();
+        index.blocks.saved(saved);
         for (id, state) in staged.topics.drain(..) {
             index.topics.insert(id, state);
         }
@@ -314,7 +359,7 @@ impl DiskStore {
             }
         }
         // The newest may be a change of a state topic.
-        index.tail = staged.entries.last().map_or(index.tail, |newest| newest.offset);
+        index.tail = placed::tail(staged).unwrap_or(index.tail);
     }
 
     /// Runs a transaction whose commit is synced.
@@ -369,30 +414,24 @@ impl DiskStore {
         // What was committed is durable; a failure here is met again by whoever writes next.
         let _ = self.checkpointer.shorten(&self.connection, &self.index);
     }
-}
 
-impl Store for DiskStore {
-    fn commit(&mut self, batches: Vec<Vec<Append>>) -> Result<Committed, Error> {
-        self.check()?;
-        let written = self.write(batches).map_err(|error| {
-            if error.sqlite_error_code() == Some(ErrorCode::DiskFull) {
-                // Then there is room in what no longer counts, however little of it.
-                self.newest.choose();
-            }
-            self.failed(error)
-        });
-        // What was committed into a file that is gone by now must not be acknowledged.
-        let written = written.and_then(|written| self.place.check_held().map(|()| written));
-        let (mut staged, sweep) = written.inspect_err(|_| self.keys.roll_back())?;
-        if let Some(newest) = staged.entries.last() {
-            self.witness.note(newest.offset);
+    /// A transaction has failed.
+    fn failed_to_write(&mut self, error: rusqlite::Error) -> Error {
+        if error.sqlite_error_code() == Some(ErrorCode::DiskFull) {
+            // Then there is room in what no longer counts, however little of it.
+            self.newest.choose();
         }
+        self.failed(error)
+    }
+
+    /// Takes in what was committed.
+    fn take(&mut self, mut staged: Staged, sweep: &Sweep) -> Committed {
         self.keys.commit();
-        self.unsaved.clear();
-        self.newest.swept(&sweep);
+        let saved = std::mem::take(&mut self.unsaved);
+        self.newest.swept(sweep);
         self.newest.take(std::mem::take(&mut staged.state));
         self.fences.take(std::mem::take(&mut staged.fences));
-        self.publish(&mut staged);
+        self.publish(&mut staged, &saved);
         if self.keys.are_too_many(self.bounds.keys) {
             // Where it fails there are a few too many until the next commit tries again.
             let forgotten =
@@ -400,18 +439,107 @@ impl Store for DiskStore {
             let _ = forgotten.map_err(|error| self.failed(error));
         }
         self.after_commit();
-        Ok(Committed { entries: staged.entries, results: staged.results })
+        Committed { entries: staged.entries, results: staged.results }
+    }
+}
+
+impl Store for DiskStore {
+    fn commit(&mut self, batches: Vec<Vec<Append>>) -> Result<Committed, Error> {
+        self.check()?;
+        let bounds = (self.bounds.topics, self.bounds.ended_bytes);
+        let written = self.write(|stage| stage.run(batches, bounds));
+        let written = written.map_err(|error| self.failed_to_write(error));
+        // What was committed into a file that is gone by now must not be acknowledged.
+        let written = written.and_then(|written| self.place.check_held().map(|()| written));
+        let (staged, sweep) = written.inspect_err(|_| self.keys.roll_back())?;
+        if let Some(newest) = staged.entries.last() {
+            self.witness.note(newest.offset);
+        }
+        Ok(self.take(staged, &sweep))
+    }
+
+    fn apply(&mut self, group: Vec<Placing>) -> Result<Committed, Error> {
+        self.check()?;
+        self.place.check_held()?;
+        let mut fences_before = FencesBefore::default();
+        let mut applying = Applying {
+            time: self.time.unwrap_or(Timestamp::MIN),
+            records: self.records.get(),
+            record_changes: self.witness.record_changes(),
+            keys_max: self.bounds.keys,
+            fences_before: &mut fences_before,
+        };
+        let written = self.write(|stage| {
+            let connection = stage.connection;
+            let staged = stage.apply(group, &mut applying)?;
+            Applied { tail: staged.applied, time: applying.time }.save(connection)?;
+            Ok(staged)
+        });
+        let Applying { time, records, record_changes, .. } = applying;
+        let (staged, sweep) = match written {
+            Ok(written) => written,
+            Err(error) => {
+                self.keys.roll_back();
+                self.fences.undo(fences_before);
+                return Err(self.failed_to_write(error));
+            }
+        };
+        // What comes into a file that is gone by now is there all the same: the order has it.
+        self.time = Some(time);
+        self.records.set(records);
+        self.witness.note_applied(staged.applied, record_changes);
+        Ok(self.take(staged, &sweep))
+    }
+
+    fn begin_anew(&mut self, epoch: Epoch, base: Offset) -> Result<(), Error> {
+        self.check()?;
+        // Whoever is killed once the epoch is new must not seem to have another one's witness.
+        self.witness.withdraw()?;
+        let index = Arc::clone(&self.index);
+        // Under the lock: no reader may see the one without the other.
+        let mut index = index.write();
+        let begun = self.synced(|connection| {
+            let transaction = schema::begin(connection)?;
+            schema::begin_anew(&transaction, (epoch, base))?;
+            transaction.commit()
+        });
+        begun.map_err(|error| {
+            self.witness.restore();
+            self.failed(error)
+        })?;
+        index.forget_all(base);
+        self.epoch.set(epoch);
+        drop(index);
+        self.newest = Newest::new(base);
+        self.fences = Fences::with_bytes_max(self.bounds.producers_bytes);
+        self.keys.forget_all();
+        self.unsaved.clear();
+        self.steps = Steps::since(None, base);
+        self.records.set(RecordTally::default());
+        self.time = Some(Timestamp::MIN);
+        self.next = base.get() + 1;
+        self.witness.begin_anew(epoch, base);
+        self.after_commit();
+        Ok(())
+    }
+
+    fn tail(&self) -> Offset {
+        self.index.bounds().tail
+    }
+
+    fn epoch(&self) -> Epoch {
+        self.witness.epoch()
     }
 
     fn write_records(&mut self, changes: RecordChanges) -> Result<(), Error> {
         self.check()?;
-        let before = self.records;
+        let before = self.records.get();
         let written = self.synced(|connection| {
             records::write(connection, &changes, before, |tally| tally.check(before))
         });
         let written = written.map_err(|error| self.failed(error))??;
         // They are changed, whatever is told.
-        self.records = written.tally;
+        self.records.set(written.tally);
         self.place.check_held()?;
         self.witness.note_records(written.changes);
         self.after_commit();
@@ -448,7 +576,8 @@ impl Store for DiskStore {
             let looks = RETENTION_STEP_LOOKS_MAX;
             let swept = state::step(&self.connection, &mut self.newest, looks);
             let mut has_more = swept.map_err(|error| self.failed(error))?;
-            if !has_more {
+            // A replica forgets producers as its order says.
+            if !has_more && self.time.is_none() {
                 let idle = fences::step(&self.connection, &mut self.fences, (&now, looks));
                 has_more = idle.map_err(|error| self.failed(error))?;
             }
@@ -458,23 +587,23 @@ impl Store for DiskStore {
         Ok(next)
     }
 
-    fn due(&mut self, now: Duration, count_max: usize) -> Result<DueKeys, Error> {
+    fn due(&mut self, now: Duration, count_max: usize) -> Result<Vec<DueValue>, Error> {
         let now = self.passed.at(now);
         let due = state::due(&self.connection, &mut self.newest, (now, count_max));
         let mut due = due.map_err(|error| self.failed(error))?;
         let index = self.index.read();
-        due.retain(|(value, (topic, _))| {
+        due.retain(|DueValue { value, topic, .. }| {
             let has_ended = index.topics.of(topic).ended > Offset::ZERO;
             if has_ended {
                 self.newest.deadlines_mut().rest(*value, topic);
             }
             !has_ended
         });
-        Ok(due.into_iter().map(|(_, key)| key).collect())
+        Ok(due)
     }
 
-    fn next_due(&self) -> Option<Duration> {
-        self.newest.deadlines().first().map(|at| self.passed.uptime_at(at))
+    fn next_due(&self, behind: usize) -> Option<Duration> {
+        self.newest.deadlines().behind(behind).map(|at| self.passed.uptime_at(at))
     }
 
     fn look(&mut self) -> Result<(), Error> {
@@ -494,8 +623,10 @@ impl Store for DiskStore {
         self.check()?;
         self.place.check()?;
         self.save_unsaved().map_err(|error| self.failed(error))?;
-        let open = self.index.read().blocks.open();
-        schema::end_run(&self.connection, open).map_err(|error| self.failed(error))?;
+        let index = self.index.read();
+        let ended = schema::end_run(&self.connection, index.blocks.open());
+        drop(index);
+        ended.map_err(|error| self.failed(error))?;
         self.witness.close()?;
         schema::tidy_on_close(&self.connection).map_err(|error| self.failed(error))
     }

@@ -13,7 +13,7 @@ use super::blocks::{Mark, RemovedByTopic, Summary, Tally};
 use super::bounds::StoreBounds;
 use super::index::{Index, SharedIndex, Sweep};
 use super::keys::Keys;
-use super::present::{Bits, Missing};
+use super::present::{Missing, Offsets, Present};
 use super::reader::is_damage;
 use super::rows::{self, MARKS, mark, save_blocks, trim_topic};
 use super::schema::{begin, damaged, set_meta, to_sql};
@@ -66,7 +66,8 @@ fn due(swept: &Swept<'_>, from: Offset, now: &Now) -> (Vec<BlockNumber>, Option<
         if looks >= RETENTION_STEP_LOOKS_MAX || due.len() == RETENTION_STEP_BLOCKS_MAX {
             return (due, Some(number.first()));
         }
-        let now = now.latest(number.first(), number.last());
+        let (first, last) = index.blocks.range(number);
+        let now = now.latest(first, last);
         let mut goes = |id: &TopicId| {
             looks += 1;
             let rule = index.topics.get(*id).and_then(|state| state.rule);
@@ -118,6 +119,7 @@ fn sweep(
     // Under the lock: no reader may see the one without the other.
     let mut index = swept.index.write();
     transaction.commit()?;
+    index.blocks.saved(swept.unsaved);
     index.swept(sweep);
     swept.unsaved.clear();
     Ok(Ok(()))
@@ -150,8 +152,8 @@ impl<'a> Cleaning<'a> {
         for (topic, tally) in &lost {
             self.count_out(*topic, tally);
         }
-        let (goes, mut left) = self.judge(&marks);
-        left.expect(missing);
+        let (goes, mut left) = self.judge(&marks, number);
+        left.expect(&missing);
         // Who follows what is lost is told by the block's other events of the topic, or by what was
         // removed of it.
         for (topic, tally) in lost.iter().filter(|(topic, _)| !left.has(*topic)) {
@@ -178,17 +180,23 @@ impl<'a> Cleaning<'a> {
     }
 
     /// What is there of a block, and what is missing although it must be there.
-    fn marks(&self, number: BlockNumber) -> rusqlite::Result<(Vec<Mark>, Bits)> {
-        let mut missing = Missing::of(number, self.index.blocks.present(number));
+    fn marks(&self, number: BlockNumber) -> rusqlite::Result<(Vec<Mark>, Offsets)> {
+        let blocks = &self.index.blocks;
+        let (first, last) = blocks.range(number);
+        let present = match blocks.present(number) {
+            Present::Stored => rows::present(self.connection, number)?.unwrap_or_default(),
+            present => present,
+        };
+        let mut missing = Missing::of((first, last), (present, blocks.layout(number)));
         let mut select = self.connection.prepare_cached(MARKS)?;
-        let mut rows = select.query((to_sql(number.first()), to_sql(number.last())))?;
+        let mut rows = select.query((to_sql(first), to_sql(last)))?;
         let mut marks = Vec::new();
         while let Some(row) = rows.next()? {
             let mark = mark(row, &self.index.topics)?;
             missing.found(mark.offset);
             marks.push(mark);
         }
-        Ok((marks, missing.bits()))
+        Ok((marks, missing.offsets()))
     }
 
     /// What is lost takes no room of what its rule keeps.
@@ -199,8 +207,9 @@ impl<'a> Cleaning<'a> {
     }
 
     /// Asks retention about each event of a block: which go, and what is left.
-    fn judge(&mut self, marks: &[Mark]) -> (Vec<Offset>, Summary) {
-        let (mut goes, mut left) = (Vec::new(), Summary::default());
+    fn judge(&mut self, marks: &[Mark], number: BlockNumber) -> (Vec<Offset>, Summary) {
+        let mut left = Summary::empty(self.index.blocks.layout(number));
+        let mut goes = Vec::new();
         for mark in marks {
             let rule = self.index.topics.get(mark.topic).and_then(|state| state.rule);
             if self.sweep.retention.drops(rule, mark.time, self.now.at(mark.offset)) {
@@ -219,7 +228,8 @@ impl<'a> Cleaning<'a> {
         let delete = "DELETE FROM events WHERE offset BETWEEN ?1 AND ?2";
         let mut delete = self.connection.prepare_cached(delete)?;
         if left.is_empty() {
-            delete.execute((to_sql(number.first()), to_sql(number.last())))?;
+            let (first, last) = self.index.blocks.range(number);
+            delete.execute((to_sql(first), to_sql(last)))?;
         } else {
             for offset in goes {
                 delete.execute((to_sql(*offset), to_sql(*offset)))?;

@@ -10,6 +10,7 @@ mod oracle;
 mod places;
 mod reopening;
 mod repairing;
+mod replicas;
 mod retaining;
 mod snapshot;
 
@@ -34,6 +35,19 @@ fn keeps_the_contract() {
             let options = DiskOptions { durability, retention, ..options(folder.path()) };
             folders.push(folder);
             Box::new(DiskJournal::open(options, observer).unwrap())
+        });
+    }
+}
+
+#[test]
+fn a_replica_keeps_the_contract() {
+    for durability in [Durability::Sync, Durability::Interval] {
+        let mut folders = Vec::new();
+        contract::run_all_of_replicas(&mut |retention, observer| {
+            let folder = TempDir::new().unwrap();
+            let options = DiskOptions { durability, retention, ..options(folder.path()) };
+            folders.push(folder);
+            Arc::new(DiskJournal::open_replica(options, observer, &mut ()).unwrap())
         });
     }
 }

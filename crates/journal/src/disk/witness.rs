@@ -205,10 +205,42 @@ impl Witness {
         self.testimony.epoch
     }
 
+    /// How often records were changed.
+    pub(super) fn record_changes(&self) -> u64 {
+        self.testimony.record_changes
+    }
+
     /// Events up to `tail` are about to be acknowledged.
     pub(super) fn note(&mut self, tail: Offset) {
         self.testimony.tail = tail;
         self.write();
+    }
+
+    /// The same, and how often records were changed.
+    pub(super) fn note_applied(&mut self, tail: Offset, record_changes: u64) {
+        self.testimony.record_changes = record_changes;
+        self.note(tail);
+    }
+
+    /// Until it is changed it tells of nothing: what it told is about to go.
+    pub(super) fn withdraw(&self) -> Result<(), Error> {
+        let bytes = Testimony::of_nothing().to_bytes();
+        let withdrawn = self.file.write_all_at(&bytes, 0).and_then(|()| self.file.sync_all());
+        withdrawn.map_err(|error| Error::open(&self.path, error))
+    }
+
+    /// It goes on to tell what it told.
+    pub(super) fn restore(&self) {
+        self.write();
+    }
+
+    /// A replica has begun anew.
+    pub(super) fn begin_anew(&mut self, epoch: Epoch, base: Offset) {
+        let state = State::Running;
+        self.testimony = Testimony { state, epoch, tail: base, record_changes: 0 };
+        self.write();
+        // Where that fails it says less than there is.
+        let _ = self.file.sync_all();
     }
 
     /// The newest change of records is about to be acknowledged.

@@ -8,6 +8,7 @@ use super::{RepairSource, Repaired, values};
 use crate::Record;
 use crate::disk::block_number::{BLOCK_OFFSETS, BlockNumber};
 use crate::disk::blocks::{Mark, Summary};
+use crate::disk::present::Layout;
 use crate::disk::reader::{self, event, is_whole};
 use crate::disk::rows::{EventRows, EventTable, insert_topic, save_blocks, trim_topic};
 use crate::disk::schema::{self, damaged, from_sql, to_sql};
@@ -83,7 +84,8 @@ impl Salvage<'_> {
             self.clock(source)?;
         }
         repaired.topics = self.topics.len() as u64;
-        let (index, unsaved) = load::index(self.target, Retention::new(Vec::new()))?;
+        let (index, unsaved) =
+            load::index(self.target, (Retention::new(Vec::new()), Layout::Dense))?;
         save_blocks(self.target, &unsaved)?;
         let tail = state::load(self.target, (Epoch::new(0), index.tail, false), &mut ())?.1;
         let acknowledged = self.testimony.map_or(Offset::ZERO, |testimony| testimony.tail);
@@ -341,7 +343,7 @@ impl OpenBlock {
         if let Some(full) = self.0.take_if(|(open, _)| *open != number) {
             save_blocks(target, &[full])?;
         }
-        let (_, summary) = self.0.get_or_insert_with(|| (number, Summary::default()));
+        let (_, summary) = self.0.get_or_insert_with(|| (number, Summary::empty(Layout::Dense)));
         let bytes = event.size_bytes() as u64;
         summary.add(Mark { offset: *offset, topic, bytes, time: event.time });
         Ok(())

@@ -88,8 +88,8 @@ fn salvage_deadlines(source: &Connection, target: &Connection) -> rusqlite::Resu
         let mut rows = select.query([])?;
         loop {
             match rows.next().map(|row| row.map(state::deadline)) {
-                Ok(Some(Ok((value, at)))) if is_kept.exists([schema::to_sql(value)])? => {
-                    state::save_deadlines(target, &[(value, at)])?;
+                Ok(Some(Ok(deadline))) if is_kept.exists([schema::to_sql(deadline.value)])? => {
+                    state::save_deadlines(target, &[deadline])?;
                 }
                 Ok(Some(_)) => {}
                 // All were there, from the first to the last.

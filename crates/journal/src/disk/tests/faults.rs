@@ -18,6 +18,7 @@ use crate::disk::lock::Lock;
 use crate::disk::store::{self, DiskStore};
 use crate::disk::witness::{self, State};
 use crate::disk::{DiskOptions, Durability, schema};
+use crate::role::Role;
 use crate::writer::Store as _;
 use crate::{Error, RetentionRule};
 
@@ -205,7 +206,7 @@ fn what_is_in_doubt_when_a_journal_is_closed_is_settled_first() {
     let folder = TempDir::new().unwrap();
     let file = folder.path().join(schema::FILE);
     let _lock = Lock::take(folder.path()).unwrap();
-    let (mut store, _) = DiskStore::open(&file, options(folder.path()), &mut ()).unwrap();
+    let mut store = DiskStore::open(&file, (options(folder.path()), Role::Alone), &mut ()).unwrap();
     store.commit(vec![vec![plain("a", "1")]]).unwrap();
     store.doubt(Arc::new(std::io::Error::other("the disk")));
     store.close().unwrap();

@@ -12,6 +12,7 @@ use super::{killed, open, options};
 use crate::contract::{Rig, change, filters, keyed, plain, records, rule, state, timed};
 use crate::disk::bounds::StoreBounds;
 use crate::disk::{DiskOptions, Durability, schema, store, witness};
+use crate::role::Role;
 use crate::{ClockReading, RetentionRule};
 
 /// Everything that a journal tells.
@@ -333,8 +334,9 @@ fn a_start_that_is_killed_while_it_begins_an_epoch_is_no_damage() {
     drop(rig);
     let after = with(copy.path(), "after", 8);
     let (connection, _) = store::connect(&copy.path().join(schema::FILE)).unwrap();
-    let last = schema::last_run(&connection, &after).unwrap();
-    store::begin_run(&connection, &after, (last, Offset::new(1))).unwrap();
+    let after = (&after, Role::Alone);
+    let last = schema::last_run(&connection, after).unwrap();
+    store::begin_run(&connection, after, (last, Offset::new(1))).unwrap();
     let again = killed(&copy);
     drop(connection);
     let rig = open(with(again.path(), "after", 9));

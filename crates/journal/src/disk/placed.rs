@@ -1,0 +1,71 @@
+//! A transaction of a replica: group commits one after the other, each decided by nothing but what was
+//! applied before it, whatever else is in the transaction.
+
+use bellwire_model::{Offset, Timestamp};
+
+use super::stage::{Stage, Staged};
+use super::{fences, records};
+use crate::fences::FencesBefore;
+use crate::placing::{Order, Placing};
+use crate::records::RecordTally;
+use crate::steps::Now;
+
+/// What a replica goes on from, and what of it a transaction has changed.
+#[derive(Debug)]
+pub(super) struct Applying<'a> {
+    /// How late it is, as the order says.
+    pub(super) time: Timestamp,
+    pub(super) records: RecordTally,
+    /// How often records were changed.
+    pub(super) record_changes: u64,
+    /// Idempotency keys that are remembered.
+    pub(super) keys_max: usize,
+    /// What producers were before.
+    pub(super) fences_before: &'a mut FencesBefore,
+}
+
+impl Stage<'_> {
+    /// Writes what group commits make.
+    pub(super) fn apply(
+        mut self,
+        group: Vec<Placing>,
+        applying: &mut Applying<'_>,
+    ) -> rusqlite::Result<Staged> {
+        for placing in group {
+            self.apply_one(placing, applying)?;
+        }
+        self.write_rows()?;
+        Ok(self.staged)
+    }
+
+    fn apply_one(&mut self, placing: Placing, applying: &mut Applying<'_>) -> rusqlite::Result<()> {
+        let Placing { base, time, batches, records } = placing;
+        applying.time = applying.time.max(time);
+        self.order = Some(Order { base, time: applying.time });
+        *self.next = base.get();
+        self.keys.pass_to(self.connection, applying.time, applying.keys_max)?;
+        let idle = self.fences.idle(&Now::exactly(applying.time), usize::MAX);
+        fences::delete(self.connection, &idle)?;
+        self.fences.forget_ahead(&idle, applying.fences_before);
+        for batch in batches {
+            let appended = self.judge_and_append(batch)?;
+            self.staged.results.push(appended);
+        }
+        let producers = std::mem::take(&mut self.staged.fences);
+        fences::save_staged(self.connection, &producers)?;
+        self.fences.take_ahead(producers, applying.fences_before);
+        if !records.is_empty() {
+            applying.records = records::tally_with(self.connection, &records, applying.records)?;
+            records::change(self.connection, &records)?;
+            applying.record_changes = super::schema::count_record_change(self.connection)?;
+        }
+        self.staged.applied = self.tail().max(base);
+        Ok(())
+    }
+}
+
+/// The newest event of a transaction, or what was applied where that is further.
+pub(super) fn tail(staged: &Staged) -> Option<Offset> {
+    let newest = staged.entries.last().map(|newest| newest.offset);
+    newest.max(Some(staged.applied).filter(|applied| *applied > Offset::ZERO))
+}
