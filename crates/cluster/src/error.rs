@@ -1,0 +1,62 @@
+//! What can go wrong with a node of a cluster.
+
+use std::io;
+
+use bellwire_shared_log::Position;
+
+/// Why something was not done.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// Bytes in the log are not what this makes of batches.
+    #[error("what is in the log cannot be read: {0}")]
+    Malformed(&'static str),
+    /// A newer Bellwire has written it.
+    #[error("this node is too old for what is in the log at {position}: it has {what}")]
+    TooOld {
+        /// Where it is.
+        position: Position,
+        /// What this node does not know.
+        what: Box<str>,
+    },
+    /// The engine was away for longer than a publisher is kept waiting.
+    #[error("the engine of the cluster is away: {0}")]
+    Away(Box<str>),
+    /// Somebody else holds by now what this was to be done under.
+    #[error("another node holds `{0}` by now")]
+    Fenced(Box<str>),
+    /// One append, or changes of records that belong together, have more bytes than a commit may have.
+    #[error("{bytes} bytes are more than the {max} that are appended at once")]
+    TooLarge {
+        /// Bytes.
+        bytes: usize,
+        /// How many there may be.
+        max: usize,
+    },
+    /// A register of the cluster holds something else.
+    #[error("the register `{register}` is not what Bellwire writes: {what}")]
+    Register {
+        /// Its name.
+        register: Box<str>,
+        /// What is wrong with it.
+        what: &'static str,
+    },
+    /// There are as many nodes as there may be.
+    #[error("the cluster knows {0} nodes already: forget those that are gone")]
+    TooManyNodes(usize),
+    /// The shared log.
+    #[error(transparent)]
+    Log(#[from] bellwire_shared_log::Error),
+    /// The replica.
+    #[error("the replica")]
+    Replica(#[from] bellwire_journal::Error),
+    /// The system gives no threads.
+    #[error("the system starts no thread: {0}")]
+    System(io::ErrorKind),
+}
+
+impl From<io::Error> for Error {
+    fn from(error: io::Error) -> Self {
+        Self::System(error.kind())
+    }
+}

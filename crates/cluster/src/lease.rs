@@ -1,0 +1,280 @@
+//! Who of several nodes does something, for a while: a lease of two registers. Pure, told the time.
+//!
+//! ```text
+//! lease-x        A ───────────────────────────────┐ B ─────────▶  set when the holder changes: the fence
+//! lease-x-beat   1   2   3   4                    │ 5   6   7     set again and again by who holds it
+//!                            ├─ hold ─┤           │
+//!                            │        A gives up  │
+//!                            └──── lease ─────────┘
+//!                            B sees 4, and nothing newer
+//! ```
+//!
+//! The holder holds for `hold` from when it *began* to set a beat, by its own clock, which nobody sets, and
+//! only if the answer came while it still held by the beat before. Others take over once they have seen a
+//! beat for the first time, have let `lease` pass by their own clocks, and a look that began after that
+//! still shows the same. Since `hold` is shorter than `lease`, whoever held has given up by then, whatever
+//! was slow on the way, unless one clock goes faster than another by the ratio of the two.
+//!
+//! - *Its process is paused and wakes*: by its clock it does not hold any more. It does not beat again: it
+//!   would not know whether another takes over in that moment. It takes the lease like anybody else,
+//!   by setting the register from what it was, which only one of the two can do.
+//! - *It does not know that it was paused*, as it looked at the clock before: what it appends has a
+//!   [`Fence`] of `lease-x`, which the engine compares where it stores. Whoever takes over sets that
+//!   first, and then follows the log to its end: what was appended before is there, and nothing comes
+//!   after. What is done elsewhere than in the log has to be such that it may be done twice.
+//! - *The answer to a compare-and-set is lost*: it may have been done, also later. A beat counts where it
+//!   is read back in time, by when it was begun. A take-over is read back by its nonce, another each time.
+//! - *A clock jumps ahead*: it gives up too early, which costs a take-over. Clocks that go back have
+//!   no place here.
+
+mod register;
+
+use std::time::Duration;
+
+use bellwire_shared_log::{Error as LogError, Fence, Generation, Register};
+use bytes::Bytes;
+
+use register::{Beat, Held};
+pub(crate) use register::holder_of;
+
+/// How long is waited for what.
+#[derive(Clone, Copy, Debug)]
+pub struct LeaseTiming {
+    /// Others take over when they have seen nothing new for so long.
+    pub lease: Duration,
+    /// Who has set nothing for so long has given up. Shorter by more than clocks go apart.
+    pub hold: Duration,
+    /// The holder sets its beat so often.
+    pub beat: Duration,
+    /// Others look so often.
+    pub look: Duration,
+}
+
+impl Default for LeaseTiming {
+    fn default() -> Self {
+        Self {
+            lease: Duration::from_millis(3_500),
+            hold: Duration::from_millis(2_500),
+            beat: Duration::from_millis(800),
+            look: Duration::from_millis(400),
+        }
+    }
+}
+
+/// What is to be done next.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LeaseStep {
+    /// Nothing until then.
+    Wait(Duration),
+    /// Read both registers, the lease's first, and tell [`Lease::looked`].
+    Look,
+    /// Set the lease's register, and tell [`Lease::took`].
+    Take(Generation, Bytes),
+    /// Set the beat's register, and tell [`Lease::beat`].
+    Beat(Generation, Bytes),
+}
+
+/// What one node knows of a lease.
+#[derive(Debug)]
+pub struct Lease {
+    name: Box<str>,
+    node: Box<str>,
+    timing: LeaseTiming,
+    /// What was seen last, and the look that showed it first.
+    seen: Option<Seen>,
+    /// When the last look began.
+    looked: Option<Duration>,
+    /// A take-over whose answer is not known: when it began.
+    asked: Option<Duration>,
+    /// What it was, or would be, known by when it was taken last.
+    nonce: u64,
+    held: Option<Holding>,
+    is_wanted: bool,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Seen {
+    lease: Generation,
+    beat: Generation,
+    is_free: bool,
+    /// When the answer came that showed it first.
+    since: Duration,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Holding {
+    generation: Generation,
+    beat: Generation,
+    count: u64,
+    until: Duration,
+    /// When the newest beat began.
+    begun: Duration,
+    /// When the next one is due.
+    due: Duration,
+}
+
+impl Lease {
+    /// What `node` has of the lease of this name, which is of `a`–`z`, `0`–`9` and `-`. Nothing yet.
+    pub fn new(name: &str, node: &str, timing: LeaseTiming) -> Self {
+        debug_assert!(timing.hold < timing.lease && timing.beat < timing.hold);
+        Self {
+            name: format!("lease-{name}").into(),
+            node: node.into(),
+            timing,
+            seen: None,
+            looked: None,
+            asked: None,
+            nonce: 0,
+            held: None,
+            is_wanted: true,
+        }
+    }
+
+    /// The register that changes with the holder.
+    pub fn register(&self) -> &str {
+        &self.name
+    }
+
+    /// The register that the holder sets again and again.
+    pub fn beat_register(&self) -> String {
+        format!("{}-beat", self.name)
+    }
+
+    /// What appends are fenced by while it is held; nothing where it is not.
+    pub fn held(&self, now: Duration) -> Option<Fence> {
+        let held = self.held.filter(|held| now < held.until)?;
+        Some(Fence { register: self.name.to_string(), generation: held.generation })
+    }
+
+    /// What is to be done.
+    pub fn next(&mut self, now: Duration) -> LeaseStep {
+        if let Some(held) = &self.held {
+            if now < held.until {
+                let is_due = now >= held.due || !self.is_wanted;
+                return if is_due { self.go_on(now) } else { LeaseStep::Wait(held.due) };
+            }
+            self.held = None;
+        }
+        match (self.seen, self.looked) {
+            (Some(seen), Some(looked)) if self.may_take(seen, looked) => {
+                self.nonce = fastrand::u64(1..);
+                self.asked = Some(now);
+                // Whatever comes of it, it is looked at again before another one.
+                self.looked = None;
+                let held = Held { node: Some(self.node.clone()), nonce: self.nonce };
+                LeaseStep::Take(seen.lease, held.encode())
+            }
+            (Some(_), Some(looked)) if now < looked.saturating_add(self.timing.look) => {
+                LeaseStep::Wait(looked.saturating_add(self.timing.look))
+            }
+            _ => LeaseStep::Look,
+        }
+    }
+
+    /// Whether the look that began then says that it is nobody's any more.
+    fn may_take(&self, seen: Seen, looked: Duration) -> bool {
+        let is_over = looked >= seen.since.saturating_add(self.timing.lease);
+        self.is_wanted && (seen.is_free || is_over)
+    }
+
+    /// The next thing that the holder sets.
+    fn go_on(&mut self, now: Duration) -> LeaseStep {
+        let Some(held) = &mut self.held else { return LeaseStep::Look };
+        if !self.is_wanted {
+            // It is over here before it is so for others.
+            let generation = held.generation;
+            (self.held, self.seen) = (None, None);
+            return LeaseStep::Take(generation, Held { node: None, nonce: 0 }.encode());
+        }
+        (held.begun, held.due) = (now, now.saturating_add(self.timing.beat));
+        held.count += 1;
+        let beat = Beat { nonce: self.nonce, count: held.count };
+        LeaseStep::Beat(held.beat, beat.encode())
+    }
+
+    /// Wants it, or gives it up: who does not want it any more has the register say so.
+    pub fn want(&mut self, is_wanted: Wanted) {
+        self.is_wanted = is_wanted == Wanted::Yes;
+    }
+
+    /// The registers were read: when that began, and when the answers were here.
+    pub fn looked(&mut self, (begun, now): (Duration, Duration), lease: &Register, beat: &Register) {
+        let held = Held::decode(&lease.value);
+        let is_own = held.as_ref().is_some_and(|held| held.nonce == self.nonce && self.nonce > 0);
+        let beat = beat.generation;
+        if let Some(asked) = self.asked.take()
+            && is_own
+        {
+            self.begin((asked, now), lease.generation, beat);
+        }
+        // Its own, of which it has given up: nobody else goes by that.
+        let is_free = lease.value.is_empty() || is_own || held.is_some_and(|it| it.node.is_none());
+        let lease = lease.generation;
+        let same = self.seen.filter(|seen| (seen.lease, seen.beat) == (lease, beat));
+        let since = same.map_or(now, |seen| seen.since);
+        self.seen = Some(Seen { lease, beat, is_free, since });
+        self.looked = Some(begun);
+    }
+
+    /// The lease's register was set, or was not, or nobody knows.
+    pub fn took(&mut self, now: Duration, answer: Result<Generation, LogError>) {
+        let Some(begun) = self.asked else { return };
+        match answer {
+            Ok(generation) => {
+                self.asked = None;
+                let beat = self.seen.map_or(Generation::NEVER, |seen| seen.beat);
+                self.begin((begun, now), generation, beat);
+            }
+            // It may be done: the next look tells.
+            Err(LogError::Away(_)) => {}
+            Err(_) => self.asked = None,
+        }
+    }
+
+    /// It is held from when that began, if it is not over already.
+    fn begin(
+        &mut self,
+        (begun, now): (Duration, Duration),
+        generation: Generation,
+        beat: Generation,
+    ) {
+        let until = begun.saturating_add(self.timing.hold);
+        if now < until {
+            let due = begun.saturating_add(self.timing.beat);
+            self.held = Some(Holding { generation, beat, count: 0, until, begun, due });
+        }
+    }
+
+    /// The beat's register was set, or was not, or nobody knows.
+    pub fn beat(&mut self, now: Duration, answer: Result<Generation, LogError>) {
+        let Some(held) = &mut self.held else { return };
+        // Answers that come too late count for nothing: another may hold it by now.
+        if now >= held.until {
+            self.held = None;
+            return;
+        }
+        match answer {
+            Ok(generation) => {
+                held.beat = generation;
+                held.until = held.begun.saturating_add(self.timing.hold);
+            }
+            // One of before that was done when nobody answered, or of who held it before.
+            Err(LogError::Changed(register)) => {
+                (held.beat, held.due) = (register.generation, now);
+            }
+            Err(_) => held.due = now.saturating_add(self.timing.look),
+        }
+    }
+}
+
+/// Whether a lease is to be held.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wanted {
+    /// As soon as it can be.
+    Yes,
+    /// No more.
+    No,
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,127 @@
+//! What is known of incarnations as records of the replica.
+//!
+//! They are written with what is applied, so that they say how far the log was followed, too: the last
+//! word of all is what was applied last. Of a payload that is not complete it is kept where it begins;
+//! its pieces are read again.
+
+use bellwire_journal::{Record, RecordChange};
+use bellwire_shared_log::Position;
+use bytes::Bytes;
+
+use super::Order;
+use super::speaker::{Open, Speaker, Stage};
+use crate::Error;
+use crate::envelope::Incarnation;
+use crate::fields::{Fields, put_number};
+
+/// Whose keys begin so are records of the node's own.
+pub(crate) const PREFIX: &str = "cluster/";
+const HORIZON: &str = "cluster/horizon";
+const SPEAKER: &str = "cluster/incarnation/";
+
+const VERSION: u8 = 1;
+
+/// The entry that was applied last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Tail {
+    pub(crate) position: Position,
+    pub(crate) checksum: u32,
+}
+
+impl Order {
+    /// What the replica's records say, whose newest offset is of the entry at `base`; and what was
+    /// applied last, if anything was.
+    pub(crate) fn load(records: &[Record], base: Position) -> Result<(Self, Option<Tail>), Error> {
+        let mut order = Self::behind(base);
+        let mut tail: Option<Tail> = None;
+        for record in records {
+            if *record.key == *HORIZON {
+                let mut fields = Fields::of(&record.value);
+                check_version(&mut fields)?;
+                order.horizon = Position::new(fields.number()?);
+                order.began = Position::new(fields.number()?);
+                order.is_horizon_kept = true;
+            } else if let Some(name) = record.key.strip_prefix(SPEAKER) {
+                let number = u64::from_str_radix(name, 16);
+                let number = number.map_err(|_| Error::Malformed("an incarnation's name"))?;
+                let speaker = speaker(&record.value)?;
+                let Speaker { at: position, checksum, .. } = speaker;
+                if tail.is_none_or(|tail| tail.position < position) {
+                    tail = Some(Tail { position, checksum });
+                }
+                order.insert(Incarnation::new(number), speaker);
+            }
+        }
+        if let Some(tail) = tail {
+            order.reread = tail.position;
+        }
+        Ok((order, tail))
+    }
+
+    /// What is to be written with what was applied last. That it is written is not asked.
+    pub(crate) fn changes(&mut self) -> Vec<RecordChange> {
+        let key = |incarnation: Incarnation| format!("{SPEAKER}{incarnation}").into_boxed_str();
+        let changed = std::mem::take(&mut self.changed);
+        let of_changed = changed.into_iter().filter_map(|incarnation| {
+            let value = Some(value(self.speakers.get(&incarnation)?));
+            Some(RecordChange { key: key(incarnation), value })
+        });
+        let mut changes: Vec<RecordChange> = of_changed.collect();
+        let forgotten = std::mem::take(&mut self.forgotten);
+        if !self.is_horizon_kept || !forgotten.is_empty() {
+            self.is_horizon_kept = true;
+            let mut value = vec![VERSION];
+            put_number(&mut value, self.horizon.get());
+            put_number(&mut value, self.began.get());
+            changes.push(RecordChange { key: HORIZON.into(), value: Some(value.into()) });
+        }
+        let gone = forgotten.into_iter();
+        changes.extend(gone.map(|gone| RecordChange { key: key(gone), value: None }));
+        changes
+    }
+}
+
+fn check_version(fields: &mut Fields<'_>) -> Result<(), Error> {
+    let is_known = fields.byte()? == VERSION;
+    is_known.then_some(()).ok_or(Error::Malformed("a record of another version"))
+}
+
+fn value(speaker: &Speaker) -> Bytes {
+    let mut value = vec![VERSION];
+    value.push(match speaker.stage {
+        Stage::Speaking => 0,
+        Stage::Torn => 1,
+        Stage::Ended => 2,
+    });
+    let (before, from) = match &speaker.open {
+        Some(open) => (open.before, open.from.get()),
+        None => (speaker.newest, 0),
+    };
+    let (born, at) = (speaker.born.get(), speaker.at.get());
+    for number in [born, before, at, speaker.checksum.into(), from] {
+        put_number(&mut value, number);
+    }
+    value.into()
+}
+
+fn speaker(value: &[u8]) -> Result<Speaker, Error> {
+    let mut fields = Fields::of(value);
+    check_version(&mut fields)?;
+    let stage = match fields.byte()? {
+        0 => Stage::Speaking,
+        1 => Stage::Torn,
+        2 => Stage::Ended,
+        _ => return Err(Error::Malformed("an incarnation of another kind")),
+    };
+    let mut number = || fields.number();
+    let (born, newest, at) = (number()?, number()?, number()?);
+    let (checksum, from) = (number()? as u32, number()?);
+    Ok(Speaker {
+        born: Position::new(born),
+        newest,
+        at: Position::new(at),
+        checksum,
+        stage,
+        open: (from > 0).then(|| Open::from(Position::new(from), newest)),
+    })
+}
