@@ -6,13 +6,13 @@
 //! append: flags │ topic, where it is another than before │ key │ type │ time │ body │ …
 //! ```
 //!
-//! Times are told from the head's, and the time of a key that goes by itself as what is left of it: a
-//! system's uptime means nothing to another. Whoever meets a kind or a flag that it does not know has to
+//! Times are told from the head's, and when a key goes by itself as how long after that: a system's uptime
+//! means nothing to another. Whoever meets a kind or a flag that it does not know has to
 //! stop, since what it left out would be missing for good.
 
 use std::time::Duration;
 
-use bellwire_journal::{Append, RecordChange};
+use bellwire_journal::{Append, ClockReading, RecordChange};
 use bellwire_model::limits::EVENTS_PER_COMMIT_MAX;
 use bellwire_model::{
     Body, Condition, Epoch, Event, Fence, Keep, KeyVersion, Life, Offset, Timestamp, Topic, Version,
@@ -44,8 +44,9 @@ mod flag {
     pub(super) const RIDES: u64 = 1 << 10;
     pub(super) const EXPIRES: u64 = 1 << 11;
     pub(super) const SAME_TOPIC: u64 = 1 << 12;
+    pub(super) const TIMED: u64 = 1 << 13;
     /// All of them.
-    pub(super) const KNOWN: u64 = (1 << 13) - 1;
+    pub(super) const KNOWN: u64 = (1 << 14) - 1;
 }
 
 /// A part of a group commit.
@@ -57,27 +58,18 @@ pub(crate) enum Item {
     Records(Vec<RecordChange>),
 }
 
-/// What times are told from.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Moment {
-    /// The time of the head.
-    pub(crate) time: Timestamp,
-    /// For the maker its system's uptime; for a reader the uptime, as its own system has it, at which
-    /// the batch was made.
-    pub(crate) uptime: Duration,
-}
 
 /// A payload that is being made.
 #[derive(Debug)]
 pub(crate) struct Draft {
     bytes: Vec<u8>,
-    moment: Moment,
+    now: ClockReading,
 }
 
 impl Draft {
-    /// One with nothing in it.
-    pub(crate) fn at(moment: Moment) -> Self {
-        Self { bytes: Vec::new(), moment }
+    /// One with nothing in it, whose head has the wall clock's time.
+    pub(crate) fn at(now: ClockReading) -> Self {
+        Self { bytes: Vec::new(), now }
     }
 
     /// Its bytes so far.
@@ -101,7 +93,7 @@ impl Draft {
         put_number(&mut self.bytes, appends.len() as u64);
         let mut topic = None;
         for append in appends {
-            put_append(&mut self.bytes, append, (topic, self.moment));
+            put_append(&mut self.bytes, append, (topic, self.now));
             topic = Some(&append.event.topic);
         }
     }
@@ -149,13 +141,14 @@ fn flags_of(append: &Append, topic_before: Option<&Topic>) -> u64 {
         | set(flag::MUST_BE_MADE, append.must_be_made)
         | set(flag::RIDES, append.rides)
         | set(flag::EXPIRES, append.expires_at.is_some())
+        | set(flag::TIMED, append.timed_at > Offset::ZERO)
         | set(flag::SAME_TOPIC, topic_before == Some(&event.topic))
 }
 
 fn put_append(
     bytes: &mut Vec<u8>,
     append: &Append,
-    (topic_before, moment): (Option<&Topic>, Moment),
+    (topic_before, now): (Option<&Topic>, ClockReading),
 ) {
     let (event, flags) = (&append.event, flags_of(append, topic_before));
     put_number(bytes, flags);
@@ -165,7 +158,7 @@ fn put_append(
     for text in [&event.key, &event.event_type].into_iter().flatten() {
         put_bytes(bytes, text.as_bytes());
     }
-    put_signed(bytes, event.time.as_ms().wrapping_sub(moment.time.as_ms()));
+    put_signed(bytes, event.time.as_ms().wrapping_sub(now.wall.as_ms()));
     if let Some(Body::Binary { content_type, .. }) = &event.body {
         put_bytes(bytes, content_type.as_bytes());
     }
@@ -191,36 +184,39 @@ fn put_append(
         put_number(bytes, fence.epoch);
         put_number(bytes, fence.sequence);
     }
+    if append.timed_at > Offset::ZERO {
+        put_number(bytes, append.timed_at.get());
+    }
     if let Some(expires_at) = append.expires_at {
-        put_number(bytes, expires_at.saturating_sub(moment.uptime).as_millis() as u64);
+        put_number(bytes, expires_at.saturating_sub(now.uptime).as_millis() as u64);
     }
 }
 
-/// What a payload says. An error says what this build does not know, or what is wrong with it.
-pub(crate) fn decode(payload: &[u8], moment: Moment) -> Result<Vec<Item>, Error> {
+/// What a payload says whose head has this time: [`Append::expires_at`] is how long after that. An error says what this build does not know, or what is wrong with it.
+pub(crate) fn decode(payload: &[u8], time: Timestamp) -> Result<Vec<Item>, Error> {
     let mut fields = Fields::of(payload);
     let (mut items, mut events) = (Vec::new(), 0);
     while !fields.is_empty() {
         let kind = fields.byte()?;
         let count = usize::try_from(fields.number()?).unwrap_or(usize::MAX);
-        // Each of them has two bytes at least, so that this reserves no more than there is.
-        let mut room = |bytes_each: usize| count.min(fields.len() / bytes_each);
+        // Each of them has three bytes at least, so that no more is reserved than what came asks for.
+        let room = count.min(fields.len() / 3);
         match kind {
             KIND_APPENDS => {
                 events += count.min(EVENTS_PER_COMMIT_MAX + 1);
                 if events > EVENTS_PER_COMMIT_MAX {
                     return Err(Error::Malformed("it has more events than a commit may have"));
                 }
-                let mut appends: Vec<Append> = Vec::with_capacity(room(3));
+                let mut appends: Vec<Append> = Vec::with_capacity(room);
                 for _ in 0..count {
                     let topic = appends.last().map(|before| &before.event.topic);
-                    let append = append(&mut fields, (topic, moment))?;
+                    let append = append(&mut fields, (topic, time))?;
                     appends.push(append);
                 }
                 items.push(Item::Appends(appends));
             }
             KIND_RECORDS => {
-                let mut changes = Vec::with_capacity(room(size_of::<RecordChange>()));
+                let mut changes = Vec::with_capacity(room);
                 for _ in 0..count {
                     changes.push(change(&mut fields)?);
                 }
@@ -234,7 +230,7 @@ pub(crate) fn decode(payload: &[u8], moment: Moment) -> Result<Vec<Item>, Error>
 
 fn append(
     fields: &mut Fields<'_>,
-    (topic_before, moment): (Option<&Topic>, Moment),
+    (topic_before, time): (Option<&Topic>, Timestamp),
 ) -> Result<Append, Error> {
     let flags = fields.number()?;
     if flags & !flag::KNOWN != 0 {
@@ -251,7 +247,7 @@ fn append(
         is_there.then(|| fields.text().map(Into::into)).transpose()
     };
     let (key, event_type) = (text(has(flag::KEY))?, text(has(flag::TYPE))?);
-    let time = Timestamp::from_ms(fields.signed()?.wrapping_add(moment.time.as_ms()));
+    let made_at = Timestamp::from_ms(fields.signed()?.wrapping_add(time.as_ms()));
     let body = body(fields, flags & flag::BODY)?;
     let condition = condition(fields, flags & flag::CONDITION)?;
     let mut text = |is_there: bool| -> Result<Option<Box<str>>, Error> {
@@ -265,16 +261,18 @@ fn append(
             Some(Box::new(Fence { producer, epoch, sequence }))
         }
     };
+    let timed_at = if has(flag::TIMED) { fields.number()? } else { 0 };
     let expires_at = match has(flag::EXPIRES) {
-        true => Some(moment.uptime.saturating_add(Duration::from_millis(fields.number()?))),
+        true => Some(Duration::from_millis(fields.number()?)),
         false => None,
     };
     Ok(Append {
-        event: Event { topic, key, event_type, time, body },
+        event: Event { topic, key, event_type, time: made_at, body },
         idempotency_key,
         keep: if has(flag::NEWEST) { Keep::Newest } else { Keep::Every },
         condition,
         expires_at,
+        timed_at: Offset::new(timed_at),
         fence,
         must_be_made: has(flag::MUST_BE_MADE),
         rides: has(flag::RIDES),

@@ -1,11 +1,43 @@
 //! A node of a cluster: its replica of the shared log is its journal.
+//!
+//! ```text
+//! publish ─▶ ClusterJournal ─▶ Outbox: gathers, numbers, keeps who waits ─▶ SharedLog::append
+//!                                 ▲ met, passed
+//! follow ◀── SharedLog ─▶ Follower: envelope ─▶ Order ─▶ batch ─▶ Replica::apply ─▶ observer, reply
+//! ```
+//!
+//! Every node applies the same entries in the same order, so that every one has the same events at the
+//! same offsets: the entry's position, and which event of it. A publisher is answered when its batch is
+//! durable in the engine, as far as that says, and was applied here.
+//!
+//! - [`Lease`] says who of several nodes does something, for a while.
+//! - [`Standing`] says how a node stands to the log.
+//! - A [`Node`] takes its turns on threads of its own, or where a simulation has it do so.
+#![deny(missing_docs)]
 
+mod applies;
 mod batch;
+mod clock;
 mod envelope;
+mod epoch;
 mod error;
 mod fields;
+mod follower;
+mod house;
+mod journal;
 mod lease;
+mod node;
+mod nodes;
 mod order;
+mod outbox;
+mod standing;
+mod threads;
+mod window;
 
+pub use clock::Clock;
 pub use error::Error;
+pub use journal::ClusterJournal;
 pub use lease::{Lease, LeaseStep, LeaseTiming, Wanted};
+pub use node::{Node, NodeOptions};
+pub use nodes::{NODES_MAX, NodeMark, Roster};
+pub use standing::{Standing, Watcher};

@@ -4,8 +4,9 @@ use proptest::prelude::*;
 
 use super::*;
 
-const MADE: Moment =
-    Moment { time: Timestamp::from_ms(1_700_000_000_000), uptime: Duration::from_secs(1_000) };
+const UPTIME: Duration = Duration::from_secs(1_000);
+const TIME: Timestamp = Timestamp::from_ms(1_700_000_000_000);
+const MADE: ClockReading = ClockReading { wall: TIME, uptime: UPTIME };
 
 fn texts() -> impl Strategy<Value = Option<Box<str>>> {
     prop::option::of("[a-zß]{0,6}".prop_map(String::into_boxed_str))
@@ -47,6 +48,7 @@ prop_compose! {
         fence in prop::option::of(("[a-z\n]{0,5}", any::<u64>(), any::<u64>())),
         (is_newest, must_be_made, rides) in any::<(bool, bool, bool)>(),
         left_ms in prop::option::of(0..10_000_000_u64),
+        timed_at in any::<u64>(),
     ) -> Append {
         let topic = topic.parse().expect("a topic");
         let fence = fence.map(|(producer, epoch, sequence)| {
@@ -57,7 +59,8 @@ prop_compose! {
             idempotency_key,
             keep: if is_newest { Keep::Newest } else { Keep::Every },
             condition,
-            expires_at: left_ms.map(|ms| MADE.uptime + Duration::from_millis(ms)),
+            expires_at: left_ms.map(|ms| UPTIME + Duration::from_millis(ms)),
+            timed_at: Offset::new(timed_at),
             fence,
             must_be_made,
             rides,
@@ -92,7 +95,14 @@ fn encoded(items: &[Item]) -> Bytes {
 proptest! {
     #[test]
     fn decoding_undoes_encoding(items in items()) {
-        let decoded = decode(&encoded(&items), MADE).expect("it was encoded just now");
+        let decoded = decode(&encoded(&items), TIME).expect("it was encoded just now");
+        let mut items = items;
+        for item in &mut items {
+            let Item::Appends(appends) = item else { continue };
+            for append in appends {
+                append.expires_at = append.expires_at.map(|at| at - UPTIME);
+            }
+        }
         // Neither of them has an order of its own, and both show all that they have.
         prop_assert_eq!(format!("{decoded:?}"), format!("{items:?}"));
     }
@@ -104,39 +114,38 @@ proptest! {
             let at = at.index(bytes.len());
             bytes[at] ^= by;
         }
-        let _ = decode(&bytes, MADE);
+        let _ = decode(&bytes, TIME);
     }
 
     #[test]
     fn any_bytes_are_read_or_refused(mut bytes in prop::collection::vec(any::<u8>(), 0..200), kind in 0..4_u8) {
         bytes.insert(0, kind);
-        let _ = decode(&bytes, MADE);
+        let _ = decode(&bytes, TIME);
     }
 
     #[test]
     fn what_ends_too_early_is_refused_or_is_fewer_items(items in items(), at in any::<prop::sample::Index>()) {
         let bytes = encoded(&items);
         if !bytes.is_empty() {
-            let cut = decode(&bytes[..at.index(bytes.len())], MADE);
+            let cut = decode(&bytes[..at.index(bytes.len())], TIME);
             prop_assert!(cut.is_err() || cut.is_ok_and(|cut| cut.len() < items.len()));
         }
     }
 }
 
 #[test]
-fn what_is_left_of_a_key_is_told_whatever_the_uptime_is_elsewhere() {
+fn a_keys_time_is_told_from_when_its_batch_was_made() {
     let event = Event {
         topic: "a".parse().expect("a topic"),
         key: Some("k".into()),
         event_type: None,
-        time: MADE.time,
+        time: TIME,
         body: Some(Body::Json(Bytes::from_static(b"1"))),
     };
-    for (expires_at_s, expected_s) in [(1_060, 90), (1_000, 30), (10, 30)] {
+    for (expires_at_s, expected_s) in [(1_060, 60), (1_000, 0), (10, 0)] {
         let expires_at = Some(Duration::from_secs(expires_at_s));
         let append = Append { expires_at, ..Append::of_state(event.clone(), None) };
-        let elsewhere = Moment { uptime: Duration::from_secs(30), ..MADE };
-        let decoded = decode(&encoded(&[Item::Appends(vec![append])]), elsewhere);
+        let decoded = decode(&encoded(&[Item::Appends(vec![append])]), TIME);
         let Ok([Item::Appends(appends)]) = decoded.as_deref() else { panic!("{decoded:?}") };
         assert_eq!(appends[0].expires_at, Some(Duration::from_secs(expected_s)));
     }
@@ -156,7 +165,7 @@ fn what_is_not_known_here_is_refused_loudly() {
         (vec![KIND_RECORDS, 1, 1, b'a', 2], "of another kind"),
         (many, "more events than"),
     ] {
-        let error = decode(&bytes, MADE).expect_err("refused").to_string();
+        let error = decode(&bytes, TIME).expect_err("refused").to_string();
         assert!(error.contains(expected), "{error}");
     }
 }

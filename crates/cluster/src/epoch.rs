@@ -1,0 +1,206 @@
+//! The epoch of the log, which all nodes share, and whether the log is still the one that was followed.
+//!
+//! ```text
+//! register `epoch`:  ordinal 3 │ e2718 │ a tail: 4711, checksum
+//! ```
+//!
+//! An offset means nothing without its epoch, so whoever finds that something is gone which it has
+//! applied, or is another thing there, raises the epoch: it sets the register from what it was, which
+//! of all that find it at once one can do, and the others take what that one has set. Whatever a replica
+//! has then is forgotten, and the log is applied from its beginning.
+//!
+//! The ordinal only grows. A register that has a smaller one than a node has seen is of an old copy of
+//! the engine, and its epoch is raised, too: offsets of it were used for other events since. The tail
+//! is set anew now and then, so that a node whose own tail was trimmed meanwhile can tell that the log
+//! has had it.
+
+use bellwire_model::Epoch;
+use bellwire_shared_log::{Error as LogError, Generation, Position, Register, SharedLog, Span};
+use bytes::Bytes;
+
+use crate::Error;
+use crate::envelope;
+use crate::fields::{Fields, put_number};
+use crate::order::Tail;
+
+/// The register's name.
+pub(crate) const REGISTER: &str = "epoch";
+
+const VERSION: u8 = 1;
+
+/// How often it is looked again where others set the register meanwhile.
+const LOOKS_MAX: usize = 8;
+
+/// What the register says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Mark {
+    pub(crate) epoch: Epoch,
+    /// How many there were.
+    pub(crate) ordinal: u64,
+    /// An entry that the log has had.
+    pub(crate) tail: Option<Tail>,
+}
+
+impl Mark {
+    fn encode(self) -> Bytes {
+        let mut value = vec![VERSION];
+        let (position, checksum) =
+            self.tail.map_or((0, 0), |tail| (tail.position.get(), tail.checksum));
+        for number in [self.epoch.get().into(), self.ordinal, position, checksum.into()] {
+            put_number(&mut value, number);
+        }
+        value.into()
+    }
+
+    fn decode(value: &[u8]) -> Result<Self, Error> {
+        let other = |what| Error::Register { register: REGISTER.into(), what };
+        let mut fields = Fields::of(value);
+        if fields.byte().ok() != Some(VERSION) {
+            return Err(other("it is of another version, or of something else"));
+        }
+        let mut number = || fields.number().map_err(|_| other("it ends too early"));
+        let (epoch, ordinal, position, checksum) = (number()?, number()?, number()?, number()?);
+        let tail = Tail { position: Position::new(position), checksum: checksum as u32 };
+        let tail = (position > 0).then_some(tail);
+        Ok(Self { epoch: Epoch::new(epoch as u32), ordinal, tail })
+    }
+}
+
+/// What a replica has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Own {
+    pub(crate) epoch: Epoch,
+    /// The ordinal of that, where it is known.
+    pub(crate) ordinal: u64,
+    /// Behind which place it began.
+    pub(crate) began: Position,
+    /// What it applied last, if anything.
+    pub(crate) tail: Option<Tail>,
+}
+
+/// What is to be done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// Go on behind what was applied.
+    Same(Mark),
+    /// Forget all, and begin behind this place: another epoch, or what is next is gone.
+    Anew(Mark, Position),
+}
+
+/// Whether what a replica has is still what the log has; raises the epoch where it is not.
+pub(crate) fn attend(log: &dyn SharedLog, own: Own) -> Result<Verdict, Error> {
+    for _ in 0..LOOKS_MAX {
+        let register = log.register(REGISTER)?;
+        let span = log.span()?;
+        let mark = match mark_of(&register)? {
+            Some(mark) => mark,
+            None => match begin(log, own, span)? {
+                Some(mark) => mark,
+                None => continue,
+            },
+        };
+        if mark.ordinal < own.ordinal {
+            tracing::error!("The engine has gone back to an older state; the epoch is raised.");
+        } else if mark.epoch != own.epoch {
+            return Ok(Verdict::Anew(mark, span.trimmed));
+        } else {
+            match look(log, own, (mark, span))? {
+                Look::Same => return Ok(Verdict::Same(mark)),
+                Look::Behind => return Ok(Verdict::Anew(mark, span.trimmed)),
+                Look::Lost => {
+                    tracing::error!("The log has lost what it had acknowledged; the epoch is raised.");
+                }
+            }
+        }
+        let ordinal = own.ordinal.max(mark.ordinal) + 1;
+        let raised = Mark { epoch: another(own.epoch), ordinal, tail: None };
+        match log.set_register(REGISTER, register.generation, raised.encode()) {
+            Ok(_) => return Ok(Verdict::Anew(raised, log.span()?.trimmed)),
+            // Another has raised it, or has set a newer tail: what is it now?
+            Err(LogError::Changed(_)) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Err(LogError::Away("others set its epoch again and again".into()).into())
+}
+
+fn mark_of(register: &Register) -> Result<Option<Mark>, Error> {
+    if register.generation == Generation::NEVER {
+        return Ok(None);
+    }
+    Mark::decode(&register.value).map(Some)
+}
+
+/// The register was never set: a cluster begins, or all was lost.
+fn begin(log: &dyn SharedLog, own: Own, span: Span) -> Result<Option<Mark>, Error> {
+    let is_first = own.tail.is_none() && own.ordinal == 0 && span.tail == Position::START;
+    let epoch = if is_first { own.epoch } else { another(own.epoch) };
+    let mark = Mark { epoch, ordinal: own.ordinal + 1, tail: None };
+    match log.set_register(REGISTER, Generation::NEVER, mark.encode()) {
+        Ok(_) => Ok(Some(mark)),
+        Err(LogError::Changed(_)) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Look {
+    Same,
+    /// What comes next is gone, as it may be.
+    Behind,
+    Lost,
+}
+
+fn look(log: &dyn SharedLog, own: Own, (mark, span): (Mark, Span)) -> Result<Look, Error> {
+    let Some(tail) = own.tail else {
+        return Ok(if span.trimmed > own.began { Look::Behind } else { Look::Same });
+    };
+    if let Some(entry) = log.entry(tail.position)? {
+        let is_same = envelope::checksum_of(&entry.batch) == Some(tail.checksum);
+        return Ok(if is_same { Look::Same } else { Look::Lost });
+    }
+    // The trim may have been between the two looks.
+    let span = if span.trimmed < tail.position { log.span()? } else { span };
+    let has_had_it = match mark.tail {
+        Some(marked) if marked.position == tail.position => marked.checksum == tail.checksum,
+        Some(marked) => marked.position > tail.position,
+        None => false,
+    };
+    Ok(match span.trimmed >= tail.position && has_had_it {
+        true if span.trimmed > tail.position => Look::Behind,
+        true => Look::Same,
+        false => Look::Lost,
+    })
+}
+
+/// Says that the log has had what was applied here, where the register does not say so yet.
+pub(crate) fn refresh(log: &dyn SharedLog, epoch: Epoch, tail: Tail) -> Result<(), Error> {
+    let register = log.register(REGISTER)?;
+    let Some(mark) = mark_of(&register)?.filter(|mark| mark.epoch == epoch) else { return Ok(()) };
+    if mark.tail.is_some_and(|marked| marked.position >= tail.position) {
+        return Ok(());
+    }
+    let mark = Mark { tail: Some(tail), ..mark };
+    match log.set_register(REGISTER, register.generation, mark.encode()) {
+        Ok(_) | Err(LogError::Changed(_)) => Ok(()),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// The epoch that the register has, if it has one.
+pub(crate) fn current(log: &dyn SharedLog) -> Result<Option<Epoch>, Error> {
+    Ok(mark_of(&log.register(REGISTER)?)?.map(|mark| mark.epoch))
+}
+
+/// A random epoch, other than this one.
+fn another(epoch: Epoch) -> Epoch {
+    loop {
+        let other = Epoch::new(fastrand::u32(1..));
+        if other != epoch {
+            return other;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

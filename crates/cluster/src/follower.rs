@@ -1,0 +1,362 @@
+//! Follows the log, and applies what counts of it to the replica.
+//!
+//! ```text
+//!            ┌── ended, another epoch, the replica failed ──┐
+//!            ▼                                              │
+//!  doubt: is the log the same? ──▶ follow behind the tail ──┴─▶ entry ─▶ Order ─▶ Replica::apply
+//!            │ no                        ▲
+//!            └──▶ begin anew ────────────┘
+//! ```
+//!
+//! Everything begins with the doubt, also a start, and each time with what the replica has on its disk:
+//! what was in memory only is read again.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use bellwire_journal::{Error as JournalError, Placed, PlacedBatch, RecordChange, Replica};
+use bellwire_model::{Epoch, Offset, Timestamp};
+use bellwire_shared_log::{Ended, Entry, Error as LogError, Following, Position, SharedLog};
+use bytes::Bytes;
+
+use crate::Error;
+use crate::applies::Applies;
+use crate::batch::{self, Item};
+use crate::clock::Clock;
+use crate::envelope::{self, Head, MINOR, Piece, Unread};
+use crate::epoch::{self, Own, Verdict as OfEpoch};
+use crate::fields::{Fields, put_number};
+use crate::order::{Order, PREFIX, Tail, Verdict};
+use crate::outbox::{Begin, Outbox, as_journal, fail};
+use crate::standing::{Standing, Standings};
+use crate::window::{Met, Waiter};
+
+/// So many bits of an offset say which event of an entry it is.
+pub(crate) const EVENT_BITS: u32 = 14;
+
+/// Where the ordinal of the replica's epoch is kept.
+const ORDINAL: &str = "cluster/ordinal";
+
+/// How long is waited before the next try, at first and at most.
+const RETRY_MIN: Duration = Duration::from_millis(100);
+const RETRY_MAX: Duration = Duration::from_secs(2);
+
+/// What the threads of a node share.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) log: Arc<dyn SharedLog>,
+    pub(crate) replica: Arc<dyn Replica>,
+    pub(crate) outbox: Arc<Outbox>,
+    pub(crate) standings: Standings,
+    pub(crate) clock: Clock,
+    /// Somebody has a reason to look at the epoch.
+    pub(crate) doubted: AtomicBool,
+    pub(crate) closing: AtomicBool,
+    pub(crate) applies: Arc<Applies>,
+}
+
+/// See the module.
+pub(crate) struct Follower {
+    shared: Arc<Shared>,
+    stage: Stage,
+    retry: Duration,
+    /// The newest ordinal that was seen, in this process.
+    ordinal: u64,
+    /// An epoch of others that was looked at already.
+    looked_at: Option<Epoch>,
+}
+
+enum Stage {
+    /// Nothing is known.
+    Doubt,
+    Following(Box<Followed>),
+    /// A newer Bellwire has written what is next.
+    TooOld,
+}
+
+struct Followed {
+    following: Box<dyn Following>,
+    order: Order,
+    epoch: Epoch,
+    /// To be kept with what is applied next.
+    ordinal: Option<u64>,
+}
+
+/// Why following goes no further.
+enum Stop {
+    /// Look again whether all is the same.
+    Doubt,
+    /// Begin anew behind there, in the same epoch: a part of what is there is gone.
+    Torn(Position),
+    TooOld { position: Position, what: Box<str> },
+    Failed(Error),
+}
+
+impl From<Error> for Stop {
+    fn from(error: Error) -> Self {
+        Self::Failed(error)
+    }
+}
+
+impl From<LogError> for Stop {
+    fn from(error: LogError) -> Self {
+        Self::Failed(error.into())
+    }
+}
+
+impl From<JournalError> for Stop {
+    fn from(error: JournalError) -> Self {
+        Self::Failed(error.into())
+    }
+}
+
+impl Follower {
+    pub(crate) fn new(shared: Arc<Shared>) -> Self {
+        Self { shared, stage: Stage::Doubt, retry: RETRY_MIN, ordinal: 0, looked_at: None }
+    }
+
+    /// Goes on by a step, and waits for so long for entries. Returns how long to wait before the next
+    /// one.
+    pub(crate) fn turn(&mut self, patience: Duration) -> Duration {
+        if self.shared.doubted.swap(false, Ordering::AcqRel)
+            && let Stage::Following(_) = self.stage
+        {
+            self.stage = Stage::Doubt;
+        }
+        let turned = match &mut self.stage {
+            Stage::TooOld => return RETRY_MAX,
+            Stage::Doubt => self.begin(),
+            Stage::Following(_) => self.follow(patience),
+        };
+        match turned {
+            Ok(()) => Duration::ZERO,
+            Err(stop) => self.stop(stop),
+        }
+    }
+
+    fn stop(&mut self, stop: Stop) -> Duration {
+        let shared = &self.shared;
+        self.stage = Stage::Doubt;
+        let standing = match stop {
+            Stop::Doubt => return RETRY_MIN / 2,
+            Stop::Torn(position) => {
+                let epoch = shared.replica.epoch();
+                return match self.begin_anew(epoch, position) {
+                    Ok(()) => Duration::ZERO,
+                    Err(stop) => self.stop(stop),
+                };
+            }
+            Stop::TooOld { position, what } => {
+                let why = Error::TooOld { position, what }.to_string().into();
+                tracing::error!("{why}");
+                self.stage = Stage::TooOld;
+                shared.outbox.refuse(&as_journal(&Error::Away(Box::clone(&why))));
+                Standing::TooOld { why }
+            }
+            Stop::Failed(Error::Log(LogError::Away(why))) => Standing::Away { why: why.into() },
+            Stop::Failed(error @ Error::Replica(_)) => {
+                Standing::Stuck { why: bellwire_model::with_causes(&error).into() }
+            }
+            Stop::Failed(error) => Standing::Unfit { why: error.to_string().into() },
+        };
+        shared.standings.set(standing);
+        self.retry = (2 * self.retry).min(RETRY_MAX);
+        self.retry
+    }
+
+    /// Looks whether the log is still the one that was followed, and follows it.
+    fn begin(&mut self) -> Result<(), Stop> {
+        let shared = Arc::clone(&self.shared);
+        shared.applies.settle()?;
+        // What has failed is tried by the replica itself.
+        shared.replica.health()?;
+        let records = shared.replica.records(PREFIX)?;
+        let applied = Position::new(shared.replica.bounds().tail.get() >> EVENT_BITS);
+        let (order, tail) = Order::load(&records, applied)?;
+        let kept = records.iter().find(|record| *record.key == *ORDINAL);
+        let kept = kept.map_or(Ok(0), |record| Fields::of(&record.value).number())?;
+        self.ordinal = self.ordinal.max(kept);
+        let own = Own { epoch: shared.replica.epoch(), ordinal: self.ordinal, began: applied, tail };
+        let mark = match epoch::attend(&*shared.log, own)? {
+            OfEpoch::Anew(mark, trimmed) => {
+                self.ordinal = mark.ordinal;
+                return self.begin_anew(mark.epoch, trimmed);
+            }
+            OfEpoch::Same(mark) => mark,
+        };
+        self.ordinal = mark.ordinal;
+        let following = match shared.log.follow(order.reads_after()) {
+            // Pieces of what is not complete are gone.
+            Err(LogError::Trimmed(trimmed)) => return self.begin_anew(mark.epoch, trimmed),
+            following => following?,
+        };
+        if let Some(tail) = tail {
+            shared.applies.begin(tail);
+        }
+        shared.outbox.begin(applied, mark.epoch, Begin::First);
+        shared.standings.followed(applied);
+        shared.standings.set(Standing::Following { lag: 0 });
+        let ordinal = (kept != mark.ordinal).then_some(mark.ordinal);
+        let followed = Followed { following, order, epoch: mark.epoch, ordinal };
+        self.stage = Stage::Following(Box::new(followed));
+        self.retry = RETRY_MIN / 2;
+        Ok(())
+    }
+
+    /// Forgets all, and begins behind there.
+    fn begin_anew(&mut self, epoch: Epoch, behind: Position) -> Result<(), Stop> {
+        let shared = &self.shared;
+        tracing::warn!(%epoch, %behind, "The replica begins anew.");
+        shared.applies.settle()?;
+        shared.replica.begin_anew(epoch, Offset::new(behind.get() << EVENT_BITS))?;
+        shared.applies.forget();
+        shared.outbox.begin(behind, epoch, Begin::Another);
+        shared.standings.followed(behind);
+        // Looked at once more: there may be another epoch by now.
+        self.stage = Stage::Doubt;
+        Ok(())
+    }
+
+    fn follow(&mut self, patience: Duration) -> Result<(), Stop> {
+        let Stage::Following(followed) = &mut self.stage else { return Ok(()) };
+        if let Some(error) = self.shared.applies.failure() {
+            return Err(Stop::Failed(error.into()));
+        }
+        let entries = match followed.following.next(patience) {
+            Ok(entries) => entries,
+            Err(Ended::Lost(why)) => {
+                tracing::info!(why, "What followed the log was lost; it is followed again.");
+                return Err(Stop::Doubt);
+            }
+            Err(Ended::Trimmed(_)) => return Err(Stop::Doubt),
+        };
+        let mut other_epoch = None;
+        let newest = entries.last().map(|entry| entry.position);
+        for entry in entries {
+            let head = followed.take(&self.shared, entry)?;
+            other_epoch = head.map(|head| head.epoch).filter(|it| *it != followed.epoch).or(other_epoch);
+        }
+        if let Some(position) = newest {
+            self.shared.outbox.passed(position);
+            self.shared.standings.followed(position);
+        }
+        if other_epoch.is_some() && other_epoch != self.looked_at {
+            self.looked_at = other_epoch;
+            return Err(Stop::Doubt);
+        }
+        Ok(())
+    }
+}
+
+impl Followed {
+    /// Takes in an entry. Returns its head, where it is one of ours.
+    fn take(&mut self, shared: &Shared, entry: Entry) -> Result<Option<Head>, Stop> {
+        let position = entry.position;
+        let Some(piece) = read(shared, entry)? else { return Ok(None) };
+        let (head, minor, checksum) = (piece.head, piece.minor, piece.checksum);
+        let verdict = self.order.admit(position, piece);
+        let is_own = shared.outbox.is_own(head.incarnation);
+        let met = match verdict {
+            Verdict::Counts(_) | Verdict::Noted if is_own => {
+                shared.outbox.met((head.incarnation, head.number))
+            }
+            Verdict::Stale if is_own => {
+                let begin = Begin::InsteadOf(head.incarnation);
+                shared.outbox.begin(position, self.epoch, begin);
+                None
+            }
+            _ => None,
+        };
+        match verdict {
+            Verdict::Counts(payload) => {
+                let waiters = met.map_or_else(Vec::new, |met| met.waiters);
+                let items = items(&payload, (head.time, minor), position)?;
+                let (batches, mut records, waiting) = joined(items, waiters);
+                records.extend(self.order.changes());
+                let ordinal = self.ordinal.take();
+                records.extend(ordinal.map(|ordinal| RecordChange {
+                    key: ORDINAL.into(),
+                    value: Some(number(ordinal)),
+                }));
+                let base = Offset::new(position.get() << EVENT_BITS);
+                let placed =
+                    Placed { base, time: head.time, now: shared.clock.now(), batches, records };
+                let tail = Tail { position, checksum };
+                shared.replica.apply(placed, shared.applies.reply(tail, waiting))?;
+            }
+            Verdict::Torn => return Err(Stop::Torn(position)),
+            // Nothing comes of it: what was given up, or a fence has kept out.
+            Verdict::Noted | Verdict::Repeat | Verdict::Hole | Verdict::Stale => {
+                if let Some(Met { waiters, fence }) = met {
+                    let register = fence.map_or_else(String::new, |fence| fence.register);
+                    fail(waiters, &as_journal(&Error::Fenced(register.into())));
+                }
+            }
+        }
+        Ok(Some(head))
+    }
+}
+
+/// What an entry is; nothing where it is none of ours.
+fn read(shared: &Shared, entry: Entry) -> Result<Option<Piece>, Stop> {
+    let position = entry.position;
+    let unread = match envelope::decode(&entry.batch) {
+        Ok(piece) => return Ok(Some(piece)),
+        Err(unread) => unread,
+    };
+    // It may have been damaged on the way; what is left out has to be left out by all.
+    let again = shared.log.entry(position)?;
+    let again = again.map(|again| envelope::decode(&again.batch));
+    match again.unwrap_or(Err(unread)) {
+        Ok(piece) => Ok(Some(piece)),
+        Err(Unread::Foreign) => {
+            tracing::error!(%position, "An entry of the log is not of Bellwire; it is left out.");
+            Ok(None)
+        }
+        Err(Unread::Major(major)) => {
+            let what = format!("entries of version {major}").into();
+            Err(Stop::TooOld { position, what })
+        }
+    }
+}
+
+/// What a payload says. What cannot be read stops the node: left out it would be missing for good.
+fn items(
+    payload: &Bytes,
+    (time, minor): (Timestamp, u8),
+    position: Position,
+) -> Result<Vec<Item>, Stop> {
+    batch::decode(payload, time).map_err(|error| {
+        let of_version = if minor > MINOR { "of a newer version: " } else { "" };
+        Stop::TooOld { position, what: format!("{of_version}{error}").into() }
+    })
+}
+
+/// Batches with who waits for them, changes of records, and who waits for those.
+fn joined(
+    items: Vec<Item>,
+    waiters: Vec<Waiter>,
+) -> (Vec<PlacedBatch>, Vec<RecordChange>, Vec<Waiter>) {
+    let (mut batches, mut records, mut waiting) = (Vec::new(), Vec::new(), Vec::new());
+    let mut waiters = waiters.into_iter();
+    for item in items {
+        match (item, waiters.next()) {
+            (Item::Appends(appends), Some(Waiter::Appends(reply))) => {
+                batches.push(PlacedBatch { appends, reply: Some(reply) });
+            }
+            (Item::Appends(appends), _) => batches.push(PlacedBatch { appends, reply: None }),
+            (Item::Records(changes), waiter) => {
+                records.extend(changes);
+                waiting.extend(waiter);
+            }
+        }
+    }
+    (batches, records, waiting)
+}
+
+fn number(number: u64) -> Bytes {
+    let mut bytes = Vec::new();
+    put_number(&mut bytes, number);
+    bytes.into()
+}

@@ -1,0 +1,190 @@
+//! What a node does now and then: it says that it is there, looks at the epoch and at how far it is behind,
+//! and while it holds the lease for it, has keys go whose time is over.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use bellwire_model::limits::STATE_LOOKS_MAX;
+use bellwire_shared_log::{Fence, Position};
+
+use crate::Error;
+use crate::epoch;
+use crate::follower::Shared;
+use crate::lease::{Lease, LeaseStep, Wanted};
+use crate::nodes::{Announcer, BEAT};
+use crate::outbox::Content;
+use crate::window::Waiter;
+
+/// Nothing moves for so long before it is said that the engine takes nothing.
+const STUCK_AGE: Duration = Duration::from_secs(2);
+
+/// How often the register of the epoch is told of a newer tail.
+const REFRESH_INTERVAL: Duration = Duration::from_secs(10);
+
+/// How often it is looked for keys whose time is over, where nobody knows better.
+const EXPIRY_INTERVAL: Duration = Duration::from_secs(1);
+
+/// See the module.
+pub(crate) struct House {
+    shared: Arc<Shared>,
+    announcer: Announcer,
+    lease: Lease,
+    /// The fence under which keys are deleted, and up to where the log has to be followed first: what
+    /// another has done under the one before is there.
+    keeping: Option<(Fence, Position)>,
+    /// Deletions that are not answered.
+    deleting: Arc<AtomicUsize>,
+    next_beat: Duration,
+    next_refresh: Duration,
+    next_expiry: Duration,
+}
+
+impl House {
+    pub(crate) fn new(shared: Arc<Shared>, announcer: Announcer, lease: Lease) -> Self {
+        Self {
+            shared,
+            announcer,
+            lease,
+            keeping: None,
+            deleting: Arc::new(AtomicUsize::new(0)),
+            next_beat: Duration::ZERO,
+            next_refresh: Duration::ZERO,
+            next_expiry: Duration::ZERO,
+        }
+    }
+
+    fn now(&self) -> Duration {
+        self.shared.clock.now().uptime
+    }
+
+    /// Does what is due. Returns how long there is nothing more.
+    pub(crate) fn turn(&mut self) -> Duration {
+        if self.now() >= self.next_beat {
+            self.next_beat = self.now().saturating_add(BEAT);
+            if let Err(error) = self.beat() {
+                tracing::debug!(%error, "This node could not say that it is there.");
+            }
+        }
+        self.look_at_appends();
+        let next = self.hold();
+        if let Err(error) = self.keep() {
+            tracing::warn!(%error, "Keys whose time is over could not be deleted.");
+        }
+        next.min(self.next_beat).saturating_sub(self.now())
+    }
+
+    /// Lets go of what it holds.
+    pub(crate) fn close(&mut self) {
+        self.lease.want(Wanted::No);
+        if self.lease.held(self.now()).is_some() {
+            self.hold();
+        }
+    }
+
+    fn beat(&mut self) -> Result<(), Error> {
+        let shared = &self.shared;
+        shared.standings.set_tail(shared.log.span()?.tail);
+        let standing = shared.standings.get();
+        if standing.is_well() && epoch::current(&*shared.log)? != Some(shared.replica.epoch()) {
+            shared.doubted.store(true, Ordering::Release);
+        }
+        self.announcer.announce(&*shared.log)
+    }
+
+    /// Says so where the engine takes nothing.
+    fn look_at_appends(&self) {
+        let now = self.now();
+        let stuck = self.shared.outbox.stuck();
+        let stuck = stuck.filter(|(since, _)| now.saturating_sub(*since) > STUCK_AGE);
+        self.shared.standings.set_appending(stuck.map(|(_, why)| why));
+    }
+
+    /// Takes the lease, or goes on holding it. Returns when it is to be looked at next.
+    fn hold(&mut self) -> Duration {
+        if self.shared.closing.load(Ordering::Acquire) || !self.shared.standings.get().is_well() {
+            self.lease.want(Wanted::No);
+        } else {
+            self.lease.want(Wanted::Yes);
+        }
+        let log = Arc::clone(&self.shared.log);
+        let (name, beat) = (self.lease.register().to_owned(), self.lease.beat_register());
+        let begun = self.now();
+        match self.lease.next(begun) {
+            LeaseStep::Wait(until) => return until,
+            LeaseStep::Look => {
+                let registers = log.register(&name).and_then(|lease| Ok((lease, log.register(&beat)?)));
+                let Ok((lease, beat)) = registers else { return self.next_beat };
+                self.lease.looked((begun, self.now()), &lease, &beat);
+            }
+            LeaseStep::Take(expected, value) => {
+                let answer = log.set_register(&name, expected, value);
+                self.lease.took(self.now(), answer);
+            }
+            LeaseStep::Beat(expected, value) => {
+                let answer = log.set_register(&beat, expected, value);
+                self.lease.beat(self.now(), answer);
+            }
+        }
+        self.now()
+    }
+
+    /// What the holder of the lease does.
+    fn keep(&mut self) -> Result<(), Error> {
+        let Some(fence) = self.lease.held(self.now()) else {
+            self.keeping = None;
+            return Ok(());
+        };
+        let shared = Arc::clone(&self.shared);
+        if self.keeping.as_ref().is_none_or(|(before, _)| *before != fence) {
+            self.keeping = Some((fence.clone(), shared.log.span()?.tail));
+        }
+        let is_behind = self.keeping.as_ref().is_none_or(|(_, until)| *until > shared.standings.position());
+        if is_behind || !shared.standings.get().is_well() {
+            return Ok(());
+        }
+        let now = self.now();
+        if now >= self.next_refresh {
+            self.next_refresh = now.saturating_add(REFRESH_INTERVAL);
+            if let Some(tail) = shared.applies.tail() {
+                epoch::refresh(&*shared.log, shared.replica.epoch(), tail)?;
+            }
+        }
+        if now >= self.next_expiry && self.deleting.load(Ordering::Acquire) == 0 {
+            self.expire(fence)?;
+        }
+        Ok(())
+    }
+
+    /// Puts into the log what deletes keys whose time is over.
+    fn expire(&mut self, fence: Fence) -> Result<(), Error> {
+        let now = self.shared.clock.now();
+        let due = self.shared.replica.due(now, STATE_LOOKS_MAX)?;
+        let soon = now.uptime.saturating_add(EXPIRY_INTERVAL);
+        self.next_expiry = due.next.map_or(soon, |next| next.min(soon));
+        for key in due.keys {
+            let guard = Deleting::one(&self.deleting);
+            // It may have got another value or another time meanwhile: then it stays.
+            let reply = Waiter::Appends(Box::new(move |_| drop(guard)));
+            let content = Content::Appends(vec![key.deletion(now.wall)]);
+            self.shared.outbox.queue(content, reply, Some(fence.clone()))?;
+        }
+        Ok(())
+    }
+}
+
+/// A deletion that is not answered, whatever becomes of it.
+struct Deleting(Arc<AtomicUsize>);
+
+impl Deleting {
+    fn one(all: &Arc<AtomicUsize>) -> Self {
+        all.fetch_add(1, Ordering::AcqRel);
+        Self(Arc::clone(all))
+    }
+}
+
+impl Drop for Deleting {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::AcqRel);
+    }
+}

@@ -1,0 +1,180 @@
+//! The journal of a node: what is appended goes into the shared log, what is read comes from the replica.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use bellwire_journal::{
+    Append, Bounds, ClockReading, ClockStep, Ended, Error as JournalError, Journal, Page, ReadLimit,
+    Record, RecordChange, RecordReply, Reply, StateHorizons, StatePage, TopicFigures,
+};
+use bellwire_model::{Epoch, FilterSet, Offset};
+use bellwire_shared_log::{Assurance, Fence, Position};
+
+use crate::follower::Shared;
+use crate::nodes::{self, NodeMark};
+use crate::order::PREFIX;
+use crate::outbox::{Content, PATIENCE, as_journal};
+use crate::standing::Standing;
+use crate::threads::Threads;
+use crate::window::Waiter;
+use crate::{Error, epoch};
+
+/// See the module.
+#[derive(Debug)]
+pub struct ClusterJournal {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) threads: Threads,
+}
+
+impl ClusterJournal {
+    /// How this node stands to the shared log.
+    pub fn standing(&self) -> Standing {
+        self.shared.standings.get()
+    }
+
+    /// The nodes of the cluster, as they say themselves. Waits for the engine.
+    pub fn nodes(&self) -> Result<Vec<NodeMark>, Error> {
+        nodes::nodes(&*self.shared.log)
+    }
+
+    /// Forgets a node that is gone. Waits for the engine.
+    pub fn forget_node(&self, id: &str) -> Result<(), Error> {
+        nodes::forget(&*self.shared.log, id)
+    }
+
+    /// What the engine may lose. Waits for it.
+    pub fn assurance(&self) -> Result<Assurance, Error> {
+        Ok(self.shared.log.assurance()?)
+    }
+
+    /// Appends in the server's own lane, if the register of the fence is still of that generation where
+    /// the engine stores it: for who holds a [`Lease`](crate::Lease).
+    pub fn append_fenced(
+        &self,
+        batch: Vec<Append>,
+        fence: Fence,
+        reply: Reply,
+    ) -> Result<(), JournalError> {
+        self.shared.replica.check_room(&batch)?;
+        self.shared.outbox.queue(Content::Appends(batch), Waiter::Appends(reply), Some(fence))
+    }
+
+    /// Up to where the log was applied here, which is what others may trim at most.
+    pub fn applied(&self) -> Option<Position> {
+        Some(self.shared.applies.tail()?.position)
+    }
+
+    /// Lets go of the log up to what is placed there, which was applied here. Replicas that have not got
+    /// there begin anew. Waits for the engine.
+    pub fn trim_log(&self, until: Position) -> Result<(), Error> {
+        let Some(tail) = self.shared.applies.tail() else { return Ok(()) };
+        // So that whoever was away can tell that nothing was lost.
+        epoch::refresh(&*self.shared.log, self.shared.replica.epoch(), tail)?;
+        Ok(self.shared.log.trim(until.min(tail.position))?)
+    }
+}
+
+impl Journal for ClusterJournal {
+    fn epoch(&self) -> Epoch {
+        self.shared.replica.epoch()
+    }
+
+    fn append(&self, batch: Vec<Append>, reply: Reply) -> Result<(), JournalError> {
+        self.shared.replica.check_room(&batch)?;
+        self.shared.outbox.queue(Content::Appends(batch), Waiter::Appends(reply), None)
+    }
+
+    fn bounds(&self) -> Bounds {
+        self.shared.replica.bounds()
+    }
+
+    fn trimmed(&self, filters: &FilterSet) -> Offset {
+        self.shared.replica.trimmed(filters)
+    }
+
+    fn read(
+        &self,
+        after: Offset,
+        filters: &FilterSet,
+        limit: ReadLimit,
+    ) -> Result<Page, JournalError> {
+        self.shared.replica.read(after, filters, limit)
+    }
+
+    fn state(&self, after: Offset, limit: ReadLimit) -> Result<StatePage, JournalError> {
+        self.shared.replica.state(after, limit)
+    }
+
+    fn state_horizons(&self) -> Result<StateHorizons, JournalError> {
+        self.shared.replica.state_horizons()
+    }
+
+    fn ended(&self, topic: &str) -> Option<Ended> {
+        self.shared.replica.ended(topic)
+    }
+
+    fn list_topics(&self, prefix: &str, after: &str, limit: usize) -> Vec<TopicFigures> {
+        self.shared.replica.list_topics(prefix, after, limit)
+    }
+
+    fn write_records(
+        &self,
+        changes: Vec<RecordChange>,
+        reply: RecordReply,
+    ) -> Result<(), JournalError> {
+        self.shared.replica.check_room_for_records(&changes)?;
+        self.shared.outbox.queue(Content::Records(changes), Waiter::Records(reply), None)
+    }
+
+    /// Those of the node's own are no part of it.
+    fn records(&self, prefix: &str) -> Result<Vec<Record>, JournalError> {
+        let mut records = self.shared.replica.records(prefix)?;
+        records.retain(|record| !record.key.starts_with(PREFIX));
+        Ok(records)
+    }
+
+    fn health(&self) -> Result<(), JournalError> {
+        self.shared.replica.health()?;
+        match self.standing() {
+            Standing::Following { .. } => Ok(()),
+            Standing::Starting => Err(as_journal(&Error::Away("it was not reached yet".into()))),
+            Standing::Away { why }
+            | Standing::Unfit { why }
+            | Standing::Stuck { why }
+            | Standing::TooOld { why } => Err(as_journal(&Error::Away(why))),
+        }
+    }
+
+    fn damaged(&self) -> u64 {
+        self.shared.replica.damaged()
+    }
+
+    fn damaged_blocks(&self) -> u64 {
+        self.shared.replica.damaged_blocks()
+    }
+
+    fn apply_retention(&self, now: ClockReading) -> Result<Option<ClockStep>, JournalError> {
+        self.shared.replica.apply_retention(now)
+    }
+
+    /// Whoever holds the lease for it does so by itself.
+    fn expire(&self, _: ClockReading) -> Result<Option<Duration>, JournalError> {
+        Ok(None)
+    }
+
+    fn close(&self) -> Result<(), JournalError> {
+        self.shared.outbox.drain(PATIENCE);
+        self.shared.closing.store(true, Ordering::Release);
+        self.threads.join();
+        self.shared.replica.close()
+    }
+}
+
+impl Drop for ClusterJournal {
+    fn drop(&mut self) {
+        // Whoever wants to know how it went calls `close`.
+        self.shared.outbox.refuse(&JournalError::Closed);
+        self.shared.closing.store(true, Ordering::Release);
+    }
+}

@@ -1,0 +1,144 @@
+//! A node as it runs: three threads, or none where its turns are taken by a simulation.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::Arc;
+use std::time::Duration;
+
+use bellwire_journal::Replica;
+use bellwire_process::{clock, crash};
+use bellwire_shared_log::SharedLog;
+
+use crate::Error;
+use crate::applies::Applies;
+use crate::clock::Clock;
+use crate::follower::{Follower, Shared};
+use crate::house::House;
+use crate::journal::ClusterJournal;
+use crate::lease::{Lease, LeaseTiming};
+use crate::nodes::{Announcer, NodeMark, is_node_id};
+use crate::outbox::Outbox;
+use crate::standing::{Standings, Watcher};
+use crate::threads::Threads;
+
+/// The lease of who has keys go.
+const KEEPER: &str = "keeper";
+
+/// How long a thread waits at most before it looks whether the node is being closed.
+const LOOK_INTERVAL: Duration = Duration::from_millis(200);
+
+/// What a node is.
+pub struct NodeOptions {
+    /// What it is called: of `a`–`z`, `0`–`9` and `-`, another one than every other node.
+    pub id: String,
+    /// The version of Bellwire.
+    pub version: String,
+    /// Where others reach it.
+    pub address: String,
+    /// What time it is.
+    pub clock: Clock,
+    /// How leases are held.
+    pub lease: LeaseTiming,
+    /// Told of how it stands to the log.
+    pub watcher: Watcher,
+}
+
+/// A node of which nothing happens by itself.
+pub struct Node {
+    journal: Arc<ClusterJournal>,
+    follower: Follower,
+    house: House,
+}
+
+impl std::fmt::Debug for Node {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Node").field("journal", &self.journal).finish_non_exhaustive()
+    }
+}
+
+impl Node {
+    /// A node that has this replica of this log.
+    pub fn new(
+        log: Arc<dyn SharedLog>,
+        replica: Arc<dyn Replica>,
+        options: NodeOptions,
+    ) -> Result<Self, Error> {
+        let NodeOptions { id, version, address, clock, lease, watcher } = options;
+        if !is_node_id(&id) {
+            let what = "a node's name is of `a`–`z`, `0`–`9` and `-`, and not too long";
+            return Err(Error::Register { register: id.into(), what });
+        }
+        let shared = Arc::new(Shared {
+            outbox: Arc::new(Outbox::new(Arc::clone(&log), clock.clone())),
+            log,
+            replica,
+            standings: Standings::new(watcher),
+            clock,
+            doubted: AtomicBool::new(false),
+            closing: AtomicBool::new(false),
+            applies: Arc::new(Applies::default()),
+        });
+        let lease = Lease::new(KEEPER, &id, lease);
+        let mark = NodeMark {
+            id: id.into(),
+            version: version.into(),
+            address: address.into(),
+            run: fastrand::u64(1..),
+            beat: 0,
+        };
+        let house = House::new(Arc::clone(&shared), Announcer::new(mark), lease);
+        let follower = Follower::new(Arc::clone(&shared));
+        let journal = Arc::new(ClusterJournal { shared, threads: Threads::default() });
+        Ok(Self { journal, follower, house })
+    }
+
+    /// Its journal.
+    pub fn journal(&self) -> &Arc<ClusterJournal> {
+        &self.journal
+    }
+
+    /// Goes on following, and waits for entries for so long. Returns how long there is nothing more.
+    pub fn follow(&mut self, patience: Duration) -> Duration {
+        self.follower.turn(patience)
+    }
+
+    /// Appends what waits. Returns until when there is nothing more, unless something happens.
+    pub fn append(&mut self) -> Option<Duration> {
+        self.journal.shared.outbox.turn()
+    }
+
+    /// Does what is due now and then. Returns how long there is nothing more.
+    pub fn keep_house(&mut self) -> Duration {
+        self.house.turn()
+    }
+
+    /// Waits until what was followed is applied.
+    pub fn settle(&self) {
+        self.journal.shared.applies.wait();
+    }
+
+    /// Has all of it happen on threads of its own, until the journal is closed.
+    pub fn spawn(self) -> Result<Arc<ClusterJournal>, Error> {
+        let Self { journal, mut follower, mut house } = self;
+        let shared = Arc::clone(&journal.shared);
+        let is_closing = move |shared: &Shared| shared.closing.load(Ordering::Acquire);
+        let outbox = Arc::clone(&shared.outbox);
+        let appending = crash::spawn_essential("outbox".into(), move || outbox.run())?;
+        let of_follower = Arc::clone(&shared);
+        let following = crash::spawn_essential("follower".into(), move || {
+            while !is_closing(&of_follower) {
+                let wait = follower.turn(LOOK_INTERVAL);
+                if !wait.is_zero() {
+                    clock::pause(wait.min(LOOK_INTERVAL));
+                }
+            }
+        })?;
+        let keeping = crash::spawn_essential("cluster".into(), move || {
+            while !is_closing(&shared) {
+                clock::pause(house.turn().clamp(Duration::from_millis(10), LOOK_INTERVAL));
+            }
+            house.close();
+        })?;
+        journal.threads.add([appending, following, keeping]);
+        Ok(journal)
+    }
+}

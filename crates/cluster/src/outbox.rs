@@ -1,0 +1,445 @@
+//! What this node appends: gathered into group commits, appended to the shared log, answered when it
+//! was met there and applied here.
+//!
+//! ```text
+//! publishers ─▶ queue ─┐  gather: one payload      Window: 16 entries in flight
+//!                      ├──────────────────────▶ ─────────────────────────────▶ SharedLog::append
+//! alerts, records ─▶ own lane: first                    ▲
+//!                                  follower: met, passed, stale, another epoch
+//! ```
+//!
+//! While nothing moves publishers wait for so long ([`PATIENCE`]), and are then told to come again; what
+//! the server itself has to say waits for as long as it takes. Both are bounded in bytes.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use bellwire_journal::{Append, Error as JournalError, RecordChange, RecordReply, Reply};
+use bellwire_model::limits::{APPENDS_QUEUED_BYTES_MAX, APPENDS_QUEUED_MAX, EVENTS_PER_COMMIT_MAX};
+use bellwire_model::{Epoch, Fence as ProducerFence};
+use bellwire_shared_log::{Fence, Position, SharedLog};
+
+use crate::Error;
+use crate::batch::Draft;
+use crate::clock::Clock;
+use crate::envelope::{Incarnation, PAYLOAD_BYTES_MAX, PIECE_BYTES_MAX, pieces};
+use crate::window::{Commit, Lane, Life, Met, Waiter, Window};
+
+/// How long publishers wait while nothing moves.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
+
+/// What is to be appended.
+pub(crate) enum Content {
+    Appends(Vec<Append>),
+    Records(Vec<RecordChange>),
+}
+
+struct Waiting {
+    content: Content,
+    bytes: usize,
+    waiter: Waiter,
+    fence: Option<Fence>,
+    since: Duration,
+}
+
+#[derive(Default)]
+struct Queue {
+    all: VecDeque<Waiting>,
+    bytes: usize,
+}
+
+impl Queue {
+    /// However large it is, it fits where little else waits.
+    fn push(&mut self, waiting: Waiting) -> Result<(), JournalError> {
+        if self.bytes >= APPENDS_QUEUED_BYTES_MAX || self.all.len() >= APPENDS_QUEUED_MAX {
+            return Err(JournalError::Busy);
+        }
+        self.bytes += waiting.bytes;
+        self.all.push_back(waiting);
+        Ok(())
+    }
+
+    fn pop(&mut self) -> Option<Waiting> {
+        let waiting = self.all.pop_front()?;
+        self.bytes -= waiting.bytes;
+        Some(waiting)
+    }
+}
+
+struct State {
+    own: Queue,
+    publishers: Queue,
+    /// Nothing, while the log is not followed for the first time.
+    window: Option<Window>,
+    /// Nothing is taken any more, and why.
+    refusal: Option<Refusal>,
+}
+
+/// Why nothing is taken.
+#[derive(Clone, Debug)]
+enum Refusal {
+    /// Publishers are to come again; the server's own waits.
+    Publishers(Error),
+    /// Nothing at all.
+    All(JournalError),
+}
+
+/// See the module.
+pub(crate) struct Outbox {
+    log: Arc<dyn SharedLog>,
+    clock: Clock,
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+impl fmt::Debug for Outbox {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Outbox").field("log", &self.log).finish_non_exhaustive()
+    }
+}
+
+impl Outbox {
+    pub(crate) fn new(log: Arc<dyn SharedLog>, clock: Clock) -> Self {
+        let (own, publishers) = (Queue::default(), Queue::default());
+        let state = Mutex::new(State { own, publishers, window: None, refusal: None });
+        Self { log, clock, state, changed: Condvar::new() }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn now(&self) -> Duration {
+        self.clock.now().uptime
+    }
+
+    /// Queues what is to be appended whole.
+    pub(crate) fn queue(
+        &self,
+        content: Content,
+        waiter: Waiter,
+        fence: Option<Fence>,
+    ) -> Result<(), JournalError> {
+        let (lane, bytes) = (lane_of(&content, fence.as_ref()), bytes_of(&content));
+        if bytes > PAYLOAD_BYTES_MAX {
+            return Err(as_journal(&Error::TooLarge { bytes, max: PAYLOAD_BYTES_MAX }));
+        }
+        let since = self.now();
+        let mut state = self.state();
+        match &state.refusal {
+            Some(Refusal::All(error)) => return Err(error.clone()),
+            Some(Refusal::Publishers(error)) if lane == Lane::Publishers => {
+                return Err(as_journal(error));
+            }
+            _ => {}
+        }
+        let waiting = Waiting { content, bytes, waiter, fence, since };
+        match lane {
+            Lane::Own => state.own.push(waiting)?,
+            Lane::Publishers => state.publishers.push(waiting)?,
+        }
+        drop(state);
+        self.changed.notify_all();
+        Ok(())
+    }
+
+    /// Gathers what waits and appends what may be appended now. Returns when there may be more to do
+    /// though nothing happens meanwhile. For one thread.
+    pub(crate) fn turn(self: &Arc<Self>) -> Option<Duration> {
+        self.give_up();
+        while let Some(gathered) = self.gather() {
+            match gathered.commit() {
+                Ok(commit) => self.put(commit),
+                Err((waiters, error)) => fail(waiters, &as_journal(&error)),
+            }
+        }
+        let now = self.now();
+        let sends = self.state().window.as_mut().map_or_else(Vec::new, |it| it.sends(now));
+        for send in sends {
+            let (outbox, ticket) = (Arc::downgrade(self), send.ticket);
+            let stored = move |answer| {
+                let Some(outbox) = outbox.upgrade() else { return };
+                let now = outbox.now();
+                if let Some(window) = &mut outbox.state().window {
+                    window.stored(ticket, answer, now);
+                }
+                outbox.changed.notify_all();
+            };
+            // Nothing is locked here: it may be answered at once.
+            self.log.append(send.entry, send.fence, Box::new(stored));
+        }
+        let state = self.state();
+        let patience = (!state.is_empty()).then(|| now.saturating_add(PATIENCE / 10));
+        let wakes = state.window.as_ref().and_then(Window::wakes);
+        [patience, wakes].into_iter().flatten().min()
+    }
+
+    fn put(&self, commit: Commit) {
+        let now = self.now();
+        let mut state = self.state();
+        // It was there when this was gathered, and never goes.
+        if let Some(window) = &mut state.window {
+            window.put(commit, now);
+        }
+    }
+
+    /// Turns until it is closed.
+    pub(crate) fn run(self: &Arc<Self>) {
+        loop {
+            let wakes = self.turn();
+            let state = self.state();
+            if let Some(Refusal::All(JournalError::Closed)) = &state.refusal
+                && state.is_empty()
+            {
+                return;
+            }
+            if state.has_work(self.now()) {
+                continue;
+            }
+            let wait = wakes.map_or(PATIENCE, |wakes| wakes.saturating_sub(self.now()));
+            // Whatever happens between the look and the wait happens behind this lock.
+            drop(self.changed.wait_timeout(state, wait.max(Duration::from_millis(1))));
+        }
+    }
+
+    /// What fits into one payload, of one lane.
+    fn gather(&self) -> Option<Gathered> {
+        let now = self.clock.now();
+        let mut state = self.state();
+        if !state.window.as_ref().is_some_and(Window::has_room) {
+            return None;
+        }
+        let lane = if state.own.all.is_empty() { Lane::Publishers } else { Lane::Own };
+        let queue = match lane {
+            Lane::Own => &mut state.own,
+            Lane::Publishers => &mut state.publishers,
+        };
+        let first = queue.pop()?;
+        let (mut events, mut bytes) = (events_of(&first.content), first.bytes);
+        let fence = first.fence.clone();
+        let mut all = vec![first];
+        while let Some(next) = queue.all.front() {
+            events += events_of(&next.content);
+            bytes += next.bytes;
+            if events > EVENTS_PER_COMMIT_MAX || bytes > PIECE_BYTES_MAX || next.fence != fence {
+                break;
+            }
+            all.extend(queue.pop());
+        }
+        drop(state);
+        Some(Gathered { all, lane, now })
+    }
+
+    /// Whoever waits too long is told so, and while nothing moves whoever comes.
+    fn give_up(&self) {
+        let now = self.now();
+        let mut state = self.state();
+        let before = now.saturating_sub(PATIENCE);
+        let mut waiters = Vec::new();
+        while state.publishers.all.front().is_some_and(|waiting| waiting.since < before) {
+            waiters.extend(state.publishers.pop().map(|waiting| waiting.waiter));
+        }
+        let mut is_stuck = false;
+        let mut why: Box<str> = "it has not been reached yet".into();
+        if let Some(window) = &mut state.window {
+            waiters.extend(window.give_up(before));
+            is_stuck = window.stuck_since().is_some_and(|since| since < before);
+            why = window.complaint().unwrap_or("it does not answer").into();
+        }
+        let error = Error::Away(why);
+        match &state.refusal {
+            Some(Refusal::All(_)) => {}
+            _ => state.refusal = is_stuck.then(|| Refusal::Publishers(error.clone())),
+        }
+        drop(state);
+        fail(waiters, &as_journal(&error));
+    }
+
+    /// The log is followed, by one who is to begin this life where there is none, or where it is to be
+    /// another one.
+    pub(crate) fn begin(&self, born: Position, epoch: Epoch, begin: Begin) {
+        let life = Life { incarnation: Incarnation::random(), born, epoch };
+        let mut state = self.state();
+        match &mut state.window {
+            None => state.window = Some(Window::new(life)),
+            Some(window) => match begin {
+                Begin::Another => window.begin(life),
+                Begin::InsteadOf(stale) if stale == window.incarnation() => window.begin(life),
+                Begin::First | Begin::InsteadOf(_) => {}
+            },
+        }
+        drop(state);
+        self.changed.notify_all();
+    }
+
+    /// Whether an entry is this node's own.
+    pub(crate) fn is_own(&self, incarnation: Incarnation) -> bool {
+        self.state().window.as_ref().is_some_and(|window| window.is_own(incarnation))
+    }
+
+    /// An own entry counts. Returns who has waited for its commit, where it is the last of that.
+    pub(crate) fn met(&self, entry: (Incarnation, u64)) -> Option<Met> {
+        let now = self.now();
+        let met = self.state().window.as_mut()?.met(entry, now);
+        self.changed.notify_all();
+        met
+    }
+
+    /// The log was followed up to there.
+    pub(crate) fn passed(&self, position: Position) {
+        if let Some(window) = &mut self.state().window {
+            window.passed(position);
+        }
+        self.changed.notify_all();
+    }
+
+    /// Since when nothing moves, and what the engine says.
+    pub(crate) fn stuck(&self) -> Option<(Duration, Box<str>)> {
+        let state = self.state();
+        let window = state.window.as_ref()?;
+        Some((window.stuck_since()?, window.complaint()?.into()))
+    }
+
+    /// Nothing more is taken, or answered.
+    pub(crate) fn refuse(&self, error: &JournalError) {
+        let mut state = self.state();
+        state.refusal = Some(Refusal::All(error.clone()));
+        let mut waiters = state.window.as_mut().map_or_else(Vec::new, Window::close);
+        let State { own, publishers, .. } = &mut *state;
+        for queue in [own, publishers] {
+            while let Some(waiting) = queue.pop() {
+                waiters.push(waiting.waiter);
+            }
+        }
+        drop(state);
+        self.changed.notify_all();
+        fail(waiters, error);
+    }
+
+    /// Takes nothing more, and waits until all that was taken was answered, for so long at most.
+    pub(crate) fn drain(&self, patience: Duration) {
+        let mut state = self.state();
+        if !matches!(state.refusal, Some(Refusal::All(_))) {
+            state.refusal = Some(Refusal::All(JournalError::Closed));
+        }
+        self.changed.notify_all();
+        let waited = self.changed.wait_timeout_while(state, patience, |state| !state.is_empty());
+        drop(waited);
+        self.refuse(&JournalError::Closed);
+    }
+}
+
+impl State {
+    fn is_empty(&self) -> bool {
+        let is_queued = !self.own.all.is_empty() || !self.publishers.all.is_empty();
+        !is_queued && self.window.as_ref().is_none_or(Window::is_empty)
+    }
+
+    /// Whether a turn would do something.
+    fn has_work(&self, now: Duration) -> bool {
+        let is_queued = !self.own.all.is_empty() || !self.publishers.all.is_empty();
+        let window = self.window.as_ref();
+        window.is_some_and(|window| (is_queued && window.has_room()) || window.may_send(now))
+    }
+}
+
+/// Whether a life is to be begun where there is one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Begin {
+    /// Only where there is none.
+    First,
+    /// In any case.
+    Another,
+    /// Where it is this one, of which nothing counts any more.
+    InsteadOf(Incarnation),
+}
+
+/// What goes into one payload.
+struct Gathered {
+    all: Vec<Waiting>,
+    lane: Lane,
+    now: bellwire_journal::ClockReading,
+}
+
+impl Gathered {
+    fn commit(self) -> Result<Commit, (Vec<Waiter>, Error)> {
+        let mut draft = Draft::at(self.now);
+        let since = self.all.first().map_or(self.now.uptime, |first| first.since);
+        let fence = self.all.first().and_then(|first| first.fence.clone());
+        let mut waiters = Vec::with_capacity(self.all.len());
+        for Waiting { content, waiter, .. } in self.all {
+            match &content {
+                Content::Appends(appends) => draft.put_appends(appends),
+                Content::Records(changes) => draft.put_records(changes),
+            }
+            waiters.push(waiter);
+        }
+        match pieces(&draft.finish()) {
+            Ok(pieces) => {
+                let (lane, time) = (self.lane, self.now.wall);
+                Ok(Commit { pieces, waiters, lane, fence, time, since })
+            }
+            Err(error) => Err((waiters, error)),
+        }
+    }
+}
+
+/// They are told that nothing is known of what they wait for.
+pub(crate) fn fail(waiters: Vec<Waiter>, error: &JournalError) {
+    for waiter in waiters {
+        match waiter {
+            Waiter::Appends(reply) => reply(Err(error.clone())),
+            Waiter::Records(reply) => reply(Err(error.clone())),
+        }
+    }
+}
+
+/// What is told to who asks a journal.
+pub(crate) fn as_journal(error: &Error) -> JournalError {
+    match error {
+        Error::Replica(error) => error.clone(),
+        other => JournalError::Storage {
+            path: "the shared log".into(),
+            source: Arc::new(other.clone()),
+        },
+    }
+}
+
+/// The server's own topics, records, and what is fenced, never wait behind publishers.
+fn lane_of(content: &Content, fence: Option<&Fence>) -> Lane {
+    let is_own = match content {
+        Content::Appends(appends) => appends.iter().all(|it| it.event.topic.is_reserved()),
+        Content::Records(_) => true,
+    };
+    if is_own || fence.is_some() { Lane::Own } else { Lane::Publishers }
+}
+
+/// What it takes at most, in memory and in the log.
+fn bytes_of(content: &Content) -> usize {
+    let of_append = |append: &Append| {
+        let key_bytes = append.idempotency_key.as_ref().map_or(0, |key| key.len());
+        let producer = |fence: &ProducerFence| size_of::<ProducerFence>() + fence.producer.len();
+        let content_type = append.event.body.as_ref().map_or(0, |body| body.content_type().len());
+        size_of::<Append>()
+            + append.event.size_bytes()
+            + content_type
+            + key_bytes
+            + append.fence.as_deref().map_or(0, producer)
+    };
+    let of_change = |change: &RecordChange| {
+        size_of::<RecordChange>() + change.key.len() + change.value.as_ref().map_or(0, |it| it.len())
+    };
+    match content {
+        Content::Appends(appends) => appends.iter().map(of_append).sum(),
+        Content::Records(changes) => changes.iter().map(of_change).sum(),
+    }
+}
+
+fn events_of(content: &Content) -> usize {
+    match content {
+        Content::Appends(appends) => appends.len(),
+        Content::Records(_) => 0,
+    }
+}
