@@ -61,12 +61,12 @@ impl NodeMark {
 }
 
 /// Whether a node may be called so.
-pub fn is_node_id(id: &str) -> bool {
-    is_register_name(&format!("{PREFIX}{id}"))
+pub(crate) fn is_node_id(id: &str) -> bool {
+    !id.is_empty() && is_register_name(&format!("{PREFIX}{id}"))
 }
 
 /// All nodes that were not forgotten.
-pub fn nodes(log: &dyn SharedLog) -> Result<Vec<NodeMark>, Error> {
+pub(crate) fn nodes(log: &dyn SharedLog) -> Result<Vec<NodeMark>, Error> {
     let mut nodes = Vec::new();
     for name in log.registers(PREFIX)? {
         let id = name.strip_prefix(PREFIX).unwrap_or_default();
@@ -79,7 +79,7 @@ pub fn nodes(log: &dyn SharedLog) -> Result<Vec<NodeMark>, Error> {
 }
 
 /// Forgets a node that is gone. One that is not comes back by itself.
-pub fn forget(log: &dyn SharedLog, id: &str) -> Result<(), Error> {
+pub(crate) fn forget(log: &dyn SharedLog, id: &str) -> Result<(), Error> {
     let name = format!("{PREFIX}{id}");
     let register = log.register(&name)?;
     if register.value.is_empty() {

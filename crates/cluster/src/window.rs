@@ -132,6 +132,8 @@ pub(crate) struct Window {
     /// What was sent in this round: of the first number that was not met, and so on.
     sent: VecDeque<Sent>,
     round: u64,
+    /// Up to here the log was followed.
+    followed: Position,
     /// Nothing is sent before.
     wait_until: Duration,
     backoff: Duration,
@@ -151,6 +153,7 @@ impl Window {
             next: 1,
             sent: VecDeque::new(),
             round: 0,
+            followed: life.born,
             wait_until: Duration::ZERO,
             backoff: BACKOFF_MIN,
             moved: Duration::ZERO,
@@ -268,6 +271,7 @@ impl Window {
                 }
                 if is_of_round {
                     self.backoff = BACKOFF_MIN;
+                    self.look();
                 }
             }
             Err(error) if is_of_round && index.is_some() => {
@@ -344,10 +348,16 @@ impl Window {
         self.again();
     }
 
-    /// The log was followed up to there: what was stored up to there and not met does not count.
+    /// The log was followed up to there.
     pub(crate) fn passed(&mut self, position: Position) {
+        self.followed = position;
+        self.look();
+    }
+
+    /// What was stored where the log was followed, and not met, does not count: it is appended again.
+    fn look(&mut self) {
         if let Some(Sent::Stored(stored)) = self.sent.front()
-            && *stored <= position
+            && *stored <= self.followed
         {
             self.again();
         }
@@ -364,7 +374,7 @@ impl Window {
             self.numbered = life.incarnation;
             self.next = 1;
         }
-        self.life = life;
+        (self.life, self.followed) = (life, life.born);
         self.again();
         self.wait_until = Duration::ZERO;
     }
