@@ -29,7 +29,7 @@ pub struct Options {
     pub cluster: String,
     /// A file with credentials, where they are not in the address: a `.creds` file of NATS.
     pub credentials: Option<PathBuf>,
-    /// Certificates of those whom we trust beside the system's, as PEM, for TLS.
+    /// Certificates of those whom we trust in place of the system's, as PEM, for TLS.
     pub authorities: Option<PathBuf>,
     /// On how many servers a log is kept that is made anew; where nothing is said as many as the
     /// engine has, up to three.
