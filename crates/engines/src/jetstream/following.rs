@@ -14,7 +14,7 @@ use async_nats::{Message, StatusCode, Subscriber};
 use bellwire_shared_log::{Ended, Entry, Error, Position};
 use bytes::Bytes;
 use futures_util::{FutureExt, StreamExt};
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use super::connection::Listener;
 use super::failure::Failure;
@@ -31,6 +31,9 @@ const PULL_PATIENCE: Duration = Duration::from_secs(30);
 /// How often the server says that it is there while it has nothing, and how long it may say nothing.
 const HEARTBEAT: Duration = Duration::from_secs(1);
 const SILENCE_MAX: Duration = Duration::from_secs(3);
+
+/// How long until it is asked again where nobody took the request.
+const UNHEARD_PAUSE: Duration = Duration::from_millis(20);
 
 /// How often it is looked whether another server leads, where there are several.
 const LEADER_CHECK: Duration = Duration::from_secs(2);
@@ -78,6 +81,8 @@ struct Pull {
     number: u64,
     /// How many messages may come yet; none where it is to be asked again.
     left: usize,
+    /// Whether nobody took the request: other servers know of a consumer a moment later.
+    is_unheard: bool,
 }
 
 impl Following {
@@ -188,7 +193,6 @@ impl Walk {
                     None => break,
                 },
             };
-            self.heard = Instant::now();
             let taken = message.ok_or_else(|| lost("the connection has ended"));
             if let Err(ended) = taken.and_then(|message| self.take(message, &mut page)) {
                 self.end = Some(ended);
@@ -214,7 +218,7 @@ impl Walk {
         tokio::select! {
             message = self.messages.next() => Ok(Some(message)),
             why = self.listener.interruption(&self.log.names.stream) => Err(lost(why)),
-            () = tokio::time::sleep_until(until.min(quiet)) => {
+            () = sleep_until(until.min(quiet)) => {
                 if Instant::now() < quiet { Ok(None) } else { Err(lost("the server is silent")) }
             }
         }
@@ -231,12 +235,19 @@ impl Walk {
         let request = format!(
             r#"{{"batch":{PAGE_MESSAGES_MAX},"max_bytes":{PAGE_BYTES_MAX},"expires":{expires},"idle_heartbeat":{heartbeat}}}"#
         );
-        self.pull = Pull { number: self.pull.number + 1, left: PAGE_MESSAGES_MAX };
+        let heard = if self.pull.is_unheard {
+            sleep(UNHEARD_PAUSE).await;
+            self.heard
+        } else {
+            Instant::now()
+        };
+        let number = self.pull.number + 1;
+        self.pull = Pull { number, left: PAGE_MESSAGES_MAX, is_unheard: false };
         let client = &self.log.connection.client;
         let asked = client.publish_with_reply(subject, self.reply(), Bytes::from(request));
         match timeout(SILENCE_MAX, asked).await {
             Ok(Ok(())) => {
-                self.heard = Instant::now();
+                self.heard = heard;
                 Ok(())
             }
             Ok(Err(error)) => Err(lost(error)),
@@ -251,6 +262,12 @@ impl Walk {
 
     /// Takes a message, which has to be the next one.
     fn take(&mut self, message: Message, page: &mut Page) -> Result<(), Ended> {
+        if message.status == Some(StatusCode::NO_RESPONDERS) {
+            self.pull.left = 0;
+            self.pull.is_unheard = true;
+            return Ok(());
+        }
+        self.heard = Instant::now();
         if let Some(status) = message.status {
             return self.take_status(status, &message);
         }

@@ -1,5 +1,6 @@
 //! Three servers that keep the log together, of which one that leads is killed.
 
+use std::fmt;
 use std::net::TcpListener;
 use std::path::Path;
 use std::sync::Arc;
@@ -8,10 +9,11 @@ use std::time::Duration;
 
 use bellwire_engines::{Options, connect};
 use bellwire_process::clock::pause;
+use bellwire_shared_log::contract::{CLAUSES, Clause, Engine, Fault};
 use bellwire_shared_log::{Ended, Error, Fence, Generation, Position, SharedLog};
 
 use crate::following::{store, to_the_end};
-use crate::nats::by_hand;
+use crate::nats::{by_hand, trim_by_hand};
 use crate::server::{JETSTREAM, Server, program};
 
 /// How long something may take, in pauses.
@@ -21,17 +23,29 @@ const PAUSES_MAX: usize = 600;
 /// How many batches are appended while the leader is killed.
 const BATCHES: usize = 400;
 
-#[derive(Debug)]
+/// What may be otherwise where several servers keep a log.
+const ON_SEVERAL: [&str; 12] = [
+    "batches_appended_without_waiting_are_stored_in_order",
+    "appends_of_many_handles_are_in_one_order",
+    "many_large_batches_are_stored_in_order",
+    "of_two_that_set_a_register_at_once_one_wins",
+    "a_fenced_append_is_stored_while_its_register_is_so",
+    "what_is_fenced_is_kept_out_by_itself",
+    "a_set_register_keeps_out_what_is_under_way",
+    "a_set_register_keeps_out_what_a_fault_has_held_up",
+    "trimmed_batches_are_gone_and_said_to_be",
+    "trimming_leaves_registers",
+    "what_was_answered_survives_a_kill",
+    "a_following_ends_when_the_engine_is_away",
+];
+
 struct Cluster {
     servers: Vec<Server>,
 }
 
 impl Cluster {
     fn start(program: &Path) -> Self {
-        // Servers find each other by ports that are known before. All are free at once.
-        let listeners = [(); 6].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
-        let ports = listeners.each_ref().map(|socket| socket.local_addr().unwrap().port());
-        drop(listeners);
+        let ports: Vec<u16> = (0..6).map(|_| free_port()).collect();
         let routes: Vec<String> =
             ports[..3].iter().map(|port| format!("nats://127.0.0.1:{port}")).collect();
         let routes = routes.join(", ");
@@ -67,6 +81,13 @@ impl Cluster {
     }
 }
 
+/// A port that is known before it is used, as servers find each other by it. Nobody who asks for any
+/// port is given one of these.
+fn free_port() -> u16 {
+    let is_free = |port: &u16| TcpListener::bind(("127.0.0.1", *port)).is_ok();
+    std::iter::repeat_with(|| fastrand::u16(16_000..32_000)).find(is_free).unwrap()
+}
+
 fn until<T>(what: &str, mut attempt: impl FnMut() -> Result<T, String>) -> T {
     let mut why = String::new();
     for _ in 0..PAUSES_MAX {
@@ -91,6 +112,39 @@ fn pipeline(
         answer
     };
     (0..BATCHES).map(append).collect()
+}
+
+impl fmt::Debug for Cluster {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("three nats-servers")
+    }
+}
+
+impl Engine for Cluster {
+    fn open(&mut self) -> Result<Arc<dyn SharedLog>, Error> {
+        connect(&self.address(), &Options::default())
+    }
+
+    fn fault(&mut self, fault: Fault) -> bool {
+        match fault {
+            Fault::Kill => self.servers.iter_mut().for_each(Server::kill),
+            Fault::Start => self.servers.iter_mut().for_each(Server::start_again),
+            Fault::Pause => self.servers.iter().for_each(|server| server.signal("STOP")),
+            Fault::Resume => self.servers.iter().for_each(|server| server.signal("CONT")),
+            Fault::TrimByHand(position) => trim_by_hand(&self.servers[0].address(), position),
+            _ => return false,
+        }
+        true
+    }
+}
+
+#[test]
+fn three_servers_keep_what_may_be_otherwise_there() {
+    let Some(program) = program("NATS_SERVER_BIN") else { return };
+    let clauses = CLAUSES.iter().filter(|clause| ON_SEVERAL.contains(&clause.name));
+    let clauses: Vec<Clause> = clauses.copied().collect();
+    assert_eq!(clauses.len(), ON_SEVERAL.len(), "all of them are clauses");
+    crate::check(&clauses, &|| Box::new(Cluster::start(&program)));
 }
 
 #[test]

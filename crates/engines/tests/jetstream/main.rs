@@ -11,7 +11,7 @@ mod trimming;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
-use bellwire_shared_log::contract::{CLAUSES, Engine};
+use bellwire_shared_log::contract::{CLAUSES, Clause, Engine};
 
 use crate::nats::Nats;
 use crate::server::program;
@@ -22,12 +22,17 @@ const THREADS: usize = 6;
 #[test]
 fn jetstream_keeps_the_contract() {
     let Some(program) = program("NATS_SERVER_BIN") else { return };
+    check(CLAUSES, &|| Box::new(Nats::start(&program)));
+}
+
+/// Runs these clauses, each on an engine of its own.
+fn check(clauses: &[Clause], start: &(dyn Fn() -> Box<dyn Engine> + Sync)) {
     let next = AtomicUsize::new(0);
     thread::scope(|scope| {
         for _ in 0..THREADS {
             scope.spawn(|| {
-                while let Some(clause) = CLAUSES.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    clause.run(&mut || -> Box<dyn Engine> { Box::new(Nats::start(&program)) });
+                while let Some(clause) = clauses.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    clause.run(&mut || start());
                 }
             });
         }

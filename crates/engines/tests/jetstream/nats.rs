@@ -1,5 +1,6 @@
 //! An engine under test: a server, the network before it, and somebody who does things by hand.
 
+use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -7,7 +8,7 @@ use async_nats::jetstream;
 use async_nats::jetstream::stream::Stream;
 use bellwire_engines::{Options, connect};
 use bellwire_shared_log::contract::{Engine, Fault};
-use bellwire_shared_log::{Error, SharedLog};
+use bellwire_shared_log::{Error, Position, SharedLog};
 use tempfile::TempDir;
 
 use crate::proxy::Proxy;
@@ -17,7 +18,6 @@ use crate::server::Server;
 const ROOM_BYTES: i64 = 256 * 1024;
 
 /// A server and the network before it.
-#[derive(Debug)]
 pub(crate) struct Nats {
     server: Server,
     proxy: Proxy,
@@ -49,6 +49,12 @@ impl Nats {
     }
 }
 
+impl fmt::Debug for Nats {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a nats-server")
+    }
+}
+
 impl Engine for Nats {
     fn open(&mut self) -> Result<Arc<dyn SharedLog>, Error> {
         connect(&self.proxy.address(), &Options::default())
@@ -64,12 +70,7 @@ impl Engine for Nats {
             Fault::Mend => self.proxy.set_cut(false),
             Fault::Fill => self.set_room(Some(ROOM_BYTES)),
             Fault::Relieve => self.set_room(None),
-            Fault::TrimByHand(position) => {
-                by_hand(&self.server.address(), async |stream, _| {
-                    let purge = stream.purge().filter("bellwire.bellwire.log");
-                    purge.sequence(position.get() + 1).await.unwrap();
-                });
-            }
+            Fault::TrimByHand(position) => trim_by_hand(&self.server.address(), position),
             Fault::Copy => self.server.copy_to(self.copy.path()),
             Fault::Restore => {
                 let copy = self.copy.path().to_owned();
@@ -99,4 +100,12 @@ pub(crate) fn by_hand<T>(
         let stream = context.get_stream_no_info("BELLWIRE-bellwire").await.unwrap();
         work(stream, context).await
     })
+}
+
+/// Removes batches, past all handles.
+pub(crate) fn trim_by_hand(address: &str, until: Position) {
+    by_hand(address, async |stream, _| {
+        let purge = stream.purge().filter("bellwire.bellwire.log");
+        purge.sequence(until.get() + 1).await.unwrap();
+    });
 }
