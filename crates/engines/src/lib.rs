@@ -112,7 +112,7 @@ fn urls(address: &str) -> Result<Vec<Url>, Error> {
         let part = part.trim();
         let whole =
             if part.contains("://") { part.to_owned() } else { format!("{scheme}://{part}") };
-        let url = Url::parse(&whole).ok().filter(|url| url.has_host());
+        let url = Url::parse(&whole).ok().filter(Url::has_host);
         let is_same = |url: &Url| url.scheme() == scheme || matches!(scheme, "nats" | "tls");
         url.filter(is_same).ok_or_else(|| {
             Error::Unfit(

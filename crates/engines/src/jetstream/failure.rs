@@ -44,12 +44,15 @@ impl From<jetstream::Error> for Failure {
                      account ({said})"
                 ))
             }
-            ErrorCode::CLUSTER_NO_PEERS | ErrorCode::STREAM_REPLICAS_NOT_SUPPORTED => {
-                Error::Unfit(format!(
-                    "the log cannot be kept on so many servers: start them, or ask for fewer \
+            // Servers that are about to start are missing as well.
+            ErrorCode::CLUSTER_NO_PEERS => Error::Away(format!(
+                "too few servers are there to keep the log: start them, or ask for fewer replicas \
+                 ({said})"
+            )),
+            ErrorCode::STREAM_REPLICAS_NOT_SUPPORTED => Error::Unfit(format!(
+                "the log cannot be kept on several servers, which these are not: ask for fewer \
                      replicas ({said})"
-                ))
-            }
+            )),
             ErrorCode::STREAM_SUBJECT_OVERLAP => Error::Unfit(format!(
                 "another stream has our subjects: remove it, or give the cluster another name \
                  ({said})"

@@ -45,6 +45,12 @@ struct Cluster {
 
 impl Cluster {
     fn start(program: &Path) -> Self {
+        let servers = until("three servers start", || Self::servers(program));
+        Self { servers }
+    }
+
+    /// Servers find each other by ports that are known before: somebody else may have taken one.
+    fn servers(program: &Path) -> Result<Vec<Server>, String> {
         let ports: Vec<u16> = (0..6).map(|_| free_port()).collect();
         let routes: Vec<String> =
             ports[..3].iter().map(|port| format!("nats://127.0.0.1:{port}")).collect();
@@ -55,9 +61,9 @@ impl Cluster {
                 "server_name: n{number}\nport: {port}\n{JETSTREAM}\n\
                  cluster {{ name: c, listen: \"127.0.0.1:{route}\", routes: [{routes}] }}\n"
             );
-            Server::start(program, &settings)
+            Server::try_start(program, &settings)
         };
-        Self { servers: (0..3).map(start).collect() }
+        (0..3).map(start).collect()
     }
 
     fn address(&self) -> String {
@@ -81,8 +87,7 @@ impl Cluster {
     }
 }
 
-/// A port that is known before it is used, as servers find each other by it. Nobody who asks for any
-/// port is given one of these.
+/// A port that is free now, and that nobody is given who asks for any.
 fn free_port() -> u16 {
     let is_free = |port: &u16| TcpListener::bind(("127.0.0.1", *port)).is_ok();
     std::iter::repeat_with(|| fastrand::u16(16_000..32_000)).find(is_free).unwrap()

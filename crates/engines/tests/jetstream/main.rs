@@ -1,4 +1,5 @@
 //! The shared log on real nats-servers: the contract's suite, and what is particular to NATS.
+#![allow(clippy::unwrap_used, reason = "helpers of tests are tests")]
 
 mod cluster;
 mod following;

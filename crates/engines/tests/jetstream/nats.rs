@@ -31,11 +31,9 @@ impl Nats {
         Self { server, proxy, copy: tempfile::tempdir().unwrap() }
     }
 
-    fn start_again(&mut self, data: Option<Option<&Path>>) {
-        match data {
-            Some(data) => self.server.replace(data),
-            None => self.server.start_again(),
-        }
+    /// Starts it with other data, or with none.
+    fn replace(&mut self, data: Option<&Path>) {
+        self.server.replace(data);
         self.proxy.lead_to(self.server.port);
     }
 
@@ -63,20 +61,23 @@ impl Engine for Nats {
     fn fault(&mut self, fault: Fault) -> bool {
         match fault {
             Fault::Kill => self.server.kill(),
-            Fault::Start => self.start_again(None),
+            Fault::Start => {
+                self.server.start_again();
+                self.proxy.lead_to(self.server.port);
+            }
             Fault::Pause => self.server.signal("STOP"),
             Fault::Resume => self.server.signal("CONT"),
-            Fault::Cut => self.proxy.set_cut(true),
-            Fault::Mend => self.proxy.set_cut(false),
+            Fault::Cut => self.proxy.cut(),
+            Fault::Mend => self.proxy.mend(),
             Fault::Fill => self.set_room(Some(ROOM_BYTES)),
             Fault::Relieve => self.set_room(None),
             Fault::TrimByHand(position) => trim_by_hand(&self.server.address(), position),
             Fault::Copy => self.server.copy_to(self.copy.path()),
             Fault::Restore => {
                 let copy = self.copy.path().to_owned();
-                self.start_again(Some(Some(&copy)));
+                self.replace(Some(&copy));
             }
-            Fault::Lose => self.start_again(Some(None)),
+            Fault::Lose => self.replace(None),
         }
         true
     }

@@ -53,8 +53,14 @@ impl Proxy {
         self.state.0.lock().unwrap().target = target;
     }
 
-    pub(crate) fn set_cut(&self, is_cut: bool) {
-        self.state.0.lock().unwrap().is_cut = is_cut;
+    /// Lets nothing through from now on.
+    pub(crate) fn cut(&self) {
+        self.state.0.lock().unwrap().is_cut = true;
+    }
+
+    /// Lets through what has been held back, and everything else.
+    pub(crate) fn mend(&self) {
+        self.state.0.lock().unwrap().is_cut = false;
         self.state.1.notify_all();
     }
 

@@ -39,6 +39,11 @@ pub(crate) struct Server {
 impl Server {
     /// Starts one with these settings beside where it listens and keeps its data.
     pub(crate) fn start(program: &Path, settings: &str) -> Self {
+        Self::try_start(program, settings).expect("nats-server starts")
+    }
+
+    /// Tries to, as somebody else may have a port that the settings name. Fails with what it says.
+    pub(crate) fn try_start(program: &Path, settings: &str) -> Result<Self, String> {
         let mut server = Self {
             program: program.to_owned(),
             settings: settings.to_owned(),
@@ -46,8 +51,8 @@ impl Server {
             child: None,
             port: 0,
         };
-        server.start_again();
-        server
+        server.run()?;
+        Ok(server)
     }
 
     /// One with `JetStream`, and nothing else.
@@ -66,6 +71,10 @@ impl Server {
 
     /// Starts it with the data that it has, on another port.
     pub(crate) fn start_again(&mut self) {
+        self.run().expect("nats-server starts again");
+    }
+
+    fn run(&mut self) -> Result<(), String> {
         let folder = self.folder.path();
         let mut settings = self.settings.replace("STORE", &self.store().display().to_string());
         if !settings.contains("port:") {
@@ -93,14 +102,14 @@ impl Server {
             let told = fs::read_to_string(&ports).unwrap_or_default();
             if let Some(port) = port_of(&told) {
                 self.port = port;
-                return;
+                return Ok(());
             }
             if let Some(status) = self.child.as_mut().unwrap().try_wait().unwrap() {
-                panic!("nats-server ends with {status}: {}", self.said());
+                return Err(format!("nats-server ends with {status}: {}", self.said()));
             }
             pause(PAUSE);
         }
-        panic!("nats-server does not start: {}", self.said());
+        Err(format!("nats-server does not start: {}", self.said()))
     }
 
     /// What it has logged.
