@@ -129,10 +129,10 @@ impl SharedLog for Log {
     fn append(&self, batch: Bytes, fence: Option<Fence>, stored: Stored) {
         let answer = Answer::new(stored);
         match self.room(&batch, fence.as_ref()) {
-            Ok(_room) => {
+            Ok(room) => {
                 // There is room in the queue for all that may wait. Where its task has ended the
                 // answer is given by letting go of it.
-                let _ = self.appends.try_send(Append { batch, fence, answer, _room });
+                let _ = self.appends.try_send(Append { batch, fence, answer, room });
             }
             // On the engine's thread, as every answer.
             Err(error) => self.runtime.spawn(async move { answer.give(Err(error)) }),

@@ -38,7 +38,8 @@ pub(super) struct Append {
     pub(super) fence: Option<Fence>,
     pub(super) answer: Answer,
     /// What it takes of what may wait at once, until it is answered.
-    pub(super) _room: OwnedSemaphorePermit,
+    #[expect(dead_code, reason = "it is there to be let go of")]
+    pub(super) room: OwnedSemaphorePermit,
 }
 
 /// A group under way.
@@ -69,15 +70,14 @@ pub(super) async fn run(place: Arc<Place>, mut queue: Receiver<Append>) {
             }
             return;
         };
-        let usable = match link.take().filter(|link| !link.is_gone()) {
-            Some(link) => Ok(link),
-            None => {
-                // What is under way on a lost connection is answered before anything is sent anew.
-                while !groups.is_empty() {
-                    land(first_answered(&mut groups).await, None);
-                }
-                Link::dial(&place).await
+        let usable = if let Some(link) = link.take().filter(|link| !link.is_gone()) {
+            Ok(link)
+        } else {
+            // What is under way on a lost connection is answered before anything is sent anew.
+            while !groups.is_empty() {
+                land(first_answered(&mut groups).await, None);
             }
+            Link::dial(&place).await
         };
         let appends = group(first, &mut queue);
         match usable {
@@ -85,8 +85,7 @@ pub(super) async fn run(place: Arc<Place>, mut queue: Receiver<Append>) {
             Err(error) => {
                 warn!(%error, "the cluster's engine cannot be appended to");
                 let waiting = (0..queue.len()).map_while(|_| queue.try_recv().ok());
-                let waiting: Vec<Append> = appends.into_iter().chain(waiting).collect();
-                waiting.into_iter().for_each(|append| append.answer.give(Err(error.clone())));
+                refuse(appends.into_iter().chain(waiting).collect(), &error);
             }
         }
     }
@@ -139,6 +138,13 @@ async fn first_answered(groups: &mut VecDeque<Group>) -> Group {
     .await
 }
 
+/// Answers all of them with the same.
+fn refuse(appends: Vec<Append>, error: &Error) {
+    for append in appends {
+        append.answer.give(Err(error.clone()));
+    }
+}
+
 /// Answers those who wait for a group. A doubt ends the connection.
 fn land(group: Group, link: Option<&Link>) {
     let Group { appends, replicas, answered, .. } = group;
@@ -148,7 +154,7 @@ fn land(group: Group, link: Option<&Link>) {
         Some(Err(error)) => {
             warn!(%error, "the connection to the cluster's engine is given up");
             link.inspect(|link| link.let_go());
-            appends.into_iter().for_each(|append| append.answer.give(Err(error.clone())));
+            refuse(appends, &error);
             return;
         }
         // Without an answer each is told so.

@@ -161,7 +161,7 @@ fn same(link: &Link, meta: Value, info: Value) -> Result<u64, Ended> {
     if server.replication() != link.server.replication() || !link.is_of_newest() {
         return Err(lost("another server leads"));
     }
-    let meta = meta.extract_error().and_then(|meta| Ok(meta.into_sequence().unwrap_or_default()));
+    let meta = meta.extract_error().map(|meta| meta.into_sequence().unwrap_or_default());
     let Ok([made, tail]) = <[Value; 2]>::try_from(meta.map_err(doubt)?) else {
         return Err(lost("the server has answered something else"));
     };

@@ -11,9 +11,8 @@ pub(super) fn error(error: &RedisError) -> Error {
     match (error.kind(), error.code().unwrap_or_default()) {
         (ErrorKind::AuthenticationFailed, _) | (_, "NOAUTH" | "WRONGPASS" | "NOPERM") => {
             Error::Refused(format!(
-                "{}; check user and password in the address, and what the user may do: EVAL, EVALSHA, \
-             SCRIPT, INFO and the commands of streams and hashes on keys `{{bellwire:…`",
-                error
+                "{error}; check user and password in the address, and what the user may do: EVAL, \
+                 EVALSHA, SCRIPT, INFO and the commands of streams and hashes on keys `{{bellwire:…`"
             ))
         }
         (_, "OOM") => Error::Full(format!("{}; give it more memory (`maxmemory`)", text())),

@@ -157,7 +157,7 @@ mod tests {
         let good = "redis_version:7.0.15\r\nredis_mode:standalone\r\nrole:master\r\n\
                     maxmemory_policy:noeviction\r\naof_enabled:1\r\nconnected_slaves:0\r\n";
         let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
-        let info = says.iter().map(|line| format!("{line}\r\n")).collect::<String>() + good;
+        let info = [says, &[good]].concat().join("\r\n");
         Server::new(info, settings.iter().map(owned).collect())
     }
 

@@ -2,6 +2,7 @@
 //!
 //! The servers are those that `REDIS_SERVER_BIN` and `VALKEY_SERVER_BIN` name.
 #![cfg(feature = "redis")]
+#![allow(clippy::unwrap_used, reason = "helpers of tests are tests")]
 
 mod proxy;
 mod server;
@@ -31,10 +32,12 @@ const PATIENCE: Duration = Duration::from_millis(200);
 fn on_each(test: impl Fn(&Path)) {
     let programs: Vec<PathBuf> = programs();
     if programs.is_empty() {
-        let skipped = "SKIPPED: the tests on Redis: REDIS_SERVER_BIN names no server";
+        let skipped = "SKIPPED: REDIS_SERVER_BIN names no server; `cargo xtask test` brings one";
         let _ = writeln!(std::io::stderr(), "{skipped}");
     }
-    programs.iter().for_each(|program| test(program));
+    for program in &programs {
+        test(program);
+    }
 }
 
 /// Appends, and waits for the answer.

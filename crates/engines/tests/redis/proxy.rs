@@ -1,10 +1,15 @@
 //! What lies between the handles and the server: a network that can be cut without anybody being told.
+//!
+//! What is sent meanwhile waits, and arrives when it is mended, as TCP has it: also what nobody waits
+//! for any more.
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
+
+/// How many bytes are carried at once.
+const PIECE_BYTES: usize = 64 * 1024;
 
 /// A proxy that runs for as long as it is there.
 #[derive(Debug)]
@@ -15,10 +20,16 @@ pub(crate) struct Proxy {
 
 #[derive(Debug, Default)]
 struct Network {
-    /// How often it was cut. Connections of before never come back.
-    cuts: AtomicUsize,
-    is_cut: AtomicBool,
-    has_ended: AtomicBool,
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum State {
+    #[default]
+    Whole,
+    Cut,
+    Ended,
 }
 
 impl Proxy {
@@ -30,10 +41,10 @@ impl Proxy {
         let shared = Arc::clone(&network);
         thread::spawn(move || {
             for client in listener.incoming().flatten() {
-                if shared.has_ended.load(Ordering::SeqCst) {
+                let network = Arc::clone(&shared);
+                if network.is(State::Ended) {
                     return;
                 }
-                let network = Arc::clone(&shared);
                 thread::spawn(move || network.carry(client, port));
             }
         });
@@ -41,30 +52,41 @@ impl Proxy {
     }
 
     pub(crate) fn cut(&self) {
-        self.network.is_cut.store(true, Ordering::SeqCst);
-        self.network.cuts.fetch_add(1, Ordering::SeqCst);
+        self.network.set(State::Cut);
     }
 
     pub(crate) fn mend(&self) {
-        self.network.is_cut.store(false, Ordering::SeqCst);
+        self.network.set(State::Whole);
     }
 }
 
 impl Drop for Proxy {
     fn drop(&mut self) {
-        self.network.has_ended.store(true, Ordering::SeqCst);
+        self.network.set(State::Ended);
         // So that it looks.
         let _ = TcpStream::connect((Ipv4Addr::LOCALHOST, self.port));
     }
 }
 
 impl Network {
-    fn carry(self: Arc<Self>, client: TcpStream, port: u16) {
-        let cuts = self.cuts.load(Ordering::SeqCst);
-        if self.is_cut.load(Ordering::SeqCst) {
-            swallow(client);
-            return;
+    fn set(&self, state: State) {
+        *self.state.lock().unwrap() = state;
+        self.changed.notify_all();
+    }
+
+    fn is(&self, state: State) -> bool {
+        *self.state.lock().unwrap() == state
+    }
+
+    fn wait_until_whole(&self) {
+        let mut state = self.state.lock().unwrap();
+        while *state == State::Cut {
+            state = self.changed.wait(state).unwrap();
         }
+    }
+
+    fn carry(self: Arc<Self>, client: TcpStream, port: u16) {
+        self.wait_until_whole();
         // Where nobody listens the client is let go of.
         let Ok(server) = TcpStream::connect((Ipv4Addr::LOCALHOST, port)) else { return };
         for stream in [&client, &server] {
@@ -72,29 +94,21 @@ impl Network {
         }
         let (from, to) = (server.try_clone().unwrap(), client.try_clone().unwrap());
         let network = Arc::clone(&self);
-        thread::spawn(move || network.pump(from, to, cuts));
-        self.pump(client, server, cuts);
+        thread::spawn(move || network.pump(from, to));
+        self.pump(client, server);
     }
 
-    fn pump(&self, mut from: TcpStream, mut to: TcpStream, cuts: usize) {
-        let mut buffer = [0; 16 * 1024];
+    /// Carries what comes, and that nothing more comes.
+    fn pump(&self, mut from: TcpStream, mut to: TcpStream) {
+        let mut piece = vec![0; PIECE_BYTES];
         loop {
-            let count = from.read(&mut buffer).unwrap_or(0);
-            if self.cuts.load(Ordering::SeqCst) != cuts {
-                // Neither what came nor that it has ended is told.
-                return swallow(from);
-            }
-            if count == 0 || to.write_all(&buffer[..count]).is_err() {
+            let count = from.read(&mut piece).unwrap_or(0);
+            self.wait_until_whole();
+            if count == 0 || to.write_all(&piece[..count]).is_err() {
                 let _ = to.shutdown(Shutdown::Both);
                 let _ = from.shutdown(Shutdown::Both);
                 return;
             }
         }
     }
-}
-
-/// Reads what comes, until its end.
-fn swallow(mut from: TcpStream) {
-    let mut buffer = [0; 16 * 1024];
-    while matches!(from.read(&mut buffer), Ok(1..)) {}
 }

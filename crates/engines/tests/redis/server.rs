@@ -6,10 +6,10 @@ use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
-use std::sync::mpsc::sync_channel;
 use std::time::Duration;
 
 use bellwire_engines::{Options, connect};
+use bellwire_process::clock::pause;
 use bellwire_shared_log::contract::{Engine, Fault};
 use bellwire_shared_log::{Error, SharedLog};
 use redis::{Client, Cmd, Connection, FromRedisValue};
@@ -182,12 +182,11 @@ pub(crate) fn of(command: &[&str]) -> Cmd {
 
 /// Waits until it is so.
 pub(crate) fn until(what: &str, mut is_so: impl FnMut() -> bool) {
-    let (_nobody, nothing) = sync_channel::<()>(0);
     for _ in 0..LOOKS_MAX {
         if is_so() {
             return;
         }
-        let _ = nothing.recv_timeout(PAUSE);
+        pause(PAUSE);
     }
     panic!("in vain: {what}");
 }
