@@ -136,7 +136,7 @@ const MAKE_STEP = 16;
 /** The tests of the model on the screen. */
 let tests = new Tester([]);
 /** The next model, of which some is there. */
-interface Making { model: BoardModel; tests: Tester; rest: Iterator<Entry> }
+interface Making { model: BoardModel; tests: Tester; rest: Iterator<Entry>; frames: number }
 let making: Making | null = null;
 
 /** Another model, of what is looked for now: at once where that is quick, or else some of it in each frame,
@@ -148,7 +148,7 @@ function remodel(by: readonly string[] | null, matchers: readonly Matcher[]): vo
     queueMicrotask(() => { givenUp.value = new Set([...givenUp.peek(), write(one)]); });
   });
   next.renew(ALL_STEPS_MAX);
-  making = { model: new BoardModel(by, next.holds), tests: next, rest: allEntries() };
+  making = { model: new BoardModel(by, next.holds), tests: next, rest: allEntries(), frames: 0 };
   make(making);
 }
 
@@ -159,8 +159,21 @@ function make(next: Making): void {
     const some = taken(next.rest, MAKE_STEP);
     next.model.take(some.map((entry) => ({ entry, before: null })));
     if (some.length < MAKE_STEP) break;
-    if (performance.now() > until) return nextFrame(() => make(next));
+    if (performance.now() > until) {
+      next.frames += 1;
+      return nextFrame(() => make(next));
+    }
   }
+  if (next.frames === 0) return show(next);
+  // To put very many in order is a frame's work, and to draw them another's.
+  nextFrame(() => {
+    if (making === next) next.model.rows({ lanes: openLanes.peek(), groups: openGroups.peek() });
+    nextFrame(() => show(next));
+  });
+}
+
+function show(next: Making): void {
+  if (making !== next) return;
   making = null;
   tests = next.tests;
   current.value = next.model;
