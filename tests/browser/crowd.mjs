@@ -8,11 +8,14 @@ const BATCH = 250;
 /** One alert in so many resolves, or fires again, when it changes; of the others what they say is new. */
 const TURNS_OF = 10;
 
+const BEGIN = new Date(Date.now() - 60_000).toISOString();
+
 /** An alert by its number, as it is in a round. */
 export function alertOf(index, round = 0, isOver = false) {
   return {
     labels: { alertname: `Alert${index % 40}`, severity: ['critical', 'warning', 'info'][index % 3], instance: `host-${index % 700}`, shard: String(index) },
     annotations: { summary: `round ${round}` },
+    startsAt: BEGIN,
     endsAt: new Date(Date.now() + (isOver ? -1_000 : 24 * 3_600_000)).toISOString(),
   };
 }

@@ -131,7 +131,7 @@ const ALL_STEPS_MAX = 30_000_000;
 const CHANGES_STEPS_MAX = 2_000_000;
 
 /** Entries that are taken before the clock is looked at. */
-const MAKE_STEP = 16;
+const MAKE_STEP = 4;
 
 /** The tests of the model on the screen. */
 let tests = new Tester([]);
