@@ -6,7 +6,7 @@ import { base } from '../stores/stream.js';
 import { language } from '../text/text.js';
 import { kindsBy } from './choices.js';
 import { matchersOf } from './kinds.js';
-import { forgetOrder, keepOrder, keyOf, requestOf, type Terms } from './order.js';
+import { forgetOrder, keepOrder, keptOrder, keyOf, requestOf, type Terms } from './order.js';
 import { hasPush, look } from './permission.js';
 
 /** The server has it off, cannot be asked, or does not take it; or the browser's push service does not. */
@@ -95,7 +95,8 @@ async function subscribe(): Promise<void> {
 }
 
 async function unsubscribe(): Promise<void> {
-  const known = subscribed.value?.id;
+  // The worker may have subscribed anew since this page did.
+  const known = (await keptOrder(base.href))?.id ?? subscribed.value?.id;
   subscribed.value = null;
   await forgetOrder(base.href);
   const worker = await registration();
