@@ -100,7 +100,7 @@ function noteLive() {
 async function phases(page) {
   const live = await page.evaluate(() => globalThis.wasLive);
   const painted = await page.evaluate(() => performance.getEntriesByName('first-contentful-paint')[0]?.startTime ?? 0);
-  const loaded = await page.evaluate(() => Math.max(...performance.getEntriesByType('resource').filter(({ name }) => /assets.main/.test(name)).map(({ responseEnd }) => responseEnd)));
+  const loaded = await page.evaluate(() => performance.getEntriesByType('resource').find(({ initiatorType }) => initiatorType === 'script')?.responseEnd ?? 0);
   return { live, painted, loaded };
 }
 

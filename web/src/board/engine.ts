@@ -3,7 +3,7 @@
 import type { Alert } from '@bellwire/client';
 import { batch, computed, effect, type ReadonlySignal, signal, untracked } from '@preact/signals';
 import { type Matcher, parse, Tester, write } from '../match/matchers.js';
-import { allEntries, type Change, type Entry, onAlerts, waitingCount } from '../stores/alerts.js';
+import { alertsCount, allEntries, type Change, type Entry, onAlerts, waitingCount } from '../stores/alerts.js';
 import { serverTimeOf } from '../stores/clock.js';
 import { connection, lastHeard } from '../stores/stream.js';
 import { ticks } from '../ui/now.js';
@@ -139,6 +139,21 @@ let tests = new Tester([]);
 interface Making { model: BoardModel; tests: Tester; rest: Iterator<Entry>; frames: number }
 let making: Making | null = null;
 
+/** So many take more than a frame: whoever types has typed for a moment before they are looked through. */
+const MANY = 2_000;
+const TYPED_MS = 150;
+
+let typed = '';
+let typing: ReturnType<typeof setTimeout> | undefined;
+
+function remodelSoon(by: readonly string[] | null, matchers: readonly Matcher[]): void {
+  clearTimeout(typing);
+  const isTyping = draft.peek() !== typed && alertsCount() > MANY;
+  typed = draft.peek();
+  if (isTyping) typing = setTimeout(remodel, TYPED_MS, by, matchers);
+  else remodel(by, matchers);
+}
+
 /** Another model, of what is looked for now: at once where that is quick, or else some of it in each frame,
  * with the one before on the screen until then. */
 function remodel(by: readonly string[] | null, matchers: readonly Matcher[]): void {
@@ -203,7 +218,7 @@ export function startBoard(): () => void {
       // What is looked for no more may be tried again.
       const still = new Set(matchers.map(write).filter((one) => slow.has(one)));
       if (still.size < slow.size) givenUp.value = still;
-      else untracked(() => remodel(by, matchers));
+      else untracked(() => remodelSoon(by, matchers));
     }),
     effect(() => {
       // Whoever has looked sees what has come meanwhile.
@@ -214,6 +229,7 @@ export function startBoard(): () => void {
     for (const end of ends) end();
     clearTimeout(waiting);
     waiting = undefined;
+    clearTimeout(typing);
     making = null;
   };
 }

@@ -59,7 +59,7 @@ const ASK_AGAIN_MS = 30_000;
 /** What takes longer than this is as good as no answer. */
 const ANSWER_MAX_MS = 10_000;
 /** So long an answer is as good as one that is asked for now. */
-const JUST_MS = 1_000;
+const JUST_MS = 2_000;
 export const inTime = (): AbortSignal => AbortSignal.timeout(ANSWER_MAX_MS);
 
 /** Nothing while it is not known, or nobody may come in. */
