@@ -3,17 +3,11 @@
 // added to the navigation are looked at, too.
 
 import assert from 'node:assert/strict';
-import { readFile } from 'node:fs/promises';
-import { createRequire } from 'node:module';
 import { test } from 'node:test';
+import { bringAxe, excessOf, faultsOf, smallOf, VIEWS } from './axe.mjs';
 import { openPage, shoot } from './page.mjs';
 import { PATIENCE_MS } from './setting.mjs';
 
-const AXE = createRequire(import.meta.url).resolve('axe-core/axe.min.js');
-/** What WCAG 2.2 asks for at level AA, and what axe knows to be good besides. */
-const RULES = { runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'] };
-/** What may be touched is no smaller, in CSS pixels. */
-const TARGET_MIN = 24;
 /** Steps of the keyboard after which a page has to be through. */
 const STEPS_MAX = 250;
 
@@ -22,13 +16,6 @@ const ALERTS = [
   { labels: { alertname: 'BoilerHot', site: 'rome', severity: 'critical' }, annotations: {} },
   { labels: { alertname: 'DoorOpen', site: 'rome', severity: 'warning' }, annotations: { summary: 'A door' } },
 ];
-
-const VIEWS = {
-  light: { viewport: { width: 1280, height: 800 }, colorScheme: 'light' },
-  dark: { viewport: { width: 1280, height: 800 }, colorScheme: 'dark' },
-  contrast: { viewport: { width: 1280, height: 800 }, contrast: 'more' },
-  phone: { viewport: { width: 360, height: 740 }, colorScheme: 'dark', hasTouch: true },
-};
 
 /** The pages of the navigation, by name: those in its menu, too. */
 async function pagesOf(page) {
@@ -59,14 +46,8 @@ async function openAll(t, view) {
   assert.equal((await fetch(`${server.url}/v1/samples`, { method: 'POST', headers, body })).status, 200);
   await page.locator('#connection[data-state="live"]').waitFor();
   await page.getByText('BoilerHot').first().waitFor();
-  await page.evaluate(await readFile(AXE, 'utf8'));
+  await bringAxe(page);
   return { ...opened, pages: await pagesOf(page) };
-}
-
-/** What axe finds, one line each. */
-async function faultsOf(page) {
-  const { violations } = await page.evaluate((rules) => globalThis.axe.run(document, rules), RULES);
-  return violations.flatMap(({ id, nodes }) => nodes.map(({ target, failureSummary }) => `${id}: ${target.join(' ')} ${failureSummary.replaceAll('\n', ' ')}`));
 }
 
 for (const [name, view] of Object.entries(VIEWS)) {
@@ -79,8 +60,7 @@ for (const [name, view] of Object.entries(VIEWS)) {
       const wrong = await faultsOf(page);
       if (wrong.length > 0) found[title] = wrong;
       await shoot(page, `a11y-${name}-${title}`);
-      const [content, window] = await page.evaluate(() => [document.documentElement.scrollWidth, innerWidth]);
-      assert.ok(content <= window, `${title} is ${content} pixels wide in a window of ${window}`);
+      assert.equal(await excessOf(page), 0, `${title} is wider than its window`);
     }
     assert.deepEqual(found, {});
     assert.deepEqual(faults, []);
@@ -92,26 +72,11 @@ test('what may be touched is large enough on every page of a phone', { timeout: 
   const small = {};
   for (const [title, address] of pages) {
     await show(page, address);
-    const found = await page.evaluate(smallTargets, TARGET_MIN);
+    const found = await smallOf(page);
     if (found.length > 0) small[title] = found;
   }
   assert.deepEqual(small, {});
 });
-
-/** On the page: what is smaller than a target, but for links within a sentence. */
-function smallTargets(least) {
-  const inLine = (element) => {
-    if (getComputedStyle(element).display !== 'inline') return false;
-    return element.parentElement.textContent.trim().length > element.textContent.trim().length;
-  };
-  // What stands within a label is touched with it.
-  const area = (element) => (element.closest('label') ?? element).getBoundingClientRect();
-  return [...document.querySelectorAll('a[href], button, input, select, textarea, summary, [tabindex="0"][role]')]
-    .filter((element) => element.checkVisibility({ visibilityProperty: true }) && !element.closest('[aria-hidden="true"], .ruler') && !inLine(element))
-    .map((element) => [element, area(element)])
-    .filter(([, { width, height }]) => width > 2 && (width < least || height < least))
-    .map(([element, { width, height }]) => `${element.outerHTML.slice(0, 120)} ${Math.round(width)}×${Math.round(height)}`);
-}
 
 test('with a keyboard alone every page is gone through, and the focus is always seen', { timeout: 5 * PATIENCE_MS }, async (t) => {
   const { page, pages } = await openAll(t, { viewport: { width: 1000, height: 500 } });

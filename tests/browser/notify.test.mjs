@@ -258,10 +258,26 @@ test('a push message is shown while no page is open, and leads to the alert', { 
   const source = await (await fetch(`${server.url}/push-worker.js`)).text();
   assert.doesNotMatch(source, /respondWith|["'`]fetch["'`]/);
 
+  // The browser takes another subscription: its worker tells the server, without a page.
+  const idOf = async () => (await (await fetch(`${server.url}/v1/push/subscriptions`)).json()).subscriptions.map(({ id }) => id).join();
+  const before = await idOf();
+  await worker.evaluate(({ endpoint, keys }) => {
+    PushManager.prototype.subscribe = async () => ({ toJSON: () => ({ endpoint, expirationTime: null, keys }) });
+    dispatchEvent(new ExtendableEvent('pushsubscriptionchange'));
+  }, { endpoint: `${service.origin}/push/b`, keys });
+  await eventually(async () => ![before, ''].includes(await idOf()) && !(await idOf()).includes(','));
+  await post(server, alert('Wet'));
+  assert.match(await read(), /"alertname":"Wet"/);
+
   // Not to be told any more ends it at the server.
   await (await openDialogAgain(page)).getByLabel('Seite zu: critical').uncheck();
   const listed = async () => (await (await fetch(`${server.url}/v1/push/subscriptions`)).json()).subscriptions.length;
   await eventually(async () => await listed() === 0);
+
+  // Who wants to be told of nothing is not subscribed again.
+  await worker.evaluate(() => dispatchEvent(new ExtendableEvent('pushsubscriptionchange')));
+  assert.equal(await worker.evaluate(async () => (await (await caches.open('bellwire-push')).keys()).length), 0);
+  assert.equal(await listed(), 0);
   assert.deepEqual(page.faults, []);
 });
 

@@ -168,6 +168,8 @@ test('who is here is not known while the page is cut off, and is known again aft
   const [page, other] = [await visit(), await visit()];
   await says(page, '2 here');
   await summary(page).click();
+  // The list comes from the server, too.
+  await here(page).locator('li b').first().waitFor();
   await server.end('SIGKILL');
   await says(page, '–');
   await here(page).getByText('Not connected. Who is here now is not known.').waitFor();

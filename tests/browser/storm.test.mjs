@@ -57,3 +57,24 @@ for (const hash of ['', '#/alerts?group=none', '#/alerts?view=grid']) {
     assert.deepEqual(faults, []);
   });
 }
+
+test('a filter that takes too long for thousands of long values is given up and says so', { timeout: 5 * PATIENCE_MS }, async (t) => {
+  const { server, page, faults } = await openPage(t, [alert(0)], { hash: '#/alerts?group=none', locale: 'en' });
+  const long = (index) => ({ ...alert(index), labels: { alertname: 'Long', text: `${index} ${'x'.repeat(1_000)}`, severity: 'critical' } });
+  for (let first = 0; first < 2_000; first += BATCH) await postAlerts(server, Array.from({ length: BATCH }, (_, index) => long(first + index)));
+  await shown(page, 2_001);
+  const field = page.getByRole('combobox', { name: 'Filter' });
+  await field.fill('text=~"[0-4].*"');
+  await page.waitForFunction(() => document.querySelector('.lane-head .size')?.textContent !== '2,001');
+  await field.fill('text=~"(.*x){20}y"');
+  await page.getByText('Not applied, for it takes too long: text=~"(.*x){20}y"').waitFor();
+  await shown(page, 2_001);
+  // What is quick counts beside it.
+  await field.fill('text=~"(.*x){20}y" alertname=Alert0');
+  await shown(page, 1);
+  await page.getByText('Not applied').waitFor();
+  await field.fill('');
+  await page.getByText('Not applied').waitFor({ state: 'detached' });
+  await shown(page, 2_001);
+  assert.deepEqual(faults, []);
+});

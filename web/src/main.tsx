@@ -3,6 +3,7 @@
 import { render } from 'preact';
 import { effect } from '@preact/signals';
 import { keepAnnouncing, keepTitle } from './board/telling.js';
+import { notifyBehindLook } from './notify/early.js';
 import { Frame } from './shell/Frame.js';
 import { keepIcon } from './shell/icon.js';
 import { startRouting } from './shell/router.js';
@@ -39,5 +40,4 @@ void languageCame().then(() => {
   app.replaceChildren();
   render(<Frame />, app);
 });
-// It is for what comes behind the first look.
-void import('./notify/start.js').then(({ startNotifying }) => startNotifying(), () => {});
+notifyBehindLook();

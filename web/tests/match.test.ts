@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { parse, placeAt, tester, write } from '../src/match/matchers.js';
+import { parse, placeAt, Tester, tester, write } from '../src/match/matchers.js';
 import { compile, programOf } from '../src/match/regexp.js';
 
 test('an expression matches whole texts, as RE2 does', () => {
@@ -122,4 +122,37 @@ test('what could stand at the caret', () => {
     const caret = marked.includes('|') ? marked.indexOf('|') : marked.length;
     assert.deepEqual(placeAt(marked.replace('|', ''), caret), { what, name, typed, from, to }, marked);
   }
+});
+
+test('an expression that takes too long is given up, passes all, and is told once', () => {
+  const subject = (site: string) => ({ labels: { site, host: 'a' }, state: 'firing' });
+  for (const operator of ['=~', '!~']) {
+    const slow: string[] = [];
+    const tester = new Tester(parse(`site${operator}"(.*x){20}" host=~"[a-c]"`).matchers, (one) => slow.push(write(one)));
+    tester.renew(100_000);
+    assert.equal(tester.holds(subject('short')), operator === '!~', 'it is tested while that is quick');
+    for (let index = 0; index < 10; index += 1) tester.holds(subject('x'.repeat(1_000) + index));
+    assert.deepEqual(slow, [`site${operator}"(.*x){20}"`]);
+    assert.ok(tester.holds(subject('short')), 'what it would hide is shown');
+    // The other one still counts.
+    assert.equal(tester.holds({ labels: { site: 'short', host: 'd' }, state: 'firing' }), false);
+    tester.renew(100_000);
+    assert.ok(tester.holds(subject('z')));
+  }
+});
+
+test('one text that takes too long is given up, however much is left', () => {
+  const slow: string[] = [];
+  const tester = new Tester(parse('site=~"(.*x){100}"').matchers, ({ value }) => slow.push(value));
+  tester.renew(1e9);
+  assert.ok(tester.holds({ labels: { site: 'x'.repeat(20_000) }, state: 'firing' }));
+  assert.deepEqual(slow, ['(.*x){100}']);
+});
+
+test('all that is remembered of an expression takes no steps', () => {
+  const slow: string[] = [];
+  const tester = new Tester(parse('site=~"host-.*"').matchers, ({ value }) => slow.push(value));
+  tester.renew(200);
+  for (let index = 0; index < 10_000; index += 1) assert.ok(tester.holds({ labels: { site: 'host-1' }, state: 'firing' }));
+  assert.deepEqual(slow, []);
 });

@@ -87,7 +87,7 @@ export const t = texts({
   },
   de: {
     title: 'Welcher Transportweg wozu passt',
-    about: 'SSE, solange nichts dagegen spricht. Was folgt, entscheidet der Server aus gemessenen Kosten: über seinen eigenen Verkehr und über das, was Sie beschreiben.',
+    about: 'SSE, solange nichts dagegen spricht. Was folgt, entscheidet der Server aus gemessenen Kosten: über seinen eigenen Verkehr und über das, was du beschreibst.',
     traffic: 'Der Verkehr dieses Servers',
     of: 'Aus den letzten {n} Minuten.',
     refresh: 'Noch einmal ansehen',
@@ -107,7 +107,7 @@ export const t = texts({
     fits: 'passt',
     could_change: 'könnte {choice} sein',
     too_little: 'zu wenig, um es zu sagen',
-    describe: 'Sechs Schritte für das, was Sie vorhaben',
+    describe: 'Sechs Schritte für das, was du vorhast',
     step1: '1. Die Datenflüsse aufzeichnen',
     step2: '2. Wie oft und wie viel',
     step3: '3. Das Team und was auf dem Weg liegt',

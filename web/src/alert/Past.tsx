@@ -1,17 +1,14 @@
 // What happened: transitions, what people did and said, and who was told of it.
 
 import type { Signal } from '@preact/signals';
-import { age } from '../format/age.js';
 import type { Unit } from '../format/quantity.js';
-import { look } from '../format/severity.js';
 import { steady, visible } from '../format/visible.js';
-import { isSign, Sign, type SignName } from '../ui/Sign.js';
-import { amount, clockOf, dayOf, stampOf } from './looks.js';
+import { Sign } from '../ui/Sign.js';
+import { clockOf, dayOf, stampOf } from './looks.js';
 import type { Happened, Telling, Told } from './told.js';
 import { t } from './texts.js';
+import { detailOf, signOf, verbOf } from './verbs.js';
 
-const SIGNS: Record<string, SignName> = { 'alert.acknowledged': 'acknowledged', 'alert.resolved': 'resolved', 'alert.data_lost': 'data_lost', 'alert.assigned': 'acknowledged' };
-const VERBS = new Set(['alert.firing', 'alert.data_lost', 'alert.resolved', 'alert.acknowledged', 'alert.unacknowledged', 'alert.assigned', 'alert.unassigned', 'alert.commented']);
 /** So many receivers, and what each was told last, stand by themselves; the history has all. */
 const TOLD_MAX = 8;
 
@@ -110,31 +107,15 @@ function Count({ n }: { n: number }) {
 
 function Row({ event, count, unit, expression }: { event: Happened; count: number; unit: Unit | null; expression?: string }) {
   const { type, time, data } = event;
-  const sign = type === 'alert.firing' ? look(data.severity ?? '') : SIGNS[type];
+  const sign = isLetter(event) ? null : signOf(event);
   const [verb, detail] = isLetter(event) ? [letterText(event), ''] : [verbOf(event), detailOf(event, unit)];
   return (
-    <li class="event" data-kind={type} data-look={type === 'alert.firing' ? sign : undefined} data-state={type === 'alert.resolved' ? 'resolved' : undefined}>
+    <li class="event" data-kind={type} data-look={type === 'alert.firing' ? sign ?? undefined : undefined} data-state={type === 'alert.resolved' ? 'resolved' : undefined}>
       <Time time={time} />
-      <span class="place">{sign && isSign(sign) && <Sign name={sign} />}</span>
+      <span class="place">{sign && <Sign name={sign} />}</span>
       <p dir="auto"><span class="verb">{verb}</span>{detail && <> <bdi class="summary">{detail}</bdi></>}<Count n={count} />
         {data.expression !== undefined && expression !== undefined && data.expression !== expression && <code class="then" title={t('then')}>{steady(data.expression)}</code>}
       </p>
     </li>
   );
-}
-
-function verbOf({ type, data }: Happened): string {
-  const who = visible(type === 'alert.commented' ? data.comment?.by ?? '' : type === 'alert.assigned' ? data.assigned?.to ?? '' : data.acknowledged?.by ?? '');
-  return VERBS.has(type) ? t(`verb.${type}` as 'verb.alert.firing', { who }) : visible(type);
-}
-
-function detailOf({ type, data }: Happened, unit: Unit | null): string {
-  if (type === 'alert.commented') return steady(data.comment?.text ?? '');
-  if (type === 'alert.acknowledged') return steady(data.acknowledged?.note ?? '');
-  if (type === 'alert.assigned') return data.assigned ? t('says', { who: visible(data.assigned.by) }) : '';
-  if (type === 'alert.unacknowledged' || type === 'alert.unassigned') return '';
-  const { value, fired_at: fired, resolved_at: resolved } = data;
-  const told = value === undefined ? '' : t(type === 'alert.resolved' ? 'last' : 'at', { value: amount(value, unit) });
-  const lasted = type === 'alert.resolved' && fired !== undefined && resolved !== undefined ? t('after', { age: age(resolved - fired) }) : '';
-  return [lasted, told].filter(Boolean).join(', ');
 }

@@ -2,10 +2,12 @@
 // address, so that whoever is sent it sees the same.
 
 import { useId } from 'preact/hooks';
+import { signal } from '@preact/signals';
 import { visible } from '../format/visible.js';
 import { type Matcher, parse, placeAt, STATE, type Wrong, write } from '../match/matchers.js';
 import { allEntries } from '../stores/alerts.js';
 import { Completion, type Option } from '../ui/Completion.js';
+import { givenUp } from './engine.js';
 import { LabelIndex } from './labels.js';
 import { t } from './texts.js';
 import { draft, filter, recentFilters, setFilter } from './view.js';
@@ -67,7 +69,21 @@ function taken(text: string, { text: shown, value }: Option, caret: number): { v
   return { value: text.slice(0, from) + piece + text.slice(to), caret: from + piece.length };
 }
 
-export const wrongText = ({ fault, about }: Wrong): string => t(`wrong.${fault}`, { about });
+type Words = typeof import('./wrong.js').t;
+const words = signal<Words | null>(null);
+let areAsked = false;
+
+/** In words, once these have come; where they do not, as short as it is known. */
+function told(fault: Wrong['fault'] | 'slow', about: string): string {
+  if (!areAsked) {
+    areAsked = true;
+    import('./wrong.js').then(({ t }) => { words.value = t; }, () => { words.value = (key) => key; });
+  }
+  return words.value?.(fault, { about }) ?? '';
+}
+
+/** Which matchers take too long, so that what they would hide is shown. */
+export const slowText = (): string => (givenUp.value.size > 0 ? told('slow', [...givenUp.value].map(visible).join(' ')) : '');
 
 /** Takes what is typed into the filter, if it can be read. */
 function commit(): void {
@@ -83,7 +99,7 @@ export function Filter() {
   const { matchers, wrong: wrongBefore } = filter.value;
   const { wrong } = parse(draft.value);
   // Who is still typing is told nothing yet of what is open.
-  const told = wrong && !['quote', 'value'].includes(wrong.fault) ? wrong : wrongBefore;
+  const fault = wrong && !['quote', 'value'].includes(wrong.fault) ? wrong : wrongBefore;
   const without = (gone: Matcher) => matchers.filter((one) => one !== gone);
   const edit = (one: Matcher) => {
     setFilter(without(one));
@@ -93,7 +109,7 @@ export function Filter() {
   return (
     <search class="filter">
       {matchers.map((one) => (
-        <span key={write(one)} class="chip">
+        <span key={write(one)} class="chip" data-unapplied={givenUp.value.has(write(one)) ? '' : undefined}>
           <button class="quiet" type="button" aria-label={t('edit', { what: write(one) })} onClick={() => edit(one)}><bdi>{visible(write(one))}</bdi></button>
           <button class="quiet cross" type="button" aria-label={t('remove', { what: write(one) })} onClick={() => setFilter(without(one))}>×</button>
         </span>
@@ -101,13 +117,13 @@ export function Filter() {
       <Completion
         label={t('filter')} value={draft.value} placeholder={matchers.length === 0 ? t('filterHint') : ''} of={filterField}
         options={(caret) => offers(draft.value, caret)} input={(text) => { draft.value = text; }}
-        take={(option, caret) => taken(draft.value, option, caret)} enter={commit} describedBy={`${id}-wrong`} isWrong={told !== null}
+        take={(option, caret) => taken(draft.value, option, caret)} enter={commit} describedBy={`${id}-wrong`} isWrong={fault !== null}
         back={() => matchers.length > 0 && draft.value === '' && edit(matchers.at(-1)!)}
       />
       {(matchers.length > 0 || draft.value !== '' || wrongBefore) && (
         <button class="quiet" type="button" onClick={() => { draft.value = ''; setFilter([]); }}>{t('clear')}</button>
       )}
-      <span class="error" id={`${id}-wrong`} role="status">{told ? wrongText(told) : ''}</span>
+      <span class="error" id={`${id}-wrong`} role="status">{fault ? told(fault.fault, fault.about) : slowText()}</span>
     </search>
   );
 }

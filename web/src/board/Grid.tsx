@@ -11,6 +11,7 @@ import { isAttended, watch } from './attention.js';
 import { isPaused, model, ordered } from './engine.js';
 import { worstOf } from './GroupRow.js';
 import { type Item, laneOf } from './model.js';
+import { t as overview } from './overview.js';
 import { t } from './texts.js';
 import { addMatcher, draft, filter, gridBy, setLayout } from './view.js';
 
@@ -94,7 +95,7 @@ export function Grid() {
   return (
     <div ref={around} class="rows grid" style={{ '--columns': String(columns.value) }}>
       <Window
-        rows={lines} keyOf={({ key }) => key} kindOf={() => 'cells'} kinds={KINDS} attributes={() => ({})} kept={kept} label={t('cells', { label: visible(label) })} class="lines"
+        rows={lines} keyOf={({ key }) => key} kindOf={() => 'cells'} kinds={KINDS} attributes={() => ({})} kept={kept} label={overview('cells', { label: visible(label) })} class="lines"
         render={(line) => line.cells.map((cell) => <CellButton key={cell.value} cell={cell} label={label} />)}
       />
     </div>
@@ -109,13 +110,13 @@ function CellButton({ cell, label }: { cell: Cell; label: string }) {
   const worst = worstOf(looks);
   const name = value ? visible(value) : t('without', { label: visible(label) });
   const counts = LOOKS.filter((one) => looks[one] > 0).map((one) => t(`count.${one}`, { n: looks[one] })).join(', ');
-  const what = burning > 0 ? counts : t(isSure.value ? 'cellCalm' : 'cellUnsure');
+  const what = burning > 0 ? counts : overview(isSure.value ? 'cellCalm' : 'cellUnsure');
   const open = () => {
     addMatcher({ name: label, operator: '=', value });
     setLayout('list');
   };
   return (
-    <button class="cell" type="button" data-look={burning > 0 ? worst : undefined} data-taken={burning > 0 && taken === burning ? '' : undefined} title={t('cell', { name, what })} onClick={open}>
+    <button class="cell" type="button" data-look={burning > 0 ? worst : undefined} data-taken={burning > 0 && taken === burning ? '' : undefined} title={overview('cell', { name, what })} onClick={open}>
       <Sign name={burning === 0 ? (isSure.value ? 'quiet' : 'unsure') : taken === burning ? 'acknowledged' : worst} />
       <bdi class="name">{name}</bdi>
       <span class="figure">{what}</span>

@@ -6,6 +6,8 @@ import { useMemo } from 'preact/hooks';
 import { age } from '../format/age.js';
 import { LOOKS, type Look } from '../format/severity.js';
 import { visible } from '../format/visible.js';
+import { numeral } from '../text/filled.js';
+import { language } from '../text/text.js';
 import { Breakable } from '../ui/Breakable.js';
 import { Sign } from '../ui/Sign.js';
 import { actOn, isRaised, mayAttend, obstacle } from './acting.js';
@@ -100,7 +102,7 @@ export function GroupRow({ group, isOpen }: { group: Group; isOpen: boolean }) {
           <span class="labels" role="group" aria-label={t('labels')}>{shared.map(([label, value]) => <span key={label} class="label"><bdi>{visible(label)}={visible(value)}</bdi>{' '}</span>)}</span>
         </p>
       </div>
-      <span class="value">{!isOver && states.length > 1 && states.map(([state, count]) => `${count.toLocaleString()} ${stateText(state)}`).join(', ')}</span>
+      <span class="value">{!isOver && states.length > 1 && states.map(([state, count]) => `${numeral(count, language.value)} ${stateText(state)}`).join(', ')}</span>
       <div class="when">
         <span class="state">{states.length === 1 ? stateText(states[0]![0]) : ''}</span>{' '}
         <span class="age">{size > 0 && t(isOver ? 'for.resolvedAgo' : 'for.firing', { age: age(shownNow.value - (isOver ? newest : oldest)) })}</span>

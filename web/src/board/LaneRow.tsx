@@ -2,6 +2,8 @@
 
 import { laneCounts, toggleLane } from './engine.js';
 import type { LaneName } from './model.js';
+import { numeral } from '../text/filled.js';
+import { language } from '../text/text.js';
 import { t } from './texts.js';
 import { openLanes } from './view.js';
 
@@ -11,7 +13,7 @@ export function LaneRow({ lane }: { lane: LaneName }) {
     <h2 class="lane-head">
       <button type="button" aria-expanded={isOpen} onClick={() => toggleLane(lane)} data-main>
         <svg class="turn" viewBox="0 0 24 24" aria-hidden="true"><path d="m9 5 7 7-7 7z" /></svg>
-        {t(`lane.${lane}`)} <span class="size">{laneCounts.value[lane].toLocaleString()}</span>
+        {t(`lane.${lane}`)} <span class="size">{numeral(laneCounts.value[lane], language.value)}</span>
       </button>
     </h2>
   );

@@ -7,6 +7,7 @@ import { age } from '../format/age.js';
 import { quantity } from '../format/quantity.js';
 import { look } from '../format/severity.js';
 import { steady, visible } from '../format/visible.js';
+import { write } from '../match/matchers.js';
 import { setParameters } from '../shell/router.js';
 import { proof } from '../stores/proof.js';
 import { connection, lastHeard } from '../stores/stream.js';
@@ -19,9 +20,11 @@ import { nameOf, stateText } from './AlertRow.js';
 import { Calm, groundText } from './Calm.js';
 import { doubtText } from '../shell/doubts.js';
 import { Counts } from './Counts.js';
-import { laneCounts, model, ordered, setPaused, shownNow } from './engine.js';
+import { givenUp, laneCounts, model, ordered, setPaused, shownNow } from './engine.js';
+import { slowText } from './Filter.js';
 import { Care, Looks, titleOf, worstOf } from './GroupRow.js';
 import { type LaneName, type Row, since } from './model.js';
+import { t as overview } from './overview.js';
 import { t } from './texts.js';
 import { draft, filter, filterText } from './view.js';
 
@@ -33,7 +36,7 @@ export function Wall() {
     draft.value = '';
     setPaused(false);
   }, []);
-  const narrowed = filterText(filter.value.matchers);
+  const narrowed = filterText(filter.value.matchers.filter((one) => !givenUp.value.has(write(one))));
   const area = useRef<HTMLUListElement>(null);
   const room = useSignal(1);
   useEffect(() => {
@@ -62,12 +65,13 @@ export function Wall() {
       <header>
         <Counts />
         {narrowed && <bdi class="attention">{t('filter')}: {visible(narrowed)}</bdi>}
+        {givenUp.value.size > 0 && <bdi class="attention">{slowText()}</bdi>}
         <Life />
       </header>
       {totals.value.burning === 0 && <Calm />}
       <ul ref={area} class="wall-rows">{shown.map((row) => <Line key={row.key} row={row} />)}</ul>
       <footer>
-        {hidden > 0 && <span>{t('moreBelow', { n: hidden })}</span>}
+        {hidden > 0 && <span>{overview('moreBelow', { n: hidden })}</span>}
         {muted > 0 && <span>{t('lane.muted')}: {muted.toLocaleString(language.value)}</span>}
         {resolved > 0 && <span>{t('lane.resolved')}: {resolved.toLocaleString(language.value)}</span>}
       </footer>
@@ -85,8 +89,8 @@ function Life() {
   return (
     <div class="life" data-live={isLive ? '' : undefined}>
       <span class="lamp" aria-hidden="true" />
-      <b>{t(isLive ? 'live' : 'notConnected')}</b>
-      <span class="heard">{heard !== null && t('heard', { age: age(now - heard) })}</span>
+      <b>{overview(isLive ? 'live' : 'notConnected')}</b>
+      <span class="heard">{heard !== null && overview('heard', { age: age(now - heard) })}</span>
       {!isCalm && <span>{doubt ? doubtText(proof.value) : groundText()}</span>}
       <time>{new Date(Date.now()).toLocaleTimeString(language.value, { hourCycle: 'h23' })}</time>
     </div>

@@ -2,8 +2,8 @@
 
 import type { Alert } from '@bellwire/client';
 import { batch, computed, effect, type ReadonlySignal, signal, untracked } from '@preact/signals';
-import { parse, tester } from '../match/matchers.js';
-import { allEntries, type Change, type Entry, onAlerts, waitingCount } from '../stores/alerts.js';
+import { type Matcher, parse, Tester, write } from '../match/matchers.js';
+import { alertsCount, allEntries, type Change, type Entry, onAlerts, waitingCount } from '../stores/alerts.js';
 import { serverTimeOf } from '../stores/clock.js';
 import { connection, lastHeard } from '../stores/stream.js';
 import { ticks } from '../ui/now.js';
@@ -21,6 +21,9 @@ export const shown = new ShownRows();
 const current = signal(new BoardModel(null, () => true));
 /** The model of what is looked for now. */
 export const model: ReadonlySignal<BoardModel> = current;
+
+/** Matchers that are not applied, since their expressions take too long; as they are written. */
+export const givenUp = signal<ReadonlySet<string>>(new Set());
 
 /** Counts how often rows were put in order. */
 export const ordered = signal(0);
@@ -113,26 +116,109 @@ function take(changes: readonly Change[]): void {
     for (const { entry } of changes) paused.changed.add(entry.fingerprint);
     changedInPause.value = paused.changed.size;
   }
+  making?.model.take(changes);
+  if (hasSettled) tests.renew(CHANGES_STEPS_MAX);
   if (current.peek().take(changes)) scheduleOrder();
 }
 
-/** Another model, of what is looked for now. */
-function remodel(by: readonly string[] | null, matchers: Parameters<typeof tester>[0]): void {
-  const isWanted = tester(matchers);
-  const next = new BoardModel(by, isWanted);
-  next.take([...allEntries()].map((entry) => ({ entry, before: null })));
-  current.value = next;
+// ---------------------------------------------------------------------------- what is looked for
+
+/** So much of a frame goes into a model that is made anew. */
+const MAKE_MS = 8;
+/** Steps of an expression, of which a millisecond has some 60,000: for all alerts when it is looked for first,
+ * and for those that have changed in a frame. */
+const ALL_STEPS_MAX = 30_000_000;
+const CHANGES_STEPS_MAX = 2_000_000;
+
+/** Entries that are taken before the clock is looked at. */
+const MAKE_STEP = 4;
+
+/** The tests of the model on the screen. */
+let tests = new Tester([]);
+/** The next model, of which some is there. */
+interface Making { model: BoardModel; tests: Tester; rest: Iterator<Entry>; frames: number }
+let making: Making | null = null;
+
+/** So many take more than a frame: whoever types has typed for a moment before they are looked through. */
+const MANY = 2_000;
+const TYPED_MS = 150;
+
+let typed = '';
+let typing: ReturnType<typeof setTimeout> | undefined;
+
+function remodelSoon(by: readonly string[] | null, matchers: readonly Matcher[]): void {
+  clearTimeout(typing);
+  const isTyping = draft.peek() !== typed && alertsCount() > MANY;
+  typed = draft.peek();
+  if (isTyping) typing = setTimeout(remodel, TYPED_MS, by, matchers);
+  else remodel(by, matchers);
+}
+
+/** Another model, of what is looked for now: at once where that is quick, or else some of it in each frame,
+ * with the one before on the screen until then. */
+function remodel(by: readonly string[] | null, matchers: readonly Matcher[]): void {
+  const slow = givenUp.peek();
+  const next = new Tester(matchers.filter((one) => !slow.has(write(one))), (one) => {
+    // Not while the tests go on: they begin anew without it.
+    queueMicrotask(() => { givenUp.value = new Set([...givenUp.peek(), write(one)]); });
+  });
+  next.renew(ALL_STEPS_MAX);
+  making = { model: new BoardModel(by, next.holds), tests: next, rest: allEntries(), frames: 0 };
+  make(making);
+}
+
+function make(next: Making): void {
+  if (making !== next) return;
+  const until = performance.now() + MAKE_MS;
+  for (;;) {
+    const some = taken(next.rest, MAKE_STEP);
+    next.model.take(some.map((entry) => ({ entry, before: null })));
+    if (some.length < MAKE_STEP) break;
+    if (performance.now() > until) {
+      next.frames += 1;
+      return nextFrame(() => make(next));
+    }
+  }
+  if (next.frames === 0) return show(next);
+  // To put very many in order is a frame's work, and to draw them another's.
+  nextFrame(() => {
+    if (making === next) next.model.rows({ lanes: openLanes.peek(), groups: openGroups.peek() });
+    nextFrame(() => show(next));
+  });
+}
+
+function show(next: Making): void {
+  if (making !== next) return;
+  making = null;
+  tests = next.tests;
+  current.value = next.model;
   pageNumber.value = 0;
   refresh();
 }
+
+function taken<Member>(rest: Iterator<Member>, count: number): Member[] {
+  const some: Member[] = [];
+  while (some.length < count) {
+    const { done, value } = rest.next();
+    if (done) break;
+    some.push(value);
+  }
+  return some;
+}
+
+/** In the background no frame comes. */
+const nextFrame = (run: () => void) => void (document.hidden ? setTimeout(run) : requestAnimationFrame(run));
 
 /** Begins to follow; gives what ends it. */
 export function startBoard(): () => void {
   const ends = [
     onAlerts(take),
     effect(() => {
-      const [by, matchers] = [grouping.value, [...filter.value.matchers, ...parse(draft.value).matchers]];
-      untracked(() => remodel(by, matchers));
+      const [by, matchers, slow] = [grouping.value, [...filter.value.matchers, ...parse(draft.value).matchers], givenUp.value];
+      // What is looked for no more may be tried again.
+      const still = new Set(matchers.map(write).filter((one) => slow.has(one)));
+      if (still.size < slow.size) givenUp.value = still;
+      else untracked(() => remodelSoon(by, matchers));
     }),
     effect(() => {
       // Whoever has looked sees what has come meanwhile.
@@ -143,6 +229,8 @@ export function startBoard(): () => void {
     for (const end of ends) end();
     clearTimeout(waiting);
     waiting = undefined;
+    clearTimeout(typing);
+    making = null;
   };
 }
 

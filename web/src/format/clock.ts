@@ -23,6 +23,10 @@ export function clockOf(milliseconds: number, now = Date.now()): string {
   return isToday ? format('time', TIME).format(milliseconds) : dateOf(milliseconds);
 }
 
+/** `14:03:07`, where the day stands elsewhere. */
+export const timeOf = (milliseconds: number): string =>
+  (Math.abs(milliseconds) <= 8.64e15 ? format('time', TIME).format(milliseconds) : '–');
+
 /** `30 Nov 2026, 14:03:07`. */
 export const dateOf = (milliseconds: number): string =>
   format('date', { ...TIME, day: 'numeric', month: 'short', year: 'numeric' }).format(milliseconds);

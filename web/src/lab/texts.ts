@@ -77,7 +77,7 @@ export const t = texts({
   },
   de: {
     title: 'Transport-Labor',
-    about: 'Ihr Browser folgt denselben Ereignissen auf jedem Transportweg zugleich, und mit einem Client, der selbst wählt. Jeder hat eine eigene Leitung, auf der sich ein schlechtes Netz spielen lässt. Server und Client sind die echten.',
+    about: 'Dein Browser folgt denselben Ereignissen auf jedem Transportweg zugleich, und mit einem Client, der selbst wählt. Jeder hat eine eigene Leitung, auf der sich ein schlechtes Netz spielen lässt. Server und Client sind die echten.',
     events: 'Ereignisse',
     rate: 'Je Sekunde',
     bytes: 'Bytes je Ereignis',
@@ -134,7 +134,7 @@ export const t = texts({
     why_failed: 'jener versagte',
     why_mute: 'jener brachte nichts',
     why_better: 'dieser ist besser und geht wieder',
-    why_asked: 'Sie wollten es',
+    why_asked: 'Du wolltest es',
     why_sending: 'er sendet oft',
     why_quiet: 'er sendet wieder selten',
     status_connecting: 'verbindet',

@@ -34,7 +34,7 @@ export const t = texts({
     values: 'Live-Werte', find: 'Suchen', findHint: 'Name oder Label', all: { one: '{n} Reihe', other: '{n} Reihen' }, found: '{found} von {n} Reihen',
     left: { one: '{n} Reihe von {metrics} Metriken wird hier nicht verfolgt: Es sind zu viele. Gesuchte kommen zuerst.', other: '{n} Reihen von {metrics} Metriken werden hier nicht verfolgt: Es sind zu viele. Gesuchte kommen zuerst.' },
     chart: 'Bild', showAll: 'Alle {n} Reihen', chartOf: 'Bild von {what}', moreSeries: { one: '{n} weitere: nach ihren Labels suchen.', other: '{n} weitere: nach ihren Labels suchen.' }, moreMetrics: { one: '{n} weitere Metrik: nach ihrem Namen suchen.', other: '{n} weitere Metriken: nach ihren Namen suchen.' },
-    none: 'Noch sind keine Messwerte gekommen.', noneFound: 'Nichts hat diesen Namen oder dieses Label.', since: 'vor {age}', noRight: 'Das dürfen Sie nicht sehen: {detail}', cutOff: 'Nicht verbunden: Werte sind {age} alt.', to: '{least} bis {most}',
+    none: 'Noch sind keine Messwerte gekommen.', noneFound: 'Nichts hat diesen Namen oder dieses Label.', since: 'vor {age}', noRight: 'Das darfst du nicht sehen: {detail}', cutOff: 'Nicht verbunden: Werte sind {age} alt.', to: '{least} bis {most}',
     empty: 'Eine Metrik wählen oder einen Ausdruck schreiben. Was gezeigt wird, steht in der Adresse: Sie lässt sich weitergeben.',
   },
 });

@@ -1,7 +1,7 @@
 // What is typed into the filter: matchers as Alertmanager and PromQL write them, and words that are
 // looked for anywhere. `severity="critical" site=~"oslo|rome" pump` is two matchers and a word.
 
-import { compile, ExpressionError, type ExpressionFault } from './regexp.js';
+import { compile, type Effort, ExpressionError, type ExpressionFault, TooSlow } from './regexp.js';
 
 export type Operator = '=' | '!=' | '=~' | '!~';
 
@@ -124,17 +124,31 @@ export function write({ name, operator, value }: Matcher): string {
 /** Results of an expression by text: there are few values of a label, and many alerts. */
 const REMEMBERED_MAX = 10_000;
 
-function testOf(operator: Operator, wanted: string): (text: string) => boolean {
+/** The test of one value. `giveUp` is told once where an expression takes too long, and passes all from then on:
+ * what is not known hides nothing. */
+function testOf({ operator, value: wanted }: Matcher, effort: Effort, giveUp: () => void): (text: string) => boolean {
   if (operator === '=') return (text) => text === wanted;
   if (operator === '!=') return (text) => text !== wanted;
-  const matches = compile(wanted);
+  const matches = compile(wanted, effort);
   const isWanted = operator === '=~';
   const remembered = new Map<string, boolean>();
+  let isGivenUp = false;
+  const test = (text: string) => {
+    try {
+      return matches(text) === isWanted;
+    } catch (error) {
+      if (!(error instanceof TooSlow)) throw error;
+      isGivenUp = true;
+      giveUp();
+      return true;
+    }
+  };
   return (text) => {
+    if (isGivenUp) return true;
     let known = remembered.get(text);
     if (known === undefined) {
       if (remembered.size >= REMEMBERED_MAX) remembered.clear();
-      remembered.set(text, (known = matches(text) === isWanted));
+      remembered.set(text, (known = test(text)));
     }
     return known;
   };
@@ -150,15 +164,34 @@ function holdsWord(word: string): (subject: Subject) => boolean {
 }
 
 /** Whether all of them hold. A label that is not there is empty, as everywhere in Prometheus' world. */
-export function tester(matchers: readonly Matcher[]): (subject: Subject) => boolean {
-  const tests = matchers.map(({ name, operator, value }) => {
+export class Tester {
+  /** Of each expression for itself: one that is slow does not stop others. */
+  readonly #efforts: Effort[] = [];
+  readonly #tests: ((subject: Subject) => boolean)[];
+
+  constructor(matchers: readonly Matcher[], giveUp: (matcher: Matcher) => void = () => {}) {
+    this.#tests = matchers.map((matcher) => this.#testOf(matcher, () => giveUp(matcher)));
+  }
+
+  readonly holds = (subject: Subject): boolean => this.#tests.every((test) => test(subject));
+
+  /** From now on each expression may take so many steps. */
+  renew(steps: number): void {
+    for (const effort of this.#efforts) effort.left = steps;
+  }
+
+  #testOf(matcher: Matcher, giveUp: () => void): (subject: Subject) => boolean {
+    const { name, value } = matcher;
     if (!name) return holdsWord(value);
-    const test = testOf(operator, value);
-    if (name === STATE) return ({ state }: Subject) => test(state);
-    return ({ labels }: Subject) => test(Object.hasOwn(labels, name) ? labels[name]! : '');
-  });
-  return (subject) => tests.every((test) => test(subject));
+    const effort = { left: Infinity };
+    this.#efforts.push(effort);
+    const test = testOf(matcher, effort, giveUp);
+    if (name === STATE) return ({ state }) => test(state);
+    return ({ labels }) => test(Object.hasOwn(labels, name) ? labels[name]! : '');
+  }
 }
+
+export const tester = (matchers: readonly Matcher[]): ((subject: Subject) => boolean) => new Tester(matchers).holds;
 
 /** What could stand where the caret is, and what it would replace. */
 export interface Place {

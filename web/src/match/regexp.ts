@@ -35,10 +35,19 @@ export class ExpressionError extends Error {
   }
 }
 
-/** A test of whole texts, or an `ExpressionError`. */
-export function compile(expression: string): (text: string) => boolean {
+/** How many steps tests may still take: some 15 ns each. Who tests much has one for all of it. */
+export interface Effort { left: number }
+
+/** One text takes no more, whatever is left: some milliseconds. */
+export const TEXT_STEPS_MAX = 500_000;
+
+/** A test was given up. */
+export class TooSlow extends Error {}
+
+/** A test of whole texts, or an `ExpressionError`. It throws `TooSlow` where it takes more than is left. */
+export function compile(expression: string, effort: Effort = { left: Infinity }): (text: string) => boolean {
   const { steps } = programOf(expression);
-  return (text) => run(steps, text);
+  return (text) => run(steps, text, effort);
 }
 
 /** What an expression is compiled to, and how many of its parts were written out for that. */
@@ -337,13 +346,15 @@ class Compiler {
 }
 
 /** All ways at once, a character at a time. */
-function run(program: readonly Step[], text: string): boolean {
+function run(program: readonly Step[], text: string, effort: Effort): boolean {
+  const least = effort.left === Infinity ? -Infinity : Math.max(0, effort.left - TEXT_STEPS_MAX);
   const seenAt = new Int32Array(program.length).fill(-1);
   let current: number[] = [];
   let at = 0;
   const enter = (list: number[], first: number, isEnd: boolean) => {
     const open = [first];
     for (let step = open.pop(); step !== undefined; step = open.pop()) {
+      effort.left -= 1;
       if (seenAt[step] === at) continue;
       seenAt[step] = at;
       const one = program[step]!;
@@ -360,6 +371,8 @@ function run(program: readonly Step[], text: string): boolean {
     index += point > 0xffff ? 2 : 1;
     at += 1;
     const next: number[] = [];
+    effort.left -= current.length + 1;
+    if (effort.left < least) throw new TooSlow();
     for (const step of current) {
       const one = program[step]!;
       if (one.op === 'one' && one.test(point)) enter(next, step + 1, index >= text.length);

@@ -6,6 +6,7 @@ import { base } from '../stores/stream.js';
 import { language } from '../text/text.js';
 import { kindsBy } from './choices.js';
 import { matchersOf } from './kinds.js';
+import { forgetOrder, keepOrder, keptOrder, keyOf, requestOf, type Terms } from './order.js';
 import { hasPush, look } from './permission.js';
 
 /** The server has it off, cannot be asked, or does not take it; or the browser's push service does not. */
@@ -26,11 +27,6 @@ export const isBusy = signal(false);
 /** Something else was chosen while the last choice was on its way. */
 let isAgain = false;
 
-interface Terms {
-  enabled: boolean;
-  public_key?: string;
-}
-
 class Refused extends Error {}
 
 async function call(path: string, init: RequestInit = {}): Promise<Response> {
@@ -39,8 +35,6 @@ async function call(path: string, init: RequestInit = {}): Promise<Response> {
   const problem = await answer.json().catch(() => null) as { detail?: string } | null;
   throw new Refused(problem?.detail ?? `${answer.status} ${answer.statusText}`);
 }
-
-const bytesOf = (text: string) => Uint8Array.from(atob(text.replaceAll('-', '+').replaceAll('_', '/')), (letter) => letter.charCodeAt(0));
 
 function isFor({ options }: PushSubscription, key: Uint8Array): boolean {
   const theirs = new Uint8Array(options.applicationServerKey ?? new ArrayBuffer(0));
@@ -83,7 +77,7 @@ async function subscribe(): Promise<void> {
     fault.value = { what: 'off', reason: '' };
     return;
   }
-  const key = bytesOf(terms.public_key);
+  const key = keyOf(terms.public_key);
   const worker = await register();
   await navigator.serviceWorker.ready;
   let own = await worker.pushManager.getSubscription();
@@ -93,20 +87,18 @@ async function subscribe(): Promise<void> {
     own = null;
   }
   own ??= await worker.pushManager.subscribe({ userVisibleOnly: true, applicationServerKey: key });
-  const order = { subscription: own.toJSON(), matchers: matchersOf(kindsBy('push')), language: language.value };
-  const { subscription } = order;
-  const answer = await call('v1/push/subscriptions', {
-    method: 'POST',
-    headers: { 'content-type': 'application/json' },
-    body: JSON.stringify({ ...order, subscription: { endpoint: subscription.endpoint, keys: subscription.keys } }),
-  });
+  const order = { matchers: matchersOf(kindsBy('push')), language: language.value };
+  const answer = await call('v1/push/subscriptions', requestOf(own, order));
   const { id, service, failing } = await answer.json() as { id: string; service: string; failing?: { reason: string } };
+  await keepOrder({ ...order, id }, base.href);
   subscribed.value = { id, service, failing: failing?.reason ?? null };
 }
 
 async function unsubscribe(): Promise<void> {
-  const known = subscribed.value?.id;
+  // The worker may have subscribed anew since this page did.
+  const known = (await keptOrder(base.href))?.id ?? subscribed.value?.id;
   subscribed.value = null;
+  await forgetOrder(base.href);
   const worker = await registration();
   const own = await worker?.pushManager?.getSubscription();
   if (!own) return;

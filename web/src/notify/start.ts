@@ -1,8 +1,9 @@
 // Tells whoever has chosen so of what is new: by a notification and by a sound, once, however many tabs
 // are open.
 
+import type { Alert } from '@bellwire/client';
 import { effect, untracked } from '@preact/signals';
-import { allEntries, onAlerts, waitingCount } from '../stores/alerts.js';
+import { allEntries, type Change, type Entry, onAlerts, waitingCount } from '../stores/alerts.js';
 import { base, connection } from '../stores/stream.js';
 import { standing, subject } from '../stores/who.js';
 import { language } from '../text/text.js';
@@ -30,7 +31,8 @@ const RENEW_EVERY_MS = 86_400_000;
 let isShowing = false;
 let isSounding = false;
 
-export function startNotifying(): void {
+/** `early`: what has happened since the page was live, until this came. */
+export function startNotifying(early: readonly Change[] = []): void {
   followChoices();
   watchPermission();
   unlockByGesture(() => kindsBy('sound').length > 0);
@@ -39,9 +41,16 @@ export function startNotifying(): void {
   const settle = () => {
     if (connection.value.hasBegun && waitingCount() === 0) watch.ready();
   };
-  for (const { fingerprint, alert } of allEntries()) watch.take(fingerprint, alert.peek());
+  // As it was then, and only then as it is.
+  const before = new Map<Entry, Alert | null>();
+  for (const change of early) if (!before.has(change.entry)) before.set(change.entry, change.before);
+  for (const entry of allEntries()) if (!before.has(entry)) watch.take(entry.fingerprint, entry.alert.peek());
+  for (const [{ fingerprint }, alert] of before) watch.take(fingerprint, alert);
+  if (early.length > 0) watch.ready();
+  const take = (entry: Entry) => watch.take(entry.fingerprint, entry.isGone.peek() ? null : entry.alert.peek());
+  for (const entry of before.keys()) take(entry);
   onAlerts((changes) => {
-    for (const { entry } of changes) watch.take(entry.fingerprint, entry.isGone.peek() ? null : entry.alert.peek());
+    for (const { entry } of changes) take(entry);
     untracked(settle);
   });
   effect(settle);

@@ -14,12 +14,13 @@ export interface Page {
 }
 
 const t = texts({
-  en: { alerts: 'Alerts', silences: 'Silences', live: 'Live', topics: 'Topics', rules: 'Rules', connections: 'Connections', access: 'Access', lab: 'Lab' },
-  de: { alerts: 'Alarme', silences: 'Stummschaltungen', live: 'Live', topics: 'Topics', rules: 'Regeln', connections: 'Verbindungen', access: 'Zugang', lab: 'Labor' },
+  en: { alerts: 'Alerts', history: 'History', silences: 'Silences', live: 'Live', topics: 'Topics', rules: 'Rules', connections: 'Connections', access: 'Access', lab: 'Lab' },
+  de: { alerts: 'Alarme', history: 'Verlauf', silences: 'Stummschaltungen', live: 'Live', topics: 'Topics', rules: 'Regeln', connections: 'Verbindungen', access: 'Zugang', lab: 'Labor' },
 });
 
 export const PAGES: readonly Page[] = [
   { name: 'alerts', title: () => t('alerts'), load: () => Board },
+  { name: 'history', title: () => t('history'), load: async () => (await import('../history/History.js')).History },
   { name: 'silences', title: () => t('silences'), load: async () => (await import('../silences/Silences.js')).Silences },
   { name: 'live', title: () => t('live'), load: async () => (await import('../live/Live.js')).Live },
   { name: 'topics', title: () => t('topics'), load: async () => (await import('../topics/Topics.js')).Topics },

@@ -4,6 +4,7 @@
 
 import { Follower, ProblemError, sse, type Status, tabs, type TopicEvent } from './client.js';
 import { signal } from '@preact/signals';
+import { justTold } from './who.js';
 
 /** Where the server is: the page's own folder, whatever path a proxy gives it. */
 export const base = typeof document === 'undefined' ? new URL('http://localhost/') : new URL('.', document.baseURI);
@@ -14,8 +15,11 @@ export const base = typeof document === 'undefined' ? new URL('http://localhost/
  */
 const transport = typeof navigator !== 'undefined' && 'locks' in navigator ? tabs(sse) : sse;
 
+/** Asks the server, but for what it has just said. */
+const asking: typeof fetch = async (to, init) => (`${to}`.endsWith('/v1/whoami') && justTold()) || fetch(to, init);
+
 /** Follows the server, for whichever page wants to follow more than the board. */
-export const follower = new Follower(base, { transport });
+export const follower = new Follower(base, { transport, fetch: asking });
 
 /** What the frame and the board live on. */
 export const FOLLOWED: readonly string[] = ['alerts/active', 'alerts/events/**'];

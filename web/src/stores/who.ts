@@ -58,6 +58,8 @@ const LEFT = 'left';
 const ASK_AGAIN_MS = 30_000;
 /** What takes longer than this is as good as no answer. */
 const ANSWER_MAX_MS = 10_000;
+/** So long an answer is as good as one that is asked for now. */
+const JUST_MS = 2_000;
 export const inTime = (): AbortSignal => AbortSignal.timeout(ANSWER_MAX_MS);
 
 /** Nothing while it is not known, or nobody may come in. */
@@ -114,8 +116,30 @@ export function askWho(why: Ended = ''): Promise<void> {
   return asking;
 }
 
+declare global {
+  /** The page asks before its script has come, since all else waits for the answer. */
+  var askedWho: Promise<Response | null> | null | undefined;
+}
+
+async function answerOf(): Promise<Response | null> {
+  const first = globalThis.askedWho;
+  globalThis.askedWho = null;
+  return await first ?? fetch('v1/whoami', { cache: 'no-store', signal: inTime() }).catch(() => null);
+}
+
+/** What was answered last, for who would ask the same right away. */
+let told: { answer: Response; at: number } | null = null;
+
+/** The answer that has just come, once: a stream that is opened now need not ask for it again. */
+export function justTold(): Response | null {
+  const last = told;
+  told = null;
+  return last && performance.now() - last.at < JUST_MS ? last.answer : null;
+}
+
 async function ask(why: Ended): Promise<void> {
-  const answer = await fetch('v1/whoami', { cache: 'no-store', signal: inTime() }).catch(() => null);
+  const answer = await answerOf();
+  told = answer?.ok ? { answer: answer.clone(), at: performance.now() } : null;
   // Somebody was known until now.
   const lost = why || (shownFor ? 'expired' : '');
   if (answer?.status === 401) return wantLogin(lost);

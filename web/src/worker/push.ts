@@ -1,6 +1,7 @@
 // The service worker: shows push messages while no page is open, and opens the board at a click. It has
 // nothing to do with what pages load: a worker in their way would break their streams.
 
+import { keepOrder, keptOrder, keyOf, requestOf, type Terms } from '../notify/order.js';
 import { optionsOf, type Shown, TAG, turnsOf } from '../notify/options.js';
 import { languageOf, type Told, worded, wordedUnread } from '../notify/words.js';
 
@@ -13,6 +14,7 @@ interface Worker {
   };
   navigator: { setAppBadge?: (count: number) => Promise<void>; language: string };
   addEventListener(type: 'push', listener: (event: Extended & { data: { json(): unknown } | null }) => void): void;
+  addEventListener(type: 'pushsubscriptionchange', listener: (event: Extended & { newSubscription?: PushSubscription | null }) => void): void;
   addEventListener(type: 'notificationclick', listener: (event: Extended & { notification: Notification }) => void): void;
 }
 
@@ -83,4 +85,25 @@ async function open(address: string): Promise<void> {
   if (!page) return void await worker.clients.openWindow(`${scope}${address}`);
   page.postMessage({ open: address });
   await page.focus();
+}
+
+worker.addEventListener('pushsubscriptionchange', (event) => {
+  // Where it fails the next page that is opened asks.
+  event.waitUntil(subscribeAgain(event.newSubscription ?? null).catch(() => {}));
+});
+
+/** The browser has given up the subscription that the server knows: it is told of another one. */
+async function subscribeAgain(given: PushSubscription | null): Promise<void> {
+  const { scope, pushManager } = worker.registration;
+  const order = await keptOrder(scope);
+  // Nobody wants to be told any more.
+  if (!order) return;
+  const terms = await (await fetch(new URL('v1/push', scope))).json() as Terms;
+  if (!terms.enabled || !terms.public_key) return;
+  const own = given ?? await pushManager.subscribe({ userVisibleOnly: true, applicationServerKey: keyOf(terms.public_key) });
+  const answer = await fetch(new URL('v1/push/subscriptions', scope), requestOf(own, order));
+  if (!answer.ok) return;
+  const { id } = await answer.json() as { id: string };
+  await keepOrder({ ...order, id }, scope);
+  if (id !== order.id) await fetch(new URL(`v1/push/subscriptions/${order.id}`, scope), { method: 'DELETE' });
 }
