@@ -23,7 +23,8 @@ const CODE_LINES_MAX: usize = 600;
 const CODE_LINES_TARGET: usize = 400;
 
 /// Files that may be longer than `CODE_LINES_MAX`, with the reason.
-const LONG_FILES: &[(&str, &str)] = &[];
+const LONG_FILES: &[(&str, &str)] =
+    &[("crates/server/src/config/setting.rs", "it is one table, which is read from top to bottom")];
 
 /// Code lines per crate: a target, so going over is a note.
 const BUDGETS: &[(&str, usize)] = &[
@@ -35,6 +36,9 @@ const BUDGETS: &[(&str, usize)] = &[
     ("alerts", 4000),
     ("journal", 4000),
     ("hub", 2500),
+    ("shared-log", 2500),
+    ("engines", 1500),
+    ("cluster", 4000),
     ("process", 500),
     ("authn", 3_000),
     ("shards", 5_000),

@@ -18,6 +18,7 @@ mod influxdb;
 mod keys;
 mod large;
 mod login;
+mod nodes;
 mod page_tag;
 mod permission;
 mod posted;
@@ -69,6 +70,7 @@ use crate::config::{IngestConfig, Webhook};
 use crate::live::QueryPasts;
 use crate::observe::Figures;
 use crate::page::Callers;
+use crate::pipeline::Membership;
 use crate::problem::Refused;
 use crate::queries::Queries;
 use crate::receiver::Receiver;
@@ -118,6 +120,8 @@ pub(crate) struct App {
     pub(crate) presence: FilterSet,
     /// Whether the pages of the examples are there.
     pub(crate) shows_examples: bool,
+    /// The nodes that it stands among, if it does.
+    pub(crate) cluster: Option<Membership>,
 }
 
 impl App {
@@ -149,6 +153,8 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .route("/v1/record", get(record::record))
         .route("/v1/rules", get(rules::list))
         .route("/v1/status", get(status::status))
+        .route("/v1/nodes", get(nodes::list))
+        .route("/v1/nodes/{node}", delete(nodes::forget))
         .route("/v1/advice", get(advice::of_traffic).post(advice::of_flows))
         .route("/v1/whoami", get(whoami::whoami))
         .route("/v1/tickets", post(tickets::make))
@@ -208,6 +214,7 @@ fn configured(ingest: &IngestConfig) -> (Otlp, RemoteWrite) {
 fn guarded(routes: Router<Arc<App>>, app: Arc<App>) -> Router {
     routes
         .layer(axum::middleware::from_fn(check_query))
+        .layer(axum::middleware::from_fn_with_state(Arc::clone(&app), nodes::guard))
         .layer(axum::middleware::from_fn_with_state(Arc::clone(&app), visitors::guard))
         .layer(axum::middleware::from_fn_with_state(Arc::clone(&app), cors::guard))
         .layer(axum::middleware::from_fn_with_state(Arc::clone(&app), hosts::guard))

@@ -157,8 +157,8 @@ pub struct PushConfig {
 /// Which nodes a server stands among.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct ClusterConfig {
-    /// The engine that they share. `None`: it stands alone.
-    pub engine: Option<Url>,
+    /// The address of the engine that they share, which may have a password. `None`: it stands alone.
+    pub engine: Option<String>,
     /// What the cluster is called in it.
     pub name: String,
 }
@@ -166,7 +166,7 @@ pub struct ClusterConfig {
 /// Without the password that an address may have.
 impl fmt::Debug for ClusterConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let engine = self.engine.as_ref().map(|url| (url.scheme(), url.host_str(), url.port()));
+        let engine = self.engine.as_ref().and_then(|url| url.split_once(':')).map(|(kind, _)| kind);
         f.debug_struct("ClusterConfig").field("engine", &engine).field("name", &self.name).finish()
     }
 }

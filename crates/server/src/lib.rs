@@ -72,5 +72,7 @@ pub use bellwire_alerts::config::Config as AlertmanagerConfig;
 pub use bellwire_authn::{AccessError, NOBODY_COMES_IN, check_access, explain_token};
 pub use bellwire_shards::{Kind, StateDurability, TopicRule};
 pub use config::{Config, ConfigError};
-pub use pipeline::{PushKeyError, Server, StartError, rule_settings, rule_state_folder};
+pub use pipeline::{
+    ClusterError, PushKeyError, Server, StartError, rule_settings, rule_state_folder,
+};
 pub use tls::{TlsError, check_tls};

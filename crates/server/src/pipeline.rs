@@ -1,5 +1,6 @@
 //! Wires the parts together, and ends them in order.
 
+mod cluster;
 mod core;
 mod journal;
 mod listening;
@@ -30,6 +31,8 @@ use thiserror::Error;
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
 
+pub use self::cluster::ClusterError;
+pub(crate) use self::cluster::Membership;
 use self::core::{Core, Evaluators, kept_state_folder};
 pub use self::core::{rule_settings, rule_state_folder};
 use self::journal::apply_retention;
@@ -79,6 +82,9 @@ pub enum StartError {
     /// The journal cannot be opened.
     #[error(transparent)]
     Journal(#[from] bellwire_journal::Error),
+    /// It does not start among other nodes.
+    #[error(transparent)]
+    Cluster(#[from] ClusterError),
     /// The address cannot be listened on.
     #[error("cannot listen on {address}{}", remedy(*address, source))]
     Listen {
@@ -130,6 +136,8 @@ pub struct Server {
     spread: Arc<Spread>,
     /// Whose last words the journal takes before it is closed.
     kept: (Arc<Access>, Arc<dyn Journal>),
+    /// Of a node among others, whether all begins anew.
+    anew: Option<watch::Receiver<bool>>,
 }
 
 /// What a drain waits for.
@@ -153,7 +161,8 @@ impl Server {
         let (figures, hosts) = (Arc::<Figures>::default(), Arc::new(KnownHosts::new(&config)));
         let (tls, access) = (start_tls(&config, &figures, &hosts)?, access(&config, &figures)?);
         let (listener, sensors) = (listen(config.listen, &config)?, listen_to_sensors(&config)?);
-        let (address, core) = (listener.local_addr()?, Core::open(&config, &figures)?);
+        let address = listener.local_addr()?;
+        let core = Core::open(&config, &figures, address)?;
         let url = url(address, tls.as_deref());
         access.begin(&core.journal)?;
         let (notifier, notifying) = core.notify(&config, alertmanager, &url)?;
@@ -162,7 +171,9 @@ impl Server {
         let Evaluators { intake, live, thread: evaluator } =
             core.evaluate(&config, (rules, &alerting), drains.clone())?;
         let (alerts, subscriptions) = (desk.spawn()?, Arc::new(Subscriptions::default()));
-        let Core { journal, history, table, states, topics, rates, shard_parts, .. } = core;
+        let Core { journal, history, table, states, topics, rates, shard_parts, cluster, .. } =
+            core;
+        let (cluster, anew) = cluster.unzip();
         let sys = SysTopics::new(Arc::clone(&figures), Arc::clone(&states));
         let (presence, pasts) =
             (Presence::new(config.presence.clone()), query_pasts(&config, &states));
@@ -170,6 +181,7 @@ impl Server {
         let admission = admission(&config, &figures, drains.clone());
         let house = (&figures, &admission, &access);
         let errands = Errands::new(&publisher, (&intake, &alerting, &live), house, &pasts);
+        let errands = if cluster.is_some() { errands.in_cluster() } else { errands };
         let surroundings = surroundings(
             (&config, shard_parts.len()),
             (&journal, table, &subscriptions, &publisher.topics),
@@ -208,6 +220,7 @@ impl Server {
             webhooks: config.webhooks.clone(),
             presence: FilterSet::gathered(config.presence.topics.clone()),
             shows_examples: config.examples,
+            cluster,
         };
         let doors = doors(app, tls, config.stall_timeout);
         let (runtime, accepting, sensors) = open_all(doors, (listener, sensors), drains)?;
@@ -215,7 +228,7 @@ impl Server {
         keep_house(&runtime, (&access, &journal), (admission, sys, presence), (reload, hangups));
         begin(&runtime, (notifying, courier, history), (&scraper, config.scrape), streams);
         let (threads, kept) = (Threads { sensors, evaluator, alerts, shards }, (access, journal));
-        Ok(Self { address, url, runtime, draining, accepting, threads, spread, kept })
+        Ok(Self { address, url, runtime, draining, accepting, threads, spread, kept, anew })
     }
 
     /// Where it listens.
@@ -226,6 +239,15 @@ impl Server {
     /// The URL to reach it by.
     pub fn url(&self) -> &str {
         &self.url
+    }
+
+    /// Waits until the log of its cluster is not what it was: what is shown is void, and the server has
+    /// to be drained and started again.
+    pub async fn begins_anew(&self) {
+        let Some(mut anew) = self.anew.clone() else { return std::future::pending().await };
+        if anew.wait_for(|anew| *anew).await.is_err() {
+            std::future::pending().await
+        }
     }
 
     /// Ends it in order: no more connections, requests under way finish, transitions are written,

@@ -49,6 +49,8 @@ pub(crate) struct Errands {
     access: Arc<Access>,
     /// Where what takes a while is done.
     runtime: Handle,
+    /// Whether others would not hear of samples, and of what is made of alerts.
+    is_in_cluster: bool,
 }
 
 impl Errands {
@@ -69,7 +71,17 @@ impl Errands {
             admission: Arc::clone(admission),
             access: Arc::clone(access),
             runtime: Handle::current(),
+            is_in_cluster: false,
         }
+    }
+
+    /// The same of a node among others.
+    pub(crate) fn in_cluster(self) -> Self {
+        Self { is_in_cluster: true, ..self }
+    }
+
+    fn check_alone(&self) -> Result<(), Problem> {
+        if self.is_in_cluster { Err(stands_in_cluster()) } else { Ok(()) }
     }
 
     fn publish_event(&self, write: Write, reply: Reply) -> Result<(), Problem> {
@@ -102,6 +114,7 @@ impl Errands {
         (fingerprint, action, kind): (Fingerprint, Action, DeedKind),
         reply: Reply,
     ) -> Result<(), Problem> {
+        self.check_alone()?;
         let identity = self.access.identity(principal);
         let attending = Attending::of(Arc::clone(&identity));
         let reply = self.audited(Deed::to(kind, fingerprint), identity, reply);
@@ -246,6 +259,7 @@ impl Requests for Errands {
         json: &[u8],
         reply: SamplesReply,
     ) -> Result<(), Problem> {
+        self.check_alone()?;
         let identity = self.access.identity(principal);
         self.noting(&identity, Asks::Ingest.check(&identity.rights))?;
         self.admission.publication()?;
@@ -326,6 +340,13 @@ fn samples_taken(outcome: Outcome) -> SamplesTaken {
     let Outcome { accepted, decoded, .. } = outcome;
     let rejections = decoded.rejections.into_iter().map(rejection).collect();
     SamplesTaken { accepted, rejected: decoded.rejected, rejections }
+}
+
+/// What only a server does that stands alone.
+pub(crate) fn stands_in_cluster() -> Problem {
+    let detail = "a node of a cluster passes events on, and has no samples, alerts, keys and streams of \
+                  its own: have a server that stands alone do this";
+    Problem::new(Code::StandsInCluster, detail)
 }
 
 fn is_draining() -> Problem {

@@ -125,6 +125,7 @@ codes! {
     HostUnknown 421 "host_unknown" "The request is for a host that this server does not know as its own.";
     OriginForbidden 403 "origin_forbidden" "Pages of this origin may not use the API.";
     JournalFull 507 "journal_full" "The disk that holds the journal is full.";
+    StandsInCluster 501 "stands_in_cluster" "A node of a cluster does not do this yet.";
     Draining 503 "draining" "The server is about to end.";
 }
 

@@ -46,11 +46,26 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
     super::runtime()?.block_on(async {
         // Before the start, so that a signal during it is not lost.
         let mut signals = Signals::listen()?;
-        let server = start(config, &mut signals).await?;
+        let mut server = start(config.clone(), &mut signals).await?;
         announce(&format!("listening on {}", server.url()));
-        signals.next().await;
+        // Where others know to find it, also where the system has chosen the port.
+        let config = Config { listen: server.address(), ..config };
+        while !is_ended(&server, &mut signals).await {
+            tokio::task::spawn_blocking(move || server.drain())
+                .await
+                .context("the drain failed")?;
+            server = start(config.clone(), &mut signals).await?;
+        }
         drain(server, signals).await
     })
+}
+
+/// Waits until it is asked to end, or has to begin anew: then all that it has shown is void.
+async fn is_ended(server: &Server, signals: &mut Signals) -> bool {
+    tokio::select! {
+        () = signals.next() => true,
+        () = server.begins_anew() => false,
+    }
 }
 
 /// Starts a server, or ends the process at a signal meanwhile: nothing was served yet, and what is

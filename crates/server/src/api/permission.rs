@@ -140,6 +140,8 @@ const ROUTES: &[(&str, Method, Asks)] = &[
     ("/v1/record", Method::GET, Asks::Admin),
     ("/v1/rules", Method::GET, Asks::Alerts),
     ("/v1/status", Method::GET, Asks::Caller),
+    ("/v1/nodes", Method::GET, Asks::Admin),
+    ("/v1/nodes/{node}", Method::DELETE, Asks::Admin),
     ("/v1/advice", Method::GET, Asks::Subscribe),
     ("/v1/advice", Method::POST, Asks::Caller),
     ("/v1/whoami", Method::GET, Asks::Caller),

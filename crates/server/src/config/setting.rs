@@ -222,7 +222,7 @@ pub const SETTINGS: &[Setting] = &[
         group: Group::Storage,
         is_list: false,
         set: |config, values| {
-            config.cluster.engine = cluster_url(one(values)?)?;
+            config.cluster.engine = cluster_url(values)?;
             Ok(())
         },
     },

@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use bellwire_model::limits::CLUSTER_NAME_BYTES_MAX;
 use bellwire_model::{Networks, duration};
-use url::Url;
 
 use super::DURATION_FORM;
 
@@ -39,22 +38,22 @@ pub(super) fn push_contact(values: &[String], target: &mut String) -> Result<(),
     Ok(())
 }
 
-/// Schemes of what nodes can share, as they stand in front of an address.
-const CLUSTER_SCHEMES: [&str; 4] = ["nats", "tls", "redis", "rediss"];
-
-/// The address of what nodes share, or nothing.
-pub(super) fn cluster_url(value: &str) -> Result<Option<Url>, String> {
+/// The address of what nodes share, or nothing. Who connects to it reads the rest of it.
+pub(super) fn cluster_url(values: &[String]) -> Result<Option<String>, String> {
+    const SCHEMES: [&str; 4] = ["nats", "tls", "redis", "rediss"];
+    // With commas there are several servers, which a variable has told apart.
+    let value = values.join(",");
     if value.is_empty() {
         return Ok(None);
     }
-    // It may have a password, which nobody is shown.
-    let expected = "expected an address such as nats://127.0.0.1:4222 or redis://127.0.0.1:6379";
-    let url = Url::parse(value).map_err(|error| format!("{expected}: {error}"))?;
-    let (scheme, has_host) = (url.scheme(), url.has_host());
-    if !CLUSTER_SCHEMES.contains(&scheme) || !has_host {
-        return Err(format!("{expected}; not one that begins with `{scheme}:`"));
+    match value.split_once("://") {
+        Some((scheme, rest)) if SCHEMES.contains(&scheme) && !rest.is_empty() => Ok(Some(value)),
+        // It may have a password, which nobody is shown.
+        _ => {
+            Err("expected an address such as nats://127.0.0.1:4222 or redis://127.0.0.1:6379"
+                .into())
+        }
     }
-    Ok(Some(url))
 }
 
 /// The name of a cluster, which becomes part of names in its engine.

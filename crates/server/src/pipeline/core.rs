@@ -1,6 +1,7 @@
 //! From the journal to the hubs, and what is built on both: the notifier, the desk, the evaluator.
 
 use std::io;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 use std::thread::{JoinHandle, available_parallelism};
@@ -15,13 +16,14 @@ use bellwire_model::limits::PASTS_SHARE;
 use bellwire_model::{Life, NameHasher, Offset, Progress};
 use bellwire_rules::{Externals, RuleSet};
 use bellwire_shards::{
-    Committer, Destination, Feed, Onward, PastRules, ShardParts, SharedTable, States, TableFill,
-    TopicRates, TopicRules,
+    Committer, Destination, Feed, Onward, PastRules, ShardParts, SharedTable, StateDurability,
+    States, TableFill, TopicRates, TopicRule, TopicRules,
 };
 use tokio::sync::watch;
 
 use super::StartError;
-use super::journal::open_journal;
+use super::cluster::Membership;
+use super::journal::{Opened, open_journal};
 use super::{memory_bytes, push};
 use crate::access::{Access, Mandates};
 use crate::config::{Config, Engine};
@@ -39,6 +41,8 @@ pub(super) struct Core {
     pub(super) rates: Arc<TopicRates>,
     pub(super) shard_parts: Vec<ShardParts>,
     pub(super) figures: Arc<Figures>,
+    /// Of a node among others: what it is there, and whether all begins anew.
+    pub(super) cluster: Option<(Membership, watch::Receiver<bool>)>,
 }
 
 /// The evaluator's thread, and the ways to it.
@@ -49,8 +53,12 @@ pub(super) struct Evaluators {
 }
 
 impl Core {
-    pub(super) fn open(config: &Config, figures: &Arc<Figures>) -> Result<Self, StartError> {
-        let topics = TopicRules::new(config.topics.clone(), config.retention_age);
+    pub(super) fn open(
+        config: &Config,
+        figures: &Arc<Figures>,
+        address: SocketAddr,
+    ) -> Result<Self, StartError> {
+        let topics = TopicRules::new(topics(config), config.retention_age);
         let rates = Arc::new(TopicRates::default());
         let onward = Arc::new(OnceLock::new());
         let (to, rating, rules) = (Arc::clone(&onward), Arc::clone(&rates), topics.clone());
@@ -61,7 +69,8 @@ impl Core {
             Life::new(getrandom::u32().map_err(|error| io::Error::other(error.to_string()))?);
         let table = bellwire_shards::new_table(life, name_hasher);
         let mut fill = TableFill::new(&table, &topics);
-        let journal = open_journal(config, &topics, committer, &mut fill)?;
+        let opened = open_journal(config, &topics, committer, &mut fill, address)?;
+        let journal = opened.journal();
         loaded::tell(config, journal.as_ref());
         let state = fill.end(journal.as_ref())?;
         let tail = journal.bounds().tail;
@@ -75,9 +84,14 @@ impl Core {
         ));
         let (epoch, passed_to) = (journal.epoch(), Arc::clone(&states));
         onward.set(Onward { epoch, feed, states: passed_to }).expect("set once");
+        // From here on there is who is shown what others write.
+        let cluster = match opened {
+            Opened::Alone(_) => None,
+            Opened::Among(joined) => Some(joined.begin(&config.cluster)?),
+        };
         let figures = Arc::clone(figures);
         let history = Arc::new(History::new(Arc::clone(&journal)));
-        Ok(Self { journal, history, table, states, topics, rates, shard_parts, figures })
+        Ok(Self { journal, history, table, states, topics, rates, shard_parts, figures, cluster })
     }
 
     /// The notifier as the last one ended, and what runs it.
@@ -170,6 +184,15 @@ impl Core {
     fn board(&self) -> Arc<dyn StateTopics> {
         Arc::new(Board(Arc::clone(&self.states)))
     }
+}
+
+/// What the configuration says of topics. What all nodes are to have is in the log.
+fn topics(config: &Config) -> Vec<TopicRule> {
+    let mut topics = config.topics.clone();
+    if config.cluster.engine.is_some() {
+        topics.iter_mut().for_each(|topic| topic.durability = StateDurability::Disk);
+    }
+    topics
 }
 
 /// What is remembered of series, within a part of the memory.

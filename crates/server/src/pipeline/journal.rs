@@ -1,6 +1,7 @@
 //! The journal that the configuration asks for, and how it ages.
 
 use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use bellwire_journal::{
@@ -12,7 +13,26 @@ use bellwire_process::clock;
 use bellwire_shards::{Committer, TopicRules};
 
 use super::StartError;
+use super::cluster::Joined;
 use crate::config::{Config, Durability, Engine};
+
+/// A journal as it is opened.
+pub(super) enum Opened {
+    /// Of a server that stands alone.
+    Alone(Arc<dyn Journal>),
+    /// Of a node among others, of which nothing happens yet.
+    Among(Box<Joined>),
+}
+
+impl Opened {
+    /// The journal.
+    pub(super) fn journal(&self) -> Arc<dyn Journal> {
+        match self {
+            Self::Alone(journal) => Arc::clone(journal),
+            Self::Among(joined) => joined.journal(),
+        }
+    }
+}
 
 /// Opens it, and hands on what it has of state topics.
 pub(super) fn open_journal(
@@ -20,28 +40,38 @@ pub(super) fn open_journal(
     topics: &TopicRules,
     committer: Committer,
     states: &mut dyn StateLoader,
-) -> Result<Arc<dyn Journal>, StartError> {
+    address: SocketAddr,
+) -> Result<Opened, StartError> {
     let epoch = getrandom::u32().map_err(|error| io::Error::other(error.to_string()))?;
     let epoch = Epoch::new(epoch);
+    if let Some(engine) = &config.cluster.engine {
+        let options = || disk_options(config, topics, epoch);
+        let open = Joined::open((config, engine), address, options, (committer, states));
+        return Ok(Opened::Among(Box::new(open?)));
+    }
     let observer = Box::new(committer);
-    Ok(match config.journal {
+    Ok(Opened::Alone(match config.journal {
         Engine::Memory => Arc::new(MemoryJournal::new(epoch, topics.retention(), observer)),
         Engine::Disk => {
-            let options = DiskOptions {
-                path: config.data.clone(),
-                durability: match config.durability {
-                    Durability::Sync => bellwire_journal::Durability::Sync,
-                    Durability::Interval => bellwire_journal::Durability::Interval,
-                },
-                retention: topics.retention(),
-                state_places: topics.state_places(),
-                fresh_epoch: epoch,
-                boot_id: boot_id(),
-                now: clock_reading(),
-            };
+            let options = disk_options(config, topics, epoch);
             Arc::new(DiskJournal::open_into(options, observer, states)?)
         }
-    })
+    }))
+}
+
+fn disk_options(config: &Config, topics: &TopicRules, fresh_epoch: Epoch) -> DiskOptions {
+    DiskOptions {
+        path: config.data.clone(),
+        durability: match config.durability {
+            Durability::Sync => bellwire_journal::Durability::Sync,
+            Durability::Interval => bellwire_journal::Durability::Interval,
+        },
+        retention: topics.retention(),
+        state_places: topics.state_places(),
+        fresh_epoch,
+        boot_id: boot_id(),
+        now: clock_reading(),
+    }
 }
 
 /// What the journal ages by.

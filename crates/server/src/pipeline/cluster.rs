@@ -1,0 +1,238 @@
+//! A node among others: its journal is a replica of the log that they share.
+//!
+//! ```text
+//! connect ─▶ catch up, with nobody who looks ─▶ open again, for the hubs ─▶ begin
+//! ```
+//!
+//! What others have written while this node was away is applied before any hub begins, so that it
+//! begins at the newest event, and with the epoch of the cluster.
+
+use std::io;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bellwire_cluster::{
+    Clock, ClusterJournal, Error, LeaseTiming, Node, NodeOptions, Standing, Watcher,
+};
+use bellwire_engines::Options;
+use bellwire_journal::{DiskJournal, DiskOptions, Observer, StateLoader};
+use bellwire_model::limits::CLUSTER_START_PATIENCE;
+use bellwire_model::{Entry, Epoch, Offset};
+use bellwire_process::clock;
+use bellwire_shared_log::SharedLog;
+use thiserror::Error;
+use tokio::sync::watch;
+
+use crate::config::{ClusterConfig, Config, Engine};
+
+/// What a node is called, in its data directory.
+const NAME_FILE: &str = "node";
+
+/// How long it waits for entries at a time while it catches up.
+const TURN: Duration = Duration::from_millis(100);
+
+/// Why a node does not start among others.
+#[derive(Debug, Error)]
+pub enum ClusterError {
+    /// The engine is away, refuses, or has something else.
+    #[error("the engine of the cluster: {0}")]
+    Engine(#[from] bellwire_shared_log::Error),
+    /// The log cannot be followed.
+    #[error("the log of the cluster")]
+    Log(#[from] Error),
+    /// It was not caught up with in time.
+    #[error("the log of the cluster was not reached in {} s: {why}", CLUSTER_START_PATIENCE.as_secs())]
+    NotReached {
+        /// How the node stands to it.
+        why: String,
+    },
+    /// The node's name cannot be read or kept.
+    #[error("the name of this node, {}", path.display())]
+    Name {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// What is configured beside it is not for nodes of a cluster yet.
+    #[error("`{0}` is for a server that stands alone: leave it out, or `cluster`")]
+    NotYet(&'static str),
+}
+
+/// What a server has of its cluster.
+#[derive(Debug)]
+pub(crate) struct Membership {
+    /// Its journal.
+    pub(crate) journal: Arc<ClusterJournal>,
+    /// What this node is called.
+    pub(crate) node: Box<str>,
+    /// What it is called.
+    pub(crate) name: String,
+}
+
+/// A node that has caught up, and of which nothing happens yet.
+#[derive(Debug)]
+pub(super) struct Joined {
+    node: Node,
+    name: Box<str>,
+    /// Becomes true where the log is not the one that was followed: all that was shown is void.
+    anew: watch::Receiver<bool>,
+}
+
+impl Joined {
+    /// Catches up with the log, and opens the replica for whoever observes it.
+    pub(super) fn open(
+        (config, engine): (&Config, &str),
+        address: SocketAddr,
+        options: impl Fn() -> DiskOptions,
+        (observer, states): (impl Observer + 'static, &mut dyn StateLoader),
+    ) -> Result<Self, super::StartError> {
+        refuse_what_is_not_yet(config)?;
+        let shared = Options { cluster: config.cluster.name.clone(), ..Options::default() };
+        let log = bellwire_engines::connect(engine, &shared).map_err(ClusterError::from)?;
+        let name = name(config)?;
+        let (void, anew) = watch::channel(false);
+        let of = |replica: DiskJournal| -> Result<Node, ClusterError> {
+            let options = NodeOptions {
+                id: name.clone(),
+                version: env!("CARGO_PKG_VERSION").to_owned(),
+                address: address_told(config, address),
+                clock: Clock::of_process(),
+                lease: LeaseTiming::default(),
+                watcher: Watcher::from(Box::new(|_: &Standing| {}) as Box<_>),
+            };
+            Ok(Node::new(Arc::clone(&log), Arc::new(replica), options)?)
+        };
+        catch_up(of(DiskJournal::open_replica(options(), Box::new(Unseen), &mut ())?)?)?;
+        tell_of(&*log, &config.cluster);
+        let observer = Box::new(UntilAnew { observer, void });
+        let node = of(DiskJournal::open_replica(options(), observer, states)?)?;
+        Ok(Self { node, name: name.into(), anew })
+    }
+
+    /// Its journal, which takes in nothing before it [begins](Self::begin).
+    pub(super) fn journal(&self) -> Arc<ClusterJournal> {
+        Arc::clone(self.node.journal())
+    }
+
+    /// Follows and appends from here on.
+    pub(super) fn begin(
+        self,
+        config: &ClusterConfig,
+    ) -> Result<(Membership, watch::Receiver<bool>), ClusterError> {
+        let Self { node, name: id, anew } = self;
+        let (journal, name) = (node.spawn()?, config.name.clone());
+        Ok((Membership { journal, node: id, name }, anew))
+    }
+}
+
+/// What needs that nodes say more to each other than there is in the log.
+fn refuse_what_is_not_yet(config: &Config) -> Result<(), ClusterError> {
+    let beside = [
+        ("journal = \"memory\"", config.journal == Engine::Memory),
+        ("rules", !config.rules.is_empty()),
+        ("alertmanager_config", config.alertmanager_config.is_some()),
+        ("[[scrape]]", !config.scrape.is_empty()),
+        ("[mqtt]", config.mqtt.is_some()),
+    ];
+    match beside.into_iter().find(|(_, is_there)| *is_there) {
+        Some((what, _)) => Err(ClusterError::NotYet(what)),
+        None => Ok(()),
+    }
+}
+
+/// Applies all that there is.
+fn catch_up(mut node: Node) -> Result<(), ClusterError> {
+    let until = clock::uptime() + CLUSTER_START_PATIENCE;
+    let mut standing = Standing::Starting;
+    while clock::uptime() < until {
+        let wait = node.follow(TURN);
+        standing = node.journal().standing();
+        match standing {
+            Standing::Following { lag: 0 } => break,
+            Standing::Unfit { .. } | Standing::TooOld { .. } => break,
+            _ => clock::pause(wait.min(TURN)),
+        }
+    }
+    node.settle();
+    let journal = Arc::clone(node.journal());
+    drop(node);
+    bellwire_journal::Journal::close(&*journal).map_err(Error::from)?;
+    if standing.is_well() {
+        return Ok(());
+    }
+    let why = match standing {
+        Standing::Away { why }
+        | Standing::Unfit { why }
+        | Standing::Stuck { why }
+        | Standing::TooOld { why } => why.into(),
+        Standing::Starting | Standing::Following { .. } => "it says nothing".to_owned(),
+    };
+    Err(ClusterError::NotReached { why })
+}
+
+/// What the engine may lose of what it has acknowledged is no secret.
+fn tell_of(log: &dyn SharedLog, config: &ClusterConfig) {
+    match log.assurance() {
+        Ok(assurance) => {
+            let (name, engine) = (&config.name, &assurance.engine);
+            tracing::info!(name, engine, "The node has caught up with its cluster.");
+            for loss in assurance.losses {
+                tracing::warn!("What the engine of the cluster acknowledges may be lost: {loss}.");
+            }
+        }
+        Err(error) => {
+            tracing::warn!(%error, "The engine of the cluster does not say what it keeps.")
+        }
+    }
+}
+
+/// Where others reach it.
+fn address_told(config: &Config, address: SocketAddr) -> String {
+    if config.external_url.is_empty() { address.to_string() } else { config.external_url.clone() }
+}
+
+/// What this node is called: the same at each start.
+fn name(config: &Config) -> Result<String, ClusterError> {
+    let path = config.data.join(NAME_FILE);
+    let failed = |source| ClusterError::Name { path: path.clone(), source };
+    match std::fs::read_to_string(&path) {
+        Ok(text) => return Ok(text.trim().to_owned()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        Err(error) => return Err(failed(error)),
+    }
+    let number = getrandom::u64().map_err(|error| failed(io::Error::other(error.to_string())))?;
+    let name = format!("{number:016x}");
+    std::fs::create_dir_all(&config.data).map_err(failed)?;
+    std::fs::write(&path, format!("{name}\n")).map_err(failed)?;
+    Ok(name)
+}
+
+/// Nobody looks while a node catches up.
+struct Unseen;
+
+impl Observer for Unseen {
+    fn on_commit(&mut self, _: Vec<Entry>) {}
+}
+
+/// Shows what comes until the log begins anew: what was shown then is of another epoch, and so is
+/// everybody who has seen it.
+struct UntilAnew<O> {
+    observer: O,
+    void: watch::Sender<bool>,
+}
+
+impl<O: Observer> Observer for UntilAnew<O> {
+    fn on_commit(&mut self, entries: Vec<Entry>) {
+        if !*self.void.borrow() {
+            self.observer.on_commit(entries);
+        }
+    }
+
+    fn on_begin_anew(&mut self, epoch: Epoch, _: Offset) {
+        tracing::warn!(%epoch, "The log of the cluster is not what it was: all clients begin anew.");
+        self.void.send_replace(true);
+    }
+}
