@@ -434,7 +434,7 @@ mod tests {
         assert_eq!(
             many.reasons[0].text,
             "95 % of what goes over this WebSocket goes to clients, and each of them sends 5 a \
-             minute: SSE + POST would save 2.9 MB of memory, and cost 8,333 requests a second and \
+             minute: SSE + POST would save 4.4 MB of memory, and cost 8,333 requests a second and \
              7.0 MB a second on the wire more."
         );
         assert!(many.saves.and_then(|saves| saves.memory_bytes) > Some(0.0));
