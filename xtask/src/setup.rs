@@ -44,6 +44,10 @@ const TEST_PROGRAMS: &[Program] = &[
 const FIREFOX: Program =
     Program { name: "firefox-esr", package: "firefox-esr", needs: Needs::Libraries };
 
+/// Debian's server of NATS, which is to be refused as too old. The one that tests use comes from Go.
+const OLD_NATS: Program =
+    Program { name: "nats-server", package: "nats-server", needs: Needs::Nothing };
+
 #[derive(Debug)]
 struct Program {
     name: &'static str,
@@ -128,6 +132,11 @@ pub(crate) fn test_programs(folder: &Path, tests: &Path) -> Result<Vec<(String, 
         Ok(found) => variables.push(found),
         Err(error) => println!("   tests in Firefox are skipped: {error:#}"),
     }
+    // Not that of the path, which may be a new one.
+    match unpacked(folder, &OLD_NATS) {
+        Ok(path) => variables.push(("NATS_SERVER_OLD_BIN".to_owned(), path)),
+        Err(error) => println!("   that an old nats-server is refused is not tested: {error:#}"),
+    }
     variables.extend(go::programs(folder, tests));
     // Where the unpacked ones find theirs; those of the system look there first, and find nothing.
     variables.push(("TEST_LIBRARIES".to_owned(), folder.join("usr/lib").join(library_folder())));
@@ -145,15 +154,20 @@ fn variable(folder: &Path, program: &Program) -> Result<(String, PathBuf)> {
 }
 
 fn test_program(folder: &Path, program: &Program) -> Result<PathBuf> {
-    let Program { name, package, needs } = program;
-    if let Some(path) = process::find_on_path(&[name]) {
-        return Ok(path);
+    match process::find_on_path(&[program.name]) {
+        Some(path) => Ok(path),
+        None => unpacked(folder, program),
     }
-    let unpacked = || {
+}
+
+/// The program of the system's package, unpacked into the folder.
+fn unpacked(folder: &Path, program: &Program) -> Result<PathBuf> {
+    let Program { name, package, needs } = program;
+    let there = || {
         let paths = ["usr/bin", "usr/sbin"].map(|place| folder.join(place).join(name));
         paths.into_iter().find(|path| path.exists())
     };
-    if let Some(path) = unpacked() {
+    if let Some(path) = there() {
         return Ok(path);
     }
     fs::create_dir_all(folder)?;
@@ -169,7 +183,7 @@ fn test_program(folder: &Path, program: &Program) -> Result<PathBuf> {
             process::run(Command::new("dpkg").arg("-x").arg(&file).arg(folder))?;
         }
     }
-    unpacked().with_context(|| format!("the package {package} has no {name}"))
+    there().with_context(|| format!("the package {package} has no {name}"))
 }
 
 /// The package, and those of the libraries that it needs and that are not installed.
