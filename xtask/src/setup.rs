@@ -38,11 +38,15 @@ const TEST_PROGRAMS: &[Program] = &[
     Program { name: "caddy", package: "caddy", needs: Needs::Nothing },
     Program { name: "mosquitto_pub", package: "mosquitto-clients", needs: Needs::Libraries },
     Program { name: "mosquitto", package: "mosquitto", needs: Needs::Libraries },
+    Program { name: "redis-server", package: "redis-server", needs: Needs::Libraries },
 ];
 
-/// Firefox as Debian has it. Other systems may have no such package: its tests are skipped there.
-const FIREFOX: Program =
-    Program { name: "firefox-esr", package: "firefox-esr", needs: Needs::Libraries };
+/// Programs of which some systems have no package, or an older release has none: their tests are
+/// skipped there.
+const OPTIONAL_PROGRAMS: &[Program] = &[
+    Program { name: "firefox-esr", package: "firefox-esr", needs: Needs::Libraries },
+    Program { name: "valkey-server", package: "valkey-server", needs: Needs::Libraries },
+];
 
 /// Debian's server of NATS, which is to be refused as too old. The one that tests use comes from Go.
 const OLD_NATS: Program =
@@ -128,9 +132,11 @@ pub(crate) fn test_programs(folder: &Path, tests: &Path) -> Result<Vec<(String, 
     for program in TEST_PROGRAMS {
         variables.push(variable(folder, program)?);
     }
-    match variable(folder, &FIREFOX) {
-        Ok(found) => variables.push(found),
-        Err(error) => println!("   tests in Firefox are skipped: {error:#}"),
+    for program in OPTIONAL_PROGRAMS {
+        match optional(folder, program) {
+            Ok(found) => variables.push(found),
+            Err(error) => println!("   tests with {} are skipped: {error:#}", program.name),
+        }
     }
     // Not that of the path, which may be a new one.
     match unpacked(folder, &OLD_NATS) {
@@ -151,6 +157,17 @@ fn variable(folder: &Path, program: &Program) -> Result<(String, PathBuf)> {
     })?;
     println!("   {name}: {}", path.display());
     Ok((format!("{}_BIN", name.to_uppercase().replace('-', "_")), path))
+}
+
+/// The same, without looking for new lists of packages each time where there is no such package.
+fn optional(folder: &Path, program: &Program) -> Result<(String, PathBuf)> {
+    ensure!(
+        process::find_on_path(&[program.name]).is_some()
+            || process::succeeds("apt-cache", &["show", program.package]),
+        "this system has no package {}",
+        program.package
+    );
+    variable(folder, program)
 }
 
 fn test_program(folder: &Path, program: &Program) -> Result<PathBuf> {
