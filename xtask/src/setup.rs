@@ -38,11 +38,19 @@ const TEST_PROGRAMS: &[Program] = &[
     Program { name: "caddy", package: "caddy", needs: Needs::Nothing },
     Program { name: "mosquitto_pub", package: "mosquitto-clients", needs: Needs::Libraries },
     Program { name: "mosquitto", package: "mosquitto", needs: Needs::Libraries },
+    Program { name: "redis-server", package: "redis-server", needs: Needs::Libraries },
 ];
 
-/// Firefox as Debian has it. Other systems may have no such package: its tests are skipped there.
-const FIREFOX: Program =
-    Program { name: "firefox-esr", package: "firefox-esr", needs: Needs::Libraries };
+/// Programs of which some systems have no package, or an older release has none: their tests are
+/// skipped there.
+const OPTIONAL_PROGRAMS: &[Program] = &[
+    Program { name: "firefox-esr", package: "firefox-esr", needs: Needs::Libraries },
+    Program { name: "valkey-server", package: "valkey-server", needs: Needs::Libraries },
+];
+
+/// Debian's server of NATS, which is to be refused as too old. The one that tests use comes from Go.
+const OLD_NATS: Program =
+    Program { name: "nats-server", package: "nats-server", needs: Needs::Nothing };
 
 #[derive(Debug)]
 struct Program {
@@ -124,9 +132,16 @@ pub(crate) fn test_programs(folder: &Path, tests: &Path) -> Result<Vec<(String, 
     for program in TEST_PROGRAMS {
         variables.push(variable(folder, program)?);
     }
-    match variable(folder, &FIREFOX) {
-        Ok(found) => variables.push(found),
-        Err(error) => println!("   tests in Firefox are skipped: {error:#}"),
+    for program in OPTIONAL_PROGRAMS {
+        match optional(folder, program) {
+            Ok(found) => variables.push(found),
+            Err(error) => println!("   tests with {} are skipped: {error:#}", program.name),
+        }
+    }
+    // Not that of the path, which may be a new one.
+    match unpacked(folder, &OLD_NATS) {
+        Ok(path) => variables.push(("NATS_SERVER_OLD_BIN".to_owned(), path)),
+        Err(error) => println!("   that an old nats-server is refused is not tested: {error:#}"),
     }
     variables.extend(go::programs(folder, tests));
     // Where the unpacked ones find theirs; those of the system look there first, and find nothing.
@@ -144,16 +159,32 @@ fn variable(folder: &Path, program: &Program) -> Result<(String, PathBuf)> {
     Ok((format!("{}_BIN", name.to_uppercase().replace('-', "_")), path))
 }
 
+/// The same, without looking for new lists of packages each time where there is no such package.
+fn optional(folder: &Path, program: &Program) -> Result<(String, PathBuf)> {
+    ensure!(
+        process::find_on_path(&[program.name]).is_some()
+            || process::succeeds("apt-cache", &["show", program.package]),
+        "this system has no package {}",
+        program.package
+    );
+    variable(folder, program)
+}
+
 fn test_program(folder: &Path, program: &Program) -> Result<PathBuf> {
-    let Program { name, package, needs } = program;
-    if let Some(path) = process::find_on_path(&[name]) {
-        return Ok(path);
+    match process::find_on_path(&[program.name]) {
+        Some(path) => Ok(path),
+        None => unpacked(folder, program),
     }
-    let unpacked = || {
+}
+
+/// The program of the system's package, unpacked into the folder.
+fn unpacked(folder: &Path, program: &Program) -> Result<PathBuf> {
+    let Program { name, package, needs } = program;
+    let there = || {
         let paths = ["usr/bin", "usr/sbin"].map(|place| folder.join(place).join(name));
         paths.into_iter().find(|path| path.exists())
     };
-    if let Some(path) = unpacked() {
+    if let Some(path) = there() {
         return Ok(path);
     }
     fs::create_dir_all(folder)?;
@@ -169,7 +200,7 @@ fn test_program(folder: &Path, program: &Program) -> Result<PathBuf> {
             process::run(Command::new("dpkg").arg("-x").arg(&file).arg(folder))?;
         }
     }
-    unpacked().with_context(|| format!("the package {package} has no {name}"))
+    there().with_context(|| format!("the package {package} has no {name}"))
 }
 
 /// The package, and those of the libraries that it needs and that are not installed.

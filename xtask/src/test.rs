@@ -115,7 +115,7 @@ fn steps(workspace: &Workspace, runner: &mut Runner) -> Result<()> {
     })?;
     runner.tests("rust tests", |counts| {
         let mut tests = process::cargo(&["test", "--workspace", "--locked", "--no-fail-fast"]);
-        tests.envs(seeds());
+        tests.envs(seeds()).envs(tools.programs.iter().cloned());
         process::run_reading(tests.current_dir(root), |line| counts.read(line))
     });
     runner.tests("fuzz", |counts| fuzz::run(workspace, || counts.passed += 1));

@@ -1,4 +1,4 @@
-//! The shared log on NATS JetStream: one stream for a cluster, of servers from 2.11 on.
+//! The shared log on NATS JetStream: one stream for a cluster, of servers from 2.11.8 on.
 //!
 //! A place is a sequence of the stream. Registers are messages of the same stream, each of its own
 //! subject, and their generation is the sequence of the newest: so the server itself compares, when a

@@ -19,6 +19,12 @@ const PROGRAMS: &[Program] = &[
         made: Made::Tags("remove_all_sd"),
     },
     Program {
+        name: "nats-server",
+        variable: "NATS_SERVER_BIN",
+        package: "github.com/nats-io/nats-server/v2@v2.15.3",
+        made: Made::Tags(""),
+    },
+    Program {
         name: "collector",
         variable: "COLLECTOR_BIN",
         package: "go.opentelemetry.io/collector/cmd/builder@v0.165.0",

@@ -38,8 +38,9 @@ pub(super) const BUSY_ATTEMPTS_MAX: usize = 400;
 /// How many appends may be under way to the server, which queues 10,000 of all its clients.
 const APPENDS_MAX: usize = 1024;
 
-/// The oldest server whose fences can be used.
-const VERSION_MIN: (i64, i64, i64) = (2, 11, 0);
+/// The oldest server whose fences hold: older ones of 2.11 take [`EXPECTED_SUBJECT`], where it comes
+/// first, for a header whose name it begins with, and compare nothing then.
+const VERSION_MIN: (i64, i64, i64) = (2, 11, 8);
 
 /// The header that says of which subject the last sequence is expected.
 const EXPECTED_SUBJECT: &str = "Nats-Expected-Last-Subject-Sequence-Subject";
@@ -68,7 +69,7 @@ impl Log {
         let (major, minor, patch) = VERSION_MIN;
         if !client.is_server_compatible(major, minor, patch) {
             return Err(Error::Unfit(format!(
-                "{} is too old: {major}.{minor} or newer is needed; packages of systems are often \
+                "{} is too old: {major}.{minor}.{patch} or newer is needed; packages of systems are often \
                  older, so take it from https://nats.io",
                 connection.server()
             )));
