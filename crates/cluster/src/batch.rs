@@ -72,21 +72,6 @@ impl Draft {
         Self { bytes: Vec::new(), now }
     }
 
-    /// Its bytes so far.
-    pub(crate) fn len(&self) -> usize {
-        self.bytes.len()
-    }
-
-    /// Whether there is nothing in it.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.bytes.is_empty()
-    }
-
-    /// Takes back what was put since it had so many bytes.
-    pub(crate) fn truncate(&mut self, bytes: usize) {
-        self.bytes.truncate(bytes);
-    }
-
     /// Adds what one publisher appends.
     pub(crate) fn put_appends(&mut self, appends: &[Append]) {
         self.bytes.push(KIND_APPENDS);

@@ -237,9 +237,12 @@ impl Follower {
             let head = followed.take(&self.shared, entry)?;
             other_epoch = head.map(|head| head.epoch).filter(|it| *it != followed.epoch).or(other_epoch);
         }
-        if let Some(position) = newest {
-            self.shared.outbox.passed(position);
-            self.shared.standings.followed(position);
+        match newest {
+            Some(position) => {
+                self.shared.outbox.passed(position);
+                self.shared.standings.followed(position);
+            }
+            None => self.shared.standings.drained(),
         }
         if other_epoch.is_some() && other_epoch != self.looked_at {
             self.looked_at = other_epoch;

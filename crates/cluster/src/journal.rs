@@ -33,6 +33,11 @@ impl ClusterJournal {
         self.shared.standings.get()
     }
 
+    /// Whether nothing that was appended waits.
+    pub fn is_idle(&self) -> bool {
+        self.shared.outbox.is_idle()
+    }
+
     /// The nodes of the cluster, as they say themselves. Waits for the engine.
     pub fn nodes(&self) -> Result<Vec<NodeMark>, Error> {
         nodes::nodes(&*self.shared.log)

@@ -20,8 +20,8 @@
 //!   by setting the register from what it was, which only one of the two can do.
 //! - *It does not know that it was paused*, as it looked at the clock before: what it appends has a
 //!   [`Fence`] of `lease-x`, which the engine compares where it stores. Whoever takes over sets that
-//!   first, and then follows the log to its end: what was appended before is there, and nothing comes
-//!   after. What is done elsewhere than in the log has to be such that it may be done twice.
+//!   first, then appends something under its own fence and meets it in the log: what was appended under
+//!   the one before is before that, and nothing comes after. What is done elsewhere than in the log has to be such that it may be done twice.
 //! - *The answer to a compare-and-set is lost*: it may have been done, also later. A beat counts where it
 //!   is read back in time, by when it was begun. A take-over is read back by its nonce, another each time.
 //! - *A clock jumps ahead*: it gives up too early, which costs a take-over. Clocks that go back have
@@ -35,7 +35,6 @@ use bellwire_shared_log::{Error as LogError, Fence, Generation, Register};
 use bytes::Bytes;
 
 use register::{Beat, Held};
-pub(crate) use register::holder_of;
 
 /// How long is waited for what.
 #[derive(Clone, Copy, Debug)]
@@ -138,6 +137,11 @@ impl Lease {
     /// The register that the holder sets again and again.
     pub fn beat_register(&self) -> String {
         format!("{}-beat", self.name)
+    }
+
+    /// Which node holds it, as its register says; nobody, where it is free.
+    pub fn holder(register: &Register) -> Option<Box<str>> {
+        Held::decode(&register.value)?.node
     }
 
     /// What appends are fenced by while it is held; nothing where it is not.

@@ -16,7 +16,7 @@ use std::fmt;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use bellwire_journal::{Append, Error as JournalError, RecordChange, RecordReply, Reply};
+use bellwire_journal::{Append, Error as JournalError, RecordChange};
 use bellwire_model::limits::{APPENDS_QUEUED_BYTES_MAX, APPENDS_QUEUED_MAX, EVENTS_PER_COMMIT_MAX};
 use bellwire_model::{Epoch, Fence as ProducerFence};
 use bellwire_shared_log::{Fence, Position, SharedLog};
@@ -293,6 +293,11 @@ impl Outbox {
             window.passed(position);
         }
         self.changed.notify_all();
+    }
+
+    /// Whether nothing waits.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.state().is_empty()
     }
 
     /// Since when nothing moves, and what the engine says.

@@ -251,5 +251,5 @@ fn who_lets_go_of_it_leaves_it_to_the_others_at_once() {
     });
     assert!(taken.is_some_and(|taken| taken < 7_500), "{taken:?}");
     assert_ne!(world.lease.generation, fence.generation);
-    assert_eq!(holder_of(&world.lease.value), Some(format!("n{}", 1 - holder).into()));
+    assert_eq!(Lease::holder(&world.lease), Some(format!("n{}", 1 - holder).into()));
 }
