@@ -13,7 +13,7 @@ use crate::epoch;
 use crate::follower::Shared;
 use crate::lease::{Lease, LeaseStep, Wanted};
 use crate::nodes::{Announcer, BEAT};
-use crate::outbox::Content;
+use crate::queue::Content;
 use crate::window::Waiter;
 
 /// Nothing moves for so long before it is said that the engine takes nothing.
@@ -112,7 +112,8 @@ impl House {
         match self.lease.next(begun) {
             LeaseStep::Wait(until) => return until,
             LeaseStep::Look => {
-                let registers = log.register(&name).and_then(|lease| Ok((lease, log.register(&beat)?)));
+                let registers =
+                    log.register(&name).and_then(|lease| Ok((lease, log.register(&beat)?)));
                 let Ok((lease, beat)) = registers else { return self.next_beat };
                 self.lease.looked((begun, self.now()), &lease, &beat);
             }

@@ -202,7 +202,12 @@ impl Lease {
     }
 
     /// The registers were read: when that began, and when the answers were here.
-    pub fn looked(&mut self, (begun, now): (Duration, Duration), lease: &Register, beat: &Register) {
+    pub fn looked(
+        &mut self,
+        (begun, now): (Duration, Duration),
+        lease: &Register,
+        beat: &Register,
+    ) {
         let held = Held::decode(&lease.value);
         let is_own = held.as_ref().is_some_and(|held| held.nonce == self.nonce && self.nonce > 0);
         let beat = beat.generation;

@@ -133,9 +133,11 @@ impl Node {
         let of_follower = Arc::clone(&shared);
         let following = crash::spawn_essential("follower".into(), move || {
             while !is_closing(&of_follower) {
-                let wait = follower.turn(LOOK_INTERVAL);
-                if !wait.is_zero() {
-                    clock::pause(wait.min(LOOK_INTERVAL));
+                let mut wait = follower.turn(LOOK_INTERVAL);
+                while !wait.is_zero() && !is_closing(&of_follower) {
+                    let pause = wait.min(LOOK_INTERVAL);
+                    clock::pause(pause);
+                    wait = wait.saturating_sub(pause);
                 }
             }
         })?;

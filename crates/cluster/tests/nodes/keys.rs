@@ -42,7 +42,7 @@ fn keys(machine: &Machine) -> (Vec<String>, Vec<(Offset, String)>) {
 fn a_key_whose_time_is_over_goes_everywhere_with_one_change() {
     let mut world = World::new(seed(), 3);
     world.run();
-    let (short, long) = (Duration::from_secs(60), Duration::from_secs(10_000));
+    let (short, long) = (Duration::from_mins(1), Duration::from_secs(10_000));
     put(&world, &world.machines[0], "a", short);
     put(&world, &world.machines[1], "b", long);
     put(&world, &world.machines[2], "c", short);
@@ -64,11 +64,11 @@ fn another_node_has_keys_go_where_the_one_that_did_is_away() {
     let mut world = World::new(seed(), 2);
     world.run();
     (0..3_000).for_each(|_| world.step());
-    put(&world, &world.machines[0], "a", Duration::from_secs(60));
+    put(&world, &world.machines[0], "a", Duration::from_mins(1));
     world.run();
     // Whichever holds the lease, one after the other is away.
     for index in [0, 1] {
-        put(&world, &world.machines[1 - index], "b", Duration::from_secs(60));
+        put(&world, &world.machines[1 - index], "b", Duration::from_mins(1));
         (0..1_000).for_each(|_| world.step());
         world.machines[index].log.partition();
         world.pass(Duration::from_secs(61));

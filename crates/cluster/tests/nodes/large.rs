@@ -50,3 +50,14 @@ fn pieces_among_what_others_append_come_whole_or_not_at_all() {
         world.check_acknowledged(&events);
     }
 }
+
+#[test]
+fn what_is_more_than_there_may_be_at_once_is_refused_and_nobody_else() {
+    let mut world = World::new(seed(), 2);
+    world.run();
+    world.publish(0, 16_385, 0);
+    world.publish(0, 16_384, 0);
+    world.run();
+    let events = world.check();
+    assert_eq!(world.check_acknowledged(&events), 16_384);
+}

@@ -56,7 +56,8 @@ fn where_acknowledged_batches_are_gone_the_epoch_is_raised_once_and_all_agree() 
             assert_ne!(epoch, first);
             for (machine, before) in world.machines.iter().zip(before) {
                 let begun = machine.seen().begun.clone();
-                let later: BTreeSet<Epoch> = begun[before.min(begun.len())..].iter().copied().collect();
+                let later: BTreeSet<Epoch> =
+                    begun[before.min(begun.len())..].iter().copied().collect();
                 assert_eq!(later, BTreeSet::from([epoch]), "machine {}", machine.index);
             }
         }

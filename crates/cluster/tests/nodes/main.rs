@@ -3,6 +3,8 @@
 //! Everything but the writers of the replicas takes its turns as a generator with a seed says. Tests print
 //! it; `BELLWIRE_TEST_SEED` is another one.
 
+#![allow(clippy::print_stdout, reason = "a test that fails is run again with its seed")]
+
 mod keys;
 mod large;
 mod laws;

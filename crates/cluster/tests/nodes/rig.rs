@@ -20,10 +20,10 @@ const EVERYTHING: &str = "**";
 
 /// What an observer saw since the replica began anew.
 #[derive(Debug, Default)]
-pub struct Seen {
-    pub events: Vec<(Offset, String)>,
+pub(crate) struct Seen {
+    pub(crate) events: Vec<(Offset, String)>,
     /// How often it began anew, and in which epochs.
-    pub begun: Vec<Epoch>,
+    pub(crate) begun: Vec<Epoch>,
 }
 
 struct Watch(Arc<Mutex<Seen>>);
@@ -47,27 +47,27 @@ fn text(event: &Event) -> String {
 }
 
 /// A node, and the machine that it is on.
-pub struct Machine {
-    pub index: usize,
-    pub log: Arc<MemoryLog>,
-    pub node: Node,
-    pub seen: Arc<Mutex<Seen>>,
+pub(crate) struct Machine {
+    pub(crate) index: usize,
+    pub(crate) log: Arc<MemoryLog>,
+    pub(crate) node: Node,
+    pub(crate) seen: Arc<Mutex<Seen>>,
     disk: Disk,
     /// How many events were published there.
-    pub published: u64,
+    pub(crate) published: u64,
 }
 
 impl Machine {
-    pub fn seen(&self) -> MutexGuard<'_, Seen> {
+    pub(crate) fn seen(&self) -> MutexGuard<'_, Seen> {
         self.seen.lock().expect("held for a moment")
     }
 
-    pub fn journal(&self) -> &Arc<ClusterJournal> {
+    pub(crate) fn journal(&self) -> &Arc<ClusterJournal> {
         self.node.journal()
     }
 
     /// All that it has.
-    pub fn events(&self) -> Vec<(Offset, String)> {
+    pub(crate) fn events(&self) -> Vec<(Offset, String)> {
         let filters = FilterSet::new([EVERYTHING.parse::<Filter>().expect("a filter")]);
         let filters = filters.expect("a set");
         let (mut events, mut after) = (Vec::new(), Offset::ZERO);
@@ -93,29 +93,29 @@ enum Disk {
 
 /// Which one a world's machines have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Disks {
+pub(crate) enum Disks {
     Real,
     Memory,
 }
 
 /// What was answered to who has published.
 #[derive(Debug, Default)]
-pub struct Answers {
+pub(crate) struct Answers {
     /// Where each event is that was acknowledged.
-    pub made: BTreeMap<String, Offset>,
-    pub refused: BTreeSet<String>,
+    pub(crate) made: BTreeMap<String, Offset>,
+    pub(crate) refused: BTreeSet<String>,
 }
 
-pub struct World {
-    pub logs: MemoryLogs,
-    pub machines: Vec<Machine>,
-    pub answers: Arc<Mutex<Answers>>,
-    pub chance: fastrand::Rng,
+pub(crate) struct World {
+    pub(crate) logs: MemoryLogs,
+    pub(crate) machines: Vec<Machine>,
+    pub(crate) answers: Arc<Mutex<Answers>>,
+    pub(crate) chance: fastrand::Rng,
     disks: Disks,
     now_ms: Arc<AtomicU64>,
 }
 
-pub fn open(folder: &Path, seen: &Arc<Mutex<Seen>>) -> Arc<dyn Replica> {
+pub(crate) fn open(folder: &Path, seen: &Arc<Mutex<Seen>>) -> Arc<dyn Replica> {
     let options = DiskOptions {
         path: folder.to_owned(),
         durability: Durability::Interval,
@@ -130,11 +130,11 @@ pub fn open(folder: &Path, seen: &Arc<Mutex<Seen>>) -> Arc<dyn Replica> {
 }
 
 impl World {
-    pub fn new(seed: u64, count: usize) -> Self {
+    pub(crate) fn new(seed: u64, count: usize) -> Self {
         Self::on((seed, count), Disks::Memory)
     }
 
-    pub fn on((seed, count): (u64, usize), disks: Disks) -> Self {
+    pub(crate) fn on((seed, count): (u64, usize), disks: Disks) -> Self {
         let mut world = Self {
             logs: MemoryLogs::stepped(seed),
             machines: Vec::new(),
@@ -192,7 +192,7 @@ impl World {
     }
 
     /// Ends a node as a process ends that was killed, and starts it again with what it has on its disk.
-    pub fn restart(&mut self, index: usize) {
+    pub(crate) fn restart(&mut self, index: usize) {
         let Machine { log, node, disk, published, .. } = self.machines.remove(index);
         drop(node);
         drop(log);
@@ -201,22 +201,22 @@ impl World {
     }
 
     /// The same, without what was on its disk.
-    pub fn replace(&mut self, index: usize) {
+    pub(crate) fn replace(&mut self, index: usize) {
         let published = self.machines.remove(index).published;
         let machine = self.start(index, self.disk(), published);
         self.machines.insert(index, machine);
     }
 
-    pub fn uptime(&self) -> Duration {
+    pub(crate) fn uptime(&self) -> Duration {
         Duration::from_millis(self.now_ms.load(Ordering::Relaxed))
     }
 
-    pub fn pass(&self, time: Duration) {
+    pub(crate) fn pass(&self, time: Duration) {
         self.now_ms.fetch_add(time.as_millis() as u64, Ordering::Relaxed);
     }
 
     /// Publishes some events at once: by one publisher of each machine, who numbers them.
-    pub fn publish(&mut self, index: usize, count: usize, bytes: usize) {
+    pub(crate) fn publish(&mut self, index: usize, count: usize, bytes: usize) {
         let machine = &mut self.machines[index];
         let event = |text: &String| {
             let body = Some(Body::Json(Bytes::from(text.clone().into_bytes())));
@@ -246,7 +246,7 @@ impl World {
     }
 
     /// Lets one thing happen.
-    pub fn step(&mut self) {
+    pub(crate) fn step(&mut self) {
         let time = Duration::from_millis(self.chance.u64(1..20));
         self.pass(time);
         let index = self.chance.usize(..self.machines.len());
@@ -263,7 +263,7 @@ impl World {
     }
 
     /// Until everybody has everything.
-    pub fn run(&mut self) {
+    pub(crate) fn run(&mut self) {
         for _ in 0..60 {
             for _ in 0..400 {
                 self.step();
@@ -285,7 +285,7 @@ impl World {
     }
 
     /// All nodes have the same, each event once, and in its publisher's order.
-    pub fn check(&self) -> Vec<(Offset, String)> {
+    pub(crate) fn check(&self) -> Vec<(Offset, String)> {
         let events = self.machines[0].events();
         let epoch = self.machines[0].journal().epoch();
         for machine in &self.machines {
@@ -309,7 +309,7 @@ impl World {
     }
 
     /// What was acknowledged is there, where it was said to be.
-    pub fn check_acknowledged(&self, events: &[(Offset, String)]) -> usize {
+    pub(crate) fn check_acknowledged(&self, events: &[(Offset, String)]) -> usize {
         let found: BTreeMap<&str, Offset> =
             events.iter().map(|(offset, text)| (&**text, *offset)).collect();
         let answers = self.answers.lock().expect("held for a moment");

@@ -8,8 +8,8 @@ use bellwire_cluster::{Clock, ClusterJournal, LeaseTiming, Node, NodeOptions, St
 use bellwire_journal::{Append, Appended, Error, Journal};
 use bellwire_model::{Body, Event, Timestamp};
 use bellwire_shared_log::{
-    Assurance, Ended, Entry, Error as LogError, Fence, Following, Generation, MemoryLog, MemoryLogs,
-    Position, Register, SharedLog, Span, Stored,
+    Assurance, Ended, Entry, Error as LogError, Fence, Following, Generation, MemoryLog,
+    MemoryLogs, Position, Register, SharedLog, Span, Stored,
 };
 use bytes::Bytes;
 use tempfile::TempDir;
@@ -133,7 +133,8 @@ fn two_nodes_on_threads_append_and_follow_and_end_in_order() {
     }
     nodes[1].0.close().expect("closed");
     assert_eq!(topics(&nodes[1].0)[0].events, 1_001);
-    let mut known: Vec<_> = nodes[1].0.nodes().expect("read").into_iter().map(|node| node.id).collect();
+    let mut known: Vec<_> =
+        nodes[1].0.nodes().expect("read").into_iter().map(|node| node.id).collect();
     known.sort();
     assert_eq!(known, ["one".into(), "two".into()]);
 }
