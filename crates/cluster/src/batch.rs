@@ -58,7 +58,6 @@ pub(crate) enum Item {
     Records(Vec<RecordChange>),
 }
 
-
 /// A payload that is being made.
 #[derive(Debug)]
 pub(crate) struct Draft {
@@ -70,21 +69,6 @@ impl Draft {
     /// One with nothing in it, whose head has the wall clock's time.
     pub(crate) fn at(now: ClockReading) -> Self {
         Self { bytes: Vec::new(), now }
-    }
-
-    /// Its bytes so far.
-    pub(crate) fn len(&self) -> usize {
-        self.bytes.len()
-    }
-
-    /// Whether there is nothing in it.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.bytes.is_empty()
-    }
-
-    /// Takes back what was put since it had so many bytes.
-    pub(crate) fn truncate(&mut self, bytes: usize) {
-        self.bytes.truncate(bytes);
     }
 
     /// Adds what one publisher appends.
@@ -262,16 +246,13 @@ fn append(
         }
     };
     let timed_at = if has(flag::TIMED) { fields.number()? } else { 0 };
-    let expires_at = match has(flag::EXPIRES) {
-        true => Some(Duration::from_millis(fields.number()?)),
-        false => None,
-    };
+    let left_ms = has(flag::EXPIRES).then(|| fields.number()).transpose()?;
     Ok(Append {
         event: Event { topic, key, event_type, time: made_at, body },
         idempotency_key,
         keep: if has(flag::NEWEST) { Keep::Newest } else { Keep::Every },
         condition,
-        expires_at,
+        expires_at: left_ms.map(Duration::from_millis),
         timed_at: Offset::new(timed_at),
         fence,
         must_be_made: has(flag::MUST_BE_MADE),
@@ -279,15 +260,13 @@ fn append(
     })
 }
 
-/// Bodies are copied, so that a small one that stays does not keep all of its batch.
+/// Bodies are copied, so that a small one that stays does not keep all of its batch. They are what their
+/// maker had, as the checksum says, so that a text is one.
 fn body(fields: &mut Fields<'_>, kind: u64) -> Result<Option<Body>, Error> {
     let payload = |fields: &mut Fields<'_>| fields.bytes().map(Bytes::copy_from_slice);
     Ok(match kind {
         flag::JSON => Some(Body::Json(payload(fields)?)),
-        flag::TEXT => {
-            let text = Body::text(payload(fields)?);
-            Some(text.map_err(|_| Error::Malformed("a text is not UTF-8"))?)
-        }
+        flag::TEXT => Some(Body::Text(payload(fields)?)),
         flag::BINARY => {
             let content_type = fields.text()?.into();
             Some(Body::Binary { content_type, bytes: payload(fields)? })

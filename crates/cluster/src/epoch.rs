@@ -108,7 +108,9 @@ pub(crate) fn attend(log: &dyn SharedLog, own: Own) -> Result<Verdict, Error> {
                 Look::Same => return Ok(Verdict::Same(mark)),
                 Look::Behind => return Ok(Verdict::Anew(mark, span.trimmed)),
                 Look::Lost => {
-                    tracing::error!("The log has lost what it had acknowledged; the epoch is raised.");
+                    tracing::error!(
+                        "The log has lost what it had acknowledged; the epoch is raised."
+                    );
                 }
             }
         }

@@ -33,6 +33,14 @@ pub enum Error {
         /// How many there may be.
         max: usize,
     },
+    /// One append has more events than a commit may have.
+    #[error("{events} events are more than the {max} that are appended at once")]
+    TooMany {
+        /// Events.
+        events: usize,
+        /// How many there may be.
+        max: usize,
+    },
     /// A register of the cluster holds something else.
     #[error("the register `{register}` is not what Bellwire writes: {what}")]
     Register {

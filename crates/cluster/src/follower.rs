@@ -89,7 +89,10 @@ enum Stop {
     Doubt,
     /// Begin anew behind there, in the same epoch: a part of what is there is gone.
     Torn(Position),
-    TooOld { position: Position, what: Box<str> },
+    TooOld {
+        position: Position,
+        what: Box<str>,
+    },
     Failed(Error),
 }
 
@@ -177,7 +180,8 @@ impl Follower {
         let kept = records.iter().find(|record| *record.key == *ORDINAL);
         let kept = kept.map_or(Ok(0), |record| Fields::of(&record.value).number())?;
         self.ordinal = self.ordinal.max(kept);
-        let own = Own { epoch: shared.replica.epoch(), ordinal: self.ordinal, began: applied, tail };
+        let own =
+            Own { epoch: shared.replica.epoch(), ordinal: self.ordinal, began: applied, tail };
         let mark = match epoch::attend(&*shared.log, own)? {
             OfEpoch::Anew(mark, trimmed) => {
                 self.ordinal = mark.ordinal;
@@ -235,11 +239,15 @@ impl Follower {
         let newest = entries.last().map(|entry| entry.position);
         for entry in entries {
             let head = followed.take(&self.shared, entry)?;
-            other_epoch = head.map(|head| head.epoch).filter(|it| *it != followed.epoch).or(other_epoch);
+            other_epoch =
+                head.map(|head| head.epoch).filter(|it| *it != followed.epoch).or(other_epoch);
         }
-        if let Some(position) = newest {
-            self.shared.outbox.passed(position);
-            self.shared.standings.followed(position);
+        match newest {
+            Some(position) => {
+                self.shared.outbox.passed(position);
+                self.shared.standings.followed(position);
+            }
+            None => self.shared.standings.drained(),
         }
         if other_epoch.is_some() && other_epoch != self.looked_at {
             self.looked_at = other_epoch;

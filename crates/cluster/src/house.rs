@@ -2,18 +2,18 @@
 //! and while it holds the lease for it, has keys go whose time is over.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bellwire_model::limits::STATE_LOOKS_MAX;
-use bellwire_shared_log::{Fence, Position};
+use bellwire_shared_log::Fence;
 
 use crate::Error;
 use crate::epoch;
 use crate::follower::Shared;
 use crate::lease::{Lease, LeaseStep, Wanted};
 use crate::nodes::{Announcer, BEAT};
-use crate::outbox::Content;
+use crate::queue::Content;
 use crate::window::Waiter;
 
 /// Nothing moves for so long before it is said that the engine takes nothing.
@@ -30,9 +30,8 @@ pub(crate) struct House {
     shared: Arc<Shared>,
     announcer: Announcer,
     lease: Lease,
-    /// The fence under which keys are deleted, and up to where the log has to be followed first: what
-    /// another has done under the one before is there.
-    keeping: Option<(Fence, Position)>,
+    /// The fence under which keys are deleted.
+    keeping: Option<(Fence, Arc<Barrier>)>,
     /// Deletions that are not answered.
     deleting: Arc<AtomicUsize>,
     next_beat: Duration,
@@ -113,7 +112,8 @@ impl House {
         match self.lease.next(begun) {
             LeaseStep::Wait(until) => return until,
             LeaseStep::Look => {
-                let registers = log.register(&name).and_then(|lease| Ok((lease, log.register(&beat)?)));
+                let registers =
+                    log.register(&name).and_then(|lease| Ok((lease, log.register(&beat)?)));
                 let Ok((lease, beat)) = registers else { return self.next_beat };
                 self.lease.looked((begun, self.now()), &lease, &beat);
             }
@@ -136,11 +136,14 @@ impl House {
             return Ok(());
         };
         let shared = Arc::clone(&self.shared);
-        if self.keeping.as_ref().is_none_or(|(before, _)| *before != fence) {
-            self.keeping = Some((fence.clone(), shared.log.span()?.tail));
-        }
-        let is_behind = self.keeping.as_ref().is_none_or(|(_, until)| *until > shared.standings.position());
-        if is_behind || !shared.standings.get().is_well() {
+        let is_kept = |(before, barrier): &&(Fence, Arc<Barrier>)| {
+            *before == fence && !barrier.has_failed.load(Ordering::Acquire)
+        };
+        let barrier = match self.keeping.as_ref().filter(is_kept) {
+            Some((_, barrier)) => Arc::clone(barrier),
+            None => self.ask(&fence)?,
+        };
+        if !barrier.was_met.load(Ordering::Acquire) || !shared.standings.get().is_well() {
             return Ok(());
         }
         let now = self.now();
@@ -154,6 +157,20 @@ impl House {
             self.expire(fence)?;
         }
         Ok(())
+    }
+
+    /// Puts nothing into the log, to meet it there.
+    fn ask(&mut self, fence: &Fence) -> Result<Arc<Barrier>, Error> {
+        let barrier = Arc::new(Barrier::default());
+        let met = Arc::clone(&barrier);
+        let reply = Waiter::Appends(Box::new(move |answer| {
+            let flag = if answer.is_ok() { &met.was_met } else { &met.has_failed };
+            flag.store(true, Ordering::Release);
+        }));
+        let content = Content::Appends(Vec::new());
+        self.shared.outbox.queue(content, reply, Some(fence.clone()))?;
+        self.keeping = Some((fence.clone(), Arc::clone(&barrier)));
+        Ok(barrier)
     }
 
     /// Puts into the log what deletes keys whose time is over.
@@ -171,6 +188,14 @@ impl House {
         }
         Ok(())
     }
+}
+
+/// An entry of which nothing comes: once it was met under a fence, all is applied here that was done under
+/// the one before, and nothing more comes of that.
+#[derive(Debug, Default)]
+struct Barrier {
+    was_met: AtomicBool,
+    has_failed: AtomicBool,
 }
 
 /// A deletion that is not answered, whatever becomes of it.

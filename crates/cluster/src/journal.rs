@@ -5,8 +5,8 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use bellwire_journal::{
-    Append, Bounds, ClockReading, ClockStep, Ended, Error as JournalError, Journal, Page, ReadLimit,
-    Record, RecordChange, RecordReply, Reply, StateHorizons, StatePage, TopicFigures,
+    Append, Bounds, ClockReading, ClockStep, Ended, Error as JournalError, Journal, Page,
+    ReadLimit, Record, RecordChange, RecordReply, Reply, StateHorizons, StatePage, TopicFigures,
 };
 use bellwire_model::{Epoch, FilterSet, Offset};
 use bellwire_shared_log::{Assurance, Fence, Position};
@@ -14,7 +14,8 @@ use bellwire_shared_log::{Assurance, Fence, Position};
 use crate::follower::Shared;
 use crate::nodes::{self, NodeMark};
 use crate::order::PREFIX;
-use crate::outbox::{Content, PATIENCE, as_journal};
+use crate::outbox::{PATIENCE, as_journal};
+use crate::queue::Content;
 use crate::standing::Standing;
 use crate::threads::Threads;
 use crate::window::Waiter;
@@ -31,6 +32,11 @@ impl ClusterJournal {
     /// How this node stands to the shared log.
     pub fn standing(&self) -> Standing {
         self.shared.standings.get()
+    }
+
+    /// Whether nothing that was appended waits.
+    pub fn is_idle(&self) -> bool {
+        self.shared.outbox.is_idle()
     }
 
     /// The nodes of the cluster, as they say themselves. Waits for the engine.

@@ -20,12 +20,13 @@
 //!   by setting the register from what it was, which only one of the two can do.
 //! - *It does not know that it was paused*, as it looked at the clock before: what it appends has a
 //!   [`Fence`] of `lease-x`, which the engine compares where it stores. Whoever takes over sets that
-//!   first, and then follows the log to its end: what was appended before is there, and nothing comes
-//!   after. What is done elsewhere than in the log has to be such that it may be done twice.
+//!   first, then appends something under its own fence and meets it in the log: what was appended under
+//!   the one before is before that, and nothing comes after. What is done elsewhere than in the log has to be such that it may be done twice.
 //! - *The answer to a compare-and-set is lost*: it may have been done, also later. A beat counts where it
 //!   is read back in time, by when it was begun. A take-over is read back by its nonce, another each time.
-//! - *A clock jumps ahead*: it gives up too early, which costs a take-over. Clocks that go back have
-//!   no place here.
+//! - *A clock jumps ahead*: who holds gives up too early, which costs a take-over. Who waits counts no
+//!   more than one and a half looks from one look to the next, whatever its clock says, so that a jump
+//!   is worth half a look. Clocks that go back have no place here.
 
 mod register;
 
@@ -35,7 +36,6 @@ use bellwire_shared_log::{Error as LogError, Fence, Generation, Register};
 use bytes::Bytes;
 
 use register::{Beat, Held};
-pub(crate) use register::holder_of;
 
 /// How long is waited for what.
 #[derive(Clone, Copy, Debug)]
@@ -97,8 +97,10 @@ struct Seen {
     lease: Generation,
     beat: Generation,
     is_free: bool,
-    /// When the answer came that showed it first.
-    since: Duration,
+    /// Up to when it was waited: at first when the answer came, then when each look began.
+    at: Duration,
+    /// How long, as it counts.
+    waited: Duration,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -140,6 +142,11 @@ impl Lease {
         format!("{}-beat", self.name)
     }
 
+    /// Which node holds it, as its register says; nobody, where it is free.
+    pub fn holder(register: &Register) -> Option<Box<str>> {
+        Held::decode(&register.value)?.node
+    }
+
     /// What appends are fenced by while it is held; nothing where it is not.
     pub fn held(&self, now: Duration) -> Option<Fence> {
         let held = self.held.filter(|held| now < held.until)?;
@@ -156,7 +163,7 @@ impl Lease {
             self.held = None;
         }
         match (self.seen, self.looked) {
-            (Some(seen), Some(looked)) if self.may_take(seen, looked) => {
+            (Some(seen), Some(_)) if self.may_take(seen) => {
                 self.nonce = fastrand::u64(1..);
                 self.asked = Some(now);
                 // Whatever comes of it, it is looked at again before another one.
@@ -171,10 +178,9 @@ impl Lease {
         }
     }
 
-    /// Whether the look that began then says that it is nobody's any more.
-    fn may_take(&self, seen: Seen, looked: Duration) -> bool {
-        let is_over = looked >= seen.since.saturating_add(self.timing.lease);
-        self.is_wanted && (seen.is_free || is_over)
+    /// Whether it is nobody's any more.
+    fn may_take(&self, seen: Seen) -> bool {
+        self.is_wanted && (seen.is_free || seen.waited >= self.timing.lease)
     }
 
     /// The next thing that the holder sets.
@@ -198,7 +204,12 @@ impl Lease {
     }
 
     /// The registers were read: when that began, and when the answers were here.
-    pub fn looked(&mut self, (begun, now): (Duration, Duration), lease: &Register, beat: &Register) {
+    pub fn looked(
+        &mut self,
+        (begun, now): (Duration, Duration),
+        lease: &Register,
+        beat: &Register,
+    ) {
         let held = Held::decode(&lease.value);
         let is_own = held.as_ref().is_some_and(|held| held.nonce == self.nonce && self.nonce > 0);
         let beat = beat.generation;
@@ -211,8 +222,12 @@ impl Lease {
         let is_free = lease.value.is_empty() || is_own || held.is_some_and(|it| it.node.is_none());
         let lease = lease.generation;
         let same = self.seen.filter(|seen| (seen.lease, seen.beat) == (lease, beat));
-        let since = same.map_or(now, |seen| seen.since);
-        self.seen = Some(Seen { lease, beat, is_free, since });
+        let waited = same.map_or(Duration::ZERO, |seen| {
+            let step = begun.saturating_sub(seen.at).min(self.timing.look * 3 / 2);
+            seen.waited.saturating_add(step)
+        });
+        let at = same.map_or(now, |_| begun);
+        self.seen = Some(Seen { lease, beat, is_free, at, waited });
         self.looked = Some(begun);
     }
 

@@ -30,6 +30,9 @@ mod node;
 mod nodes;
 mod order;
 mod outbox;
+mod queue;
+#[cfg(test)]
+mod seed;
 mod standing;
 mod threads;
 mod window;

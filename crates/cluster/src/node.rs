@@ -1,7 +1,8 @@
 //! A node as it runs: three threads, or none where its turns are taken by a simulation.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bellwire_journal::Replica;
@@ -42,6 +43,12 @@ pub struct NodeOptions {
     pub watcher: Watcher,
 }
 
+impl fmt::Debug for NodeOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("NodeOptions").field("id", &self.id).finish_non_exhaustive()
+    }
+}
+
 /// A node of which nothing happens by itself.
 pub struct Node {
     journal: Arc<ClusterJournal>,
@@ -49,8 +56,8 @@ pub struct Node {
     house: House,
 }
 
-impl std::fmt::Debug for Node {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Debug for Node {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Node").field("journal", &self.journal).finish_non_exhaustive()
     }
 }
@@ -126,9 +133,11 @@ impl Node {
         let of_follower = Arc::clone(&shared);
         let following = crash::spawn_essential("follower".into(), move || {
             while !is_closing(&of_follower) {
-                let wait = follower.turn(LOOK_INTERVAL);
-                if !wait.is_zero() {
-                    clock::pause(wait.min(LOOK_INTERVAL));
+                let mut wait = follower.turn(LOOK_INTERVAL);
+                while !wait.is_zero() && !is_closing(&of_follower) {
+                    let pause = wait.min(LOOK_INTERVAL);
+                    clock::pause(pause);
+                    wait = wait.saturating_sub(pause);
                 }
             }
         })?;

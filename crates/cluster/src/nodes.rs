@@ -104,18 +104,16 @@ impl Announcer {
     /// Says once more that it is there.
     pub(crate) fn announce(&mut self, log: &dyn SharedLog) -> Result<(), Error> {
         let name = format!("{PREFIX}{}", self.mark.id);
-        let generation = match self.generation {
-            Some(generation) => generation,
-            None => {
-                let register = log.register(&name)?;
-                if register.value.is_empty() && nodes(log)?.len() >= NODES_MAX {
-                    return Err(Error::TooManyNodes(NODES_MAX));
-                }
-                register.generation
+        let generation = if let Some(generation) = self.generation.take() {
+            generation
+        } else {
+            let register = log.register(&name)?;
+            if register.value.is_empty() && nodes(log)?.len() >= NODES_MAX {
+                return Err(Error::TooManyNodes(NODES_MAX));
             }
+            register.generation
         };
         self.mark.beat += 1;
-        self.generation = None;
         match log.set_register(&name, generation, self.mark.encode()) {
             Ok(generation) => self.generation = Some(generation),
             Err(LogError::Changed(register)) => {
@@ -161,7 +159,13 @@ mod tests {
     use super::*;
 
     fn mark(id: &str) -> NodeMark {
-        NodeMark { id: id.into(), version: "1.2.3".into(), address: "[::1]:1".into(), run: 1, beat: 0 }
+        NodeMark {
+            id: id.into(),
+            version: "1.2.3".into(),
+            address: "[::1]:1".into(),
+            run: 1,
+            beat: 0,
+        }
     }
 
     #[test]
@@ -200,6 +204,11 @@ mod tests {
         Announcer::new(mark("n7")).announce(&*log).unwrap();
         forget(&*log, "n7").unwrap();
         more.announce(&*log).unwrap();
-        assert!(is_node_id("n-7") && !is_node_id("") && !is_node_id("N7") && !is_node_id(&"n".repeat(60)));
+        assert!(
+            is_node_id("n-7")
+                && !is_node_id("")
+                && !is_node_id("N7")
+                && !is_node_id(&"n".repeat(60))
+        );
     }
 }

@@ -11,62 +11,22 @@
 //! While nothing moves publishers wait for so long ([`PATIENCE`]), and are then told to come again; what
 //! the server itself has to say waits for as long as it takes. Both are bounded in bytes.
 
-use std::collections::VecDeque;
 use std::fmt;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use bellwire_journal::{Append, Error as JournalError, RecordChange, RecordReply, Reply};
-use bellwire_model::limits::{APPENDS_QUEUED_BYTES_MAX, APPENDS_QUEUED_MAX, EVENTS_PER_COMMIT_MAX};
-use bellwire_model::{Epoch, Fence as ProducerFence};
+use bellwire_journal::Error as JournalError;
+use bellwire_model::Epoch;
 use bellwire_shared_log::{Fence, Position, SharedLog};
 
 use crate::Error;
-use crate::batch::Draft;
 use crate::clock::Clock;
-use crate::envelope::{Incarnation, PAYLOAD_BYTES_MAX, PIECE_BYTES_MAX, pieces};
+use crate::envelope::Incarnation;
+use crate::queue::{Content, Gathered, Queue, Waiting};
 use crate::window::{Commit, Lane, Life, Met, Waiter, Window};
 
 /// How long publishers wait while nothing moves.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
-
-/// What is to be appended.
-pub(crate) enum Content {
-    Appends(Vec<Append>),
-    Records(Vec<RecordChange>),
-}
-
-struct Waiting {
-    content: Content,
-    bytes: usize,
-    waiter: Waiter,
-    fence: Option<Fence>,
-    since: Duration,
-}
-
-#[derive(Default)]
-struct Queue {
-    all: VecDeque<Waiting>,
-    bytes: usize,
-}
-
-impl Queue {
-    /// However large it is, it fits where little else waits.
-    fn push(&mut self, waiting: Waiting) -> Result<(), JournalError> {
-        if self.bytes >= APPENDS_QUEUED_BYTES_MAX || self.all.len() >= APPENDS_QUEUED_MAX {
-            return Err(JournalError::Busy);
-        }
-        self.bytes += waiting.bytes;
-        self.all.push_back(waiting);
-        Ok(())
-    }
-
-    fn pop(&mut self) -> Option<Waiting> {
-        let waiting = self.all.pop_front()?;
-        self.bytes -= waiting.bytes;
-        Some(waiting)
-    }
-}
 
 struct State {
     own: Queue,
@@ -122,10 +82,8 @@ impl Outbox {
         waiter: Waiter,
         fence: Option<Fence>,
     ) -> Result<(), JournalError> {
-        let (lane, bytes) = (lane_of(&content, fence.as_ref()), bytes_of(&content));
-        if bytes > PAYLOAD_BYTES_MAX {
-            return Err(as_journal(&Error::TooLarge { bytes, max: PAYLOAD_BYTES_MAX }));
-        }
+        content.check().map_err(|error| as_journal(&error))?;
+        let (lane, bytes) = (content.lane(fence.as_ref()), content.bytes());
         let since = self.now();
         let mut state = self.state();
         match &state.refusal {
@@ -211,25 +169,11 @@ impl Outbox {
         if !state.window.as_ref().is_some_and(Window::has_room) {
             return None;
         }
-        let lane = if state.own.all.is_empty() { Lane::Publishers } else { Lane::Own };
-        let queue = match lane {
-            Lane::Own => &mut state.own,
-            Lane::Publishers => &mut state.publishers,
-        };
-        let first = queue.pop()?;
-        let (mut events, mut bytes) = (events_of(&first.content), first.bytes);
-        let fence = first.fence.clone();
-        let mut all = vec![first];
-        while let Some(next) = queue.all.front() {
-            events += events_of(&next.content);
-            bytes += next.bytes;
-            if events > EVENTS_PER_COMMIT_MAX || bytes > PIECE_BYTES_MAX || next.fence != fence {
-                break;
-            }
-            all.extend(queue.pop());
+        let lane = if state.own.is_empty() { Lane::Publishers } else { Lane::Own };
+        match lane {
+            Lane::Own => state.own.gather(lane, now),
+            Lane::Publishers => state.publishers.gather(lane, now),
         }
-        drop(state);
-        Some(Gathered { all, lane, now })
     }
 
     /// Whoever waits too long is told so, and while nothing moves whoever comes.
@@ -238,7 +182,7 @@ impl Outbox {
         let mut state = self.state();
         let before = now.saturating_sub(PATIENCE);
         let mut waiters = Vec::new();
-        while state.publishers.all.front().is_some_and(|waiting| waiting.since < before) {
+        while state.publishers.first().is_some_and(|waiting| waiting.since < before) {
             waiters.extend(state.publishers.pop().map(|waiting| waiting.waiter));
         }
         let mut is_stuck = false;
@@ -266,7 +210,7 @@ impl Outbox {
             None => state.window = Some(Window::new(life)),
             Some(window) => match begin {
                 Begin::Another => window.begin(life),
-                Begin::InsteadOf(stale) if stale == window.incarnation() => window.begin(life),
+                Begin::InsteadOf(other) if other == window.incarnation() => window.begin(life),
                 Begin::First | Begin::InsteadOf(_) => {}
             },
         }
@@ -293,6 +237,11 @@ impl Outbox {
             window.passed(position);
         }
         self.changed.notify_all();
+    }
+
+    /// Whether nothing waits.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.state().is_empty()
     }
 
     /// Since when nothing moves, and what the engine says.
@@ -333,13 +282,13 @@ impl Outbox {
 
 impl State {
     fn is_empty(&self) -> bool {
-        let is_queued = !self.own.all.is_empty() || !self.publishers.all.is_empty();
+        let is_queued = !self.own.is_empty() || !self.publishers.is_empty();
         !is_queued && self.window.as_ref().is_none_or(Window::is_empty)
     }
 
     /// Whether a turn would do something.
     fn has_work(&self, now: Duration) -> bool {
-        let is_queued = !self.own.all.is_empty() || !self.publishers.all.is_empty();
+        let is_queued = !self.own.is_empty() || !self.publishers.is_empty();
         let window = self.window.as_ref();
         window.is_some_and(|window| (is_queued && window.has_room()) || window.may_send(now))
     }
@@ -356,36 +305,6 @@ pub(crate) enum Begin {
     InsteadOf(Incarnation),
 }
 
-/// What goes into one payload.
-struct Gathered {
-    all: Vec<Waiting>,
-    lane: Lane,
-    now: bellwire_journal::ClockReading,
-}
-
-impl Gathered {
-    fn commit(self) -> Result<Commit, (Vec<Waiter>, Error)> {
-        let mut draft = Draft::at(self.now);
-        let since = self.all.first().map_or(self.now.uptime, |first| first.since);
-        let fence = self.all.first().and_then(|first| first.fence.clone());
-        let mut waiters = Vec::with_capacity(self.all.len());
-        for Waiting { content, waiter, .. } in self.all {
-            match &content {
-                Content::Appends(appends) => draft.put_appends(appends),
-                Content::Records(changes) => draft.put_records(changes),
-            }
-            waiters.push(waiter);
-        }
-        match pieces(&draft.finish()) {
-            Ok(pieces) => {
-                let (lane, time) = (self.lane, self.now.wall);
-                Ok(Commit { pieces, waiters, lane, fence, time, since })
-            }
-            Err(error) => Err((waiters, error)),
-        }
-    }
-}
-
 /// They are told that nothing is known of what they wait for.
 pub(crate) fn fail(waiters: Vec<Waiter>, error: &JournalError) {
     for waiter in waiters {
@@ -400,46 +319,8 @@ pub(crate) fn fail(waiters: Vec<Waiter>, error: &JournalError) {
 pub(crate) fn as_journal(error: &Error) -> JournalError {
     match error {
         Error::Replica(error) => error.clone(),
-        other => JournalError::Storage {
-            path: "the shared log".into(),
-            source: Arc::new(other.clone()),
-        },
-    }
-}
-
-/// The server's own topics, records, and what is fenced, never wait behind publishers.
-fn lane_of(content: &Content, fence: Option<&Fence>) -> Lane {
-    let is_own = match content {
-        Content::Appends(appends) => appends.iter().all(|it| it.event.topic.is_reserved()),
-        Content::Records(_) => true,
-    };
-    if is_own || fence.is_some() { Lane::Own } else { Lane::Publishers }
-}
-
-/// What it takes at most, in memory and in the log.
-fn bytes_of(content: &Content) -> usize {
-    let of_append = |append: &Append| {
-        let key_bytes = append.idempotency_key.as_ref().map_or(0, |key| key.len());
-        let producer = |fence: &ProducerFence| size_of::<ProducerFence>() + fence.producer.len();
-        let content_type = append.event.body.as_ref().map_or(0, |body| body.content_type().len());
-        size_of::<Append>()
-            + append.event.size_bytes()
-            + content_type
-            + key_bytes
-            + append.fence.as_deref().map_or(0, producer)
-    };
-    let of_change = |change: &RecordChange| {
-        size_of::<RecordChange>() + change.key.len() + change.value.as_ref().map_or(0, |it| it.len())
-    };
-    match content {
-        Content::Appends(appends) => appends.iter().map(of_append).sum(),
-        Content::Records(changes) => changes.iter().map(of_change).sum(),
-    }
-}
-
-fn events_of(content: &Content) -> usize {
-    match content {
-        Content::Appends(appends) => appends.len(),
-        Content::Records(_) => 0,
+        other => {
+            JournalError::Storage { path: "the shared log".into(), source: Arc::new(other.clone()) }
+        }
     }
 }

@@ -12,7 +12,8 @@ pub enum Standing {
     Starting,
     /// It is followed.
     Following {
-        /// How far the newest entry is from the newest that was applied, as of the last look.
+        /// How far what was followed is behind the log's end, as of the last look. Nothing, where
+        /// nothing more has come since.
         lag: u64,
     },
     /// The engine does not answer, or does not take anything.
@@ -63,7 +64,7 @@ struct Now {
     following: Standing,
     /// What keeps appends from being stored meanwhile.
     appending: Option<Box<str>>,
-    /// Up to where it was followed, and the newest entry there is.
+    /// Up to where it was followed, or may be: behind the newest entry there may be holes.
     followed: Position,
     tail: Position,
     told: Standing,
@@ -114,14 +115,14 @@ impl Standings {
         });
     }
 
-    /// The newest entry there is.
-    pub(crate) fn set_tail(&self, tail: Position) {
-        self.change(|now| now.tail = tail);
+    /// Nothing more is there now.
+    pub(crate) fn drained(&self) {
+        self.change(|now| now.followed = now.followed.max(now.tail));
     }
 
-    /// Up to where it was followed.
-    pub(crate) fn position(&self) -> Position {
-        self.now().followed
+    /// Where the log ends.
+    pub(crate) fn set_tail(&self, tail: Position) {
+        self.change(|now| now.tail = tail);
     }
 
     fn change(&self, change: impl FnOnce(&mut Now)) {
@@ -170,7 +171,7 @@ mod tests {
         assert_eq!(standings.get(), Standing::Following { lag: 5 });
         standings.set_appending(Some("no room".into()));
         standings.set_appending(None);
-        standings.followed(Position::new(10));
+        standings.drained();
         assert_eq!(standings.get(), Standing::Following { lag: 0 });
         standings.set(Standing::TooOld { why: "of a kind".into() });
         standings.set_appending(Some("no room".into()));

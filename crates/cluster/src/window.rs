@@ -249,7 +249,8 @@ impl Window {
         let (part, payload) = &flight.commit.pieces[(number - flight.first) as usize];
         let is_void = flight.void.is_some();
         let (part, payload) = if is_void { (Part::Void, &Bytes::new()) } else { (*part, payload) };
-        let entry = envelope::encode(&self.head((number, part), (None, flight.commit.time)), payload);
+        let entry =
+            envelope::encode(&self.head((number, part), (None, flight.commit.time)), payload);
         Some((entry, flight.commit.fence.clone().filter(|_| !is_void)))
     }
 
@@ -266,7 +267,9 @@ impl Window {
         match answer {
             Ok(position) => {
                 (self.moved, self.complaint) = (now, None);
-                if let Some(sent) = index.filter(|_| is_of_round).and_then(|at| self.sent.get_mut(at)) {
+                if let Some(sent) =
+                    index.filter(|_| is_of_round).and_then(|at| self.sent.get_mut(at))
+                {
                     *sent = Sent::Stored(position);
                 }
                 if is_of_round {

@@ -26,9 +26,12 @@ fn bodies() -> impl Strategy<Value = Option<Body>> {
 }
 
 fn conditions() -> impl Strategy<Value = Condition> {
-    let at = |is_table: bool, life: u32, number: u64| match is_table {
-        true => KeyVersion::Table { life: Life::new(life), version: Version::new(number) },
-        false => KeyVersion::Journal { epoch: Epoch::new(life), offset: Offset::new(number) },
+    let at = |is_table: bool, life: u32, number: u64| {
+        if is_table {
+            KeyVersion::Table { life: Life::new(life), version: Version::new(number) }
+        } else {
+            KeyVersion::Journal { epoch: Epoch::new(life), offset: Offset::new(number) }
+        }
     };
     prop_oneof![
         Just(Condition::Always),
@@ -100,7 +103,7 @@ proptest! {
         for item in &mut items {
             let Item::Appends(appends) = item else { continue };
             for append in appends {
-                append.expires_at = append.expires_at.map(|at| at - UPTIME);
+                append.expires_at = append.expires_at.map(|at| at.saturating_sub(UPTIME));
             }
         }
         // Neither of them has an order of its own, and both show all that they have.

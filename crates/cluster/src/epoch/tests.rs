@@ -78,7 +78,9 @@ fn another_entry_in_the_same_place_is_noticed() {
     logs.fail(Fault::Restore);
     let log = logs.handle();
     assert_eq!(append(&log, 2).position, tail.position);
-    assert!(matches!(attend(&*log, with(begun, tail)).unwrap(), Verdict::Anew(mark, _) if mark.ordinal == 2));
+    assert!(
+        matches!(attend(&*log, with(begun, tail)).unwrap(), Verdict::Anew(mark, _) if mark.ordinal == 2)
+    );
 }
 
 #[test]

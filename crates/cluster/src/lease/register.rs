@@ -42,11 +42,6 @@ impl Held {
     }
 }
 
-/// Who holds a lease, as its register says.
-pub(crate) fn holder_of(value: &[u8]) -> Option<Box<str>> {
-    Held::decode(value)?.node
-}
-
 /// That its holder is there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Beat {

@@ -61,12 +61,12 @@ impl Order {
     /// What is to be written with what was applied last. That it is written is not asked.
     pub(crate) fn changes(&mut self) -> Vec<RecordChange> {
         let key = |incarnation: Incarnation| format!("{SPEAKER}{incarnation}").into_boxed_str();
-        let changed = std::mem::take(&mut self.changed);
-        let of_changed = changed.into_iter().filter_map(|incarnation| {
+        let spoken = std::mem::take(&mut self.changed);
+        let rows = spoken.into_iter().filter_map(|incarnation| {
             let value = Some(value(self.speakers.get(&incarnation)?));
             Some(RecordChange { key: key(incarnation), value })
         });
-        let mut changes: Vec<RecordChange> = of_changed.collect();
+        let mut changes: Vec<RecordChange> = rows.collect();
         let forgotten = std::mem::take(&mut self.forgotten);
         if !self.is_horizon_kept || !forgotten.is_empty() {
             self.is_horizon_kept = true;
