@@ -316,13 +316,15 @@ struct Mortal {
     alive: (Arc<DiskJournal>, Rig),
     /// The next commit.
     next: usize,
+    /// The furthest that there was: time does not go back with whoever was killed.
+    furthest: usize,
 }
 
 impl Mortal {
     fn new(durability: Durability, retention: Vec<RetentionRule>, ahead_ms: i64) -> Self {
         let folder = TempDir::new().unwrap();
         let alive = replica(Self::options(&folder, durability, (&retention, clocks(0, ahead_ms))));
-        Self { folder, durability, retention, ahead_ms, alive, next: 0 }
+        Self { folder, durability, retention, ahead_ms, alive, next: 0, furthest: 0 }
     }
 
     fn options(
@@ -340,7 +342,7 @@ impl Mortal {
     }
 
     fn now(&self, order: &Order) -> ClockReading {
-        let passed_ms = self.next.checked_sub(1).map_or(0, |last| order.passed_ms[last]);
+        let passed_ms = self.furthest.checked_sub(1).map_or(0, |last| order.passed_ms[last]);
         clocks(passed_ms, self.ahead_ms)
     }
 
@@ -397,6 +399,7 @@ impl Mortal {
             assert_eq!(told(answers), order.answers[index], "commit {index}");
         }
         self.next += count;
+        self.furthest = self.furthest.max(self.next);
         if let Some(last) = self.next.checked_sub(1)
             && order.commits[last].base <= journal.bounds().tail.get()
             && order.commits.get(self.next).is_none_or(|it| it.base > journal.bounds().tail.get())
