@@ -87,6 +87,13 @@ test('what comes while it is read is there once, before what was', async () => {
   assert.deepEqual(numbers(feed.items.value), [13, 'gap expired', 11, ...down(10, 1)]);
 });
 
+test('what comes on a stream of state topics, too, is the same as what is read', async () => {
+  const feed = new Feed(journal(3, 1), (show) => show());
+  feed.push({ ...happened(3), cursor: `${happened(3).cursor}.s7-4` });
+  await feed.older();
+  assert.deepEqual(numbers(feed.items.value), [3, 2, 1]);
+});
+
 test('what a burst pushes out is read again', async () => {
   const source = journal(100, 1);
   const feed = new Feed(source, (show) => show());

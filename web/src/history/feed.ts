@@ -3,6 +3,7 @@
 
 import type { TopicEvent } from '@bellwire/client';
 import { type ReadonlySignal, signal } from '@preact/signals';
+import { withoutState } from '../../../clients/js/src/shared.js';
 import type { Happened } from '../alert/told.js';
 import { ask } from '../stores/ask.js';
 import { receive } from '../stores/stream.js';
@@ -48,14 +49,14 @@ export class Feed {
     return this.#state;
   }
 
-  /** Something has happened. */
+  /** Something has happened. On a stream that follows state topics, too, its cursor says more than where it is. */
   push(event: Happened): void {
-    this.#note({ cursor: event.cursor, event });
+    this.#note({ cursor: withoutState(event.cursor), event });
   }
 
   /** Events are lost. */
   gap(to: string, reason: string): void {
-    this.#note({ cursor: to, gap: reason });
+    this.#note({ cursor: withoutState(to), gap: reason });
     // Cursors of another life of the journal lead nowhere any more.
     if (reason === 'epoch' && this.#until !== undefined) this.#end();
   }
