@@ -22,6 +22,7 @@ use bellwire_authn::{AccessError, Authenticator, NOBODY_COMES_IN};
 use bellwire_journal::Journal;
 use bellwire_model::FilterSet;
 use bellwire_model::limits::{DRAIN_TIMEOUT, MEMORY_LOOK_INTERVAL, PRESENCE_INTERVAL};
+use bellwire_rules::RuleSet;
 use bellwire_shards::{
     HistoryReaders, Presence, Publisher, ShardParts, SharedTable, Spread, States, Subscriptions,
     Surroundings, Timing, TopicRules,
@@ -154,10 +155,8 @@ impl Server {
     /// which hears signals for it, and takes long where there is much to read.
     pub fn start(config: Config) -> Result<Self, StartError> {
         let hangups = Hangups::listen()?;
-        config.check_exposure()?;
         // What can be wrong comes first: nothing has been touched yet.
-        let rules = bellwire_alerting::load_rules(&config.rules, config.rule_mode)?;
-        let alertmanager = load_alertmanager_config(config.alertmanager_config.as_deref())?;
+        let (rules, alertmanager) = check(&config)?;
         let (figures, hosts) = (Arc::<Figures>::default(), Arc::new(KnownHosts::new(&config)));
         let (tls, access) = (start_tls(&config, &figures, &hosts)?, access(&config, &figures)?);
         let (listener, sensors) = (listen(config.listen, &config)?, listen_to_sensors(&config)?);
@@ -171,24 +170,21 @@ impl Server {
         let Evaluators { intake, live, thread: evaluator } =
             core.evaluate(&config, (rules, &alerting), drains.clone())?;
         let (alerts, subscriptions) = (desk.spawn()?, Arc::new(Subscriptions::default()));
-        let Core { journal, history, table, states, topics, rates, shard_parts, cluster, .. } =
-            core;
-        let (cluster, anew) = cluster.unzip();
-        let sys = SysTopics::new(Arc::clone(&figures), Arc::clone(&states));
+        let Core { journal, history, table, states, topics, rates, parts, cluster, .. } = core;
+        let ((cluster, anew), sys) = (cluster.unzip(), sys_topics(&figures, &states));
         let (presence, pasts) =
             (Presence::new(config.presence.clone()), query_pasts(&config, &states));
         let publisher = publisher(&journal, (states, topics), &figures);
         let admission = admission(&config, &figures, drains.clone());
-        let house = (&figures, &admission, &access);
-        let errands = Errands::new(&publisher, (&intake, &alerting, &live), house, &pasts);
-        let errands = if cluster.is_some() { errands.in_cluster() } else { errands };
+        let (house, around) = ((&figures, &admission, &access), (&pasts, cluster.as_ref()));
+        let errands = Errands::new(&publisher, (&intake, &alerting, &live), house, around);
         let surroundings = surroundings(
-            (&config, shard_parts.len()),
+            (&config, parts.len()),
             (&journal, table, &subscriptions, &publisher.topics),
             (errands, &access, &sys),
             presence.as_ref(),
         )?;
-        let (shards, spread) = spawn_shards(shard_parts, &surroundings)?;
+        let (shards, spread) = spawn_shards(parts, &surroundings)?;
         let receiver = Receiver::new(&intake, &access, (&figures, &admission), &publisher);
         let (reload, scraper) = reload(&config, (&intake, &alerting), (&receiver, &figures));
         let streams = DurableStreams::open(&publisher)?;
@@ -246,7 +242,7 @@ impl Server {
     pub async fn begins_anew(&self) {
         let Some(mut anew) = self.anew.clone() else { return std::future::pending().await };
         if anew.wait_for(|anew| *anew).await.is_err() {
-            std::future::pending().await
+            std::future::pending::<()>().await;
         }
     }
 
@@ -288,6 +284,13 @@ impl Server {
     }
 }
 
+/// Whether it may be reached as it is to be, and what its files say.
+fn check(config: &Config) -> Result<(RuleSet, bellwire_alerts::config::Config), StartError> {
+    config.check_exposure()?;
+    let rules = bellwire_alerting::load_rules(&config.rules, config.rule_mode)?;
+    Ok((rules, load_alertmanager_config(config.alertmanager_config.as_deref())?))
+}
+
 /// Who may come in, with the keys that the configuration names.
 fn access(config: &Config, figures: &Arc<Figures>) -> Result<Arc<Access>, AccessError> {
     if config.access.as_ref().is_some_and(AccessConfig::lets_in_nobody) {
@@ -321,6 +324,10 @@ fn start_tls(
 ) -> Result<Option<Arc<Tls>>, TlsError> {
     let Some(files) = tls::Files::of(config)? else { return Ok(None) };
     Ok(Some(Arc::new(Tls::load(files, Arc::clone(figures), Arc::clone(hosts))?)))
+}
+
+fn sys_topics(figures: &Arc<Figures>, states: &Arc<States>) -> SysTopics {
+    SysTopics::new(Arc::clone(figures), Arc::clone(states))
 }
 
 /// What queries may take, and what makes their pasts of it.

@@ -31,6 +31,7 @@ use crate::api::Asks;
 use crate::audit::{Deed, Kind as DeedKind};
 use crate::live::{self, QueryPasts};
 use crate::observe::Figures;
+use crate::pipeline::Membership;
 use crate::receiver;
 use crate::turns::Asker;
 
@@ -59,7 +60,7 @@ impl Errands {
         publisher: &Arc<Publisher>,
         (intake, alerting, live): (&Arc<SampleIntake>, &Arc<Alerting>, &Arc<LiveQueries>),
         (figures, admission, access): (&Arc<Figures>, &Arc<Admission>, &Arc<Access>),
-        pasts: &Arc<QueryPasts>,
+        (pasts, cluster): (&Arc<QueryPasts>, Option<&Membership>),
     ) -> Self {
         Self {
             publisher: Arc::clone(publisher),
@@ -71,13 +72,8 @@ impl Errands {
             admission: Arc::clone(admission),
             access: Arc::clone(access),
             runtime: Handle::current(),
-            is_in_cluster: false,
+            is_in_cluster: cluster.is_some(),
         }
-    }
-
-    /// The same of a node among others.
-    pub(crate) fn in_cluster(self) -> Self {
-        Self { is_in_cluster: true, ..self }
     }
 
     fn check_alone(&self) -> Result<(), Problem> {

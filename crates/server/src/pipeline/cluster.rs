@@ -151,8 +151,9 @@ fn catch_up(mut node: Node) -> Result<(), ClusterError> {
         let wait = node.follow(TURN);
         standing = node.journal().standing();
         match standing {
-            Standing::Following { lag: 0 } => break,
-            Standing::Unfit { .. } | Standing::TooOld { .. } => break,
+            Standing::Following { lag: 0 } | Standing::Unfit { .. } | Standing::TooOld { .. } => {
+                break;
+            }
             _ => clock::pause(wait.min(TURN)),
         }
     }
@@ -184,7 +185,7 @@ fn tell_of(log: &dyn SharedLog, config: &ClusterConfig) {
             }
         }
         Err(error) => {
-            tracing::warn!(%error, "The engine of the cluster does not say what it keeps.")
+            tracing::warn!(%error, "The engine of the cluster does not say what it keeps.");
         }
     }
 }

@@ -39,7 +39,7 @@ pub(super) struct Core {
     pub(super) states: Arc<States>,
     pub(super) topics: TopicRules,
     pub(super) rates: Arc<TopicRates>,
-    pub(super) shard_parts: Vec<ShardParts>,
+    pub(super) parts: Vec<ShardParts>,
     pub(super) figures: Arc<Figures>,
     /// Of a node among others: what it is there, and whether all begins anew.
     pub(super) cluster: Option<(Membership, watch::Receiver<bool>)>,
@@ -74,8 +74,8 @@ impl Core {
         loaded::tell(config, journal.as_ref());
         let state = fill.end(journal.as_ref())?;
         let tail = journal.bounds().tail;
-        let shard_parts = shard_parts(config.shards, ((tail, state), name_hasher))?;
-        let feed = feed(&shard_parts, (tail, life, state));
+        let parts = shard_parts(config.shards, ((tail, state), name_hasher))?;
+        let feed = feed(&parts, (tail, life, state));
         let states = Arc::new(States::new(
             journal.epoch(),
             (Arc::clone(&table), bellwire_shards::state_bytes_max(memory_bytes(config))),
@@ -91,7 +91,7 @@ impl Core {
         };
         let figures = Arc::clone(figures);
         let history = Arc::new(History::new(Arc::clone(&journal)));
-        Ok(Self { journal, history, table, states, topics, rates, shard_parts, figures, cluster })
+        Ok(Self { journal, history, table, states, topics, rates, parts, figures, cluster })
     }
 
     /// The notifier as the last one ended, and what runs it.
@@ -190,7 +190,9 @@ impl Core {
 fn topics(config: &Config) -> Vec<TopicRule> {
     let mut topics = config.topics.clone();
     if config.cluster.engine.is_some() {
-        topics.iter_mut().for_each(|topic| topic.durability = StateDurability::Disk);
+        for topic in &mut topics {
+            topic.durability = StateDurability::Disk;
+        }
     }
     topics
 }
