@@ -77,8 +77,7 @@ impl Connection {
         if let Some(file) = &options.authorities {
             settings = settings.add_root_certificates(file.clone());
         }
-        let servers: Result<Vec<ServerAddr>, _> =
-            urls.into_iter().map(ServerAddr::from_url).collect();
+        let servers: Result<Vec<ServerAddr>, _> = urls.into_iter().map(server).collect();
         let servers = servers.map_err(|error| Error::Unfit(error.to_string()))?;
         let client = settings.connect(servers).await.map_err(|error| refusal(&error))?;
         Ok(Self { client, signals })
@@ -166,6 +165,14 @@ impl Signals {
     }
 }
 
+/// The address without what nobody is to read in the client's own logs.
+fn server(mut url: Url) -> std::io::Result<ServerAddr> {
+    // An address that has a host can be without a user.
+    let _ = url.set_username("");
+    let _ = url.set_password(None);
+    ServerAddr::from_url(url)
+}
+
 fn refusal(error: &ConnectError) -> Error {
     match error.kind() {
         ConnectErrorKind::AuthorizationViolation | ConnectErrorKind::Authentication => {
@@ -216,6 +223,12 @@ mod tests {
         ] {
             assert_eq!(decoded(text), expected);
         }
+    }
+
+    #[test]
+    fn the_client_is_told_no_password() {
+        let url = Url::parse("nats://user:secret@host:4222").unwrap();
+        assert_eq!(server(url).unwrap().as_url_str(), "nats://host:4222");
     }
 
     #[test]

@@ -8,8 +8,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use async_nats::jetstream;
 use async_nats::jetstream::consumer::{AckPolicy, DeliverPolicy, pull};
-use async_nats::jetstream::{self, Context};
 use async_nats::{Message, StatusCode, Subscriber};
 use bellwire_shared_log::{Ended, Entry, Error, Position};
 use bytes::Bytes;
@@ -55,7 +55,6 @@ pub(super) struct Following {
 #[derive(Debug)]
 struct Walk {
     log: Arc<Log>,
-    context: Context,
     consumer: String,
     inbox: String,
     messages: Subscriber,
@@ -118,11 +117,9 @@ impl Following {
         // Who has more than there is has it of a log that is no longer.
         let is_beyond = after > span.tail.get();
         let end = is_beyond.then(|| Ended::Lost(format!("the log ends at {}", span.tail)));
-        let context = jetstream::new(client.clone());
         let now = Instant::now();
         let walk = Walk {
             log,
-            context,
             consumer,
             inbox,
             messages,
@@ -271,7 +268,7 @@ impl Walk {
         if let Some(status) = message.status {
             return self.take_status(status, &message);
         }
-        let message = jetstream::Message { message, context: self.context.clone() };
+        let message = jetstream::Message { message, context: self.log.context.clone() };
         let info = message.info().map_err(lost)?;
         if info.consumer_sequence != self.count + 1 || info.stream_sequence <= self.at {
             return Err(lost(format!(

@@ -51,7 +51,7 @@ pub(super) struct Log {
     pub(super) connection: Connection,
     pub(super) names: Names,
     /// For everything but appends.
-    context: Context,
+    pub(super) context: Context,
     /// For appends alone, so that they keep nothing else waiting.
     appends: Context,
     pub(super) stream: Stream<()>,

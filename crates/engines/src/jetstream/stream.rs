@@ -78,7 +78,13 @@ pub(super) async fn ensure(
     let is_clustered = context.client().server_info().cluster.is_some();
     let replicas = replicas.unwrap_or(if is_clustered { REPLICAS_IN_A_CLUSTER } else { 1 });
     match context.create_stream(config(names, replicas)).await.map_err(Failure::from) {
-        Ok(made) => Ok(made.cached_info().clone()),
+        Ok(made) => {
+            tracing::info!(
+                "the stream {} was not there and is made: the log is empty",
+                names.stream
+            );
+            Ok(made.cached_info().clone())
+        }
         // Another node may have been faster, with other replicas in mind.
         Err(failure) => find(context, names).await?.ok_or(failure),
     }

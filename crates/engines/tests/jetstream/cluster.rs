@@ -206,7 +206,10 @@ fn a_leader_killed_while_batches_are_appended_loses_none_that_was_answered() {
     for log in [&log, &other] {
         until("another server leads", || log.span().map_err(|error| error.to_string()));
         for &position in &answered {
-            assert!(log.entry(position).unwrap().is_some(), "{position} was answered");
+            let entry = until("what was answered is read", || {
+                log.entry(position).map_err(|error| error.to_string())
+            });
+            assert!(entry.is_some(), "{position} was answered");
         }
     }
     let set = until("registers are set again", || {
@@ -217,7 +220,9 @@ fn a_leader_killed_while_batches_are_appended_loses_none_that_was_answered() {
         }
     });
     cluster.servers[leader].start_again();
-    assert_eq!(other.register("epoch").unwrap().generation, set);
+    let register =
+        until("a register is read", || other.register("epoch").map_err(|error| error.to_string()));
+    assert_eq!(register.generation, set);
 }
 
 #[test]
