@@ -115,7 +115,7 @@ enum Command {
         now: ClockReading,
         reply: SyncSender<Result<Option<Duration>, Error>>,
     },
-    Apply(QueuedPlaced),
+    Apply(Box<QueuedPlaced>),
     BeginAnew {
         epoch: Epoch,
         base: Offset,
@@ -329,7 +329,7 @@ impl<S: Store> Turns<S> {
                     let _ = reply.send(self.expire(now));
                     None
                 }
-                Command::Apply(placed) => self.apply(placed),
+                Command::Apply(placed) => self.apply(*placed),
                 Command::BeginAnew { epoch, base, reply } => {
                     let _ = reply.send(self.begin_anew(epoch, base));
                     None
