@@ -46,6 +46,7 @@
 //! - changes of records are made whole or not at all, and once they are acknowledged they survive
 //!   whatever the machine survives.
 
+mod capacity;
 mod check;
 pub mod contract;
 mod deadlines;
@@ -64,7 +65,6 @@ mod records;
 mod replica;
 mod retention;
 mod role;
-mod room;
 mod steps;
 mod topic_id;
 mod topics;

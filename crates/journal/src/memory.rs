@@ -83,7 +83,7 @@ impl MemoryJournal {
         let keys = Keys::with_count_max(keys_max);
         let fences = Fences::with_bytes_max(producers_bytes);
         let time = Some(Timestamp::MIN);
-        Self::of(State { epoch, time, keys, fences, ..State::new(Vec::new()) }, observer)
+        Self::of(State { epoch, keys, fences, time, ..State::new(Vec::new()) }, observer)
     }
 
     fn of(state: State, observer: Box<dyn Observer>) -> Self {
@@ -639,6 +639,7 @@ impl Store for MemoryStore {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
     use std::sync::mpsc::{Receiver, sync_channel};
 
     use bellwire_model::Topic;
@@ -708,6 +709,41 @@ mod tests {
         }
         drop(key);
         journal.close().unwrap();
+    }
+
+    #[test]
+    fn whoever_applies_waits_until_there_is_room() {
+        const COMMITS: usize = 30;
+        let (key, gate) = sync_channel(0);
+        let replica = MemoryJournal::replica(Epoch::new(1), Vec::new(), Box::new(Held(gate)));
+        let large = "x".repeat(BYTES_PER_COMMIT_MAX);
+        let (queued, applied) = (AtomicUsize::new(0), Arc::new(AtomicUsize::new(0)));
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                for place in 1..=COMMITS {
+                    let batches = vec![vec![contract::plain("a", &large)]];
+                    let base = place as u64;
+                    let commit = contract::replicas::Commit { base, batches, ..Default::default() };
+                    let applied = Arc::clone(&applied);
+                    let placed = commit.placed(ClockReading::default());
+                    let count = Box::new(move |result: Result<(), Error>| {
+                        result.expect("applied");
+                        applied.fetch_add(1, Ordering::Relaxed);
+                    });
+                    replica.apply(placed, count).expect("it waits");
+                    queued.fetch_add(1, Ordering::Relaxed);
+                }
+            });
+            let bound = APPENDS_QUEUED_BYTES_MAX / BYTES_PER_COMMIT_MAX;
+            while queued.load(Ordering::Relaxed) < bound - 1 {
+                std::thread::yield_now();
+            }
+            // One is with the writer, and one may have been taken out of the queue.
+            assert!(queued.load(Ordering::Relaxed) <= bound + 2);
+            drop(key);
+        });
+        replica.close().unwrap();
+        assert_eq!(applied.load(Ordering::Relaxed), COMMITS);
     }
 
     #[test]

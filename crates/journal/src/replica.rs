@@ -15,7 +15,8 @@
 //!   with the tail, since retention may have forgotten where that was;
 //! - idempotency keys and producers are forgotten by their number and by [`Placed::time`], which never
 //!   goes back: of one that is behind, the newest before it counts;
-//! - nothing is refused while it is applied because there would be too much of it.
+//! - nothing is refused while it is applied because there would be too much of it, but for producers,
+//!   of whom all replicas know the same ones.
 //!
 //! Whether a journal is a replica is said when it is opened: it is the same file and the same code, and
 //! whoever has a [`Journal`](crate::Journal) has to be able to have either. A replica refuses what others

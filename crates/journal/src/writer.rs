@@ -24,12 +24,12 @@ use bellwire_model::limits::{
 };
 use bellwire_model::{Entry, Epoch, Event, Fence, Offset, Timestamp};
 
+use crate::capacity::Capacity;
 use crate::deadlines::DueValue;
 use crate::health::Health;
 use crate::lane::Lane;
 use crate::placing::Placing;
 use crate::records::{self, RecordChanges};
-use crate::room::Room;
 use crate::{
     Append, Appended, ClockReading, ClockStep, Due, Error, Observer, RecordChange, RecordReply,
     Reply,
@@ -115,7 +115,7 @@ enum Command {
         now: ClockReading,
         reply: SyncSender<Result<Option<Duration>, Error>>,
     },
-    Apply(QueuedPlaced),
+    Apply(Box<QueuedPlaced>),
     BeginAnew {
         epoch: Epoch,
         base: Offset,
@@ -137,7 +137,7 @@ pub(crate) struct Writer {
     queued_bytes: Arc<AtomicUsize>,
     own: Arc<Lane<Command>>,
     /// For what is applied.
-    room: Arc<Room>,
+    room: Arc<Capacity>,
     health: Arc<Health>,
     thread: Mutex<Option<JoinHandle<Result<(), Error>>>>,
 }
@@ -148,7 +148,7 @@ impl Writer {
         let (sender, queue) = sync_channel(APPENDS_QUEUED_MAX);
         let queued_bytes = Arc::new(AtomicUsize::new(0));
         let own = Arc::new(Lane::default());
-        let room = Arc::new(Room::default());
+        let room = Arc::new(Capacity::default());
         let health = Arc::new(Health::default());
         let turns = Turns {
             store,
@@ -291,7 +291,7 @@ struct Turns<S> {
     queue: Receiver<Command>,
     queued_bytes: Arc<AtomicUsize>,
     own: Arc<Lane<Command>>,
-    room: Arc<Room>,
+    room: Arc<Capacity>,
     /// The base of what could not be applied and has to be first.
     missing: Option<Offset>,
     health: Arc<Health>,
@@ -329,7 +329,7 @@ impl<S: Store> Turns<S> {
                     let _ = reply.send(self.expire(now));
                     None
                 }
-                Command::Apply(placed) => self.apply(placed),
+                Command::Apply(placed) => self.apply(*placed),
                 Command::BeginAnew { epoch, base, reply } => {
                     let _ = reply.send(self.begin_anew(epoch, base));
                     None

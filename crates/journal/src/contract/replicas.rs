@@ -49,29 +49,32 @@ pub(crate) struct Commit {
 }
 
 impl Commit {
-    /// Queues it where the clocks say that.
-    pub(crate) fn apply(&self, replica: &dyn Replica, now: ClockReading) -> Result<Pending, Error> {
-        let mut waiting = Vec::new();
-        let batch = |appends: &Vec<Append>| {
-            let (sender, reply) = sync_channel(1);
-            waiting.push(reply);
-            PlacedBatch {
-                appends: appends.clone(),
-                reply: Some(Box::new(move |result| drop(sender.send(result)))),
-            }
-        };
+    /// As it is applied where the clocks say that, and nobody waits.
+    pub(crate) fn placed(&self, now: ClockReading) -> Placed {
+        let batch = |appends: &Vec<Append>| PlacedBatch { appends: appends.clone(), reply: None };
         let batches = self.batches.iter().map(batch).collect();
         let record = |(key, value): &(String, Option<String>)| RecordChange {
             key: key.as_str().into(),
             value: value.clone().map(Into::into),
         };
-        let placed = Placed {
+        Placed {
             base: Offset::new(self.base),
             time: Timestamp::from_ms(self.time_ms),
             now,
             batches,
             records: self.records.iter().map(record).collect(),
-        };
+        }
+    }
+
+    /// Queues it.
+    pub(crate) fn apply(&self, replica: &dyn Replica, now: ClockReading) -> Result<Pending, Error> {
+        let mut placed = self.placed(now);
+        let mut waiting = Vec::new();
+        for batch in &mut placed.batches {
+            let (sender, reply) = sync_channel(1);
+            batch.reply = Some(Box::new(move |result| drop(sender.send(result))));
+            waiting.push(reply);
+        }
         let (sender, applied) = sync_channel(1);
         replica.apply(placed, Box::new(move |result| drop(sender.send(result))))?;
         Ok(Pending { replies: waiting, applied })

@@ -165,7 +165,7 @@ impl Block {
 #[derive(Debug, Default)]
 pub(super) struct Blocks {
     layout: Layout,
-    blocks: BTreeMap<BlockNumber, Block>,
+    by_number: BTreeMap<BlockNumber, Block>,
     open: Option<(BlockNumber, Summary)>,
 }
 
@@ -182,13 +182,13 @@ impl Blocks {
 
     /// Takes a topic of a full block from the side table.
     pub(super) fn load(&mut self, number: BlockNumber, topic: TopicId, oldest: Timestamp) {
-        let block = self.blocks.entry(number).or_insert_with(|| Block::new(number));
+        let block = self.by_number.entry(number).or_insert_with(|| Block::new(number));
         block.add(topic, oldest);
     }
 
     /// Takes what is known of a full block's offsets.
     pub(super) fn load_present(&mut self, number: BlockNumber, offsets: Offsets) {
-        if let Some(block) = self.blocks.get_mut(&number) {
+        if let Some(block) = self.by_number.get_mut(&number) {
             if let Offsets::Sparse(runs) = &offsets {
                 block.last = runs.last().unwrap_or(number.first());
             }
@@ -199,7 +199,7 @@ impl Blocks {
 
     /// What follows all blocks.
     pub(super) fn following(&self) -> Offset {
-        let last = self.blocks.last_key_value().map(|(_, block)| block.last);
+        let last = self.by_number.last_key_value().map(|(_, block)| block.last);
         last.map_or(Offset::ZERO, |last| Offset::new(last.get() + 1))
     }
 
@@ -207,7 +207,7 @@ impl Blocks {
     pub(super) fn range(&self, number: BlockNumber) -> (Offset, Offset) {
         let last = match &self.open {
             Some((open, summary)) if *open == number => summary.last(number),
-            _ => self.blocks.get(&number).map_or(number.last(), |block| block.last),
+            _ => self.by_number.get(&number).map_or(number.last(), |block| block.last),
         };
         (number.first(), last)
     }
@@ -216,7 +216,7 @@ impl Blocks {
     pub(super) fn layout(&self, number: BlockNumber) -> Layout {
         match &self.open {
             Some((open, summary)) if *open == number => summary.present.layout(),
-            _ => match self.blocks.get(&number).map(|block| &block.present) {
+            _ => match self.by_number.get(&number).map(|block| &block.present) {
                 Some(Present::Stored) => Layout::Sparse,
                 Some(Present::Some(offsets)) => offsets.layout(),
                 Some(Present::Unknown | Present::All) | None => Layout::Dense,
@@ -227,7 +227,7 @@ impl Blocks {
     /// Blocks are in their table.
     pub(super) fn saved(&mut self, blocks: &[(BlockNumber, Summary)]) {
         for (number, _) in blocks {
-            if let Some(block) = self.blocks.get_mut(number) {
+            if let Some(block) = self.by_number.get_mut(number) {
                 block.save();
             }
         }
@@ -237,7 +237,7 @@ impl Blocks {
     pub(super) fn present(&self, number: BlockNumber) -> Present {
         match &self.open {
             Some((open, summary)) if *open == number => summary.present.clone().into(),
-            _ => self.blocks.get(&number).map(|block| block.present.clone()).unwrap_or_default(),
+            _ => self.by_number.get(&number).map(|block| block.present.clone()).unwrap_or_default(),
         }
     }
 
@@ -275,13 +275,13 @@ impl Blocks {
         let number = *number;
         let topics_before = summary.tallies.len();
         summary.add(mark);
-        let block = self.blocks.entry(number).or_insert_with(|| Block::new(number));
+        let block = self.by_number.entry(number).or_insert_with(|| Block::new(number));
         block.oldest = block.oldest.min(mark.time);
         if summary.tallies.len() > topics_before {
             block.topics.push(mark.topic);
         }
         if let Some((full, summary)) = &full
-            && let Some(block) = self.blocks.get_mut(full)
+            && let Some(block) = self.by_number.get_mut(full)
         {
             block.fill(*full, summary);
             block.topics.shrink_to_fit();
@@ -292,12 +292,12 @@ impl Blocks {
     /// Puts what retention left of a block in its place.
     pub(super) fn replace(&mut self, number: BlockNumber, left: Summary) {
         if left.is_empty() {
-            self.blocks.remove(&number);
+            self.by_number.remove(&number);
         } else {
             let mut block = Block::of(number, &left);
             // One that is full was saved with what went.
             block.save();
-            self.blocks.insert(number, block);
+            self.by_number.insert(number, block);
         }
         if let Some((open, summary)) = &mut self.open
             && *open == number
@@ -306,9 +306,10 @@ impl Blocks {
         }
     }
 
-    /// The block that further events may come into, by its number.
-    pub(super) fn open_number(&self) -> Option<BlockNumber> {
-        self.open.as_ref().map(|(number, _)| *number)
+    /// The block that the next event comes into, which is at an offset.
+    pub(super) fn number_for(&self, offset: Offset) -> BlockNumber {
+        let open = self.open.as_ref().filter(|(open, summary)| !summary.ends_before(*open, offset));
+        open.map_or(BlockNumber::of(offset), |(number, _)| *number)
     }
 
     /// Whether more events may come into a block.
@@ -319,14 +320,14 @@ impl Blocks {
     /// The block that an offset belongs to or lies before, and what follows it.
     pub(super) fn around(&self, offset: Offset) -> impl Iterator<Item = (BlockNumber, &Block)> {
         let at = BlockNumber::of(offset);
-        let before = self.blocks.range(..=at).next_back().map_or(at, |(number, _)| *number);
+        let before = self.by_number.range(..=at).next_back().map_or(at, |(number, _)| *number);
         let from = if self.range(before).1 >= offset { before } else { at };
         self.from(from)
     }
 
     /// The blocks from `number` on that have events.
     pub(super) fn from(&self, number: BlockNumber) -> impl Iterator<Item = (BlockNumber, &Block)> {
-        self.blocks.range(number..).map(|(number, block)| (*number, block))
+        self.by_number.range(number..).map(|(number, block)| (*number, block))
     }
 }
 

@@ -125,13 +125,13 @@ impl Index {
     /// Counts a durable event in. Returns the block before it when that is full now.
     pub(super) fn add(&mut self, mark: Mark) -> Option<(BlockNumber, Summary)> {
         let rule = self.topics.add(mark.topic, 1, mark.bytes, mark.offset);
-        self.tail = mark.offset;
-        let full = self.blocks.add(mark);
         // What comes into a block that is passed by could not make room either.
-        if !self.blocks.open_number().is_some_and(|open| self.damaged.contains(&open)) {
+        let is_passed_by = |number| self.damaged.contains(&number);
+        if self.damaged.is_empty() || !is_passed_by(self.blocks.number_for(mark.offset)) {
             self.retention.add(rule, 1, mark.bytes);
         }
-        full
+        self.tail = mark.offset;
+        self.blocks.add(mark)
     }
 
     /// Everything is forgotten up to `base`, which is the tail.

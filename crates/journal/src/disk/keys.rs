@@ -256,4 +256,41 @@ mod tests {
         keys.roll_back();
         assert_eq!((keys.len(), keys.find(&connection, &entry.event, "k").unwrap()), (0, None));
     }
+
+    #[test]
+    fn what_a_replica_forgets_in_a_failed_transaction_is_known_again() {
+        let folder = tempfile::TempDir::new().unwrap();
+        let connection = schema::open_to_write(&folder.path().join(schema::FILE)).unwrap();
+        let mut keys = Keys::default();
+        let zero = Timestamp::from_ms(0);
+        keys.follow(&connection, (zero, 10)).unwrap();
+        let entry = |offset| Entry::of_stream(Offset::new(offset), keyed("a", "k", 0).event);
+        for offset in 1..=3 {
+            keys.remember(&connection, &offset.to_string(), (&entry(offset), zero)).unwrap();
+        }
+        keys.commit();
+        let known = |keys: &Keys| {
+            let is_known = |offset: &u64| {
+                keys.find(&connection, &entry(*offset).event, &offset.to_string())
+                    .unwrap()
+                    .is_some()
+            };
+            (1..=3).filter(is_known).collect::<Vec<u64>>()
+        };
+        let late = zero.saturating_add(2 * IDEMPOTENCY_AGE);
+        for (time, count_max, left) in
+            [(late, 10, vec![]), (zero, 1, vec![3]), (zero, 2, vec![2, 3])]
+        {
+            keys.pass_to(&connection, time, count_max).unwrap();
+            assert_eq!(known(&keys), left);
+            keys.roll_back();
+            assert_eq!(known(&keys), [1, 2, 3]);
+        }
+        keys.pass_to(&connection, zero, 2).unwrap();
+        keys.commit();
+        // Its rows go some time, and nothing depends on when.
+        assert_eq!((keys.len(), known(&keys)), (3, vec![2, 3]));
+        assert!(!keys.forget(&connection, 10, &Now::exactly(late)).unwrap());
+        assert_eq!((keys.len(), known(&keys)), (2, vec![2, 3]));
+    }
 }

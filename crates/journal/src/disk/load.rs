@@ -8,7 +8,7 @@ use rusqlite::{Connection, OptionalExtension, Row};
 use super::block_number::{BLOCK_OFFSETS, BlockNumber};
 use super::blocks::{Blocks, Summary};
 use super::index::Index;
-use super::present::{Bits, Layout, Offsets};
+use super::present::{Layout, Offsets};
 use super::schema::{self, damaged, from_sql, to_sql};
 use super::{rows, sums};
 use crate::passed::Passed;
@@ -140,7 +140,7 @@ fn blocks(connection: &Connection, index: &mut Index) -> rusqlite::Result<Offset
         }
         in_block.1 += events;
         if in_block.1 == BLOCK_OFFSETS {
-            index.blocks.load_present(number, Offsets::Dense(Bits::ALL));
+            index.blocks.load_present(number, Offsets::all());
         }
     }
     let mut select = connection.prepare("SELECT block, present FROM holes")?;

@@ -65,15 +65,20 @@ pub(super) enum Layout {
 /// Offsets of one block.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Offsets {
-    Dense(Bits),
+    Dense(Box<Bits>),
     Sparse(Runs),
 }
 
 impl Offsets {
+    /// All that a block has.
+    pub(super) fn all() -> Self {
+        Self::Dense(Box::new(Bits::ALL))
+    }
+
     /// None.
     pub(super) fn none(layout: Layout) -> Self {
         match layout {
-            Layout::Dense => Self::Dense(Bits::default()),
+            Layout::Dense => Self::Dense(Box::default()),
             Layout::Sparse => Self::Sparse(Runs::default()),
         }
     }
@@ -96,7 +101,7 @@ impl Offsets {
     /// All of both, which are of one layout.
     pub(super) fn add(&mut self, other: &Self) {
         match (self, other) {
-            (Self::Dense(bits), Self::Dense(other)) => bits.add(*other),
+            (Self::Dense(bits), Self::Dense(other)) => bits.add(**other),
             (Self::Sparse(runs), Self::Sparse(other)) => runs.add(other),
             _ => {}
         }
@@ -120,7 +125,7 @@ impl Offsets {
     /// The counterpart of [`to_bytes`](Self::to_bytes).
     pub(super) fn from_bytes(bytes: &[u8]) -> Option<Self> {
         if bytes.len() == WORDS * 8 {
-            Bits::from_bytes(bytes).map(Self::Dense)
+            Bits::from_bytes(bytes).map(Box::new).map(Self::Dense)
         } else {
             Runs::from_bytes(bytes).map(Self::Sparse)
         }
@@ -183,7 +188,10 @@ impl Present {
 
 impl From<Offsets> for Present {
     fn from(offsets: Offsets) -> Self {
-        if offsets == Offsets::Dense(Bits::ALL) { Self::All } else { Self::Some(Box::new(offsets)) }
+        match offsets {
+            Offsets::Dense(bits) if *bits == Bits::ALL => Self::All,
+            offsets => Self::Some(Box::new(offsets)),
+        }
     }
 }
 

@@ -380,7 +380,14 @@ pub(super) struct LastRun {
     /// What a replica had applied; nothing where it was none.
     pub(super) applied: Option<Applied>,
     /// Whether its offsets go on.
-    keeps_epoch: bool,
+    continuity: Continuity,
+}
+
+/// Whether a run goes on with the offsets of the one before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Continuity {
+    Kept,
+    Broken,
 }
 
 /// What a replica has applied, in the transaction that has it.
@@ -420,13 +427,13 @@ impl Applied {
 impl LastRun {
     /// Whether another epoch begins.
     pub(super) fn ends_epoch(self) -> bool {
-        self.epoch.is_some() && !self.keeps_epoch
+        self.epoch.is_some() && self.continuity == Continuity::Broken
     }
 
     /// The epoch of the run that begins.
     pub(super) fn next_epoch(self, options: &DiskOptions) -> Epoch {
         match self.epoch {
-            Some(epoch) if self.keeps_epoch => epoch,
+            Some(epoch) if self.continuity == Continuity::Kept => epoch,
             // A random number may be the old one by chance.
             Some(epoch) if epoch == options.fresh_epoch => Epoch::new(epoch.get().wrapping_add(1)),
             None | Some(_) => options.fresh_epoch,
@@ -449,6 +456,11 @@ pub(super) fn last_run(
     let epoch = meta(connection, "epoch")?.map(Epoch::new);
     let places: Option<String> = meta(connection, STATE_PLACES)?;
     let applied = Applied::load(connection)?;
+    let goes_on = match role {
+        Role::Alone => !may_have_lost && applied.is_none(),
+        // What a replica has lost comes once more, as it was.
+        Role::Replica => applied.is_some(),
+    };
     let has_other_places = || places.is_some_and(|places| places != options.state_places);
     Ok(LastRun {
         epoch,
@@ -458,11 +470,7 @@ pub(super) fn last_run(
         record_changes: record_changes(connection)?,
         had_other_places: role == Role::Alone && has_other_places(),
         applied,
-        keeps_epoch: match role {
-            Role::Alone => !may_have_lost && applied.is_none(),
-            // What a replica has lost comes once more, as it was.
-            Role::Replica => applied.is_some(),
-        },
+        continuity: if goes_on { Continuity::Kept } else { Continuity::Broken },
     })
 }
 

@@ -53,7 +53,7 @@ impl Writer {
         let bytes = of_appends + records::bytes_of(&placing.records);
         self.room.take(bytes)?;
         let waiting = Waiting { replies, applied };
-        let command = Command::Apply(QueuedPlaced { placing, bytes, waiting });
+        let command = Command::Apply(Box::new(QueuedPlaced { placing, bytes, waiting }));
         queue.send(command).map_err(|_| Error::Closed)
     }
 

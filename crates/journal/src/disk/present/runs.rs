@@ -126,7 +126,9 @@ mod tests {
 
     fn runs(offsets: &BTreeSet<u64>) -> Runs {
         let mut runs = Runs::default();
-        offsets.iter().for_each(|offset| runs.push(Offset::new(*offset)));
+        for offset in offsets {
+            runs.push(Offset::new(*offset));
+        }
         runs
     }
 

@@ -4,6 +4,7 @@ mod agreeing;
 
 use std::path::Path;
 
+use bellwire_model::limits::IDEMPOTENCY_AGE;
 use bellwire_model::{Epoch, Offset};
 use rusqlite::Connection;
 use tempfile::TempDir;
@@ -180,6 +181,27 @@ fn a_replica_that_is_killed_while_it_begins_anew_has_the_one_or_the_other() {
     let opened =
         DiskJournal::open_replica(options(before.path()), Box::new(Seen::default()), &mut ());
     assert!(matches!(opened, Err(Error::Less { .. })), "{opened:?}");
+}
+
+#[test]
+fn how_late_it_is_outlives_a_kill() {
+    let age_ms = IDEMPOTENCY_AGE.as_millis() as i64;
+    let folder = TempDir::new().unwrap();
+    let at = |place, time_ms, batch| Commit { time_ms, ..commit(place, batch) };
+    let (journal, _rig) = replica(options(folder.path()));
+    apply_all(
+        &journal,
+        [
+            at(1, 0, vec![keyed("a", "k", 0), fenced(plain("a", "x"), ("p", 0, 0))]),
+            at(2, 7 * age_ms + 1, Vec::new()),
+        ],
+    );
+    let copy = killed(&folder);
+    let (journal, _rig) = replica(options(copy.path()));
+    // Whose clock is behind has forgotten it as well.
+    let again = at(3, age_ms, vec![keyed("a", "k", 0), fenced(plain("a", "x"), ("p", 0, 0))]);
+    let appended = apply(&journal, &again).0.remove(0).expect("appended");
+    assert!(appended.iter().all(|it| !it.duplicate), "{appended:?}");
 }
 
 #[test]

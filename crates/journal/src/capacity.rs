@@ -1,4 +1,4 @@
-//! Room in a queue, by bytes, for one who waits until there is some.
+//! Capacity in a queue, by bytes, for one who waits until there is some.
 
 use std::sync::{Condvar, Mutex, PoisonError};
 
@@ -8,7 +8,7 @@ use crate::Error;
 
 /// How much is taken of [`APPENDS_QUEUED_BYTES_MAX`].
 #[derive(Debug, Default)]
-pub(crate) struct Room {
+pub(crate) struct Capacity {
     taken: Mutex<Taken>,
     freed: Condvar,
 }
@@ -20,7 +20,7 @@ struct Taken {
     is_closed: bool,
 }
 
-impl Room {
+impl Capacity {
     /// Takes so much once there is room. However much it is, it fits where nothing else is.
     pub(crate) fn take(&self, bytes: usize) -> Result<(), Error> {
         let taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
