@@ -159,7 +159,8 @@ fn same(link: &Link, meta: Value, info: Value) -> Result<u64, Ended> {
         return Err(lost("the server has become a replica"));
     }
     if server.replication() != link.server.replication() || !link.is_of_newest() {
-        return Err(lost("another server leads"));
+        // Or this one has begun to count anew, as it does for its first replica.
+        return Err(lost("another server leads, or this one leads anew"));
     }
     let meta = meta.extract_error().map(|meta| meta.into_sequence().unwrap_or_default());
     let Ok([made, tail]) = <[Value; 2]>::try_from(meta.map_err(doubt)?) else {

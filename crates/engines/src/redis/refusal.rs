@@ -4,6 +4,7 @@ use ::redis::{ErrorKind, RedisError};
 use bellwire_shared_log::Error;
 
 use super::script::code;
+use super::server;
 
 /// The error that is told. What is [`Error::Away`] ends the connection that had it.
 pub(super) fn error(error: &RedisError) -> Error {
@@ -26,7 +27,11 @@ pub(super) fn error(error: &RedisError) -> Error {
             "in Redis, {}; use another name of the cluster or another database, or delete the key",
             text()
         )),
-        (_, "MOVED" | "ASK" | "CROSSSLOT") => Error::Unfit(no_cluster()),
+        (_, "MOVED" | "ASK" | "CROSSSLOT") => Error::Unfit(server::no_cluster()),
+        (ErrorKind::Io, _) if text().contains("invalid peer certificate") => Error::Unfit(format!(
+            "{error}: it is not for this address, or not of anybody who is trusted here"
+        )),
+        (ErrorKind::RESP3NotSupported, _) => Error::Unfit(server::too_old("before 6")),
         (ErrorKind::InvalidClientConfig, _) => {
             Error::Unfit(format!("the address of Redis cannot be used: {error}"))
         }
@@ -35,11 +40,4 @@ pub(super) fn error(error: &RedisError) -> Error {
         }
         _ => Error::Away(error.to_string()),
     }
-}
-
-/// What a server of Redis Cluster is told.
-pub(super) fn no_cluster() -> String {
-    "this is a server of a Redis Cluster, where one log is on one server all the same: use one server \
-     with replicas"
-        .to_owned()
 }

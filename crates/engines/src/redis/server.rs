@@ -2,8 +2,6 @@
 
 use bellwire_shared_log::{Assurance, Error};
 
-use super::refusal;
-
 /// The oldest version, as INFO has it; Valkey says there with which Redis it agrees.
 const MAJOR_MIN: u32 = 7;
 
@@ -20,6 +18,18 @@ pub(super) struct Server {
 pub(super) const SETTINGS: [&str; 3] =
     ["appendfsync", "no-appendfsync-on-rewrite", "min-replicas-to-write"];
 
+/// What is told of a server of Redis Cluster.
+pub(super) fn no_cluster() -> String {
+    "this is a server of a Redis Cluster, where one log is on one server all the same: use one server \
+     with replicas"
+        .to_owned()
+}
+
+/// What is told of a version that is too old.
+pub(super) fn too_old(version: &str) -> String {
+    format!("Redis {version} is too old: run Redis {MAJOR_MIN} or newer, or Valkey")
+}
+
 impl Server {
     pub(super) fn new(info: String, settings: Vec<(String, String)>) -> Self {
         Self { info, settings }
@@ -35,7 +45,7 @@ impl Server {
     pub(super) fn check(&self) -> Result<(), Error> {
         let unfit = |why: String| Err(Error::Unfit(why));
         match self.says("redis_mode") {
-            "cluster" => return unfit(refusal::no_cluster()),
+            "cluster" => return unfit(no_cluster()),
             "sentinel" => {
                 return unfit(
                     "this is a Sentinel, which is not asked for the server that leads: give an \
@@ -48,9 +58,7 @@ impl Server {
         let version = self.says("redis_version");
         let major = version.split('.').next().and_then(|major| major.parse::<u32>().ok());
         if major.is_none_or(|major| major < MAJOR_MIN) {
-            return unfit(format!(
-                "Redis {version} is too old: run Redis {MAJOR_MIN} or newer, or Valkey"
-            ));
+            return unfit(too_old(version));
         }
         if self.says("loading") == "1" {
             return Err(Error::Away("it is loading what it has on its disk".to_owned()));
