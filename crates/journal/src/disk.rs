@@ -41,7 +41,7 @@ mod walk;
 mod witness;
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -130,6 +130,11 @@ impl DiskJournal {
     /// Opens the journal in a data directory, or begins one.
     pub fn open(options: DiskOptions, observer: Box<dyn Observer>) -> Result<Self, Error> {
         Self::open_into(options, observer, &mut ())
+    }
+
+    /// Whether there is one in a data directory.
+    pub fn is_in(path: &Path) -> bool {
+        path.join(schema::FILE).exists()
     }
 
     /// The same, and hands on what there is of state topics.

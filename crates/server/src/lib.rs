@@ -46,6 +46,7 @@ mod journal_watch;
 mod lately;
 mod live;
 mod loaded;
+mod membership;
 mod mqtt;
 mod observe;
 mod open_files;

@@ -33,7 +33,6 @@ use tokio::runtime::Runtime;
 use tokio::sync::watch;
 
 pub use self::cluster::ClusterError;
-pub(crate) use self::cluster::Membership;
 use self::core::{Core, Evaluators, kept_state_folder};
 pub use self::core::{rule_settings, rule_state_folder};
 use self::journal::apply_retention;

@@ -30,8 +30,8 @@ use crate::allowances::Sent;
 use crate::api::Asks;
 use crate::audit::{Deed, Kind as DeedKind};
 use crate::live::{self, QueryPasts};
+use crate::membership::{Membership, stands_in_cluster};
 use crate::observe::Figures;
-use crate::pipeline::Membership;
 use crate::receiver;
 use crate::turns::Asker;
 
@@ -336,13 +336,6 @@ fn samples_taken(outcome: Outcome) -> SamplesTaken {
     let Outcome { accepted, decoded, .. } = outcome;
     let rejections = decoded.rejections.into_iter().map(rejection).collect();
     SamplesTaken { accepted, rejected: decoded.rejected, rejections }
-}
-
-/// What only a server does that stands alone.
-pub(crate) fn stands_in_cluster() -> Problem {
-    let detail = "a node of a cluster passes events on, and has no samples, alerts, keys and streams of \
-                  its own: have a server that stands alone do this";
-    Problem::new(Code::StandsInCluster, detail)
 }
 
 fn is_draining() -> Problem {

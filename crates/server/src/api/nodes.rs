@@ -14,9 +14,11 @@ use serde_json::{Value, json};
 
 use super::App;
 use super::permission::{Asks, Caller};
-use crate::pipeline::Membership;
+use crate::membership::{Membership, stands_in_cluster};
 use crate::problem::Refused;
-use crate::requests::stands_in_cluster;
+
+/// A login at a provider ends at the node at which it began, which a load balancer does not know.
+const LOGINS: &str = "/v1/session/";
 
 /// Where everything that a node takes in is in the log: the rest changes what others would not hear of.
 const TAKEN_IN: [&str; 4] = ["/v1/events", "/v1/topics/", "/v1/webhooks/", "/v1/nodes/"];
@@ -104,5 +106,5 @@ pub(super) async fn guard(State(app): State<Arc<App>>, request: Request, next: N
 fn is_for_all_nodes(method: &Method, path: &str) -> bool {
     let changes_nothing = matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS);
     let begins = |paths: &[&str]| paths.iter().any(|begin| path.starts_with(begin));
-    changes_nothing || begins(&TAKEN_IN) || begins(&ASKED)
+    changes_nothing && !path.starts_with(LOGINS) || begins(&TAKEN_IN) || begins(&ASKED)
 }

@@ -26,6 +26,7 @@ use thiserror::Error;
 use tokio::sync::watch;
 
 use crate::config::{ClusterConfig, Config, Engine};
+use crate::membership::Membership;
 
 /// What a node is called, in its data directory.
 const NAME_FILE: &str = "node";
@@ -56,20 +57,18 @@ pub enum ClusterError {
         /// What the system said.
         source: io::Error,
     },
+    /// The data directory has the journal of a server that stood alone.
+    #[error(
+        "{} has the journal of a server that stands alone, which the cluster does not have: start the \
+         node with an empty directory (`--data`)", path.display()
+    )]
+    StoodAlone {
+        /// The directory.
+        path: PathBuf,
+    },
     /// What is configured beside it is not for nodes of a cluster yet.
     #[error("`{0}` is for a server that stands alone: leave it out, or `cluster`")]
     NotYet(&'static str),
-}
-
-/// What a server has of its cluster.
-#[derive(Debug)]
-pub(crate) struct Membership {
-    /// Its journal.
-    pub(crate) journal: Arc<ClusterJournal>,
-    /// What this node is called.
-    pub(crate) node: Box<str>,
-    /// What it is called.
-    pub(crate) name: String,
 }
 
 /// A node that has caught up, and of which nothing happens yet.
@@ -203,6 +202,9 @@ fn name(config: &Config) -> Result<String, ClusterError> {
         Ok(text) => return Ok(text.trim().to_owned()),
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
         Err(error) => return Err(failed(error)),
+    }
+    if DiskJournal::is_in(&config.data) {
+        return Err(ClusterError::StoodAlone { path: config.data.clone() });
     }
     let number = getrandom::u64().map_err(|error| failed(io::Error::other(error.to_string())))?;
     let name = format!("{number:016x}");
