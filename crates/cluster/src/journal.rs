@@ -21,6 +21,9 @@ use crate::threads::Threads;
 use crate::window::Waiter;
 use crate::{Error, epoch};
 
+/// How many offsets another node may be ahead. A cursor from beyond that was given out by none.
+const AHEAD_MAX: u64 = 1 << 32;
+
 /// See the module.
 #[derive(Debug)]
 pub struct ClusterJournal {
@@ -93,6 +96,11 @@ impl Journal for ClusterJournal {
 
     fn bounds(&self) -> Bounds {
         self.shared.replica.bounds()
+    }
+
+    /// Whoever comes over from a node that is ahead has seen what comes here in a moment.
+    fn known(&self) -> Offset {
+        Offset::new(self.bounds().tail.get().saturating_add(AHEAD_MAX))
     }
 
     fn trimmed(&self, filters: &FilterSet) -> Offset {

@@ -59,6 +59,18 @@ pub enum Known {
 }
 
 impl Begin {
+    /// The same before a journal that others append to as well: what the subscriber has seen up to
+    /// `known` is on its way here.
+    #[must_use]
+    pub fn among_others(self, known: Offset) -> Self {
+        match self.start {
+            Start::After(cursor) if cursor.offset <= known => {
+                Self { tail: self.tail.max(cursor.offset), ..self }
+            }
+            _ => self,
+        }
+    }
+
     /// Begins, before a hub or a journal that ends at `tail`.
     pub fn begun(self, tail: Cursor) -> Begun {
         let (offset, known, gap) = match self.start {

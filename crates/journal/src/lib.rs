@@ -331,6 +331,12 @@ pub trait Journal: Send + Sync + fmt::Debug {
     /// Where the journal begins and ends now.
     fn bounds(&self) -> Bounds;
 
+    /// The newest offset that somebody may know of: where others append, too, that may be one which
+    /// has not come here yet.
+    fn known(&self) -> Offset {
+        self.bounds().tail
+    }
+
     /// The newest offset of an event matching `filters` that retention has removed.
     fn trimmed(&self, filters: &FilterSet) -> Offset;
 

@@ -4,6 +4,7 @@
 //! only bounds how long a broken build can hang.
 #![allow(dead_code, unused_imports, reason = "what tests share is not used by each of them")]
 
+pub(crate) mod engine;
 mod failing_disk;
 pub(crate) mod frames;
 mod http;
@@ -21,6 +22,7 @@ mod websocket;
 
 use std::time::Duration;
 
+pub(crate) use self::engine::Engine;
 pub(crate) use self::failing_disk::{FailingDisk, Fault};
 pub(crate) use self::frames::Frames;
 pub(crate) use self::http::{Answer, Request, delete, get, post, request};
@@ -28,7 +30,7 @@ pub(crate) use self::http2::{Http2, Http2Stream, Http2WebSocket};
 pub(crate) use self::issuer::{Issuer, Reply, SignerKey};
 pub(crate) use self::ndjson::Lines;
 pub(crate) use self::port::Port;
-pub(crate) use self::process::{Process, Server, bellwire, raise_open_files};
+pub(crate) use self::process::{Process, Server, bellwire, raise_open_files, until};
 pub(crate) use self::random::Random;
 pub(crate) use self::raw::Raw;
 pub(crate) use self::sse::{Stream, StreamItem, of_item};

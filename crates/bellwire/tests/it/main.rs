@@ -11,6 +11,7 @@ mod bad_input;
 mod charts;
 mod check;
 mod client;
+mod cluster;
 mod collisions;
 mod compression;
 mod conditions;

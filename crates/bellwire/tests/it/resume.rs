@@ -31,7 +31,7 @@ fn poll(address: SocketAddr, query: &str, headers: &[(&str, &str)]) -> Value {
 
 /// The ways to ask for events.
 #[derive(Clone, Copy, Debug)]
-enum Way {
+pub(crate) enum Way {
     SseHeader,
     SseParameter,
     Ndjson,
@@ -46,7 +46,7 @@ enum Way {
 }
 
 impl Way {
-    const ALL: [Self; 9] = [
+    pub(crate) const ALL: [Self; 9] = [
         Self::SseHeader,
         Self::SseParameter,
         Self::Ndjson,
@@ -59,7 +59,13 @@ impl Way {
     ];
 
     /// The next events after the cursor, a gap before them, and the cursor to go on with.
-    fn take(self, address: SocketAddr, filters: &str, after: &str, count: usize) -> Taken {
+    pub(crate) fn take(
+        self,
+        address: SocketAddr,
+        filters: &str,
+        after: &str,
+        count: usize,
+    ) -> Taken {
         let parameter = format!("{filters}&after={after}");
         match self {
             Self::SseHeader => of_sse(Stream::resume(address, filters, after), count),
@@ -89,9 +95,9 @@ impl Way {
     }
 }
 
-struct Taken {
-    gap: Option<Value>,
-    events: Vec<Value>,
+pub(crate) struct Taken {
+    pub(crate) gap: Option<Value>,
+    pub(crate) events: Vec<Value>,
     cursor: String,
 }
 

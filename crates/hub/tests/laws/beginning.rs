@@ -67,3 +67,24 @@ fn a_page_tells_a_beginner_what_is_gone() {
         assert_eq!(told, expected, "{start:?}: {gone:?} up to {gone_to}");
     }
 }
+
+#[test]
+fn among_others_a_cursor_may_be_ahead_of_what_is_here() {
+    let foreign = Cursor::new(Epoch::new(6), Offset::new(101));
+    let ahead = |offset| cursor(Offset::new(offset));
+    let known = Offset::new(200);
+    for (from, offset, has_gap) in [
+        (ahead(99), 99, false),
+        (ahead(101), 101, false),
+        (ahead(200), 200, false),
+        // No node has given it out.
+        (ahead(201), 0, true),
+        (foreign, 0, true),
+    ] {
+        let begin = Begin { start: Start::After(from), tail: TAIL, trimmed: TRIMMED };
+        let begun = begin.among_others(known).begun(cursor(TAIL));
+        assert_eq!((begun.offset.get(), begun.gap.is_some()), (offset, has_gap), "{from}");
+    }
+    let latest = Begin { start: Start::Latest, tail: TAIL, trimmed: TRIMMED };
+    assert_eq!(latest.among_others(known), latest, "who wants what is new begins here");
+}

@@ -427,7 +427,7 @@ async fn page(
     let read_follows = follows.clone();
     let read = move || -> Result<ReadPage, bellwire_journal::Error> {
         let Bounds { tail, trimmed } = journal.bounds();
-        let place = Begin { start, tail, trimmed };
+        let place = Begin { start, tail, trimmed }.among_others(journal.known());
         let begun = place.begun(Cursor::new(epoch, tail));
         let page = read_page(&*journal, (begun.offset, limit), &read_follows)?;
         let event = |entry: &bellwire_model::Entry| {

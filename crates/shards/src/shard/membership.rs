@@ -203,8 +203,9 @@ impl Shard {
         start: Start,
     ) -> Result<Begun, Problem> {
         let start = self.within_life(follows, start);
-        let Bounds { tail, trimmed } = self.surroundings.journal.bounds();
-        let begin = Begin { start, tail, trimmed };
+        let journal = &self.surroundings.journal;
+        let Bounds { tail, trimmed } = journal.bounds();
+        let begin = Begin { start, tail, trimmed }.among_others(journal.known());
         let mut touched = Vec::new();
         let (table, inbox) = (&self.surroundings.table, &self.handle.0);
         let now_ms = self.agenda.now_ms();

@@ -178,6 +178,19 @@ impl Drop for Process {
     }
 }
 
+/// Waits until it is so: looks again and again at what cannot be waited for.
+#[track_caller]
+pub(crate) fn until(what: &str, mut is_so: impl FnMut() -> bool) {
+    let look = |_| {
+        let is_so = is_so();
+        if !is_so {
+            std::thread::park_timeout(PAUSE);
+        }
+        is_so
+    };
+    assert!((0..looks_max()).any(look), "waited in vain: {what}");
+}
+
 /// As many as [`PATIENCE`] has room for.
 fn looks_max() -> u128 {
     PATIENCE.as_millis() / PAUSE.as_millis()

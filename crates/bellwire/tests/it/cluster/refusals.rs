@@ -1,0 +1,164 @@
+//! What a node of a cluster does not do, and with what it does not start.
+
+use serde_json::{Value, json};
+
+use super::{CONFIG, KINDS, Pair, on_each};
+use crate::harness::{Engine, Port, Process, Spoken, WebSocket, bellwire, get, post};
+
+const PASSWORD: &str = "Tr0ub4dor";
+
+/// How a server ends that does not start: code, and what it says.
+fn refused(arguments: &[&str]) -> (Option<i32>, String) {
+    let data = tempfile::tempdir().expect("a folder");
+    let data = data.path().to_str().expect("UTF-8");
+    let arguments = [&["serve", "--listen", "127.0.0.1:0", "--data", data], arguments].concat();
+    let (code, output, errors) = Process::start(&arguments).finish();
+    assert_eq!(output, "", "it never listens: {errors}");
+    (code, errors)
+}
+
+#[track_caller]
+fn says(errors: &str, expected: &str) {
+    assert!(errors.contains(expected), "{errors}");
+    assert!(!errors.contains(PASSWORD), "{errors}");
+    assert!(!errors.contains("panicked"), "{errors}");
+}
+
+#[test]
+fn what_others_would_not_hear_of_is_refused() {
+    on_each(|pair| {
+        let address = pair.nodes[0].address();
+        let silence = json!({
+            "matchers": [{ "name": "site", "value": "oslo", "isRegex": false }],
+            "startsAt": "2020-01-01T00:00:00Z",
+            "endsAt": "2999-01-01T00:00:00Z",
+            "createdBy": "ada",
+            "comment": "maintenance",
+        });
+        for (path, body) in [
+            ("/v1/samples", json!([{ "name": "temp", "value": 1 }])),
+            ("/api/v2/silences", silence),
+            ("/v1/keys", json!({ "name": "k", "role": "admin" })),
+        ] {
+            let answer = post(address, path, body.to_string());
+            assert_eq!(answer.status, 501, "{path}: {}", answer.text());
+            assert_eq!(answer.json()["code"], "stands_in_cluster", "{path}");
+        }
+        for spoken in Spoken::BOTH {
+            let mut socket = WebSocket::open_as(address, "topic=lab/a", spoken);
+            socket.until_ready(&Value::Null);
+            for ask in [
+                json!({ "request": "samples", "id": 1, "samples": [{ "name": "t", "value": 1 }] }),
+                json!({ "request": "acknowledge", "id": 2, "fingerprint": "00", "by": "ada" }),
+                json!({ "request": "unacknowledge", "id": 3, "fingerprint": "00" }),
+            ] {
+                let reply = socket.call(&ask);
+                assert_eq!(reply["error"]["code"], "stands_in_cluster", "{ask}: {reply}");
+            }
+            socket.publish("lab/a", json!(1));
+            assert_eq!(socket.events(1)[0]["data"], 1, "it goes on");
+        }
+    });
+}
+
+#[test]
+fn a_server_that_stands_alone_has_no_nodes() {
+    let server = crate::harness::Server::start();
+    assert_eq!(get(server.address(), "/v1/nodes").json(), json!({ "nodes": [] }));
+}
+
+#[test]
+fn what_only_a_server_does_that_stands_alone_is_refused_beside_a_cluster() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let rules = folder.path().join("rules.yml");
+    std::fs::write(&rules, "groups: [{name: g, rules: [{alert: A, expr: x > 1}]}]\n")
+        .expect("written");
+    let rules = rules.to_str().expect("UTF-8");
+    for kind in KINDS {
+        let url = format!("{}://u:{PASSWORD}@{}", kind.scheme(), Port::new().address());
+        for (more, what) in [
+            (["--rules", rules], "`rules` is for a server that stands alone"),
+            (["--journal", "memory"], "`journal = \"memory\"` is for a server that stands alone"),
+        ] {
+            let (code, errors) = refused(&[&["--cluster", &url], &more[..]].concat());
+            assert_eq!(code, Some(1), "{errors}");
+            says(&errors, what);
+        }
+    }
+}
+
+#[test]
+fn an_address_that_is_none_is_refused_and_its_password_not_told() {
+    let folder = tempfile::tempdir().expect("a folder");
+    for url in ["kafka://u:Tr0ub4dor@127.0.0.1:9", "u:Tr0ub4dor@127.0.0.1:9", "nats://u:Tr0ub4dor@"]
+    {
+        let (code, errors) = refused(&["--cluster", url]);
+        assert!(matches!(code, Some(1 | 2)), "{code:?} {errors}");
+        says(&errors, "nats://");
+
+        let config = folder.path().join("bellwire.toml");
+        std::fs::write(&config, format!("cluster = \"{url}\"\n")).expect("written");
+        let config = config.to_str().expect("UTF-8");
+        let (_, errors) = refused(&["--config", config]);
+        says(&errors, "nats://");
+        let (code, output, errors) = Process::start(&["check", "--config", config]).finish();
+        let said = output + &errors;
+        assert_ne!(code, Some(0), "{said}");
+        says(&said, "nats://");
+
+        let mut command = bellwire(&["check", "--config", config]);
+        command.env("BELLWIRE_CLUSTER", url);
+        let (_, output, errors) = Process::spawn(command).finish();
+        says(&(output + &errors), "nats://");
+    }
+}
+
+#[test]
+fn an_engine_that_is_not_there_is_told_at_the_start() {
+    for kind in KINDS {
+        let port = Port::new();
+        let url = format!("{}://u:{PASSWORD}@{}", kind.scheme(), port.address());
+        let (code, errors) = refused(&["--cluster", &url]);
+        assert_eq!(code, Some(1), "{errors}");
+        says(&errors, "the engine of the cluster");
+    }
+}
+
+#[test]
+fn a_wrong_password_is_refused_and_a_right_one_is_told_nowhere() {
+    for kind in KINDS {
+        let Some(engine) = Engine::start_guarded(kind, PASSWORD) else { continue };
+        for wrong in ["", "wr0ng-0ne"] {
+            let (code, errors) = refused(&["--cluster", &engine.url_with(wrong)]);
+            assert_eq!(code, Some(1), "{errors}");
+            says(&errors, "the engine of the cluster");
+            assert!(!errors.contains("wr0ng-0ne"), "{errors}");
+        }
+        let config = tempfile::tempdir().expect("a folder");
+        let file = config.path().join("bellwire.toml");
+        std::fs::write(&file, format!("cluster = \"{}\"\n{CONFIG}", engine.url()))
+            .expect("written");
+        let file = file.to_str().expect("UTF-8");
+        let (code, output, errors) = Process::start(&["check", "--config", file]).finish();
+        assert_eq!(code, Some(0), "{output}{errors}");
+        assert!(!(output + &errors).contains(PASSWORD));
+
+        let mut pair = Pair::on(engine);
+        let addresses = pair.addresses();
+        post(addresses[0], "/v1/topics/lab/a", "1").cursor();
+        pair.settle();
+        pair.engine.kill();
+        for address in addresses {
+            assert_eq!(post(address, "/v1/topics/lab/a", "1").status, 503);
+            for path in ["/readyz", "/v1/nodes", "/v1/status", "/metrics"] {
+                let answer = get(address, path);
+                assert!(!answer.text().contains(PASSWORD), "{path}: {}", answer.text());
+            }
+        }
+        for node in &mut pair.nodes {
+            node.end();
+            let errors = node.process().errors();
+            assert!(!errors.contains(PASSWORD), "{errors}");
+        }
+    }
+}
