@@ -39,6 +39,9 @@ pub(crate) struct Mark {
     pub(crate) ordinal: u64,
     /// An entry that the log has had.
     pub(crate) tail: Option<Tail>,
+    /// Up to where the log was gone when the epoch began. Whoever begins in it begins behind there:
+    /// what counts is a function of all that was applied in it, so nobody begins later.
+    pub(crate) floor: Position,
 }
 
 impl Mark {
@@ -46,7 +49,8 @@ impl Mark {
         let mut value = vec![VERSION];
         let (position, checksum) =
             self.tail.map_or((0, 0), |tail| (tail.position.get(), tail.checksum));
-        for number in [self.epoch.get().into(), self.ordinal, position, checksum.into()] {
+        let floor = self.floor.get();
+        for number in [self.epoch.get().into(), self.ordinal, position, checksum.into(), floor] {
             put_number(&mut value, number);
         }
         value.into()
@@ -62,7 +66,25 @@ impl Mark {
         let (epoch, ordinal, position, checksum) = (number()?, number()?, number()?, number()?);
         let tail = Tail { position: Position::new(position), checksum: checksum as u32 };
         let tail = (position > 0).then_some(tail);
-        Ok(Self { epoch: Epoch::new(epoch as u32), ordinal, tail })
+        let floor = Position::new(number()?);
+        Ok(Self { epoch: Epoch::new(epoch as u32), ordinal, tail, floor })
+    }
+}
+
+impl Mark {
+    /// Has a replica begin in this epoch, if the log still has all of it.
+    pub(crate) fn anew(self, span: Span) -> Result<Verdict, Error> {
+        if span.trimmed > self.floor {
+            return Err(LogError::Unfit(format!(
+                "the log was trimmed up to {} since its epoch began, by somebody else: this node has not \
+                 applied that, and cannot know what counted. Stop another node and begin with a copy of \
+                 its data directory whose file `node` has another name, or begin another \
+                 cluster (`cluster_name`)",
+                span.trimmed
+            ))
+            .into());
+        }
+        Ok(Verdict::Anew(self))
     }
 }
 
@@ -83,8 +105,8 @@ pub(crate) struct Own {
 pub(crate) enum Verdict {
     /// Go on behind what was applied.
     Same(Mark),
-    /// Forget all, and begin behind this place: another epoch, or what is next is gone.
-    Anew(Mark, Position),
+    /// Forget all, and begin behind the mark's floor.
+    Anew(Mark),
 }
 
 /// Whether what a replica has is still what the log has; raises the epoch where it is not.
@@ -102,11 +124,11 @@ pub(crate) fn attend(log: &dyn SharedLog, own: Own) -> Result<Verdict, Error> {
         if mark.ordinal < own.ordinal {
             tracing::error!("The engine has gone back to an older state; the epoch is raised.");
         } else if mark.epoch != own.epoch {
-            return Ok(Verdict::Anew(mark, span.trimmed));
+            return mark.anew(span);
         } else {
             match look(log, own, (mark, span))? {
                 Look::Same => return Ok(Verdict::Same(mark)),
-                Look::Behind => return Ok(Verdict::Anew(mark, span.trimmed)),
+                Look::Behind => return mark.anew(log.span()?),
                 Look::Lost => {
                     tracing::error!(
                         "The log has lost what it had acknowledged; the epoch is raised."
@@ -115,9 +137,10 @@ pub(crate) fn attend(log: &dyn SharedLog, own: Own) -> Result<Verdict, Error> {
             }
         }
         let ordinal = own.ordinal.max(mark.ordinal) + 1;
-        let raised = Mark { epoch: another(own.epoch), ordinal, tail: None };
+        let floor = log.span()?.trimmed;
+        let raised = Mark { epoch: another(own.epoch), ordinal, tail: None, floor };
         match log.set_register(REGISTER, register.generation, raised.encode()) {
-            Ok(_) => return Ok(Verdict::Anew(raised, log.span()?.trimmed)),
+            Ok(_) => return raised.anew(log.span()?),
             // Another has raised it, or has set a newer tail: what is it now?
             Err(LogError::Changed(_)) => {}
             Err(error) => return Err(error.into()),
@@ -137,7 +160,7 @@ fn mark_of(register: &Register) -> Result<Option<Mark>, Error> {
 fn begin(log: &dyn SharedLog, own: Own, span: Span) -> Result<Option<Mark>, Error> {
     let is_first = own.tail.is_none() && own.ordinal == 0 && span.tail == Position::START;
     let epoch = if is_first { own.epoch } else { another(own.epoch) };
-    let mark = Mark { epoch, ordinal: own.ordinal + 1, tail: None };
+    let mark = Mark { epoch, ordinal: own.ordinal + 1, tail: None, floor: span.trimmed };
     match log.set_register(REGISTER, Generation::NEVER, mark.encode()) {
         Ok(_) => Ok(Some(mark)),
         Err(LogError::Changed(_)) => Ok(None),

@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use bellwire_journal::{Error as JournalError, Placed, PlacedBatch, RecordChange, Replica};
 use bellwire_model::{Epoch, Offset, Timestamp};
-use bellwire_shared_log::{Ended, Entry, Error as LogError, Following, Position, SharedLog};
+use bellwire_shared_log::{Ended, Entry, Error as LogError, Following, Position, SharedLog, Span};
 use bytes::Bytes;
 
 use crate::Error;
@@ -183,16 +183,19 @@ impl Follower {
         let own =
             Own { epoch: shared.replica.epoch(), ordinal: self.ordinal, began: applied, tail };
         let mark = match epoch::attend(&*shared.log, own)? {
-            OfEpoch::Anew(mark, trimmed) => {
+            OfEpoch::Anew(mark) => {
                 self.ordinal = mark.ordinal;
-                return self.begin_anew(mark.epoch, trimmed);
+                return self.begin_anew(mark.epoch, mark.floor);
             }
             OfEpoch::Same(mark) => mark,
         };
         self.ordinal = mark.ordinal;
         let following = match shared.log.follow(order.reads_after()) {
             // Pieces of what is not complete are gone.
-            Err(LogError::Trimmed(trimmed)) => return self.begin_anew(mark.epoch, trimmed),
+            Err(LogError::Trimmed(trimmed)) => {
+                mark.anew(Span { trimmed, tail: trimmed })?;
+                return self.begin_anew(mark.epoch, mark.floor);
+            }
             following => following?,
         };
         if let Some(tail) = tail {

@@ -206,16 +206,27 @@ impl Outbox {
     pub(crate) fn begin(&self, born: Position, epoch: Epoch, begin: Begin) {
         let life = Life { incarnation: Incarnation::random(), born, epoch };
         let mut state = self.state();
-        match &mut state.window {
-            None => state.window = Some(Window::new(life)),
+        let State { window, publishers, .. } = &mut *state;
+        let mut waiters = Vec::new();
+        match window {
+            None => *window = Some(Window::new(life)),
             Some(window) => match begin {
-                Begin::Another => window.begin(life),
+                Begin::Another => {
+                    // Whoever waits for a place would take it for one of the epoch before.
+                    waiters = window.give_up(Duration::MAX);
+                    while let Some(waiting) = publishers.pop() {
+                        waiters.push(waiting.waiter);
+                    }
+                    window.begin(life);
+                }
                 Begin::InsteadOf(other) if other == window.incarnation() => window.begin(life),
                 Begin::First | Begin::InsteadOf(_) => {}
             },
         }
         drop(state);
         self.changed.notify_all();
+        let why = "the log is not the one that it was: publish again".into();
+        fail(waiters, &as_journal(&Error::Away(why)));
     }
 
     /// Whether an entry is this node's own.

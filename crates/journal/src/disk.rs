@@ -42,7 +42,7 @@ mod witness;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bellwire_model::{Epoch, FilterSet, Offset};
@@ -123,7 +123,8 @@ pub struct DiskJournal {
     role: Role,
     path: PathBuf,
     _place: SharedPlace,
-    _lock: Lock,
+    /// Let go of once it is closed, though somebody may still read.
+    lock: Mutex<Option<Lock>>,
 }
 
 impl DiskJournal {
@@ -180,7 +181,7 @@ impl DiskJournal {
             role,
             path: file,
             _place: place,
-            _lock: lock,
+            lock: Mutex::new(Some(lock)),
         })
     }
 }
@@ -260,7 +261,9 @@ impl Journal for DiskJournal {
     fn close(&self) -> Result<(), Error> {
         // With the writer's the last connection, SQLite leaves the main file alone behind.
         self.readers.close_idle();
-        self.writer.close()
+        let closed = self.writer.close();
+        drop(self.lock.lock().unwrap_or_else(PoisonError::into_inner).take());
+        closed
     }
 }
 

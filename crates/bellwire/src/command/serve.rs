@@ -5,6 +5,7 @@ mod settings;
 mod signals;
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 use bellwire_server::{Config, Server};
@@ -24,6 +25,9 @@ Examples:
   bellwire serve --config bellwire.toml            settings of a file
   BELLWIRE_DATA=/var/lib/bellwire bellwire serve   settings of the environment
 ";
+
+/// How long a server that begins anew waits before it tries that again.
+const START_AGAIN_INTERVAL: Duration = Duration::from_secs(2);
 
 /// What `serve` takes.
 #[derive(Debug, clap::Args)]
@@ -54,10 +58,27 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
             tokio::task::spawn_blocking(move || server.drain())
                 .await
                 .context("the drain failed")?;
-            server = start(config.clone(), &mut signals).await?;
+            server = start_anew(&config, &mut signals).await;
         }
         drain(server, signals).await
     })
+}
+
+/// Starts again what has served, for as long as it takes: what keeps it from that may pass.
+async fn start_anew(config: &Config, signals: &mut Signals) -> Server {
+    loop {
+        match start(config.clone(), signals).await {
+            Ok(server) => return server,
+            Err(error) => {
+                let error = format!("{error:#}");
+                tracing::error!(error, "It does not start yet; it is tried again.");
+            }
+        }
+        tokio::select! {
+            () = tokio::time::sleep(START_AGAIN_INTERVAL) => {}
+            () = signals.next() => std::process::exit(0),
+        }
+    }
 }
 
 /// Waits until it is asked to end, or has to begin anew: then all that it has shown is void.

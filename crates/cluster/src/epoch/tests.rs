@@ -30,7 +30,7 @@ fn own(epoch: u32, tail: Option<Tail>) -> Own {
 }
 
 fn with(verdict: Verdict, tail: Tail) -> Own {
-    let (Verdict::Same(mark) | Verdict::Anew(mark, _)) = verdict;
+    let (Verdict::Same(mark) | Verdict::Anew(mark)) = verdict;
     Own { epoch: mark.epoch, ordinal: mark.ordinal, began: Position::START, tail: Some(tail) }
 }
 
@@ -39,9 +39,10 @@ fn the_first_node_of_a_cluster_begins_its_epoch_and_the_others_take_it() {
     let logs = MemoryLogs::immediate();
     let log = logs.handle();
     let first = attend(&*log, own(7, None)).unwrap();
-    let mark = Mark { epoch: Epoch::new(7), ordinal: 1, tail: None };
+    let floor = Position::START;
+    let mark = Mark { epoch: Epoch::new(7), ordinal: 1, tail: None, floor };
     assert_eq!(first, Verdict::Same(mark));
-    assert_eq!(attend(&*log, own(8, None)).unwrap(), Verdict::Anew(mark, Position::START));
+    assert_eq!(attend(&*log, own(8, None)).unwrap(), Verdict::Anew(mark));
     assert_eq!(attend(&*log, own(7, None)).unwrap(), Verdict::Same(mark));
     assert_eq!(current(&*log).unwrap(), Some(Epoch::new(7)));
 }
@@ -58,7 +59,7 @@ fn where_something_is_gone_the_epoch_is_raised_once_for_all() {
         logs.fail(fault);
         let (one, two) = (logs.handle(), logs.handle());
         let raised = attend(&*one, with(begun, tail)).unwrap();
-        let Verdict::Anew(mark, _) = raised else { panic!("{raised:?}") };
+        let Verdict::Anew(mark) = raised else { panic!("{raised:?}") };
         assert!(mark.epoch != Epoch::new(7) && mark.ordinal == 2, "{mark:?}");
         // Though the same place has something again.
         append(&one, 9);
@@ -79,7 +80,7 @@ fn another_entry_in_the_same_place_is_noticed() {
     let log = logs.handle();
     assert_eq!(append(&log, 2).position, tail.position);
     assert!(
-        matches!(attend(&*log, with(begun, tail)).unwrap(), Verdict::Anew(mark, _) if mark.ordinal == 2)
+        matches!(attend(&*log, with(begun, tail)).unwrap(), Verdict::Anew(mark) if mark.ordinal == 2)
     );
 }
 
@@ -95,7 +96,7 @@ fn a_register_of_an_old_copy_gets_no_second_life() {
     logs.fail(Fault::Restore);
     let log = logs.handle();
     let later = Own { epoch: Epoch::new(9), ordinal: 2, began: Position::START, tail: Some(tail) };
-    let Verdict::Anew(raised, _) = attend(&*log, later).unwrap() else { panic!("it is the same") };
+    let Verdict::Anew(raised) = attend(&*log, later).unwrap() else { panic!("it is the same") };
     assert_eq!(raised.ordinal, 3);
     assert!(raised.epoch != mark.epoch && raised.epoch != later.epoch);
 }
@@ -112,13 +113,18 @@ fn what_was_trimmed_is_no_loss_where_the_log_has_had_it() {
     refresh(&*log, Epoch::new(7), tails[0]).unwrap();
     refresh(&*log, Epoch::new(8), tails[3]).unwrap();
     log.trim(tails[2].position).unwrap();
-    let Verdict::Anew(mark, trimmed) = attend(&*log, own(0)).unwrap() else { panic!("the same") };
-    assert_eq!((mark.epoch, trimmed), (Epoch::new(7), tails[2].position));
+    // Who has not applied what is gone would decide otherwise than the others from then on.
+    let refused = attend(&*log, own(0)).unwrap_err().to_string();
+    assert!(refused.contains("cannot know what counted"), "{refused}");
+    assert!(attend(&*log, Own { epoch: Epoch::new(8), ..own(0) }).is_err());
     assert!(matches!(attend(&*log, own(2)).unwrap(), Verdict::Same(_)));
     assert!(matches!(attend(&*log, own(3)).unwrap(), Verdict::Same(_)));
     // Of this one nobody says so.
     log.trim(tails[3].position).unwrap();
-    assert!(matches!(attend(&*log, own(3)).unwrap(), Verdict::Anew(mark, _) if mark.ordinal == 2));
+    let Verdict::Anew(mark) = attend(&*log, own(3)).unwrap() else { panic!("the same") };
+    // All begin at the same place in the epoch that is raised then.
+    assert_eq!((mark.ordinal, mark.floor), (2, tails[3].position));
+    assert_eq!(attend(&*log, own(0)).unwrap(), Verdict::Anew(mark));
 }
 
 #[test]

@@ -31,6 +31,9 @@ use crate::membership::Membership;
 /// What a node is called, in its data directory.
 const NAME_FILE: &str = "node";
 
+/// How long it waits before it tries to reach the engine again.
+const CONNECT_INTERVAL: Duration = Duration::from_millis(500);
+
 /// How long it waits for entries at a time while it catches up.
 const TURN: Duration = Duration::from_millis(100);
 
@@ -90,7 +93,7 @@ impl Joined {
     ) -> Result<Self, super::StartError> {
         refuse_what_is_not_yet(config)?;
         let shared = Options { cluster: config.cluster.name.clone(), ..Options::default() };
-        let log = bellwire_engines::connect(engine, &shared).map_err(ClusterError::from)?;
+        let log = connect(engine, &shared)?;
         let name = name(config)?;
         let (void, anew) = watch::channel(false);
         let of = |replica: DiskJournal| -> Result<Node, ClusterError> {
@@ -124,6 +127,23 @@ impl Joined {
         let Self { node, name: id, anew } = self;
         let (journal, name) = (node.spawn()?, config.name.clone());
         Ok((Membership { journal, node: id, name }, anew))
+    }
+}
+
+/// Waits for an engine that is away: nodes and it may be started at once.
+fn connect(engine: &str, options: &Options) -> Result<Arc<dyn SharedLog>, ClusterError> {
+    let until = clock::uptime() + CLUSTER_START_PATIENCE;
+    let mut is_told = false;
+    loop {
+        match bellwire_engines::connect(engine, options) {
+            Err(error @ bellwire_shared_log::Error::Away(_)) if clock::uptime() < until => {
+                if !std::mem::replace(&mut is_told, true) {
+                    tracing::warn!(%error, "The engine of the cluster is waited for.");
+                }
+                clock::pause(CONNECT_INTERVAL);
+            }
+            connected => return Ok(connected?),
+        }
     }
 }
 
