@@ -18,8 +18,10 @@ use crate::journal::ClusterJournal;
 use crate::lease::{Lease, LeaseTiming};
 use crate::nodes::{Announcer, NodeMark, is_node_id};
 use crate::outbox::Outbox;
+use crate::queue::Content;
 use crate::standing::{Standings, Watcher};
 use crate::threads::Threads;
+use crate::window::Waiter;
 
 /// The lease of who has keys go.
 const KEEPER: &str = "keeper";
@@ -116,6 +118,27 @@ impl Node {
     /// Does what is due now and then. Returns how long there is nothing more.
     pub fn keep_house(&mut self) -> Duration {
         self.house.turn()
+    }
+
+    /// Follows until all is applied that was in the log when this was called, waiting for `patience` at a
+    /// time, for as long as it may go on. Something without content is appended for that: once it was
+    /// met, what stands before it was. Returns whether that is so.
+    pub fn catch_up(&mut self, patience: Duration, mut may_go_on: impl FnMut() -> bool) -> bool {
+        let is_met = Arc::new(AtomicBool::new(false));
+        let met = Arc::clone(&is_met);
+        let reply = Waiter::Appends(Box::new(move |answer| {
+            met.store(answer.is_ok(), Ordering::Release);
+        }));
+        if self.journal.shared.outbox.queue(Content::Appends(Vec::new()), reply, None).is_err() {
+            return false;
+        }
+        while !is_met.load(Ordering::Acquire) && may_go_on() {
+            let wait = self.follow(patience);
+            self.append();
+            self.settle();
+            clock::pause(wait.min(patience));
+        }
+        is_met.load(Ordering::Acquire)
     }
 
     /// Waits until what was followed is applied.

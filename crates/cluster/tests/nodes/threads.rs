@@ -79,7 +79,7 @@ impl SharedLog for Waiting {
     }
 }
 
-fn start(logs: &MemoryLogs, id: &str) -> (Arc<ClusterJournal>, Receiver<Standing>, TempDir) {
+fn node(logs: &MemoryLogs, id: &str) -> (Node, Receiver<Standing>, TempDir) {
     let (folder, seen) = (TempDir::new().expect("a folder"), Arc::<Mutex<Seen>>::default());
     let replica = open(folder.path(), &seen);
     let (sender, standings) = sync_channel(100);
@@ -92,6 +92,11 @@ fn start(logs: &MemoryLogs, id: &str) -> (Arc<ClusterJournal>, Receiver<Standing
         watcher: Box::new(move |standing| drop(sender.try_send(standing.clone()))),
     };
     let node = Node::new(Arc::new(Waiting(logs.handle())), replica, options).expect("a node");
+    (node, standings, folder)
+}
+
+fn start(logs: &MemoryLogs, id: &str) -> (Arc<ClusterJournal>, Receiver<Standing>, TempDir) {
+    let (node, standings, folder) = node(logs, id);
     (node.spawn().expect("threads"), standings, folder)
 }
 
@@ -137,4 +142,22 @@ fn two_nodes_on_threads_append_and_follow_and_end_in_order() {
         nodes[1].0.nodes().expect("read").into_iter().map(|node| node.id).collect();
     known.sort();
     assert_eq!(known, ["one".into(), "two".into()]);
+}
+
+#[test]
+fn who_has_caught_up_has_all_that_was_there() {
+    let logs = MemoryLogs::immediate();
+    let (one, _standings, _folder) = start(&logs, "one");
+    let answers: Vec<_> = (0..300).map(|number| append(&one, format!("{number}"))).collect();
+    for answer in answers {
+        answer.recv().expect("answered").expect("appended");
+    }
+    let (mut two, _standings, _folder) = node(&logs, "two");
+    assert!(!two.catch_up(Duration::from_millis(1), || false));
+    assert!(two.catch_up(Duration::from_millis(100), || true));
+    let topics = two.journal().list_topics("", "", 9);
+    assert_eq!(topics[0].events, 300);
+    assert!(matches!(two.journal().standing(), Standing::Following { .. }));
+    one.close().expect("closed");
+    two.journal().close().expect("closed");
 }
