@@ -31,8 +31,11 @@ use crate::membership::Membership;
 /// What a node is called, in its data directory.
 const NAME_FILE: &str = "node";
 
-/// How long it waits for entries at a time while it catches up.
-const TURN: Duration = Duration::from_millis(100);
+/// How long it waits for entries at a time while it catches up: where none comes, there are no more.
+const TURN: Duration = Duration::from_secs(1);
+
+/// How long it waits at most before it looks again at an engine that is away.
+const RETRY_MAX: Duration = Duration::from_millis(100);
 
 /// Why a node does not start among others.
 #[derive(Debug, Error)]
@@ -153,7 +156,7 @@ fn catch_up(mut node: Node) -> Result<(), ClusterError> {
             Standing::Following { lag: 0 } | Standing::Unfit { .. } | Standing::TooOld { .. } => {
                 break;
             }
-            _ => clock::pause(wait.min(TURN)),
+            _ => clock::pause(wait.min(RETRY_MAX)),
         }
     }
     node.settle();
