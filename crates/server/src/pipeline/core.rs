@@ -22,12 +22,12 @@ use bellwire_shards::{
 use tokio::sync::watch;
 
 use super::StartError;
-use super::cluster::Membership;
 use super::journal::{Opened, open_journal};
 use super::{memory_bytes, push};
 use crate::access::{Access, Mandates};
 use crate::config::{Config, Engine};
 use crate::loaded;
+use crate::membership::Membership;
 use crate::observe::Figures;
 use crate::requests::Board;
 
