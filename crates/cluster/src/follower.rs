@@ -203,6 +203,7 @@ impl Follower {
         }
         shared.outbox.begin(applied, mark.epoch, Begin::First);
         shared.standings.followed(applied);
+        // Who has read nothing yet does not say that there is nothing.
         shared.standings.set_tail(shared.log.span()?.tail);
         shared.standings.set(Standing::Following { lag: 0 });
         let ordinal = (kept != mark.ordinal).then_some(mark.ordinal);

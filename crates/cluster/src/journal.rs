@@ -22,7 +22,7 @@ use crate::window::Waiter;
 use crate::{Error, epoch};
 
 /// How many offsets another node may be ahead. A cursor from beyond that was given out by none.
-const AHEAD_MAX: u64 = 1 << 32;
+const AHEAD_MAX: u64 = 1 << 40;
 
 /// See the module.
 #[derive(Debug)]

@@ -47,6 +47,11 @@ impl Default for Options {
     }
 }
 
+/// Whether an address is one, without going there.
+pub fn check_address(address: &str) -> Result<(), Error> {
+    urls(address).map(drop)
+}
+
 /// The log of a cluster on the engine at `address`, which is made there if it is not there yet.
 ///
 /// The address is a URL whose scheme says which engine it is: `nats://` or `tls://`, `redis://` or

@@ -27,6 +27,9 @@ const TAKEN_IN: [&str; 4] = ["/v1/events", "/v1/topics/", "/v1/webhooks/", "/v1/
 const ASKED: [&str; 4] =
     ["/v1/advice", "/v1/silences/preview", "/api/v1/query", "/api/v1/parse_query"];
 
+/// When to ask again while the engine is away, in seconds.
+const AWAY_S: u32 = 5;
+
 /// `GET /v1/nodes`: the nodes of the cluster, as they say themselves; an empty list where a server
 /// stands alone.
 pub(super) async fn list(
@@ -90,7 +93,7 @@ fn standing(cluster: &Membership) -> Value {
 }
 
 fn away(error: &bellwire_cluster::Error) -> Problem {
-    Problem::new(Code::JournalUnavailable, bellwire_model::with_causes(error))
+    Problem::new(Code::JournalUnavailable, bellwire_model::with_causes(error)).retry_after(AWAY_S)
 }
 
 /// Refuses what a node of a cluster would do for itself alone: samples, alerts and what people make of

@@ -38,7 +38,7 @@ pub(super) fn push_contact(values: &[String], target: &mut String) -> Result<(),
     Ok(())
 }
 
-/// The address of what nodes share, or nothing. Who connects to it reads the rest of it.
+/// The address of what nodes share, or nothing.
 pub(super) fn cluster_url(values: &[String]) -> Result<Option<String>, String> {
     const SCHEMES: [&str; 4] = ["nats", "tls", "redis", "rediss"];
     // With commas there are several servers, which a variable has told apart.
@@ -47,7 +47,10 @@ pub(super) fn cluster_url(values: &[String]) -> Result<Option<String>, String> {
         return Ok(None);
     }
     match value.split_once("://") {
-        Some((scheme, rest)) if SCHEMES.contains(&scheme) && !rest.is_empty() => Ok(Some(value)),
+        Some((scheme, _)) if SCHEMES.contains(&scheme) => {
+            bellwire_engines::check_address(&value).map_err(|error| error.to_string())?;
+            Ok(Some(value))
+        }
         // It may have a password, which nobody is shown.
         _ => {
             Err("expected an address such as nats://127.0.0.1:4222 or redis://127.0.0.1:6379"

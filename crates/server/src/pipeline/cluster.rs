@@ -41,7 +41,7 @@ const TURN: Duration = Duration::from_millis(100);
 #[derive(Debug, Error)]
 pub enum ClusterError {
     /// The engine is away, refuses, or has something else.
-    #[error("the engine of the cluster: {0}")]
+    #[error("the engine of the cluster")]
     Engine(#[from] bellwire_shared_log::Error),
     /// The log cannot be followed.
     #[error("the log of the cluster")]
@@ -165,22 +165,16 @@ fn refuse_what_is_not_yet(config: &Config) -> Result<(), ClusterError> {
 /// Applies all that there is.
 fn catch_up(mut node: Node) -> Result<(), ClusterError> {
     let until = clock::uptime() + CLUSTER_START_PATIENCE;
-    let mut standing = Standing::Starting;
-    while clock::uptime() < until {
-        let wait = node.follow(TURN);
-        standing = node.journal().standing();
-        match standing {
-            Standing::Following { lag: 0 } | Standing::Unfit { .. } | Standing::TooOld { .. } => {
-                break;
-            }
-            _ => clock::pause(wait.min(TURN)),
-        }
-    }
-    node.settle();
     let journal = Arc::clone(node.journal());
+    let is_in_vain =
+        |standing| matches!(standing, Standing::Unfit { .. } | Standing::TooOld { .. });
+    let has_all =
+        node.catch_up(TURN, || clock::uptime() < until && !is_in_vain(journal.standing()));
+    let standing = journal.standing();
+    node.settle();
     drop(node);
     bellwire_journal::Journal::close(&*journal).map_err(Error::from)?;
-    if standing.is_well() {
+    if has_all {
         return Ok(());
     }
     let why = match standing {

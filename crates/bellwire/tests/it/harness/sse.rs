@@ -103,7 +103,7 @@ impl Stream {
         let mut events = Vec::new();
         while events.len() < count {
             let item = self.next().expect("the stream goes on");
-            if !matches!(item.event_type.as_str(), "ready" | "gap" | "bye") {
+            if !matches!(item.event_type.as_str(), "ready" | "gap" | "bye" | "heartbeat") {
                 events.push(item);
             }
         }
