@@ -41,7 +41,7 @@ const RETRY_MAX: Duration = Duration::from_millis(100);
 #[derive(Debug, Error)]
 pub enum ClusterError {
     /// The engine is away, refuses, or has something else.
-    #[error("the engine of the cluster: {0}")]
+    #[error("the engine of the cluster")]
     Engine(#[from] bellwire_shared_log::Error),
     /// The log cannot be followed.
     #[error("the log of the cluster")]
