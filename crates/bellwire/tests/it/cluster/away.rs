@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use serde_json::{Value, json};
 
 use super::{data, history, on_each, post_once, try_get};
-use crate::harness::{Answer, Stream, WebSocket, get, post, until};
+use crate::harness::{Answer, Stream, StreamItem, WebSocket, get, post, until};
 use crate::resume::Way;
 
 /// What nodes say of the cluster; `None` while one begins anew.
@@ -32,7 +32,9 @@ fn without_the_engine_nothing_is_taken_in_and_all_is_well_once_it_is_back() {
         let before = post(addresses[0], "/v1/topics/lab/a", "0").cursor();
         pair.settle();
         let mut streams = addresses.map(|address| Stream::open(address, "topic=lab/a"));
-        streams.iter_mut().for_each(|stream| drop(stream.until_ready()));
+        for stream in &mut streams {
+            drop(stream.until_ready());
+        }
         pair.engine.kill();
         for (node, address) in addresses.into_iter().enumerate() {
             let key = node.to_string();
@@ -62,7 +64,7 @@ fn without_the_engine_nothing_is_taken_in_and_all_is_well_once_it_is_back() {
             let events = history(address, "lab/a");
             assert_eq!(data(&events), [json!(0), json!("unsure"), json!("unsure"), json!(1)]);
             assert_eq!(events[3]["cursor"], last.as_str());
-            let seen: Vec<Value> = stream.events(3).iter().map(|item| item.json()).collect();
+            let seen: Vec<Value> = stream.events(3).iter().map(StreamItem::json).collect();
             assert_eq!(seen, events[1..]);
             for way in Way::ALL {
                 let taken = way.take(address, "topic=lab/a", &before, 3);
@@ -109,7 +111,9 @@ fn nodes_whose_engine_has_lost_everything_begin_anew_in_one_new_epoch() {
         post(addresses[1], "/v1/topics/lab/a", "1").cursor();
         pair.settle();
         let mut streams = addresses.map(|address| Stream::open(address, "topic=lab/a"));
-        streams.iter_mut().for_each(|stream| drop(stream.until_ready()));
+        for stream in &mut streams {
+            drop(stream.until_ready());
+        }
         pair.engine.lose_everything();
         until("both follow in one new epoch", || {
             let [one, other] = addresses.map(epoch);

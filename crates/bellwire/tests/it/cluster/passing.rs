@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use serde_json::{Value, json};
 
 use super::{data, history, on_each, post_once};
-use crate::harness::{Request, Stream, WebSocket, get, post, request, until};
+use crate::harness::{Request, Stream, StreamItem, WebSocket, get, post, request, until};
 use crate::resume::Way;
 
 /// Events of each publisher.
@@ -33,8 +33,12 @@ fn what_is_published_at_one_node_is_seen_at_each_in_one_order_and_once() {
         let addresses = pair.addresses();
         let mut streams = addresses.map(|address| Stream::open(address, "topic=lab/a"));
         let mut sockets = addresses.map(|address| WebSocket::open(address, "topic=lab/a"));
-        streams.iter_mut().for_each(|stream| drop(stream.until_ready()));
-        sockets.iter_mut().for_each(|socket| drop(socket.until_ready(&Value::Null)));
+        for stream in &mut streams {
+            drop(stream.until_ready());
+        }
+        for socket in &mut sockets {
+            drop(socket.until_ready(&Value::Null));
+        }
         let (published, polled) = std::thread::scope(|scope| {
             let poll = |address| move || poll(address, "lab/a", ("earliest", 2 * EACH));
             let polls = addresses.map(|address| scope.spawn(poll(address)));
@@ -56,7 +60,7 @@ fn what_is_published_at_one_node_is_seen_at_each_in_one_order_and_once() {
         assert_eq!(expected, &polled[1]);
         for stream in &mut streams {
             let items = stream.events(2 * EACH);
-            let seen: Vec<Value> = items.iter().map(|item| item.json()).collect();
+            let seen: Vec<Value> = items.iter().map(StreamItem::json).collect();
             assert_eq!(&seen, expected);
             assert!(items.iter().all(|item| item.json()["cursor"] == item.id.as_str()));
         }
@@ -113,7 +117,7 @@ fn who_comes_over_from_a_node_that_is_ahead_misses_nothing_and_has_no_gap() {
             std::thread::scope(|scope| {
                 let polling = scope.spawn(|| poll(other, "lab/a", (&cursor, 1)));
                 post(one, "/v1/topics/lab/a", next.to_string()).cursor();
-                assert_eq!(data(&polling.join().expect("polled")), [next.clone()]);
+                assert_eq!(data(&polling.join().expect("polled")), std::slice::from_ref(&next));
             });
             let first = std::iter::repeat_with(|| stream.next().expect("the stream goes on"));
             let first = first.into_iter().find(|item| item.event_type != "ready").expect("one");
@@ -141,7 +145,7 @@ fn a_node_that_was_killed_has_what_came_meanwhile() {
             assert_eq!(history(other, "lab/a"), history(one, "lab/a"));
         }
         let expected: Vec<Value> = (1..=60).map(Value::from).collect();
-        let seen: Vec<Value> = stream.events(60).iter().map(|item| item.payload()).collect();
+        let seen: Vec<Value> = stream.events(60).iter().map(StreamItem::payload).collect();
         assert_eq!(seen, expected);
         for way in Way::ALL {
             let taken = way.take(other, "topic=lab/a", &before, 60);
@@ -174,13 +178,13 @@ fn an_idempotency_key_counts_once_at_whichever_node() {
         for number in 0..20 {
             let (key, body) = (format!("k{number}"), number.to_string());
             let once = |address| post_once(address, "lab/a", (&key, &body));
-            let [one, other] = std::thread::scope(|scope| {
+            let [first, second] = std::thread::scope(|scope| {
                 let both = addresses.map(|address| scope.spawn(move || once(address)));
                 both.map(|it| it.join().expect("published"))
             });
-            assert_eq!(one.cursor(), other.cursor(), "at the same time");
+            assert_eq!(first.cursor(), second.cursor(), "at the same time");
             let later = addresses.map(|address| once(address).cursor());
-            assert_eq!(later, [one.cursor(), one.cursor()], "and later");
+            assert_eq!(later, [first.cursor(), first.cursor()], "and later");
         }
         pair.settle();
         for address in addresses {

@@ -30,7 +30,9 @@ fn each_node_has_the_same_values_also_one_that_joins_later() {
     on_each(|mut pair| {
         let [one, other] = pair.addresses();
         let mut streams = [one, other].map(|address| Stream::open(address, "topic=tickers/**"));
-        streams.iter_mut().for_each(|stream| drop(stream.until_ready()));
+        for stream in &mut streams {
+            drop(stream.until_ready());
+        }
         for (number, key) in ["a", "b", "c", "a", "d", "b"].into_iter().enumerate() {
             put([one, other][number % 2], "tickers/x", key, &number.to_string());
             for stream in &mut streams {

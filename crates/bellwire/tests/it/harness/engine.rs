@@ -129,10 +129,11 @@ impl Engine {
     fn nats(&self, store: &Path) -> Command {
         let settings = self.folder.path().join("nats.conf");
         let address = self.port.address();
-        let mut text = format!("listen: \"{address}\"\njetstream {{ store_dir: {store:?} }}\n");
+        let mut text =
+            format!("listen: \"{address}\"\njetstream {{ store_dir: \"{}\" }}\n", store.display());
         if let Some(password) = self.password {
             let who = format!("user: bellwire, password: \"{password}\"");
-            text.push_str(&format!("authorization {{ {who} }}\n"));
+            text.extend(["authorization { ", &who, " }\n"]);
         }
         fs::write(&settings, text).expect("written");
         let mut command = Command::new(&self.program);
