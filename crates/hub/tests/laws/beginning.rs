@@ -82,8 +82,8 @@ fn among_others_a_cursor_may_be_ahead_of_what_is_here() {
         (foreign, 0, true),
     ] {
         let begin = Begin { start: Start::After(from), tail: TAIL, trimmed: TRIMMED };
-        let begun = begin.among_others(known).begun(cursor(TAIL));
-        assert_eq!((begun.offset.get(), begun.gap.is_some()), (offset, has_gap), "{from}");
+        let at = begin.among_others(known).begun(cursor(TAIL));
+        assert_eq!((at.offset.get(), at.gap.is_some()), (offset, has_gap), "{from}");
     }
     let latest = Begin { start: Start::Latest, tail: TAIL, trimmed: TRIMMED };
     assert_eq!(latest.among_others(known), latest, "who wants what is new begins here");
