@@ -214,12 +214,16 @@ fn packages(package: &str, needs: Needs) -> Result<Vec<String>> {
     Ok(names)
 }
 
-/// The libraries of what `apt-get --print-uris` would fetch: `'URL' name_version_arch.deb …`.
+/// Packages whose programs others are links to: `redis-server` is `redis-check-rdb` by another name.
+const LINKED_TO: &[&str] = &["redis-tools", "valkey-tools"];
+
+/// The libraries, and what others are links to, of what `apt-get --print-uris` would fetch: `'URL' name_version_arch.deb …`.
 fn libraries(printed: &str) -> Vec<String> {
     let lines = printed.lines().filter(|line| line.starts_with('\''));
     let files = lines.filter_map(|line| line.split_whitespace().nth(1));
     let names = files.filter_map(|file| Some(file.split_once('_')?.0));
-    names.filter(|name| name.starts_with("lib")).map(ToOwned::to_owned).collect()
+    let is_needed = |name: &&str| name.starts_with("lib") || LINKED_TO.contains(name);
+    names.filter(is_needed).map(ToOwned::to_owned).collect()
 }
 
 /// What Debian calls the folder of this machine's libraries.
