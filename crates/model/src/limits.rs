@@ -637,6 +637,8 @@ pub const TOPICS_RESERVED: usize = RULES_MAX + 10_000;
 pub const ENDED_TOPICS_BYTES_MAX: usize = 128 * 1024 * 1024;
 /// What one of these takes beside its name: its places in the tables of topics.
 pub const ENDED_TOPIC_BYTES: usize = 320;
+/// How long a node that starts waits for an engine that is away: it may be started at the same moment.
+pub const CLUSTER_CONNECT_PATIENCE: Duration = Duration::from_secs(10);
 /// How long a node that starts tries to catch up with its cluster before it gives up.
 pub const CLUSTER_START_PATIENCE: Duration = Duration::from_mins(2);
 /// The longest name of a cluster, in bytes: it is part of names in its engine.

@@ -18,7 +18,7 @@ use bellwire_cluster::{
 };
 use bellwire_engines::Options;
 use bellwire_journal::{DiskJournal, DiskOptions, Observer, StateLoader};
-use bellwire_model::limits::CLUSTER_START_PATIENCE;
+use bellwire_model::limits::{CLUSTER_CONNECT_PATIENCE, CLUSTER_START_PATIENCE};
 use bellwire_model::{Entry, Epoch, Offset};
 use bellwire_process::clock;
 use bellwire_shared_log::SharedLog;
@@ -132,7 +132,7 @@ impl Joined {
 
 /// Waits for an engine that is away: nodes and it may be started at once.
 fn connect(engine: &str, options: &Options) -> Result<Arc<dyn SharedLog>, ClusterError> {
-    let until = clock::uptime() + CLUSTER_START_PATIENCE;
+    let until = clock::uptime() + CLUSTER_CONNECT_PATIENCE;
     let mut is_told = false;
     loop {
         match bellwire_engines::connect(engine, options) {
