@@ -2,7 +2,7 @@
 // elsewhere, and when the keyboard goes elsewhere.
 
 import type { ComponentChildren } from 'preact';
-import { useEffect, useId, useRef, useState } from 'preact/hooks';
+import { useId, useLayoutEffect, useRef, useState } from 'preact/hooks';
 
 export interface SheetProps {
   /** What stands on the button. */
@@ -22,7 +22,8 @@ export function Sheet({ button, label, title, class: name = '', children, onOpen
   const whole = useRef<HTMLDivElement>(null);
   const opener = useRef<HTMLButtonElement>(null);
   const id = useId();
-  useEffect(() => {
+  // At once: whoever goes elsewhere in the moment after it is drawn has gone elsewhere, too.
+  useLayoutEffect(() => {
     if (!isOpen) return;
     onOpen?.();
     const control = new AbortController();
