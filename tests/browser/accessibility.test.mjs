@@ -93,7 +93,13 @@ test('with a keyboard alone every page is gone through, and the focus is always 
     let hasReachedFooter = false;
     for (let step = 0; step < STEPS_MAX && !hasReachedFooter; step += 1) {
       await page.keyboard.press('Tab');
-      const { where, isSeen, isFooter } = await page.evaluate(whereFocusIs);
+      let at = await page.evaluate(whereFocusIs);
+      if (!at.isSeen) {
+        // A list that has just been changed is laid out by the next frame.
+        await page.evaluate(() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done))));
+        at = await page.evaluate(whereFocusIs);
+      }
+      const { where, isSeen, isFooter } = at;
       if (!isSeen) lost.add(where);
       hasReachedFooter = isFooter;
     }
