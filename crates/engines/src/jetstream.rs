@@ -15,8 +15,8 @@ mod stream;
 use std::sync::Arc;
 
 use bellwire_shared_log::{
-    Assurance, Entry, Error, Fence, Following, Generation, Position, REGISTER_BYTES_MAX, Register,
-    SharedLog, Span, Stored, is_register_name,
+    Assurance, Entry, Error, Fence, Following, Generation, Position, Register, SharedLog, Span,
+    Stored, check_register_name, check_set,
 };
 use bytes::Bytes;
 use url::Url;
@@ -87,7 +87,7 @@ impl SharedLog for JetStream {
     }
 
     fn register(&self, name: &str) -> Result<Register, Error> {
-        checked(name)?;
+        check_register_name(name)?;
         let name = name.to_owned();
         self.ask("MSG.GET", move |log| {
             let name = name.clone();
@@ -101,10 +101,7 @@ impl SharedLog for JetStream {
         expected: Generation,
         value: Bytes,
     ) -> Result<Generation, Error> {
-        checked(name)?;
-        if value.len() > REGISTER_BYTES_MAX {
-            return Err(Error::TooLarge { bytes: value.len(), max: REGISTER_BYTES_MAX });
-        }
+        check_set(name, &value)?;
         let name = name.to_owned();
         self.ask("register", move |log| {
             let (name, value) = (name.clone(), value.clone());
@@ -126,11 +123,4 @@ impl SharedLog for JetStream {
             Ok(Assurance { engine: log.connection.server(), losses })
         })
     }
-}
-
-fn checked(name: &str) -> Result<(), Error> {
-    if is_register_name(name) {
-        return Ok(());
-    }
-    Err(Error::Refused(format!("no register may be called {name:?}")))
 }

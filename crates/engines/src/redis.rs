@@ -22,8 +22,8 @@ use std::time::Duration;
 
 use ::redis::Value;
 use bellwire_shared_log::{
-    Assurance, BATCH_BYTES_MAX, Entry, Error, Fence, Following, Generation, Position,
-    REGISTER_BYTES_MAX, Register, SharedLog, Span, Stored, is_register_name,
+    Assurance, Entry, Error, Fence, Following, Generation, Position, Register, SharedLog, Span,
+    Stored, check_append, check_register_name, check_set,
 };
 use bytes::Bytes;
 use tokio::sync::mpsc::{Sender, channel};
@@ -112,12 +112,7 @@ impl Log {
 
     /// What an append takes of what may wait, or why it cannot be.
     fn room(&self, batch: &Bytes, fence: Option<&Fence>) -> Result<OwnedSemaphorePermit, Error> {
-        if let Some(fence) = fence {
-            register_name(&fence.register)?;
-        }
-        if batch.len() > BATCH_BYTES_MAX {
-            return Err(Error::TooLarge { bytes: batch.len(), max: BATCH_BYTES_MAX });
-        }
+        check_append(batch, fence)?;
         let taken = (batch.len() + APPEND_BYTES) as u32;
         Arc::clone(&self.room).try_acquire_many_owned(taken).map_err(|_| {
             Error::Full(format!("{WAITING_BYTES_MAX} bytes wait to be appended already"))
@@ -161,7 +156,8 @@ impl SharedLog for Log {
     }
 
     fn register(&self, name: &str) -> Result<Register, Error> {
-        let is = self.run(Script::Register, vec![register_name(name)?])?;
+        check_register_name(name)?;
+        let is = self.run(Script::Register, vec![name.into()])?;
         register(is.into_sequence().unwrap_or_default())
     }
 
@@ -171,10 +167,8 @@ impl SharedLog for Log {
         expected: Generation,
         value: Bytes,
     ) -> Result<Generation, Error> {
-        if value.len() > REGISTER_BYTES_MAX {
-            return Err(Error::TooLarge { bytes: value.len(), max: REGISTER_BYTES_MAX });
-        }
-        let arguments = vec![register_name(name)?, decimal(expected.get()), value.to_vec()];
+        check_set(name, &value)?;
+        let arguments = vec![name.into(), decimal(expected.get()), value.to_vec()];
         let mut answer = self.run(Script::Set, arguments)?.into_sequence().unwrap_or_default();
         let is = answer.split_off(answer.len().min(1));
         let is_set = answer.pop() == Some(Value::Int(1));
@@ -216,13 +210,6 @@ fn register(answer: Vec<Value>) -> Result<Register, Error> {
     }
     let value = bytes(value.unwrap_or_default()).unwrap_or_default().into();
     Ok(Register { generation: Generation::new(number(generation)?), value })
-}
-
-fn register_name(name: &str) -> Result<Vec<u8>, Error> {
-    if is_register_name(name) {
-        return Ok(name.as_bytes().to_vec());
-    }
-    Err(Error::Refused(format!("`{name}` cannot be the name of a register")))
 }
 
 fn decimal(number: u64) -> Vec<u8> {

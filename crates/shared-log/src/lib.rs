@@ -31,6 +31,7 @@
 //!   follows looks first whether the log is still the one that was followed ([`SharedLog::entry`]);
 //! - [`SharedLog::trim`] removes batches, registers never.
 
+mod checks;
 pub mod contract;
 mod error;
 mod memory;
@@ -40,6 +41,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
+pub use checks::{check_append, check_register_name, check_set, is_register_name};
 pub use error::{Ended, Error};
 pub use memory::{MemoryLog, MemoryLogs};
 
@@ -190,10 +192,4 @@ pub trait Following: Send {
     /// The next batches, as many as are here, up to a few MiB; none where none came within `patience`.
     /// After an error there is nothing more.
     fn next(&mut self, patience: Duration) -> Result<Vec<Entry>, Ended>;
-}
-
-/// Whether a register may have this name.
-pub fn is_register_name(name: &str) -> bool {
-    let is_allowed = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-');
-    (1..=REGISTER_NAME_BYTES_MAX).contains(&name.len()) && name.bytes().all(is_allowed)
 }

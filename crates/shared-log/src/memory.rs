@@ -27,12 +27,11 @@ use bytes::Bytes;
 
 use self::following::MemoryFollowing;
 use self::steps::Stepped;
-use self::store::check_name;
 use self::world::{Link, Pace, Pending, World, away};
 use crate::contract::{Engine, Fault};
 use crate::{
     Assurance, Entry, Error, Fence, Following, Generation, Position, Register, SharedLog, Span,
-    Stored,
+    Stored, check_register_name,
 };
 
 /// A log in memory, of which any number of handles are opened.
@@ -211,7 +210,7 @@ impl SharedLog for MemoryLog {
     }
 
     fn register(&self, name: &str) -> Result<Register, Error> {
-        check_name(name)?;
+        check_register_name(name)?;
         Ok(self.world().ask(self.0.number)?.register(name))
     }
 

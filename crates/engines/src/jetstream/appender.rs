@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use async_nats::jetstream::context::PublishAckFuture;
-use bellwire_shared_log::{BATCH_BYTES_MAX, Error, Fence, Position, Stored};
+use bellwire_shared_log::{Error, Fence, Position, Stored, check_append};
 use bytes::Bytes;
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -55,11 +55,7 @@ impl Appender {
         stored: Stored,
     ) -> Result<(), (Answer, Error)> {
         let answer = Answer::new(stored);
-        if batch.len() > BATCH_BYTES_MAX {
-            let error = Error::TooLarge { bytes: batch.len(), max: BATCH_BYTES_MAX };
-            return Err((answer, error));
-        }
-        if let Some(Err(error)) = fence.as_ref().map(|fence| super::checked(&fence.register)) {
+        if let Err(error) = check_append(&batch, fence.as_ref()) {
             return Err((answer, error));
         }
         let units = batch.len().div_ceil(UNIT_BYTES).max(1) as u32;

@@ -171,7 +171,6 @@ fn catch_up(mut node: Node) -> Result<(), ClusterError> {
     let has_all =
         node.catch_up(TURN, || clock::uptime() < until && !is_in_vain(journal.standing()));
     let standing = journal.standing();
-    node.settle();
     drop(node);
     bellwire_journal::Journal::close(&*journal).map_err(Error::from)?;
     if has_all {

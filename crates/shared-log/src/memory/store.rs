@@ -5,10 +5,7 @@ use std::ops::Bound::{Excluded, Unbounded};
 
 use bytes::Bytes;
 
-use crate::{
-    BATCH_BYTES_MAX, Entry, Error, Fence, Generation, Position, REGISTER_BYTES_MAX, Register, Span,
-    is_register_name,
-};
+use crate::{Entry, Error, Fence, Generation, Position, Register, Span};
 
 /// What a following is handed at once, in bytes.
 pub(super) const PAGE_BYTES_MAX: usize = 4 * 1024 * 1024;
@@ -129,26 +126,4 @@ impl Store {
             Space::None => Err(Error::Full("it was filled".into())),
         }
     }
-}
-
-/// What a handle refuses by itself, whether the engine is there or not.
-pub(super) fn check_append(batch: &Bytes, fence: Option<&Fence>) -> Result<(), Error> {
-    fence.map_or(Ok(()), |fence| check_name(&fence.register))?;
-    check_size(batch, BATCH_BYTES_MAX)
-}
-
-pub(super) fn check_set(name: &str, value: &Bytes) -> Result<(), Error> {
-    check_name(name)?;
-    check_size(value, REGISTER_BYTES_MAX)
-}
-
-pub(super) fn check_name(name: &str) -> Result<(), Error> {
-    if is_register_name(name) {
-        return Ok(());
-    }
-    Err(Error::Refused(format!("`{}` is no name of a register", name.escape_debug())))
-}
-
-fn check_size(bytes: &Bytes, max: usize) -> Result<(), Error> {
-    if bytes.len() <= max { Ok(()) } else { Err(Error::TooLarge { bytes: bytes.len(), max }) }
 }

@@ -5,9 +5,9 @@ use std::mem;
 
 use bytes::Bytes;
 
-use super::store::{self, Space, Store};
+use super::store::{Space, Store};
 use crate::contract::Fault;
-use crate::{Ended, Entry, Error, Fence, Generation, Position, Stored};
+use crate::{Ended, Entry, Error, Fence, Generation, Position, Stored, check_append, check_set};
 
 /// When things happen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -151,7 +151,7 @@ impl World {
 
     /// Answers, or puts it on its way.
     pub(super) fn append(&mut self, handle: u64, pending: Pending) -> Option<Due> {
-        let due = match store::check_append(&pending.batch, pending.fence.as_ref()) {
+        let due = match check_append(&pending.batch, pending.fence.as_ref()) {
             Err(refused) => (pending.stored, Err(refused)),
             Ok(()) => match (self.reach(handle), self.pace) {
                 (Reach::Shut, _) => (pending.stored, Err(away())),
@@ -190,7 +190,7 @@ impl World {
         handle: u64,
         (name, expected, value): (&str, Generation, Bytes),
     ) -> Result<Generation, Error> {
-        store::check_set(name, &value)?;
+        check_set(name, &value)?;
         let reach = self.reach(handle);
         if reach == Reach::Shut {
             return Err(away());
