@@ -82,8 +82,24 @@ impl Filter {
     pub fn reaches(&self, kind: LabelsOf) -> bool {
         match self.0.split('/').next() {
             Some("*" | "**") => true,
+            Some(Topic::PRESENCE) => kind == LabelsOf::Alert && self.reaches_at_alerts(),
             first => LabelsOf::below(first.unwrap_or_default()) == Some(kind),
         }
+    }
+
+    /// Whether any topic passes that tells who has an alert open.
+    fn reaches_at_alerts(&self) -> bool {
+        let mut own = self.0.split('/');
+        let names = [Topic::PRESENCE].into_iter().chain(Topic::AT_ALERTS.split('/'));
+        for name in names {
+            match own.next() {
+                Some("**") => return true,
+                Some(segment) if segment == "*" || segment == name => {}
+                _ => return false,
+            }
+        }
+        // What is behind is the fingerprint.
+        own.next().is_some()
     }
 }
 
@@ -400,6 +416,14 @@ mod tests {
             assert_eq!(reached(text), LabelsOf::ALL, "{text}");
         }
         assert_eq!(reached("alerts/active"), [LabelsOf::Alert]);
+        for text in
+            ["**", "*/**", "alerts/**", "alerts/*/**", "alerts/at/*", "*/at/f8", "alerts/at/f8"]
+        {
+            assert_eq!(reached(&format!("presence/{text}")), [LabelsOf::Alert], "{text}");
+        }
+        for text in ["alerts/active", "rooms/**", "*/active", "alerts/at", "alerts/*", "*"] {
+            assert!(reached(&format!("presence/{text}")).is_empty(), "{text}");
+        }
         assert_eq!(reached("samples/**"), [LabelsOf::Series]);
         assert_eq!(reached("rules/*"), [LabelsOf::Series]);
         assert_eq!(reached("$alerts/**"), [LabelsOf::Series]);

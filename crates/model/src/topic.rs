@@ -55,6 +55,10 @@ impl Topic {
     /// The first segment of the topics that tell who follows others.
     pub const PRESENCE: &str = "presence";
 
+    /// What the topics are below on which those meet who have the same alert open, by fingerprint.
+    /// Nothing is published there: it is for their presence.
+    pub const AT_ALERTS: &str = "alerts/at";
+
     /// Who did what on this server.
     pub const OF_AUDIT: &str = "$sys/audit";
 
@@ -72,7 +76,20 @@ impl Topic {
     /// What the labels of its events are of. Where there is something, an event whose labels nobody
     /// knows is for those alone who may see all of the kind.
     pub fn labels_of(&self) -> Option<LabelsOf> {
-        self.segments().next().and_then(LabelsOf::below)
+        let first = self.segments().next()?;
+        // Who has an alert open tells that there is that alert.
+        let is_of_alert = first == Self::PRESENCE && self.followed_alert().is_some();
+        if is_of_alert { Some(LabelsOf::Alert) } else { LabelsOf::below(first) }
+    }
+
+    /// The fingerprint of the alert that those have open who follow this topic.
+    pub fn alert(&self) -> Option<&str> {
+        alert_of(&self.0)
+    }
+
+    /// The same where this topic tells who they are.
+    pub fn followed_alert(&self) -> Option<&str> {
+        alert_of(self.0.strip_prefix(Self::PRESENCE)?.strip_prefix('/')?)
     }
 
     /// Whether the server owns this topic, so that clients may read but not publish.
@@ -88,6 +105,11 @@ impl Topic {
         let first = || text.split('/').next().unwrap_or_default();
         text.starts_with('$') || matches!(first(), Self::QUERIES | Self::PRESENCE)
     }
+}
+
+fn alert_of(text: &str) -> Option<&str> {
+    let fingerprint = text.strip_prefix(Topic::AT_ALERTS)?.strip_prefix('/')?;
+    (!fingerprint.contains('/')).then_some(fingerprint)
 }
 
 /// What the labels of an event are of, and so which right asks for them.
@@ -217,6 +239,21 @@ mod tests {
         ];
         for (text, error) in cases {
             assert_eq!(text.parse::<Topic>(), Err(error), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn who_has_an_alert_open_is_told_to_those_who_see_it() {
+        let topic = |text: &str| text.parse::<Topic>().expect(text);
+        let at = topic("alerts/at/f80fe52511abebdc");
+        assert_eq!((at.alert(), at.followed_alert()), (Some("f80fe52511abebdc"), None));
+        let who = topic("presence/alerts/at/f80fe52511abebdc");
+        assert_eq!((who.alert(), who.followed_alert()), (None, Some("f80fe52511abebdc")));
+        assert_eq!(who.labels_of(), Some(LabelsOf::Alert));
+        for text in ["alerts/at", "alerts/at/a/b", "alerts/active", "alerts/atx/a", "rooms/at/a"] {
+            assert_eq!(topic(text).alert(), None, "{text}");
+            let of_others = topic(&format!("presence/{text}"));
+            assert_eq!((of_others.followed_alert(), of_others.labels_of()), (None, None), "{text}");
         }
     }
 

@@ -40,6 +40,7 @@ pub(crate) use self::mandates::Mandates;
 pub(crate) use self::onlooker::{Onlooker, SeenCase};
 pub(crate) use self::permit::{
     may_converse, permit, permit_poll, permit_publishing, permit_reading, shows_presence, sight,
+    subscribe,
 };
 
 /// Who may come in, and what they may, for the front door and the shards.

@@ -9,6 +9,7 @@
 //! A shard notes in the roster who comes and goes, under a lock that is held for that alone. What
 //! there is to tell is gathered for a moment: who comes and goes within it is nothing to tell.
 
+mod place;
 mod roll;
 mod roster;
 
@@ -19,15 +20,16 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bellwire_model::limits::{PRESENCE_BYTES_MAX, PRESENCE_NEWS_MAX};
-use bellwire_model::{Body, Event, Filter, FilterSet, Holder, Shortage, Topic};
+use bellwire_model::{Body, EffectiveFilter, Event, Filter, Holder, Shortage, Topic};
 use bellwire_process::clock::{self, Ticker};
 use bellwire_wire::presence as words;
 use bellwire_wire::problem::{Code, Problem};
 use bytes::Bytes;
 
+pub(crate) use self::place::Place;
 use self::roster::{Leaving, Moment, Roster, Terms, Told, What, Who};
 use crate::authority::FollowerName;
-use crate::state::States;
+use crate::state::{SharedTable, States};
 
 /// What is configured.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -83,22 +85,30 @@ impl Presence {
         })
     }
 
-    /// The topics on which somebody is seen who has named these, and follows that of it: those that
-    /// are named without a wildcard, and have presence.
+    /// Where somebody is seen who has named these, and follows that of it: on the topics that are
+    /// named without a wildcard, and have presence; at an alert where they see it, and it is on the
+    /// board or they are `there` already.
     pub(crate) fn seen_on<'a>(
         &self,
         named: impl Iterator<Item = &'a Filter>,
-        followed: &FilterSet,
-    ) -> Vec<Topic> {
+        followed: &EffectiveFilter,
+        (there, table): (&[Place], &SharedTable),
+    ) -> Vec<Place> {
         let exact = named.filter(|filter| filter.is_exact());
         let topics = exact.filter_map(|filter| filter.as_str().parse::<Topic>().ok());
-        topics.filter(|topic| self.has(topic) && followed.matches(topic)).collect()
+        let topics = topics.filter(|topic| self.has(topic) && followed.filters().matches(topic));
+        let place = |topic: Topic| {
+            let known = there.iter().find(|place| place.topic == topic).cloned();
+            known.or_else(|| Place::find(topic, table))
+        };
+        topics.filter_map(place).filter(|place| place.is_seen_by(followed)).collect()
     }
 
     /// The names of most of the server's own topics tell what there is to those who see only some of
     /// it, and some may be read by few.
     fn has(&self, topic: &Topic) -> bool {
-        let is_open = !topic.is_reserved() || topic.as_str() == Topic::OF_BOARD;
+        let is_of_alerts = topic.as_str() == Topic::OF_BOARD || topic.alert().is_some();
+        let is_open = !topic.is_reserved() || is_of_alerts;
         is_open
             && self.topics.iter().any(|filter| filter.matches(topic))
             && presence_of(topic).is_some()
@@ -119,7 +129,7 @@ impl Presence {
         let subject = subject.map(Arc::from);
         let who = Who { identity, subject, holder, shows: asked.shown.clone() };
         let presence = Arc::clone(self);
-        Present { presence, asked, who, is_known, is_settled: false, topics: Vec::new() }
+        Present { presence, asked, who, is_known, is_settled: false, places: Vec::new() }
     }
 
     /// Tells what there is to tell, where the hubs have room for it: some of it at a time.
@@ -155,13 +165,14 @@ fn presence_of(topic: &Topic) -> Option<Topic> {
 }
 
 fn event(told: &Told) -> Event {
-    let Told { topic, key, what } = told;
+    let Told { topic, labels, key, what } = told;
+    let labels = labels.as_ref();
     let topic = presence_of(topic).expect("whoever is there was asked");
     let body = match what {
         What::Shows { subject, since, shows } => {
-            Some(words::follower(subject.as_deref(), *since, shows.as_deref()))
+            Some(words::follower((subject.as_deref(), *since), shows.as_deref(), labels))
         }
-        What::Count(count) => Some(words::count((count.followers, count.is_named))),
+        What::Count(count) => Some(words::count((count.followers, count.is_named), labels)),
         What::Gone => None,
     };
     let (key, time) = (Some((&**key).into()), clock::now());
@@ -178,7 +189,7 @@ pub(crate) struct Present {
     is_known: bool,
     /// Whether it was let in.
     is_settled: bool,
-    topics: Vec<Topic>,
+    places: Vec<Place>,
 }
 
 impl Present {
@@ -202,30 +213,30 @@ impl Present {
         self.is_settled = false;
     }
 
-    /// It follows these from now on. Those that it leaves it leaves at once.
-    pub(crate) fn follow(&mut self, topics: Vec<Topic>) -> Result<(), Problem> {
+    /// It is seen there from now on. Places that it leaves it leaves at once.
+    pub(crate) fn follow(&mut self, places: Vec<Place>) -> Result<(), Problem> {
         let now = self.presence.now();
         let mut roster = self.presence.roster.lock().expect("not poisoned");
         let identity = &self.who.identity;
-        self.topics.retain(|topic| {
-            let stays = topics.contains(topic);
+        self.places.retain(|place| {
+            let stays = places.contains(place);
             if !stays {
-                roster.leave(topic, identity, Leaving::ForGood, now.ms);
+                roster.leave(&place.topic, identity, Leaving::ForGood, now.ms);
             }
             stays
         });
-        for topic in topics {
-            if !self.topics.contains(&topic) {
-                roster.enter(&topic, &self.who, now).map_err(no_room)?;
-                self.topics.push(topic);
+        for place in places {
+            if !self.places.contains(&place) {
+                roster.enter(&place, &self.who, now).map_err(no_room)?;
+                self.places.push(place);
             }
         }
         Ok(())
     }
 
-    /// The topics on which it is seen.
-    pub(crate) fn topics(&self) -> &[Topic] {
-        &self.topics
+    /// Where it is seen.
+    pub(crate) fn places(&self) -> &[Place] {
+        &self.places
     }
 }
 
@@ -235,7 +246,7 @@ impl Drop for Present {
         let leaving = if is_back { Leaving::Perhaps } else { Leaving::ForGood };
         let now_ms = self.presence.ticker.now_ms();
         let mut roster = self.presence.roster.lock().expect("not poisoned");
-        for topic in &self.topics {
+        for Place { topic, .. } in &self.places {
             roster.leave(topic, &self.who.identity, leaving, now_ms);
         }
     }
@@ -259,7 +270,8 @@ fn no_room(shortage: Shortage) -> Problem {
 /// What those are answered who want to show themselves where nobody does.
 pub(crate) fn nowhere() -> Problem {
     let detail = "`present` is for topics that are named without a wildcard and that have presence: \
-                  the setting `presence` of the server names them";
+                  the setting `presence` of the server names them; `alerts/at/<fingerprint>` has it \
+                  while the alert is on your board";
     Problem::new(Code::ParameterInvalid, detail)
 }
 

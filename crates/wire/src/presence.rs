@@ -1,12 +1,13 @@
 //! Presence as clients say and see it: what somebody shows of themselves, and who is there.
 
 use bellwire_model::limits::{NESTING_MAX, PRESENCE_ID_BYTES_MAX, PRESENCE_SHOWN_BYTES_MAX};
-use bellwire_model::{Timestamp, is_nested_deeper};
+use bellwire_model::{Labels, Timestamp, is_nested_deeper};
 use bytes::Bytes;
 use serde_json::json;
 use serde_json::value::RawValue;
 
 use crate::problem::{Code, Problem};
+use crate::write;
 
 /// Reads the parameter `present`: JSON, or nothing at all.
 pub fn parse_shown(text: &str) -> Result<Option<Bytes>, Problem> {
@@ -45,8 +46,12 @@ pub fn parse_id(text: &str) -> Result<Box<str>, Problem> {
     Err(Problem::new(Code::ParameterInvalid, detail))
 }
 
-/// What is told of somebody who is there.
-pub fn follower(subject: Option<&str>, since: Timestamp, shown: Option<&[u8]>) -> Bytes {
+/// What is told of somebody who is there. `labels` are those of the alert that they have open.
+pub fn follower(
+    (subject, since): (Option<&str>, Timestamp),
+    shown: Option<&[u8]>,
+    labels: Option<&Labels>,
+) -> Bytes {
     let mut object = json!({ "since": since.as_ms() });
     if let Some(subject) = subject {
         object["subject"] = subject.into();
@@ -58,32 +63,67 @@ pub fn follower(subject: Option<&str>, since: Timestamp, shown: Option<&[u8]>) -
         text.extend_from_slice(shown);
         text.push(b'}');
     }
-    text.into()
+    with_labels(text, labels)
 }
 
-/// How many are there, and whether each of them is told.
-pub fn count((followers, is_named): (usize, bool)) -> Bytes {
-    json!({ "followers": followers, "named": is_named }).to_string().into()
+/// How many are there, and whether each of them is told. `labels` as of a [`follower`].
+pub fn count((followers, is_named): (usize, bool), labels: Option<&Labels>) -> Bytes {
+    let count = json!({ "followers": followers, "named": is_named });
+    with_labels(count.to_string().into_bytes(), labels)
+}
+
+/// An object with one member more.
+fn with_labels(mut object: Vec<u8>, labels: Option<&Labels>) -> Bytes {
+    if let Some(labels) = labels {
+        object.pop();
+        object.extend_from_slice(b",\"labels\":");
+        write::labels(&mut object, labels, None);
+        object.push(b'}');
+    }
+    object.into()
 }
 
 #[cfg(test)]
 mod tests {
+    use bellwire_model::{Body, Event};
+
     use super::*;
+    use crate::json;
 
     #[test]
     fn what_is_shown_is_any_json_of_some_bytes_and_no_more() {
         assert_eq!(parse_shown("").expect("nothing"), None);
         let shown = parse_shown(r#" {"name":"Ada"} "#).expect("JSON").expect("something");
         assert_eq!(shown, r#"{"name":"Ada"}"#);
-        let told = follower(Some("ada"), Timestamp::from_ms(5), Some(&shown));
+        let told = follower((Some("ada"), Timestamp::from_ms(5)), Some(&shown), None);
         assert_eq!(told, r#"{"since":5,"subject":"ada","shown":{"name":"Ada"}}"#);
-        assert_eq!(follower(None, Timestamp::from_ms(5), None), r#"{"since":5}"#);
-        assert_eq!(count((3, true)), r#"{"followers":3,"named":true}"#);
+        assert_eq!(follower((None, Timestamp::from_ms(5)), None, None), r#"{"since":5}"#);
+        assert_eq!(count((3, true), None), r#"{"followers":3,"named":true}"#);
         let long = format!("\"{}\"", "x".repeat(PRESENCE_SHOWN_BYTES_MAX - 1));
         let deep = "[".repeat(NESTING_MAX - 1) + &"]".repeat(NESTING_MAX - 1);
         assert!(parse_shown(&deep[1..deep.len() - 1]).is_ok(), "as deep as may be");
         for wrong in ["Ada", "{", "1 2", r#"{"a":1}}"#, &long, &deep] {
             assert!(parse_shown(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn of_those_who_have_an_alert_open_its_labels_are_read_again() {
+        let labels = Labels::from_pairs([("alertname", "a\"b"), ("team", "x")]).expect("labels");
+        let shown = Some(&br#"{"labels":{"team":"y"}}"#[..]);
+        let told = follower((None, Timestamp::from_ms(5)), shown, Some(&labels));
+        let count = count((1, true), Some(&labels));
+        for body in [told, count] {
+            let read = |topic: &str| {
+                let (topic, key) = (topic.parse().expect("a topic"), Some("~1".into()));
+                let (time, body) = (Timestamp::from_ms(5), Some(Body::Json(body.clone())));
+                json::labels_of(&Event { topic, key, event_type: None, time, body })
+            };
+            assert_eq!(read("presence/alerts/at/f80fe52511abebdc").as_ref(), Some(&labels));
+            for other in ["presence/alerts/active", "presence/alerts/at", "presence/alerts/at/a/b"]
+            {
+                assert_eq!(read(other), None, "{other}");
+            }
         }
     }
 

@@ -66,8 +66,9 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
         rules: vec![glob::Pattern::escape(&rules.display().to_string())],
         ..Config::default()
     };
-    // Whoever looks at the board sees who else does.
-    config.presence.topics = vec![Topic::OF_BOARD.parse()?];
+    // Whoever looks at the board, or has an alert open, sees who else does.
+    let at_alerts = format!("{}/*", Topic::AT_ALERTS);
+    config.presence.topics = vec![Topic::OF_BOARD.parse()?, at_alerts.parse()?];
     // Teams have topics of their own, and nothing of what the examples are about.
     if teams.is_none() {
         config.examples = true;

@@ -5,6 +5,7 @@ mod access;
 mod advice;
 mod alerts;
 mod allowances;
+mod at_alerts;
 mod attending;
 mod audit;
 mod bad_input;

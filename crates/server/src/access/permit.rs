@@ -121,7 +121,8 @@ fn readable(rights: &Rights, wanted: &FilterSet) -> FilterSet {
         let first = filter.as_str().split('/').next();
         !matches!(first, Some(Topic::QUERIES | Topic::PRESENCE))
     };
-    let own = || rights.subscribe.iter().filter(is_own);
+    let followed = followed(rights);
+    let own = || followed.iter().filter(is_own);
     let mut filters: Vec<Filter> = own().cloned().collect();
     if rights.query != Scope::none() {
         filters.push(QueryId::topics_of(&sight(rights)));
@@ -132,6 +133,21 @@ fn readable(rights: &Rights, wanted: &FilterSet) -> FilterSet {
         filters.extend(own().filter_map(|of| format!("{}/{of}", Topic::PRESENCE).parse().ok()));
     }
     FilterSet::gathered(filters)
+}
+
+/// The topics that roles let somebody follow.
+pub(crate) fn subscribe(rights: &Rights) -> FilterSet {
+    FilterSet::gathered(followed(rights))
+}
+
+/// What roles name, and more: whoever reads the board reads who has an alert of it open.
+fn followed(rights: &Rights) -> Vec<Filter> {
+    let board: Topic = Topic::OF_BOARD.parse().expect("a topic");
+    let mut filters: Vec<Filter> = rights.subscribe.iter().cloned().collect();
+    if rights.subscribe.matches(&board) {
+        filters.push(format!("{}/*", Topic::AT_ALERTS).parse().expect("a filter"));
+    }
+    filters
 }
 
 /// Whether who follows it may be seen of this topic, by those who may read these.

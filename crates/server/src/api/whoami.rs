@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use super::App;
 use super::permission::Caller;
+use crate::access::subscribe;
 use crate::allowances::Left;
 
 /// `GET /v1/whoami`: who the caller is to this server, and what they may.
@@ -43,7 +44,7 @@ pub(super) fn shown(app: &App, identity: &Identity) -> Value {
         shown["ends_at"] = ends_at.as_ms().into();
     }
     // Those that are very many together are not told.
-    if let Ok(presence) = rights.subscribe.intersection(&app.presence)
+    if let Ok(presence) = subscribe(rights).intersection(&app.presence)
         && !presence.is_empty()
     {
         shown["presence"] = filters(&presence).into();

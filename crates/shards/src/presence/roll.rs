@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use bellwire_model::{Holder, NameMap, Timestamp};
+use bellwire_model::{Holder, Labels, NameMap, Timestamp};
 use bytes::Bytes;
 
 /// The key of the number of all, which is nobody's.
@@ -33,6 +33,8 @@ pub(super) struct Follower {
 
 #[derive(Debug)]
 pub(super) struct Roll {
+    /// Those of the alert that it is of.
+    pub(super) labels: Option<Labels>,
     /// By key.
     followers: BTreeMap<Arc<str>, Follower>,
     keys: NameMap<Arc<str>, Arc<str>>,
@@ -66,8 +68,9 @@ pub(super) enum News<'a> {
 }
 
 impl Roll {
-    pub(super) fn new() -> Self {
+    pub(super) fn new(labels: Option<Labels>) -> Self {
         Self {
+            labels,
             followers: BTreeMap::new(),
             keys: NameMap::default(),
             next_number: 1,

@@ -11,9 +11,10 @@ use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use bellwire_model::limits::{PRESENCE_BYTES_MAX, PRESENCE_OVERHEAD_BYTES};
-use bellwire_model::{Holder, NameMap, Shares, Shortage, Timestamp, Topic};
+use bellwire_model::{Holder, Labels, NameMap, Shares, Shortage, Timestamp, Topic};
 use bytes::Bytes;
 
+use super::place::Place;
 use super::roll::{COUNT, Count, Follower, News, Roll};
 
 /// How long and how many.
@@ -57,6 +58,8 @@ pub(super) struct Moment {
 #[derive(Debug)]
 pub(super) struct Told {
     pub(super) topic: Topic,
+    /// Those of the alert that the topic is of.
+    pub(super) labels: Option<Labels>,
     pub(super) key: Arc<str>,
     pub(super) what: What,
 }
@@ -86,9 +89,12 @@ impl Roster {
     }
 
     /// One connection more of somebody on a topic. What is shown last is what counts.
-    pub(super) fn enter(&mut self, topic: &Topic, who: &Who, now: Moment) -> Result<(), Shortage> {
-        let size_bytes = charge_bytes(&who.identity, who.shows.as_ref());
+    pub(super) fn enter(&mut self, place: &Place, who: &Who, now: Moment) -> Result<(), Shortage> {
+        let Place { topic, labels } = place;
         let room = self.rooms.get(topic);
+        // Those of a room stay what they are for as long as somebody is there.
+        let labels = room.map_or(labels, |room| &room.labels).clone();
+        let size_bytes = charge_bytes((&who.identity, who.shows.as_ref()), labels.as_ref());
         let key = room.and_then(|room| room.key_of(&who.identity)).cloned();
         let Some(key) = key else {
             self.bytes.check(who.holder, size_bytes)?;
@@ -96,7 +102,7 @@ impl Roster {
             let identity = (Arc::clone(&who.identity), who.subject.clone());
             let mut follower = Follower::new(identity, (who.holder, who.shows.clone(), now.time));
             follower.connections = 1;
-            let room = self.rooms.entry(topic.clone()).or_insert_with(Roll::new);
+            let room = self.rooms.entry(topic.clone()).or_insert_with(|| Roll::new(labels));
             room.add(follower, self.terms.named_max);
             self.queue(topic);
             return Ok(());
@@ -104,7 +110,8 @@ impl Roster {
         let room = self.rooms.get_mut(topic).expect("it was just there");
         let follower = room.get_mut(&key).expect("whoever has a key is there");
         if follower.shows != who.shows {
-            let before = charge_bytes(&follower.identity, follower.shows.as_ref());
+            let shown = (&*follower.identity, follower.shows.as_ref());
+            let before = charge_bytes(shown, labels.as_ref());
             self.bytes.check(follower.holder, size_bytes.saturating_sub(before))?;
             self.bytes.give_back(follower.holder, before);
             self.bytes.take(follower.holder, size_bytes);
@@ -148,8 +155,8 @@ impl Roster {
     fn remove(&mut self, topic: &Topic, key: &Arc<str>) {
         let Some(room) = self.rooms.get_mut(topic) else { return };
         if let Some(gone) = room.remove(key, self.terms.named_max) {
-            let size_bytes = charge_bytes(&gone.identity, gone.shows.as_ref());
-            self.bytes.give_back(gone.holder, size_bytes);
+            let shown = (&*gone.identity, gone.shows.as_ref());
+            self.bytes.give_back(gone.holder, charge_bytes(shown, room.labels.as_ref()));
         }
         self.queue(topic);
     }
@@ -181,10 +188,11 @@ impl Roster {
         {
             let Some(room) = self.rooms.get_mut(&topic) else { continue };
             room.is_queued = false;
+            let labels = room.labels.clone();
             let mut is_through = false;
             while looks < max && !is_through {
                 match room.next_news(&mut looks) {
-                    Some(news) => told.push(Told::new(topic.clone(), news)),
+                    Some(news) => told.push(Told::new((topic.clone(), labels.clone()), news)),
                     None => is_through = true,
                 }
             }
@@ -207,7 +215,7 @@ impl Roster {
 }
 
 impl Told {
-    fn new(topic: Topic, news: News<'_>) -> Self {
+    fn new((topic, labels): (Topic, Option<Labels>), news: News<'_>) -> Self {
         let (key, what) = match news {
             News::Shows(key, follower) => {
                 let Follower { subject, since, shows, .. } = follower;
@@ -218,13 +226,14 @@ impl Told {
             News::Count(count) => (COUNT.into(), What::Count(count)),
             News::Empty => (COUNT.into(), What::Gone),
         };
-        Self { topic, key, what }
+        Self { topic, labels, key, what }
     }
 }
 
 /// What somebody is charged with on one topic.
-fn charge_bytes(identity: &str, shows: Option<&Bytes>) -> usize {
-    PRESENCE_OVERHEAD_BYTES + 2 * identity.len() + shows.map_or(0, Bytes::len)
+fn charge_bytes((identity, shows): (&str, Option<&Bytes>), labels: Option<&Labels>) -> usize {
+    let told = shows.map_or(0, Bytes::len) + labels.map_or(0, Labels::size_bytes);
+    PRESENCE_OVERHEAD_BYTES + 2 * identity.len() + told
 }
 
 #[cfg(test)]

@@ -70,7 +70,7 @@ impl Shard {
         if let Some(tally) = self.connections[token].tally() {
             tally.follow(all)?;
         }
-        let shown = self.show_on(token, &topics, follows.filters());
+        let shown = self.show_on(token, &topics, &follows);
         shown.inspect_err(|_| self.count_followed(token))?;
         let is_narrowed = *follows.filters() != wanted;
         let resumes_state = self.connections[token].outlet.marks().is_on();

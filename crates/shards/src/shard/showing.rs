@@ -2,13 +2,13 @@
 
 use std::net::IpAddr;
 
-use bellwire_model::{FilterSet, PacedFilter, Principal, Topic};
+use bellwire_model::{EffectiveFilter, PacedFilter, Principal};
 use bellwire_wire::problem::Problem;
 
 use super::Token;
 use super::connection::Which;
 use super::parts::Shard;
-use crate::presence::{self, Present};
+use crate::presence::{self, Place, Present};
 use crate::stream_request::StreamRequest;
 
 impl Shard {
@@ -22,12 +22,13 @@ impl Shard {
         let presence = self.surroundings.presence.as_ref().ok_or_else(presence::nowhere)?;
         let name = self.surroundings.authority.follower(principal, source.or(asked.source));
         let mut present = presence.begin((**asked).clone(), name);
-        let topics = presence.seen_on(asked.named.iter(), request.follows.filters());
+        let at = (&[][..], &self.surroundings.table);
+        let places = presence.seen_on(asked.named.iter(), &request.follows, at);
         // A WebSocket may name some later.
-        if topics.is_empty() && request.handshake.is_none() {
+        if places.is_empty() && request.handshake.is_none() {
             return Err(presence::nowhere());
         }
-        present.follow(topics)?;
+        present.follow(places)?;
         Ok(Some(present))
     }
 
@@ -44,15 +45,17 @@ impl Shard {
         &mut self,
         token: Token,
         named: &[PacedFilter],
-        followed: &FilterSet,
+        followed: &EffectiveFilter,
     ) -> Result<(), Problem> {
         let Some(present) = self.presents.get_mut(&token) else { return Ok(()) };
         let Some(presence) = &self.surroundings.presence else { return Ok(()) };
-        let mut topics: Vec<Topic> = present.topics().to_vec();
-        topics.extend(presence.seen_on(named.iter().map(|paced| &paced.filter), followed));
-        topics.sort_unstable();
-        topics.dedup();
-        present.follow(topics)
+        let mut places: Vec<Place> = present.places().to_vec();
+        let named = named.iter().map(|paced| &paced.filter);
+        let at = (present.places(), &self.surroundings.table);
+        places.extend(presence.seen_on(named, followed, at));
+        places.sort_unstable();
+        places.dedup();
+        present.follow(places)
     }
 
     /// A connection follows less than it did.
@@ -60,17 +63,19 @@ impl Shard {
         if !self.presents.contains_key(&token) {
             return;
         }
-        let topics = if self.connections[token].websocket.is_some() {
+        let places = if self.connections[token].websocket.is_some() {
             self.seen_on(token)
         } else {
             let lane = self.connections[token].main.delivery.lane();
-            let (filters, present) = (self.hub.filters(lane), &self.presents[&token]);
-            let topics = present.topics().iter();
-            topics.filter(|topic| filters.matches(topic)).cloned().collect()
+            let (follows, present) = (self.hub.follows(lane), &self.presents[&token]);
+            let is_left = |place: &&Place| {
+                follows.filters().matches(&place.topic) && place.is_seen_by(follows)
+            };
+            present.places().iter().filter(is_left).cloned().collect()
         };
         if let Some(present) = self.presents.get_mut(&token) {
             // It has entered all that it still follows.
-            let _ = present.follow(topics);
+            let _ = present.follow(places);
         }
     }
 
@@ -82,25 +87,26 @@ impl Shard {
         let name = self.surroundings.authority.follower(principal, source);
         let mut present = presence.begin(before.asked().clone(), name);
         // Where there is no room for it any more it is not seen: what it follows still comes.
-        if present.follow(before.topics().to_vec()).is_ok() {
+        if present.follow(before.places().to_vec()).is_ok() {
             present.settle();
             self.presents.insert(token, present);
         }
         before.retract();
     }
 
-    /// The topics on which a WebSocket is seen.
-    fn seen_on(&mut self, token: Token) -> Vec<Topic> {
+    /// Where a WebSocket is seen.
+    fn seen_on(&mut self, token: Token) -> Vec<Place> {
         let Some(presence) = self.surroundings.presence.clone() else { return Vec::new() };
-        let mut topics = Vec::new();
+        let mut places = Vec::new();
         for which in self.subscriptions(token).collect::<Vec<Which>>() {
             let lane = which.of(&mut self.connections[token]).delivery.lane();
             let named = self.asked(token, which);
             let named = named.iter().map(|paced| &paced.filter);
-            topics.extend(presence.seen_on(named, self.hub.filters(lane)));
+            let at = (self.presents[&token].places(), &self.surroundings.table);
+            places.extend(presence.seen_on(named, self.hub.follows(lane), at));
         }
-        topics.sort_unstable();
-        topics.dedup();
-        topics
+        places.sort_unstable();
+        places.dedup();
+        places
     }
 }

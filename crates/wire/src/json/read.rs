@@ -142,9 +142,10 @@ pub fn labels_of_series(json: &[u8]) -> Option<Labels> {
     Labels::from_pairs(labels.chain([(METRIC_NAME, &*name)])).ok()
 }
 
-/// Whether the body of an event is an alert.
+/// Whether the body of an event has an alert's labels: it is one, or of somebody who has one open.
 fn tells_of_alert(topic: &Topic) -> bool {
-    matches!(topic.segments().nth(1), Some("active" | "events"))
+    let is_alert = || matches!(topic.segments().nth(1), Some("active" | "events"));
+    topic.followed_alert().is_some() || is_alert()
 }
 
 #[derive(Deserialize)]

@@ -92,7 +92,7 @@ impl World {
     fn run(&mut self, step: &Step, roster: &mut Roster) {
         match *step {
             Step::Enter { topic: at, who: number, shows } => {
-                let entered = roster.enter(&topic(at), &who(number, shows), self.moment());
+                let entered = roster.enter(&topic(at).into(), &who(number, shows), self.moment());
                 entered.expect("room for few");
                 self.connections.push((at, number));
                 let there = There { shows, connections: 0, until_ms: u64::MAX };
@@ -131,7 +131,7 @@ impl World {
     }
 
     fn tell(&mut self, roster: &mut Roster, (max, mut refused): (usize, usize)) {
-        for Told { topic, key, what } in roster.take_news(max) {
+        for Told { topic, key, what, .. } in roster.take_news(max) {
             // A table refuses what it has no room for, and never that something is gone.
             if !matches!(what, What::Gone) && refused > 0 {
                 refused -= 1;
@@ -205,7 +205,7 @@ fn whoever_comes_as_very_many_leaves_room_to_others() {
     let mut enter = |holder: &str, number: usize| {
         let identity = format!("{holder} {number}").into();
         let (subject, shows, holder) = (None, shown(1), Holder::named(holder));
-        roster.enter(&topic(0), &Who { identity, subject, holder, shows }, moment())
+        roster.enter(&topic(0).into(), &Who { identity, subject, holder, shows }, moment())
     };
     let taken = (0..1_000_000).take_while(|number| enter("one", *number).is_ok()).count();
     assert!(taken > PRESENCE_BYTES_MAX / 2 / (PRESENCE_OVERHEAD_BYTES + 64), "{taken}");
@@ -223,7 +223,7 @@ fn what_is_told_at_a_time_is_bounded() {
         let identity: Arc<str> = number.to_string().into();
         let (subject, shows, holder) = (None, None, Holder::named("one"));
         let who = Who { identity: Arc::clone(&identity), subject, holder, shows };
-        roster.enter(&topic(0), &who, moment()).expect("room");
+        roster.enter(&topic(0).into(), &who, moment()).expect("room");
         roster.leave(&topic(0), &identity, Leaving::Perhaps, 0);
     }
     assert_eq!(roster.take_news(100).len(), 100);
