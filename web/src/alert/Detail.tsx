@@ -18,6 +18,7 @@ import { adopt } from '../ui/adopt.js';
 import style from './alert.css' with { type: 'text' };
 import { Care, hindrance } from './Care.js';
 import { linksOf, unitOfThreshold } from './looks.js';
+import { Others } from './Others.js';
 import { Notified, Past } from './Past.js';
 import { t } from './texts.js';
 import { type Told, useTold } from './told.js';
@@ -99,6 +100,7 @@ function Head({ alert, titleId, fingerprint, close }: { alert: Alert | undefined
         </>
       )}
       <Acts fingerprint={fingerprint} />
+      <Others fingerprint={fingerprint} />
     </header>
   );
 }

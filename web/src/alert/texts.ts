@@ -18,6 +18,7 @@ export const t = texts({
     change: 'Change', end: 'End', ending: 'Ending …', ended: 'The silence has ended.',
     toldFiring: 'was told that it fires', toldResolved: 'was told that it resolved', toldOther: 'was told', toldFailed: 'could not be told', tries: { one: 'at once', other: 'at attempt {n}' }, notTold: 'Nobody was told, as far as is known.', again: 'once more', times: '× {n}', webhook: 'webhook {n}', answers: 'it answers {status}',
     'verb.alert.firing': 'fires', 'verb.alert.data_lost': 'is silent: its data is lost', 'verb.alert.resolved': 'resolved', 'verb.alert.acknowledged': '{who} took it up', 'verb.alert.unacknowledged': 'nobody is on it any more', 'verb.alert.assigned': '{who} is to see to it', 'verb.alert.unassigned': 'nobody is to see to it any more', 'verb.alert.commented': '{who} said', says: 'says {who}', at: 'at {value}', last: 'last {value}', after: 'after {age}', then: 'The expression of then',
+    others: { one: '{who} has this alert open, too.', other: '{who} have this alert open, too.' }, unnamed: { one: '{n} other', other: '{n} others' },
     older: 'Older', nothing: 'Nothing is kept of what became of it.', since: 'What was before {time} may be gone.',
   },
   de: {
@@ -35,6 +36,7 @@ export const t = texts({
     change: 'Ändern', end: 'Beenden', ending: 'Beendet …', ended: 'Die Stummschaltung ist beendet.',
     toldFiring: 'hat erfahren, dass er ausgelöst ist', toldResolved: 'hat erfahren, dass er erledigt ist', toldOther: 'wurde benachrichtigt', toldFailed: 'war nicht zu erreichen', tries: { one: 'sofort', other: 'beim {n}. Versuch' }, notTold: 'Soweit bekannt, wurde niemand benachrichtigt.', again: 'noch einmal', times: '× {n}', webhook: 'Webhook {n}', answers: 'antwortet {status}',
     'verb.alert.firing': 'ausgelöst', 'verb.alert.data_lost': 'schweigt: Seine Daten fehlen', 'verb.alert.resolved': 'erledigt', 'verb.alert.acknowledged': '{who} kümmert sich', 'verb.alert.unacknowledged': 'niemand kümmert sich mehr', 'verb.alert.assigned': '{who} soll sich kümmern', 'verb.alert.unassigned': 'niemand soll sich mehr kümmern', 'verb.alert.commented': '{who} sagt', says: 'sagt {who}', at: 'bei {value}', last: 'zuletzt {value}', after: 'nach {age}', then: 'Der Ausdruck von damals',
+    others: { one: '{who} hat diesen Alarm auch offen.', other: '{who} haben diesen Alarm auch offen.' }, unnamed: { one: '{n} weitere Person', other: '{n} weitere' },
     older: 'Ältere', nothing: 'Was aus ihm wurde, ist nicht bekannt.', since: 'Was vor {time} war, ist vielleicht weg.',
   },
 });

@@ -10,7 +10,7 @@ import { offersPresence, subject } from './who.js';
 
 const OF = 'alerts/active';
 const TOPIC = `presence/${OF}`;
-const COUNT = '~count';
+export const COUNT = '~count';
 
 export const NAME_LENGTH_MAX = 60;
 
@@ -25,7 +25,7 @@ export const NAME = 'author';
 const MARK_LASTS_MS = 12 * 3_600_000;
 
 /** Somebody, as the server tells. */
-interface Told {
+export interface Told {
   since: number;
   subject?: string;
   shown?: { name?: unknown; mark?: unknown } | null;
@@ -54,7 +54,7 @@ const mark = signal('');
 
 const isText = (value: unknown): value is string => typeof value === 'string' && value.trim() !== '';
 
-function person([key, { subject: known, since, shown }]: [string, Told]): Person {
+export function person([key, { subject: known, since, shown }]: [string, Told]): Person {
   const isMe = subject.value !== null ? known === subject.value : isText(shown?.mark) && shown.mark === mark.value;
   if (isText(known)) return { key, name: known, number: null, since, isMe };
   const number = key.replace(/^~/, '');
@@ -91,6 +91,13 @@ function ownMark(): string {
   return mark.value;
 }
 
+/** How this browser shows itself to others, where it does. */
+export function presenting(): { present?: unknown; presentId?: string } {
+  if (hides.value) return {};
+  const name = subject.value === null ? ownName.value : '';
+  return { present: name ? { name, mark: ownMark() } : { mark: ownMark() }, presentId: ownId() };
+}
+
 /** What the board's stream asks for besides. */
 function besides() {
   isFollowed.value = offersPresence(OF);
@@ -99,10 +106,7 @@ function besides() {
     count.value = null;
     return { topics: [] };
   }
-  if (hides.value) return { topics: [TOPIC] };
-  const name = subject.value === null ? ownName.value : '';
-  const present = name ? { name, mark: ownMark() } : { mark: ownMark() };
-  return { topics: [TOPIC], present, presentId: ownId() };
+  return { topics: [TOPIC], ...presenting() };
 }
 
 export function followPresence(): void {
