@@ -87,6 +87,43 @@ test('what comes while it is read is there once, before what was', async () => {
   assert.deepEqual(numbers(feed.items.value), [13, 'gap expired', 11, ...down(10, 1)]);
 });
 
+test('what is read before it comes has its place, and so has what came before it', async () => {
+  for (const cameFirst of [true, false]) {
+    const source = journal(4, 1);
+    let show = () => {};
+    const feed = new Feed(source, (later) => { show = later; });
+    const reading = feed.older();
+    feed.push(happened(3));
+    if (cameFirst) show();
+    await reading;
+    show();
+    // The stream is behind the journal, and tells it now.
+    feed.push(happened(4));
+    show();
+    assert.deepEqual(numbers(feed.items.value), down(4, 1));
+  }
+});
+
+test('a page that followed before it could read has nothing out of its order', async () => {
+  const source = journal(80, 80);
+  const feed = new Feed(source, (show) => show());
+  feed.push(happened(79));
+  await feed.older();
+  feed.push(happened(80));
+  assert.deepEqual(numbers(feed.items.value), down(80, 81 - feed.items.value.length));
+  assert.ok(feed.items.value.length > 60);
+});
+
+test('what retention takes before a hole is filled is said to be missing', async () => {
+  const events = Array.from({ length: 45 }, (_, index) => happened(index + 1));
+  let source = new Journal(events, 2);
+  const feed = new Feed({ places: () => source.places(), page: (after) => source.page(after) }, (show) => show());
+  await feed.older();
+  source = new Journal(events, 1_000, 31);
+  await feed.fill(feed.items.value.find((item): item is Hole => 'hole' in item)!);
+  assert.deepEqual(numbers(feed.items.value), [...down(45, 31), 'gap expired', ...down(20, 1)]);
+});
+
 test('what comes on a stream of state topics, too, is the same as what is read', async () => {
   const feed = new Feed(journal(3, 1), (show) => show());
   feed.push({ ...happened(3), cursor: `${happened(3).cursor}.s7-4` });
@@ -125,6 +162,19 @@ test('a server that does not answer is said, and asked again', async () => {
   source.page = page.bind(source);
   await feed.older();
   assert.deepEqual([feed.state.value.fault, numbers(feed.items.value)], ['', [3, 2, 1]]);
+});
+
+test('a hole that could not be filled is asked for again, also where all before it is read', async () => {
+  const source = journal(45, 1, 2);
+  const feed = new Feed(source, (show) => show());
+  await feed.older();
+  const { page } = source;
+  source.page = async () => { throw new Error('gone'); };
+  await feed.fill(feed.items.value.find((item): item is Hole => 'hole' in item)!);
+  assert.deepEqual([feed.state.value.fault, feed.state.value.isWhole], ['gone', true]);
+  source.page = page.bind(source);
+  await feed.again();
+  assert.deepEqual([feed.state.value.fault, numbers(feed.items.value)], ['', ['hole', ...down(40, 1)]]);
 });
 
 test('what is looked for is found; what is missing is always said', () => {

@@ -83,9 +83,9 @@ export function History() {
       <div ref={list} class="rows happened" data-empty={rows.length === 0 ? '' : undefined}>
         {rows.length > 0 && <List rows={rows} />}
       </div>
-      {read === 0 && !isReading && !fault && <p class="empty">{t('none')}</p>}
+      {read === 0 && isWhole && <p class="empty">{t('none')}</p>}
       {read > 0 && shown === 0 && !isReading && <p class="empty">{t('noMatch')}</p>}
-      {fault && <p class="error" role="alert">{t('failed', { why: fault })} <button type="button" onClick={() => void all.older()}>{t('again')}</button></p>}
+      {fault && <p class="error" role="alert">{t('failed', { why: fault })} <button type="button" onClick={() => void all.again()}>{t('again')}</button></p>}
       {isReading && <p class="empty" role="status">{t('reading')}</p>}
       {!isReading && !fault && (found.items.length > rows.length || (!isWhole && !isFull))
         && <p class="more"><button type="button" onClick={older}>{t('older')}</button></p>}
@@ -139,7 +139,7 @@ function List({ rows }: { rows: readonly Item[] }) {
         const today = 'event' in item ? dayOf(item.event.time) : day;
         const isNew = today !== day;
         day = today;
-        return [isNew ? <li key={today} class="day">{today}</li> : null, <Row key={keyOf(item)} item={item} />];
+        return [isNew ? <li key={`day ${keyOf(item)}`} class="day">{today}</li> : null, <Row key={keyOf(item)} item={item} />];
       })}
     </ol>
   );

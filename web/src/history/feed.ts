@@ -7,7 +7,7 @@ import { withoutState } from '../../../clients/js/src/shared.js';
 import type { Happened } from '../alert/told.js';
 import { ask } from '../stores/ask.js';
 import { receive } from '../stores/stream.js';
-import { type Hole, type Item, type Page, readBefore, readOn, type Source } from './reading.js';
+import { type Hole, type Item, merged, type Page, readBefore, readOn, type Source } from './reading.js';
 
 const TOPICS = 'alerts/events/';
 /** So many are kept, the newest: some megabytes. */
@@ -16,6 +16,8 @@ export const KEPT_MAX = 5_000;
 const SHOW_MS = 250;
 /** Topics whose newest events are known to begin behind. */
 const PLACES_MAX = 10_000;
+/** What takes longer is as good as no answer: whoever waits may ask again. */
+const ANSWER_MAX_MS = 30_000;
 
 export interface State {
   isReading: boolean;
@@ -32,6 +34,8 @@ export class Feed {
   readonly #source: Source;
   readonly #later: (show: () => void) => void;
   #fresh: Item[] = [];
+  /** What was asked for last. */
+  #asked: () => Promise<void> = async () => {};
   /** All behind it is read; `undefined` until anything is. */
   #until: string | null | undefined;
 
@@ -65,8 +69,9 @@ export class Feed {
   async older(): Promise<void> {
     if (this.#state.peek().isWhole) return;
     await this.#read(async () => {
-      const { items, until } = await readBefore(this.#source, this.#until ?? null);
-      const dropped = this.#put([...this.#items.peek(), ...this.#unknown(items)]);
+      const { items, until } = await readBefore(this.#source, this.#until ?? this.#items.peek().at(-1)?.cursor ?? null);
+      // What is read may be newer than what the stream has told by now.
+      const dropped = this.#put(merged(this.#items.peek(), this.#unknown(items)));
       if (!dropped && until === null) this.#end();
       else this.#until = dropped?.cursor ?? until;
     });
@@ -75,14 +80,21 @@ export class Feed {
   /** Reads on where there was more than is read at once. */
   async fill(hole: Hole): Promise<void> {
     await this.#read(async () => {
-      const { items } = await readOn(this.#source, hole.hole);
-      const filled = this.#unknown(items);
-      this.#put(this.#items.peek().flatMap((item) => (item === hole ? filled : [item])));
+      const { items, cut } = await readOn(this.#source, hole.hole);
+      if (!this.#items.peek().includes(hole)) return;
+      if (cut !== null) items.push({ cursor: hole.cursor, gap: cut });
+      this.#keep(merged(this.#items.peek().filter((item) => item !== hole), this.#unknown(items)));
     });
+  }
+
+  /** Reads once more what could not be read. */
+  async again(): Promise<void> {
+    await this.#read(this.#asked);
   }
 
   async #read(work: () => Promise<void>): Promise<void> {
     if (this.#state.peek().isReading) return;
+    this.#asked = work;
     this.#state.value = { ...this.#state.peek(), isReading: true, fault: '' };
     let fault = '';
     try {
@@ -116,11 +128,16 @@ export class Feed {
     this.#later(() => {
       const fresh = this.#fresh.reverse();
       this.#fresh = [];
-      const dropped = this.#put([...fresh, ...this.#items.peek()]);
-      if (!dropped || this.#until === undefined) return;
-      this.#until = dropped.cursor;
-      this.#state.value = { ...this.#state.peek(), isWhole: false };
+      this.#keep(merged(fresh, this.#items.peek()));
     });
+  }
+
+  /** What there is no more room for is to be read again. */
+  #keep(items: Item[]): void {
+    const dropped = this.#put(items);
+    if (!dropped || this.#until === undefined) return;
+    this.#until = dropped.cursor;
+    this.#state.value = { ...this.#state.peek(), isWhole: false };
   }
 
   /** Keeps what there is room for; gives the newest of the others. */
@@ -136,14 +153,15 @@ export class Feed {
   }
 }
 
-const json = { accept: 'application/json' };
+const headers = { accept: 'application/json' };
+const inTime = () => AbortSignal.timeout(ANSWER_MAX_MS);
 
 const source: Source = {
   places: async () => {
-    const { topics } = await ask<{ topics: { cursor?: string }[] }>(`v1/topics?${new URLSearchParams({ prefix: TOPICS, limit: `${PLACES_MAX}` })}`);
+    const { topics } = await ask<{ topics: { cursor?: string }[] }>(`v1/topics?${new URLSearchParams({ prefix: TOPICS, limit: `${PLACES_MAX}` })}`, { signal: inTime() });
     return topics.flatMap(({ cursor }) => cursor ?? []);
   },
-  page: (after) => ask<Page>(`v1/events?${new URLSearchParams({ topic: `${TOPICS}**`, after, wait: '0s' })}`, { headers: json }),
+  page: (after) => ask<Page>(`v1/events?${new URLSearchParams({ topic: `${TOPICS}**`, after, wait: '0s' })}`, { headers, signal: inTime() }),
 };
 
 let known: Feed | null = null;

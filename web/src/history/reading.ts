@@ -48,15 +48,27 @@ export async function readBefore(source: Source, before: string | null): Promise
     const read = await readOn(source, { after, until });
     items.push(...read.items);
     until = after;
-    if (after === EARLIEST || read.isCut) return { items, until: null };
+    if (after === EARLIEST || read.cut !== null) return { items, until: null };
     if (items.length >= WANTED) return { items, until };
   }
 }
 
-/** Reads a stretch forwards, as far as it goes at once. `isCut`: what was before it is gone. */
-export async function readOn(source: Source, { after, until }: Stretch): Promise<{ items: Item[]; isCut: boolean }> {
+/** What the stream has told and what was read, each the newest first, as one: the stream may be behind the
+ * journal. What cannot be compared is as new as it was told. */
+export function merged(told: readonly Item[], read: readonly Item[]): Item[] {
   const items: Item[] = [];
-  let isCut = false;
+  let next = 0;
+  for (const item of told) {
+    while (next < read.length && !isAfter(item.cursor, read[next]!.cursor)) items.push(read[next++]!);
+    items.push(item);
+  }
+  return [...items, ...read.slice(next)];
+}
+
+/** Reads a stretch forwards, as far as it goes at once. `cut`: why what it should begin with is gone. */
+export async function readOn(source: Source, { after, until }: Stretch): Promise<{ items: Item[]; cut: string | null }> {
+  const items: Item[] = [];
+  let cut: string | null = null;
   let at = after;
   for (let pages = 0; ; pages += 1) {
     if (pages === PAGES_MAX) {
@@ -64,15 +76,12 @@ export async function readOn(source: Source, { after, until }: Stretch): Promise
       break;
     }
     const { events, cursor, gap } = await source.page(at);
-    if (gap) {
-      isCut = true;
-      // At the begin it says where all begins.
-      if (pages > 0) items.push({ cursor: gap.to, gap: gap.reason });
-    }
+    if (gap && pages === 0) cut = gap.reason;
+    else if (gap) items.push({ cursor: gap.to, gap: gap.reason });
     for (const event of events) if (until === null || !isAfter(event.cursor, until)) items.push({ cursor: event.cursor, event });
     const isOver = events.length === 0 || (until !== null && !isAfter(until, cursor));
     if (isOver) break;
     at = cursor;
   }
-  return { items: items.reverse(), isCut };
+  return { items: items.reverse(), cut };
 }
