@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { parse, placeAt, Tester, tester, write } from '../src/match/matchers.js';
-import { compile, programOf } from '../src/match/regexp.js';
+import { compile, programOf, TooSlow } from '../src/match/regexp.js';
 
 test('an expression matches whole texts, as RE2 does', () => {
   const cases = [
@@ -155,4 +155,26 @@ test('all that is remembered of an expression takes no steps', () => {
   tester.renew(200);
   for (let index = 0; index < 10_000; index += 1) assert.ok(tester.holds({ labels: { site: 'host-1' }, state: 'firing' }));
   assert.deepEqual(slow, []);
+});
+
+test('a set costs as many steps as it has members, and one that ignores case thrice that', () => {
+  const set = Array.from({ length: 500 }, (_, index) => String.fromCodePoint(0x4e00 + index)).join('');
+  for (const [expression, steps] of [[`[^${set}]*`, 50_000], [`(?i)[^${set}]*`, 150_000]] as const) {
+    const effort = { left: 1e6 };
+    assert.ok(compile(expression, effort)('x'.repeat(100)));
+    const taken = 1e6 - effort.left;
+    assert.ok(taken >= steps && taken < steps + 2_000, `${expression.slice(0, 8)}: ${taken}`);
+  }
+  assert.throws(() => compile(`[^${set}]*`, { left: 1e6 })('x'.repeat(2_000)), TooSlow);
+});
+
+test('many expressions take no more than one', () => {
+  const all = Array.from({ length: 50 }, (_, index) => `site=~"(.*x){20}y{${index}}.*"`);
+  const slow = new Set<string>();
+  const tester = new Tester(parse(`${all.join(' ')} host=~"[a-c]"`).matchers, ({ value }) => slow.add(value));
+  tester.renew(1e6);
+  tester.holds({ labels: { site: 'x'.repeat(200), host: 'b' }, state: 'firing' });
+  assert.equal(slow.size, 50);
+  // One that is quick counts beside them.
+  assert.equal(tester.holds({ labels: { site: 'x'.repeat(200), host: 'd' }, state: 'firing' }), false);
 });

@@ -165,7 +165,7 @@ function holdsWord(word: string): (subject: Subject) => boolean {
 
 /** Whether all of them hold. A label that is not there is empty, as everywhere in Prometheus' world. */
 export class Tester {
-  /** Of each expression for itself: one that is slow does not stop others. */
+  /** Of each expression for itself: one that is slow stops no other, and many together take no more than one. */
   readonly #efforts: Effort[] = [];
   readonly #tests: ((subject: Subject) => boolean)[];
 
@@ -175,9 +175,9 @@ export class Tester {
 
   readonly holds = (subject: Subject): boolean => this.#tests.every((test) => test(subject));
 
-  /** From now on each expression may take so many steps. */
+  /** From now on all expressions may take so many steps, each the same share. */
   renew(steps: number): void {
-    for (const effort of this.#efforts) effort.left = steps;
+    for (const effort of this.#efforts) effort.left = steps / this.#efforts.length;
   }
 
   #testOf(matcher: Matcher, giveUp: () => void): (subject: Subject) => boolean {

@@ -12,15 +12,18 @@ const DEPTH_MAX = 100;
 
 type Test = (point: number) => boolean;
 
+/** `cost`: how many tests of a character it is, since a set may have very many members. */
+interface One { test: Test; cost: number }
+
 type Node =
-  | { kind: 'one'; test: Test }
+  | ({ kind: 'one' } & One)
   | { kind: 'edge'; at: 'begin' | 'end' }
   | { kind: 'all'; parts: Node[] }
   | { kind: 'any'; parts: Node[] }
   | { kind: 'repeat'; node: Node; least: number; most: number };
 
 type Step =
-  | { op: 'one'; test: Test }
+  | ({ op: 'one' } & One)
   | { op: 'edge'; at: 'begin' | 'end' }
   | { op: 'split'; to: number[] }
   | { op: 'done' };
@@ -139,7 +142,7 @@ class Parser {
     const next = this.#points[this.#at++]!;
     if (next === '(') return this.#group();
     if (next === '[') return this.#set();
-    if (next === '.') return { kind: 'one', test: () => true };
+    if (next === '.') return { kind: 'one', test: () => true, cost: 1 };
     if (next === '^') return { kind: 'edge', at: 'begin' };
     if (next === '$') return { kind: 'edge', at: 'end' };
     if (next === '\\') return this.#escaped();
@@ -178,16 +181,17 @@ class Parser {
   }
 
   #literal(point: number): Node {
-    return { kind: 'one', test: this.#cased((c) => c === point) };
+    return { kind: 'one', ...this.#cased((c) => c === point, 1) };
   }
 
-  #cased(test: Test): Test {
-    if (!this.#ignoresCase) return test;
-    return (c) => {
+  #cased(test: Test, cost: number): One {
+    if (!this.#ignoresCase) return { test, cost };
+    const cased: Test = (c) => {
       if (test(c)) return true;
       const letter = String.fromCodePoint(c);
       return test(letter.toLowerCase().codePointAt(0)!) || test(letter.toUpperCase().codePointAt(0)!);
     };
+    return { test: cased, cost: 3 * cost };
   }
 
   #escaped(): Node {
@@ -195,7 +199,7 @@ class Parser {
     if (this.#take('z')) return { kind: 'edge', at: 'end' };
     if (this.#take('Q')) return this.#quoted();
     const { test, point } = this.#escape();
-    return test ? { kind: 'one', test } : this.#literal(point!);
+    return test ? { kind: 'one', test, cost: 1 } : this.#literal(point!);
   }
 
   #quoted(): Node {
@@ -248,8 +252,8 @@ class Parser {
       tests.push(this.#member());
     }
     this.#at += 1;
-    const test = this.#cased(either(tests));
-    return { kind: 'one', test: isNegated ? not(test) : test };
+    const { test, cost } = this.#cased(either(tests), tests.length);
+    return { kind: 'one', test: isNegated ? not(test) : test, cost };
   }
 
   #member(): Test {
@@ -301,7 +305,7 @@ class Compiler {
   #put(node: Node): void {
     this.#parts += 1;
     if (this.#parts > PARTS_MAX) throw new ExpressionError('long');
-    if (node.kind === 'one') this.#add({ op: 'one', test: node.test });
+    if (node.kind === 'one') this.#add({ op: 'one', test: node.test, cost: node.cost });
     else if (node.kind === 'edge') this.#add({ op: 'edge', at: node.at });
     else if (node.kind === 'all') for (const part of node.parts) this.#put(part);
     else if (node.kind === 'any') this.#either(node.parts);
@@ -375,7 +379,11 @@ function run(program: readonly Step[], text: string, effort: Effort): boolean {
     if (effort.left < least) throw new TooSlow();
     for (const step of current) {
       const one = program[step]!;
-      if (one.op === 'one' && one.test(point)) enter(next, step + 1, index >= text.length);
+      if (one.op !== 'one') continue;
+      // One step is counted for it already.
+      effort.left -= one.cost - 1;
+      if (effort.left < least) throw new TooSlow();
+      if (one.test(point)) enter(next, step + 1, index >= text.length);
     }
     current = next;
   }
