@@ -179,14 +179,32 @@ proves('on a wall there is nothing to press, proof of life is large, and Escape 
   await shoot(page, 'wall');
   await server.end('SIGKILL');
   await page.locator('.life:not([data-live])').waitFor();
+  await page.locator('.band:visible', { hasText: /Not connected: what is shown is \d+ s old/ }).waitFor();
+  const fits = () => document.documentElement.scrollHeight <= innerHeight;
+  assert.ok(await page.evaluate(fits), 'the band takes its room from the wall');
   await page.keyboard.press('Escape');
   await page.locator('.group').waitFor();
 }, { viewport: { width: 1920, height: 1080 }, colorScheme: 'light' });
+
+proves('a wall whose filter finds nothing says that there is something', async ({ server, page }) => {
+  await page.goto(`${server.url}/#/alerts?wall=1&filter=nowhere`);
+  await page.getByText(`None of ${MANY + 2} alerts matches the filter.`).waitFor();
+}, { viewport: { width: 1920, height: 1080 } });
 
 proves('a server that is away leaves what is shown, says since when, and lets nothing be done', async ({ server, page }) => {
   await page.locator('.group').waitFor();
   await server.end('SIGKILL');
   await page.locator('.band', { hasText: /Not connected: what is shown is \d+ s old/ }).waitFor();
+  // It stays while the page tries again and again.
+  await page.evaluate(() => {
+    window.bandsGone = 0;
+    new MutationObserver(() => { if (!document.querySelector('.band')) window.bandsGone += 1; }).observe(document.body, { childList: true, subtree: true });
+  });
+  for (let tries = 0; tries < 2; tries += 1) await page.waitForEvent('requestfailed');
+  await page.locator('#connection[data-state="waiting"]').waitFor();
+  const heard = await page.locator('.band').textContent();
+  await page.waitForFunction((heard) => document.querySelector('.band')?.textContent !== heard, heard);
+  assert.equal(await page.evaluate(() => window.bandsGone), 0);
   assert.deepEqual(await names(page), ['BoilerHot', 'LinkFlaps', 'DoorOpen']);
   const acknowledge = page.locator('.alert', { hasText: 'oslo is hot' }).getByRole('button', { name: 'Acknowledge' });
   assert.ok(await acknowledge.isDisabled());

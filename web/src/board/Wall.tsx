@@ -9,7 +9,8 @@ import { look } from '../format/severity.js';
 import { steady, visible } from '../format/visible.js';
 import { write } from '../match/matchers.js';
 import { setParameters } from '../shell/router.js';
-import { proof } from '../stores/proof.js';
+import { alertsCount } from '../stores/alerts.js';
+import { isTrouble, proof } from '../stores/proof.js';
 import { connection, lastHeard } from '../stores/stream.js';
 import { totals } from '../stores/totals.js';
 import { unitOfAlert } from '../stores/units.js';
@@ -23,7 +24,7 @@ import { Counts } from './Counts.js';
 import { givenUp, laneCounts, model, ordered, setPaused, shownNow } from './engine.js';
 import { slowText } from './Filter.js';
 import { Care, Looks, titleOf, worstOf } from './GroupRow.js';
-import { type LaneName, type Row, since } from './model.js';
+import { LANES, type LaneName, type Row, since } from './model.js';
 import { t as overview } from './overview.js';
 import { t } from './texts.js';
 import { draft, filter, filterText } from './view.js';
@@ -60,8 +61,9 @@ export function Wall() {
   const shown = all.slice(0, room.value);
   const hidden = all.slice(room.value).reduce((sum, row) => sum + (row.kind === 'group' ? row.group.items.length : 1), 0);
   const { muted, resolved } = laneCounts.value;
+  const count = alertsCount();
   return (
-    <section class="on-wall" aria-label={t('title')}>
+    <section class="on-wall" aria-label={t('title')} data-stale={isLive() ? undefined : ''}>
       <header>
         <Counts />
         {narrowed && <bdi class="attention">{t('filter')}: {visible(narrowed)}</bdi>}
@@ -69,6 +71,7 @@ export function Wall() {
         <Life />
       </header>
       {totals.value.burning === 0 && <Calm />}
+      {count > 0 && LANES.every((lane) => laneCounts.value[lane] === 0) && <p class="calm">{t('nothingMatches', { n: count })}</p>}
       <ul ref={area} class="wall-rows">{shown.map((row) => <Line key={row.key} row={row} />)}</ul>
       <footer>
         {hidden > 0 && <span>{overview('moreBelow', { n: hidden })}</span>}
@@ -79,19 +82,20 @@ export function Wall() {
   );
 }
 
+const isLive = () => connection.value.status === 'live';
+
 /** That what is seen is so now: a wall that stands still looks like a calm one. */
 function Life() {
   const now = ticks.value;
   const heard = lastHeard();
-  const isLive = connection.value.status === 'live';
   const { doubt } = proof.value;
   const isCalm = totals.value.burning === 0;
   return (
-    <div class="life" data-live={isLive ? '' : undefined}>
+    <div class="life" data-live={isLive() ? '' : undefined}>
       <span class="lamp" aria-hidden="true" />
-      <b>{overview(isLive ? 'live' : 'notConnected')}</b>
+      <b>{overview(isLive() ? 'live' : 'notConnected')}</b>
       <span class="heard">{heard !== null && overview('heard', { age: age(now - heard) })}</span>
-      {!isCalm && <span>{doubt ? doubtText(proof.value) : groundText()}</span>}
+      {!isCalm && isLive() && <span>{doubt ? !isTrouble(doubt) && doubtText(proof.value) : groundText()}</span>}
       <time>{new Date(Date.now()).toLocaleTimeString(language.value, { hourCycle: 'h23' })}</time>
     </div>
   );

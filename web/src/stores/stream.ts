@@ -51,7 +51,7 @@ export interface Connection {
   reason: string;
   /** Whether all values have come at least once. */
   hasBegun: boolean;
-  /** Since when it has been as it is, in milliseconds of `performance.now()`. */
+  /** Since when it has been live, or not live, in milliseconds of `performance.now()`. */
   since: number;
   /** When anything was last heard of the server, heartbeats included. */
   heardAt: number | null;
@@ -112,8 +112,10 @@ export function openStream(): void {
     if (subscription !== opened) return;
     if (status === 'connecting' && cursor === null && !isBegun) begin();
     if (status === 'live') heard();
+    const { status: before, since } = connection.value;
     change({
-      status, since: performance.now(), heardAt, reason: error?.message ?? '',
+      // Who tries again and again is away all the while.
+      status, since: (before === 'live') === (status === 'live') ? since : performance.now(), heardAt, reason: error?.message ?? '',
       isUnknown: isRefused(error, 401), isForbidden: isRefused(error, 403),
     });
   });
