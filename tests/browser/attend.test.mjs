@@ -3,7 +3,7 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { openPage, shoot } from './page.mjs';
+import { openPage, postAlerts, shoot } from './page.mjs';
 import { PATIENCE_MS } from './setting.mjs';
 
 const ALERTS = [
@@ -158,4 +158,48 @@ test('what is not taken back is told, in the server’s words where it has any',
   await dialog.waitFor({ state: 'detached' });
   await panel.getByText('Nobody has taken it up.').waitFor();
   assert.deepEqual(faults, []);
+});
+
+test('by keyboard alone an alert is opened and taken up, and the focus is never lost', { timeout: 4 * PATIENCE_MS }, async (t) => {
+  const { server, page, faults } = await openPage(t, ALERTS.slice(0, 1), { locale: 'en' });
+  const focused = (locator) => locator.and(page.locator(':focus')).waitFor();
+  const link = page.locator('.row.alert a.name');
+  const panel = page.locator('dialog.detail');
+  await link.focus();
+  await page.keyboard.press('Enter');
+  await panel.locator('.parts').waitFor();
+  await page.keyboard.press('Escape');
+  await focused(link);
+  await page.keyboard.press('Enter');
+  await panel.getByRole('button', { name: 'Acknowledge' }).focus();
+  await page.keyboard.press('Enter');
+  const dialog = page.locator('dialog.attend');
+  await dialog.getByLabel('Your name').fill('ada');
+  await page.keyboard.press('Enter');
+  await focused(panel.getByRole('button', { name: 'Take back' }));
+  // A row that leaves the board stays while somebody is at it.
+  await postAlerts(server, [{ ...ALERTS[0], endsAt: new Date().toISOString() }]);
+  await panel.locator('.words .state', { hasText: 'resolved' }).waitFor();
+  await page.keyboard.press('Escape');
+  await focused(link);
+  // Where nothing had it, it is where the page begins.
+  await page.evaluate(() => { document.activeElement.blur(); });
+  await open(page, server, 'BoilerHot');
+  await page.keyboard.press('Escape');
+  await focused(page.locator('#content'));
+  assert.deepEqual(faults, []);
+});
+
+test('what fires once no silence keeps it quiet is said to who only listens', { timeout: 3 * PATIENCE_MS }, async (t) => {
+  const { server, page } = await openPage(t, ALERTS.slice(0, 1), { locale: 'en' });
+  await page.locator('.row.alert').waitFor();
+  const post = (path, method, body) => fetch(`${server.url}${path}`, { method, headers: { 'content-type': 'application/json' }, body });
+  const silence = {
+    matchers: [{ name: 'site', value: 'oslo', isRegex: false, isEqual: true }],
+    startsAt: new Date().toISOString(), endsAt: new Date(Date.now() + 3_600_000).toISOString(), createdBy: 'ada', comment: 'known',
+  };
+  const { silenceID } = await (await post('/api/v2/silences', 'POST', JSON.stringify(silence))).json();
+  await page.locator('.lane-head', { hasText: 'Silenced' }).waitFor();
+  await post(`/api/v2/silence/${silenceID}`, 'DELETE');
+  await page.locator('[aria-live="polite"]', { hasText: 'BoilerHot' }).waitFor({ state: 'attached' });
 });

@@ -13,6 +13,7 @@ import { address, go, route } from '../shell/router.js';
 import { alertsChanged, entryOf } from '../stores/alerts.js';
 import { unitOfAlert } from '../stores/units.js';
 import { announce } from '../ui/announce.js';
+import { openModal } from '../ui/Dialog.js';
 import { isSign, Sign } from '../ui/Sign.js';
 import { adopt } from '../ui/adopt.js';
 import style from './alert.css' with { type: 'text' };
@@ -37,11 +38,7 @@ export function Detail({ fingerprint }: { fingerprint: string }) {
   const id = useId();
   const { telling, older, refresh } = useTold(fingerprint, () => t('unreachable'));
   const close = () => go(address('alerts', [], route.value.parameters));
-  useLayoutEffect(() => {
-    const before = document.activeElement;
-    dialog.current!.showModal();
-    return () => { if (before instanceof HTMLElement && before.isConnected) before.focus(); };
-  }, []);
+  useLayoutEffect(() => openModal(dialog.current!), []);
   // Nothing moves on the board behind it.
   useEffect(attend, []);
   // It may come to the board, or leave it.
@@ -121,8 +118,9 @@ function Acts({ fingerprint }: { fingerprint: string }) {
   const kinds: AttendKind[] = !alert || !isRaised(alert) ? [] : [alert.acknowledged ? 'take-back' : 'acknowledge', 'assign', 'comment', 'silence'];
   return (
     <div class="acts-of">
-      {kinds.map((kind) => (
-        <button key={kind} type="button" class={kind === 'acknowledge' ? 'primary' : undefined} disabled={reason !== ''} title={reason || undefined} onClick={() => alert && openAttend(kind, [alert])}>{t(kind as 'acknowledge')}</button>
+      {kinds.map((kind, place) => (
+        // One that becomes another keeps the focus.
+        <button key={place} type="button" class={kind === 'acknowledge' ? 'primary' : undefined} disabled={reason !== ''} title={reason || undefined} onClick={() => alert && openAttend(kind, [alert])}>{t(kind as 'acknowledge')}</button>
       ))}
       <button class="quiet" type="button" onClick={() => void copy()}>{isCopied.value ? t('copied') : t('copy')}</button>
       {reason && kinds.length > 0 && <p class="figure">{reason}</p>}

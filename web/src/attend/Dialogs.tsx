@@ -8,6 +8,7 @@ import { visible } from '../format/visible.js';
 import { lacking } from '../stores/who.js';
 import { connection } from '../stores/stream.js';
 import { announce } from '../ui/announce.js';
+import { openModal } from '../ui/Dialog.js';
 import { adopt } from '../ui/adopt.js';
 import style from './attend.css' with { type: 'text' };
 import { act, type Action, type Done } from './api.js';
@@ -38,11 +39,9 @@ function Frame({ kind, alerts, children }: FrameProps) {
   const dialog = useRef<HTMLDialogElement>(null);
   const id = useId();
   useLayoutEffect(() => {
-    const before = document.activeElement;
-    dialog.current!.showModal();
+    const close = openModal(dialog.current!);
     dialog.current!.querySelector<HTMLElement>('[data-first]')?.focus();
-    // The browser leads the focus back to what is still there.
-    return () => { if (before instanceof HTMLElement && before.isConnected) before.focus(); };
+    return close;
   }, []);
   return (
     <dialog ref={dialog} class="attend" aria-labelledby={`${id}-title`} onClose={closeAttend} onCancel={closeAttend}>

@@ -106,8 +106,9 @@ function Actions({ alert, isGone }: { alert: Alert; isGone: boolean }) {
   const taken = alert.acknowledged ? 'take-back' : 'acknowledge';
   return (
     <div class="acts">
-      {([taken, 'silence'] as const).map((kind) => (
-        <button key={kind} type="button" disabled={reason !== ''} title={reason || undefined} onClick={() => actOn(kind, [alert])}>{t(kind)}</button>
+      {([taken, 'silence'] as const).map((kind, place) => (
+        // One that becomes another keeps the focus.
+        <button key={place} type="button" disabled={reason !== ''} title={reason || undefined} onClick={() => actOn(kind, [alert])}>{t(kind)}</button>
       ))}
     </div>
   );

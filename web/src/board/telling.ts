@@ -52,7 +52,7 @@ export function keepAnnouncing(): void {
     for (const { entry, before } of changes) {
       if (entry.isGone.peek()) continue;
       const alert = entry.alert.peek();
-      const wasBurning = before !== null && laneOf(before.state) !== 'pending' && laneOf(before.state) !== 'resolved';
+      const wasBurning = before !== null && laneOf(before.state) === 'firing';
       if (alert.state === 'firing' && !wasBurning) names[look(alert.severity) === 'critical' ? 'critical' : 'others'].push(nameOf(alert));
       else if (alert.state === 'resolved' && wasBurning) resolved += 1;
       else continue;
