@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { openPage, shoot } from './page.mjs';
+import { serve } from './served.mjs';
 import { PATIENCE_MS } from './setting.mjs';
 
 const LONG = 'long'.repeat(500);
@@ -43,4 +44,20 @@ test('in pages all of it is read', { timeout: 5 * PATIENCE_MS }, async (t) => {
   assert.ok(content <= window, `${content} pixels wide`);
   await shoot(page, 'odd-paged');
   assert.deepEqual(faults, []);
+});
+
+test('on a phone a value is whole, whoever has its alert', { timeout: 3 * PATIENCE_MS }, async (t) => {
+  const rules = `groups: [{name: g, rules: [{alert: BoilerHot, expr: boiler_temperature_celsius > 90, labels: {severity: critical}}]}]`;
+  const { server, page, post, open } = await serve(t, { rules, view: { viewport: { width: 360, height: 740 } } });
+  await post('/v1/samples', JSON.stringify({ name: 'boiler_temperature_celsius', labels: { site: 'oslo' }, value: 1097.25 }));
+  const { alerts: [{ fingerprint }] } = await (await fetch(`${server.url}/v1/alerts`)).json();
+  await post(`/v1/alerts/${fingerprint}/ack`, JSON.stringify({ by: 'ada' }));
+  await open('');
+  const row = page.locator('.row.alert', { hasText: 'acknowledged' });
+  await row.waitFor();
+  const [hidden, outside] = await row.evaluate((element) => {
+    const value = element.querySelector('.value');
+    return [value.scrollWidth - value.clientWidth, element.scrollWidth - element.clientWidth];
+  });
+  assert.deepEqual([hidden <= 0, outside <= 0], [true, true], `${hidden} ${outside}`);
 });

@@ -5,6 +5,7 @@ import { fitting } from '../src/shell/Navigation.js';
 import { scriptOf } from '../src/stores/version.js';
 import { lacking, lacks, passes, standing, type Who, who } from '../src/stores/who.js';
 import { chooseLanguage } from '../src/text/text.js';
+import { recall, remember } from '../src/ui/storage.js';
 
 test('as many links stand there as there is room for, the page that is shown among them', () => {
   const widths = [60, 60, 60, 90];
@@ -46,4 +47,21 @@ test('a time of today is short, and no number breaks it', () => {
   assert.equal(clockOf(noon, noon), '12:00:05');
   assert.equal(clockOf(noon, noon + 86_400_000), '30 Nov 2026, 12:00:05');
   for (const odd of [NaN, Infinity, 9e15]) assert.equal(clockOf(odd), '–');
+});
+
+test('what a storage that is full does not take counts in place of what it still has', (t) => {
+  const kept = new Map([['bellwire-choice', 'old']]);
+  const storage = {
+    getItem: (key: string) => kept.get(key) ?? null,
+    setItem: () => { throw new DOMException('full', 'QuotaExceededError'); },
+    removeItem: (key: string) => kept.delete(key),
+  };
+  const before = Object.getOwnPropertyDescriptor(globalThis, 'localStorage');
+  Object.defineProperty(globalThis, 'localStorage', { value: storage, configurable: true });
+  t.after(() => (before ? Object.defineProperty(globalThis, 'localStorage', before) : Reflect.deleteProperty(globalThis, 'localStorage')));
+  assert.equal(recall('choice'), 'old');
+  remember('choice', 'new');
+  assert.equal(recall('choice'), 'new');
+  remember('choice', null);
+  assert.equal(recall('choice'), null);
 });

@@ -3,14 +3,14 @@
 
 const PREFIX = 'bellwire-';
 
-/** What could not be kept. */
+/** What could not be kept; it is newer than what the storage still has under its name. */
 const held = new Map<string, string>();
 
 export function recall(key: string): string | null {
   try {
-    return localStorage.getItem(PREFIX + key) ?? held.get(key) ?? null;
+    return held.get(key) ?? localStorage.getItem(PREFIX + key);
   } catch {
-    return held.get(key) ?? null;
+    return null;
   }
 }
 
