@@ -111,3 +111,14 @@ test('both pages fit a phone, in both languages', async (t) => {
     await shoot(page, `${name}-360`);
   }
 });
+
+test('what was stopped blames nobody', async (t) => {
+  const { page, faults } = await openPage(t, [], { locale: 'en' });
+  await page.goto(`${page.url().split('#')[0]}#/lab`);
+  await start(page, { events: 500, rate: 5 });
+  await came(page, 'sse', 2);
+  await page.getByRole('button', { name: 'Stop' }).click();
+  await page.getByText(/^Stopped after \d+ event/).first().waitFor();
+  assert.doesNotMatch(await page.locator('.phase').textContent(), /missing/);
+  assert.deepEqual(faults, []);
+});

@@ -24,7 +24,7 @@ export function Lab() {
   // Whoever leaves the page lets go of its connections.
   useEffect(() => () => running()?.stop(), []);
   useEffect(() => {
-    if (now.phase === 'done' || now.phase === 'failed') announce(phaseText(now));
+    if (now.phase === 'done' || now.phase === 'stopped' || now.phase === 'failed') announce(phaseText(now));
   }, [now.phase]);
   return (
     <section class="lab">
@@ -47,6 +47,7 @@ function phaseText({ phase, published, error, sides }: RunState): string {
       const wrong = sides.reduce((sum, { tally }) => sum + tally.missing + tally.doubled, 0);
       return `${t('done', { n: published })} ${wrong === 0 ? t('whole') : t('broken', { n: wrong })}`;
     }
+    case 'stopped': return t('stopped', { n: published });
     case 'failed': return t('failed', { error });
     default: return t(phase);
   }

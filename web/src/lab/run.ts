@@ -47,7 +47,8 @@ export interface SideResult {
 }
 
 export interface RunState {
-  phase: 'idle' | 'opening' | 'running' | 'settling' | 'done' | 'failed';
+  /** `stopped`: before all was there, so that what is missing says nothing. */
+  phase: 'idle' | 'opening' | 'running' | 'settling' | 'done' | 'stopped' | 'failed';
   /** Published by this page, or of others' events that it may follow. */
   source: 'own' | 'others';
   published: number;
@@ -192,7 +193,7 @@ export class Run {
   }
 
   stop(): void {
-    if (!this.#isOver) this.#end('done');
+    if (!this.#isOver) this.#end('stopped');
   }
 
   /** Has all wires suffer it. */
@@ -293,7 +294,7 @@ export class Run {
     state.value = { ...state.value, published: this.#taken.size, clock: this.#offset.value, sides };
   }
 
-  #end(phase: 'done' | 'failed', error = ''): void {
+  #end(phase: 'done' | 'stopped' | 'failed', error = ''): void {
     this.#show();
     this.#isOver = true;
     // Whoever waits goes on, and sees that it is over.
