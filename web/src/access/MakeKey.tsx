@@ -40,8 +40,12 @@ export function MakeKey({ roles, onMade, onClose }: { roles: readonly string[]; 
 function Form({ roles, onMade, onClose }: { roles: readonly string[]; onMade: (made: Made) => void; onClose: () => void }) {
   const [fault, setFault] = useState('');
   const list = useId();
+  const isSending = useRef(false);
   const send = async (event: SubmitEvent) => {
     event.preventDefault();
+    // Each request makes a key, and one alone is shown.
+    if (isSending.current) return;
+    isSending.current = true;
     const typed = new FormData(event.currentTarget as HTMLFormElement);
     const text = (name: string) => String(typed.get(name) ?? '').trim();
     const days = Number(text('ends'));
@@ -51,6 +55,7 @@ function Form({ roles, onMade, onClose }: { roles: readonly string[]; onMade: (m
       note: text('note'),
       ...(days > 0 && { ends_at: Math.round(serverNow() + days * DAY_MS) }),
     });
+    isSending.current = false;
     if ('fault' in answer) setFault(answer.fault);
     else onMade(answer.value);
   };
@@ -76,11 +81,11 @@ function Shown({ made: { subject, key }, onClose }: { made: Made; onClose: () =>
     try {
       await navigator.clipboard.writeText(key);
       setSaid(t('copied'));
+      announce(t('copied'));
     } catch {
       field.current?.select();
       setSaid(t('select'));
     }
-    announce(t('copied'));
   };
   return (
     <Dialog title={t('madeTitle', { who: subject })} onClose={onClose}>
