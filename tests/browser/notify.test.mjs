@@ -115,6 +115,19 @@ test('a burst is one notification in one tab of several, and what is not chosen 
   assert.deepEqual(pages[1].faults, []);
 });
 
+test('what tells of news is asked for again where it did not come', { timeout: 3 * PATIENCE_MS }, async (t) => {
+  const { server, context } = await open(t);
+  await context.addInitScript(note);
+  await context.addInitScript(() => localStorage.setItem('bellwire-notify', JSON.stringify({ critical: { notification: true } })));
+  let failed = 0;
+  await context.route('**/assets/start-*.js', (route) => (failed++ === 0 ? route.abort() : route.continue()));
+  const page = await live(context, server.url);
+  await eventually(() => failed > 1);
+  await post(server, alert('Hot'));
+  await page.waitForFunction(() => shown.length === 1);
+  assert.deepEqual(page.faults, []);
+});
+
 test('what is critical sounds three times, once somebody has pressed something', { timeout: 3 * PATIENCE_MS }, async (t) => {
   const { server, context } = await open(t);
   await context.addInitScript(note);

@@ -17,7 +17,11 @@ export function notifyBehindLook(): void {
   const load = () => {
     if (isAsked) return;
     isAsked = true;
-    import('./start.js').then(({ startNotifying }) => startNotifying(early), () => {}).finally(stop);
+    // Whoever has chosen to be told is not, until it comes.
+    import('./start.js').then(({ startNotifying }) => { startNotifying(early); stop(); }, () => {
+      isAsked = false;
+      setTimeout(load, LOOK_MAX_MS);
+    });
   };
   let hasSettled = false;
   const stop = onAlerts((changes) => { if (hasSettled && early.length < CHANGES_MAX) early.push(...changes); });
