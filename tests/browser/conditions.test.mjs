@@ -166,6 +166,20 @@ proves('a tab of an older version says so, and offers to load the newer one to w
   assert.equal(await offer.count(), 0);
 });
 
+proves('where what acts on alerts does not come, an older tab offers the newer one', async ({ server, page }) => {
+  await send(server, 95);
+  await page.goto(server.url);
+  await isLive(page);
+  const script = await page.locator('script[type="module"]').getAttribute('src');
+  await page.route(server.url + '/', async (route) => {
+    const answer = await route.fetch();
+    await route.fulfill({ response: answer, body: (await answer.text()).replace(script, 'assets/main-NEWER.js') });
+  });
+  await page.route(/assets\//, (route) => route.fulfill({ status: 404, body: '' }));
+  await page.locator('.row.alert').getByRole('button', { name: 'Acknowledge' }).click();
+  await page.locator('#newer', { hasText: 'The server has a newer version of this page.' }).waitFor();
+});
+
 proves('a browser that keeps nothing, and shares nothing among its tabs, has a page that works', async ({ server, page }) => {
   await page.addInitScript(() => {
     const denied = () => { throw new DOMException('denied', 'SecurityError'); };

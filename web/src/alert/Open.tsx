@@ -4,7 +4,6 @@ import type { ComponentType } from 'preact';
 import { useSignal } from '@preact/signals';
 import { useEffect } from 'preact/hooks';
 import { address, go, route } from '../shell/router.js';
-import { announce } from '../ui/announce.js';
 import { partFailed } from '../attend/late.js';
 
 type Detail = ComponentType<{ fingerprint: string }>;
@@ -16,7 +15,7 @@ export function OpenAlert() {
   useEffect(() => {
     if (!isAsked || loaded.peek() !== null) return;
     import('./Detail.js').then(({ Detail }) => { loaded.value = Detail; }, () => {
-      announce(partFailed());
+      partFailed();
       go(address('alerts', [], parameters), { replaces: true });
     });
   }, [isAsked]);

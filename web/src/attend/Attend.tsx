@@ -4,7 +4,6 @@ import type { ComponentType } from 'preact';
 import { useSignal } from '@preact/signals';
 import { useEffect } from 'preact/hooks';
 import { attend } from '../board/attention.js';
-import { announce } from '../ui/announce.js';
 import { attending } from './open.js';
 import { partFailed } from './late.js';
 
@@ -15,7 +14,7 @@ export function Attend() {
     if (!isOpen) return;
     if (loaded.peek() === null) {
       import('./Dialogs.js').then(({ Dialogs }) => { loaded.value = Dialogs; }, () => {
-        announce(partFailed());
+        partFailed();
         attending.value = null;
       });
     }
