@@ -118,5 +118,19 @@ test('a server without an event says that there is none, and one that goes away 
   await page.locator('.history:not([data-stale])').waitFor();
   await postAlerts(server, [WET]);
   await isTold(page, [['CellarWet', 'fires']]);
+
+  // Who comes to it meanwhile is told why there is nothing, and sees all of it once the server is back.
+  await page.evaluate(() => { location.hash = '#/alerts'; });
+  await page.reload();
+  await page.locator('#connection[data-state="live"]').waitFor();
+  await page.route('**/v1/topics?*', (route) => route.abort());
+  await page.evaluate(() => { location.hash = '#/history'; });
+  await page.getByText('It could not be read: The server cannot be reached.').waitFor();
+  assert.equal(await page.getByText('Nothing has happened yet that is kept.').count(), 0);
+  await page.unrouteAll();
+  await server.end('SIGKILL');
+  await page.locator('.history[data-stale]').waitFor();
+  await server.start();
+  await isTold(page, [['CellarWet', 'fires']]);
   assert.deepEqual(faults, []);
 });

@@ -158,7 +158,7 @@ test('a server that does not answer is said, and asked again', async () => {
   source.page = async () => { throw new Error('gone'); };
   const feed = new Feed(source, (show) => show());
   await feed.older();
-  assert.equal(feed.state.value.fault, 'gone');
+  assert.equal(feed.state.value.fault, 'The server cannot be reached.');
   source.page = page.bind(source);
   await feed.older();
   assert.deepEqual([feed.state.value.fault, numbers(feed.items.value)], ['', [3, 2, 1]]);
@@ -171,7 +171,7 @@ test('a hole that could not be filled is asked for again, also where all before 
   const { page } = source;
   source.page = async () => { throw new Error('gone'); };
   await feed.fill(feed.items.value.find((item): item is Hole => 'hole' in item)!);
-  assert.deepEqual([feed.state.value.fault, feed.state.value.isWhole], ['gone', true]);
+  assert.deepEqual([feed.state.value.fault, feed.state.value.isWhole], ['The server cannot be reached.', true]);
   source.page = page.bind(source);
   await feed.again();
   assert.deepEqual([feed.state.value.fault, numbers(feed.items.value)], ['', ['hole', ...down(40, 1)]]);

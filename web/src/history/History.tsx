@@ -61,6 +61,11 @@ export function History() {
   useEffect(() => {
     if (all.items.peek().length < STEP) void all.older();
   }, []);
+  const { status } = connection.value;
+  // What could not be read while the server was away is read once it is back.
+  useEffect(() => {
+    if (status === 'live' && all.state.peek().fault) void all.again();
+  }, [status]);
   const { held, show } = useHeld(all.items);
   const { matchers, wrong } = parse(filterText.value);
   const text = filterText.value;
@@ -74,7 +79,7 @@ export function History() {
   };
   const [shown, read] = [eventsOf(found.items), eventsOf(held.value.items)];
   return (
-    <section class="history" aria-labelledby="history-title" data-stale={connection.value.hasBegun && connection.value.status !== 'live' ? '' : undefined}>
+    <section class="history" aria-labelledby="history-title" data-stale={connection.value.hasBegun && status !== 'live' ? '' : undefined}>
       <header class="page-head">
         <h1 id="history-title">{t('title')}</h1>
         <p class="figure wrap">{t('what')} {read > 0 && t('shown', { n: shown, all: read })}</p>

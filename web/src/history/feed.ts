@@ -5,9 +5,10 @@ import type { TopicEvent } from '@bellwire/client';
 import { type ReadonlySignal, signal } from '@preact/signals';
 import { withoutState } from '../../../clients/js/src/shared.js';
 import type { Happened } from '../alert/told.js';
-import { ask } from '../stores/ask.js';
+import { ask, Refusal } from '../stores/ask.js';
 import { receive } from '../stores/stream.js';
 import { type Hole, type Item, merged, type Page, readBefore, readOn, type Source } from './reading.js';
+import { t } from './texts.js';
 
 const TOPICS = 'alerts/events/';
 /** So many are kept, the newest: some megabytes. */
@@ -100,7 +101,7 @@ export class Feed {
     try {
       await work();
     } catch (error) {
-      fault = error instanceof Error ? error.message : String(error);
+      fault = error instanceof Refusal ? error.message : t('unreachable');
     }
     this.#state.value = { ...this.#state.peek(), isReading: false, fault };
   }
