@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
+import { clockOf as lookOf, dayOf, stampOf } from '../src/alert/looks.js';
 import { clockOf } from '../src/format/clock.js';
 import { fitting } from '../src/shell/Navigation.js';
 import { scriptOf } from '../src/stores/version.js';
@@ -47,6 +48,10 @@ test('a time of today is short, and no number breaks it', () => {
   assert.equal(clockOf(noon, noon), '12:00:05');
   assert.equal(clockOf(noon, noon + 86_400_000), '30 Nov 2026, 12:00:05');
   for (const odd of [NaN, Infinity, 9e15]) assert.equal(clockOf(odd), '–');
+  // All pages write the same time the same way.
+  const evening = new Date(2026, 10, 30, 20, 4, 56).getTime();
+  assert.deepEqual([lookOf(evening), stampOf(evening)], ['20:04:56', '30 Nov 2026, 20:04:56']);
+  assert.match(dayOf(evening), /30 November 2026/);
 });
 
 test('what a storage that is full does not take counts in place of what it still has', (t) => {

@@ -4,7 +4,7 @@ import type { Alert } from '@bellwire/client';
 import { age } from '../format/age.js';
 import { quantity, type Unit, unitOf } from '../format/quantity.js';
 import { serverTimeOf } from '../stores/clock.js';
-import { language } from '../text/text.js';
+import { locale } from '../text/text.js';
 import { ticks } from '../ui/now.js';
 import type { Threshold } from './told.js';
 import { t } from './texts.js';
@@ -14,7 +14,7 @@ const DAY_MS = 86_400_000;
 /** Times that a date cannot hold are told as they are. */
 function written(time: number, options: Intl.DateTimeFormatOptions): string {
   const date = new Date(time);
-  return Number.isNaN(date.getTime()) ? String(time) : date.toLocaleString(language.value, options);
+  return Number.isNaN(date.getTime()) ? String(time) : date.toLocaleString(locale(), options);
 }
 
 export const stampOf = (time: number): string => written(time, { dateStyle: 'medium', timeStyle: 'medium' });

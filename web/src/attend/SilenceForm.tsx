@@ -6,7 +6,7 @@ import { useEffect, useId } from 'preact/hooks';
 import { visible } from '../format/visible.js';
 import { parse, type Matcher, write } from '../match/matchers.js';
 import { serverNow, serverTimeOf } from '../stores/clock.js';
-import { language } from '../text/text.js';
+import { locale } from '../text/text.js';
 import { ticks } from '../ui/now.js';
 import { type Preview, previewOf, putSilence, type Silence } from './api.js';
 import { author, keepAuthor } from './author.js';
@@ -40,7 +40,7 @@ function local(time: number): string {
   return date.toISOString().slice(0, 16);
 }
 
-const stamp = (time: number) => new Date(time).toLocaleString(language.value, { dateStyle: 'medium', timeStyle: 'short' });
+const stamp = (time: number) => new Date(time).toLocaleString(locale(), { dateStyle: 'medium', timeStyle: 'short' });
 
 export function SilenceForm({ alerts, silence, close }: Props) {
   const isChange = silence !== undefined && silence.state !== 'expired';

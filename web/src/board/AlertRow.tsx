@@ -8,7 +8,7 @@ import { steady, visible } from '../format/visible.js';
 import { address, route } from '../shell/router.js';
 import { entryOf } from '../stores/alerts.js';
 import { unitOfAlert } from '../stores/units.js';
-import { language } from '../text/text.js';
+import { locale } from '../text/text.js';
 import { Breakable } from '../ui/Breakable.js';
 import { isSign, Sign } from '../ui/Sign.js';
 import { actOn, isRaised, mayAttend, obstacle } from './acting.js';
@@ -72,7 +72,7 @@ function Age({ alert }: { alert: Alert }) {
   const text = alert.state === 'resolved' ? t('for.resolvedAgo', { age: age(now - at) }) : t('for.firing', { age: age(now - at) });
   return (
     <>
-      <time class="age" dateTime={stamp?.toISOString()} title={stamp && t('sinceTitle', { time: stamp.toLocaleString(language.value) })}>{text}</time>
+      <time class="age" dateTime={stamp?.toISOString()} title={stamp && t('sinceTitle', { time: stamp.toLocaleString(locale()) })}>{text}</time>
       {lasted && <span class="lasted">{lasted}</span>}
     </>
   );

@@ -14,7 +14,7 @@ import { isTrouble, proof } from '../stores/proof.js';
 import { connection, lastHeard } from '../stores/stream.js';
 import { totals } from '../stores/totals.js';
 import { unitOfAlert } from '../stores/units.js';
-import { language } from '../text/text.js';
+import { language, locale } from '../text/text.js';
 import { isSign, Sign } from '../ui/Sign.js';
 import { ticks } from '../ui/now.js';
 import { nameOf, stateText } from './AlertRow.js';
@@ -96,7 +96,7 @@ function Life() {
       <b>{overview(isLive() ? 'live' : 'notConnected')}</b>
       <span class="heard">{heard !== null && overview('heard', { age: age(now - heard) })}</span>
       {!isCalm && isLive() && <span>{doubt ? !isTrouble(doubt) && doubtText(proof.value) : groundText()}</span>}
-      <time>{new Date(Date.now()).toLocaleTimeString(language.value, { hourCycle: 'h23' })}</time>
+      <time>{new Date(Date.now()).toLocaleTimeString(locale(), { hourCycle: 'h23' })}</time>
     </div>
   );
 }

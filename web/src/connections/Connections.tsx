@@ -7,6 +7,7 @@ import { visible } from '../format/visible.js';
 import { route, setParameters } from '../shell/router.js';
 import { ask } from '../stores/ask.js';
 import { usePolled } from '../stores/polled.js';
+import { locale } from '../text/text.js';
 import { adopt } from '../ui/adopt.js';
 import '../ui/lists.js';
 import { ticks } from '../ui/now.js';
@@ -155,7 +156,7 @@ function Row({ of, now }: { of: Closed; now: number }) {
   const got = bytes(of.bytes);
   return (
     <tr>
-      <td><time class="figure" dateTime={time.toISOString()} title={time.toLocaleString()}>{t('ago', { age: age(now - of.time) })}</time></td>
+      <td><time class="figure" dateTime={time.toISOString()} title={time.toLocaleString(locale())}>{t('ago', { age: age(now - of.time) })}</time></td>
       <td>{isOrdinary(of.reason) ? reasonName(of.reason) : <b class="warn">{reasonName(of.reason)}</b>}{of.lagged && <> <span class="kind">{t('lagged')}</span></>}</td>
       <th scope="row"><bdi>{visible(of.connection)}</bdi></th>
       <td><bdi>{of.subject === undefined ? <span class="figure">{t('nobody')}</span> : visible(of.subject)}</bdi></td>

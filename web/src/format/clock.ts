@@ -1,15 +1,12 @@
 // Times of day and dates, as the language of the page writes them.
 
-import { language } from '../text/text.js';
-
-/** English is written as the rest of the world writes it, not as the United States do. */
-const LOCALES = { en: 'en-GB', de: 'de-DE' } as const;
+import { locale } from '../text/text.js';
 
 const made = new Map<string, Intl.DateTimeFormat>();
 
 function format(name: string, options: Intl.DateTimeFormatOptions): Intl.DateTimeFormat {
-  const key = `${language.value} ${name}`;
-  const known = made.get(key) ?? new Intl.DateTimeFormat(LOCALES[language.value], options);
+  const key = `${locale()} ${name}`;
+  const known = made.get(key) ?? new Intl.DateTimeFormat(locale(), options);
   made.set(key, known);
   return known;
 }

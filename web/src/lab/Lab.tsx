@@ -5,6 +5,7 @@ import { useSignal } from '@preact/signals';
 import { useEffect } from 'preact/hooks';
 import { address } from '../shell/router.js';
 import { base } from '../stores/stream.js';
+import { locale } from '../text/text.js';
 import { adopt } from '../ui/adopt.js';
 import { announce } from '../ui/announce.js';
 import css from './lab.css' with { type: 'text' };
@@ -148,8 +149,8 @@ function Results({ now: { sides, source, clock } }: { now: RunState }) {
 function SideRow({ side }: { side: SideResult }) {
   const { name, over, status, tally, counts, reconnects } = side;
   const { latencies, received } = tally;
-  const each = (count: number) => (received === 0 ? t('none') : (count / received).toLocaleString(undefined, { maximumFractionDigits: 2 }));
-  const whole = (count: number) => Math.round(count).toLocaleString();
+  const each = (count: number) => (received === 0 ? t('none') : (count / received).toLocaleString(locale(), { maximumFractionDigits: 2 }));
+  const whole = (count: number) => Math.round(count).toLocaleString(locale());
   return (
     <tr data-side={name}>
       <th scope="row">{t(name)}{name === 'moving' && ` (${t(over as 'sse')})`}</th>

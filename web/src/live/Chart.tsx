@@ -1,11 +1,11 @@
 // The picture of a panel. What it says stands in the legend, too: who sees no canvas misses nothing.
 
-import { effect, type ReadonlySignal, type Signal } from '@preact/signals';
+import { effect, type ReadonlySignal, type Signal, untracked } from '@preact/signals';
 import { useEffect, useRef } from 'preact/hooks';
 import type UPlot from 'uplot';
 import { quantity, type Unit } from '../format/quantity.js';
 import { serverNow } from '../stores/clock.js';
-import { language } from '../text/text.js';
+import { language, locale } from '../text/text.js';
 import { ticks } from '../ui/now.js';
 import { DRAWN_MAX } from './choice.js';
 import { columns, stretchOf, type Stretch } from './line.js';
@@ -182,7 +182,7 @@ function options(Plotter: typeof UPlot, element: HTMLElement, { plot, thresholds
 /** Dates are too long for an axis: their time is enough. */
 function axisValue(value: number, unit: Unit | null): string {
   if (unit !== 'date') return quantity(value, unit);
-  return new Date(value < 1e11 ? value * 1_000 : value).toLocaleString(language.peek(), { month: 'short', day: 'numeric', hour: '2-digit', minute: '2-digit' });
+  return new Date(value < 1e11 ? value * 1_000 : value).toLocaleString(untracked(locale), { month: 'short', day: 'numeric', hour: '2-digit', minute: '2-digit' });
 }
 
 function drawThresholds(chart: UPlot, thresholds: readonly Threshold[], { limit, font }: { limit: string; font: string }): void {

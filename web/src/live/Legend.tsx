@@ -5,7 +5,7 @@ import { useLayoutEffect, useRef } from 'preact/hooks';
 import { quantity, type Unit } from '../format/quantity.js';
 import { visible } from '../format/visible.js';
 import { serverNow } from '../stores/clock.js';
-import { language } from '../text/text.js';
+import { locale } from '../text/text.js';
 import { ticks } from '../ui/now.js';
 import { COLOURS, type Here } from './Chart.js';
 import { differing } from './choice.js';
@@ -22,7 +22,7 @@ interface Props {
   here: Here;
 }
 
-const clock = (time: number) => new Date(time).toLocaleTimeString(language.value, { hour: '2-digit', minute: '2-digit', second: '2-digit' });
+const clock = (time: number) => new Date(time).toLocaleTimeString(locale(), { hour: '2-digit', minute: '2-digit', second: '2-digit' });
 
 /** The value that a line has at a time: the newest until then. */
 function valueAt({ times, values }: Line, time: number): number {

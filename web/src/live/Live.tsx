@@ -7,7 +7,7 @@ import { address, go, route } from '../shell/router.js';
 import { alertsChanged, allEntries, waitingCount } from '../stores/alerts.js';
 import { serverNow } from '../stores/clock.js';
 import { connection } from '../stores/stream.js';
-import { language } from '../text/text.js';
+import { locale } from '../text/text.js';
 import { announce } from '../ui/announce.js';
 import { adopt } from '../ui/adopt.js';
 import { areRulesKnown, beginAsking, metrics, rules } from './known.js';
@@ -130,7 +130,7 @@ export function Live() {
           {SPANS.map((minutes) => <option key={minutes} value={minutes}>{minutes === 60 ? t('hour') : t('minutes', { n: minutes })}</option>)}
         </select></label>
         <button type="button" aria-pressed={pausedAt.value !== null} onClick={() => { pausedAt.value = pausedAt.value === null ? serverNow() : null; }}>{pausedAt.value === null ? t('pause') : t('resume')}</button>
-        {pausedAt.value !== null && <span class="figure" role="status">{t('paused', { time: new Date(pausedAt.value).toLocaleTimeString(language.value) })}</span>}
+        {pausedAt.value !== null && <span class="figure" role="status">{t('paused', { time: new Date(pausedAt.value).toLocaleTimeString(locale()) })}</span>}
       </header>
       {expressions.length === 0 && <p class="empty">{t('empty')}</p>}
       <div class="plots">

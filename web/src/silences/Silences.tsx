@@ -14,7 +14,7 @@ import { address, route, setParameters } from '../shell/router.js';
 import { serverTimeOf } from '../stores/clock.js';
 import { connection } from '../stores/stream.js';
 import { lacking } from '../stores/who.js';
-import { language } from '../text/text.js';
+import { language, locale } from '../text/text.js';
 import { announce } from '../ui/announce.js';
 import { adopt } from '../ui/adopt.js';
 import style from './silences.css' with { type: 'text' };
@@ -108,7 +108,7 @@ function holds({ filter, created_by: by, comment, id }: Silence, wanted: string)
   return wanted.toLowerCase().split(/\s+/).every((word) => text.includes(word));
 }
 
-const stamp = (time: number) => new Date(time).toLocaleString(language.value, { dateStyle: 'medium', timeStyle: 'short' });
+const stamp = (time: number) => new Date(time).toLocaleString(locale(), { dateStyle: 'medium', timeStyle: 'short' });
 
 function Row({ silence, state }: { silence: Silence; state: State }) {
   const { id, matchers, created_by: by, comment, starts_at: from, ends_at: until, until_resolved: untilResolved, alerts } = silence;

@@ -31,6 +31,9 @@ const isGermanHere = signal(typeof GERMAN_APART === 'undefined');
 /** The language of all texts; components that show one are shown anew when it changes. */
 export const language = computed<Language>(() => (wanted.value === 'de' && !isGermanHere.value ? 'en' : wanted.value));
 
+/** How dates and times are written: English as the rest of the world writes it, not as the United States do. */
+export const locale = () => (language.value === 'en' ? 'en-GB' : 'de-DE');
+
 export function chooseLanguage(name: Language): void {
   chosen.value = name;
   remember(KEY, name);

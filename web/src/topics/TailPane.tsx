@@ -5,7 +5,7 @@ import { signal } from '@preact/signals';
 import { count } from '../format/count.js';
 import { steady, visible } from '../format/visible.js';
 import { follower } from '../stores/stream.js';
-import { language } from '../text/text.js';
+import { locale } from '../text/text.js';
 import { type Line, tail } from './tail.js';
 import { t } from './texts.js';
 
@@ -62,7 +62,7 @@ function Event({ line, isNamed }: { line: Line; isNamed: boolean }) {
   return (
     <li>
       <p class="figure wrap">
-        <time dateTime={time.toISOString()}>{time.toLocaleTimeString(language.value, { hour12: false, fractionalSecondDigits: 3, hour: '2-digit', minute: '2-digit', second: '2-digit' })}</time>
+        <time dateTime={time.toISOString()}>{time.toLocaleTimeString(locale(), { hour12: false, fractionalSecondDigits: 3, hour: '2-digit', minute: '2-digit', second: '2-digit' })}</time>
         {isNamed && <bdi class="whose">{visible(line.topic)}</bdi>}
         {line.key !== null && <bdi class="whose">{visible(line.key)}</bdi>}
         {line.type !== null && <bdi class="kind">{visible(line.type)}</bdi>}
