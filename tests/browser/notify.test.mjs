@@ -292,6 +292,38 @@ test('a push message is shown while no page is open, and leads to the alert', { 
   await worker.evaluate(() => dispatchEvent(new ExtendableEvent('pushsubscriptionchange')));
   assert.equal(await worker.evaluate(async () => (await (await caches.open('bellwire-push')).keys()).length), 0);
   assert.equal(await listed(), 0);
+
+  // Nor is who turns it off while the worker is at it.
+  const ended = await worker.evaluate(async ({ endpoint, keys }) => {
+    const cache = await caches.open('bellwire-push');
+    await cache.put('push-order', new Response(JSON.stringify({ matchers: ['severity="critical"'], language: 'de', id: 'old' })));
+    let isOver = false;
+    PushManager.prototype.subscribe = async () => ({ toJSON: () => ({ endpoint, expirationTime: null, keys }), unsubscribe: async () => (isOver = true) });
+    const asked = self.fetch;
+    self.fetch = async (url, init) => {
+      const answer = await asked(url, init);
+      if (init?.method === 'POST') await cache.delete('push-order');
+      return answer;
+    };
+    const event = new ExtendableEvent('pushsubscriptionchange');
+    const done = new Promise((resolve) => { event.waitUntil = resolve; });
+    dispatchEvent(event);
+    await await done;
+    self.fetch = asked;
+    return [isOver, (await cache.keys()).length];
+  }, { endpoint: `${service.origin}/push/c`, keys });
+  assert.deepEqual([...ended, await listed()], [true, 0, 0]);
+  assert.deepEqual(page.faults, []);
+});
+
+test('a server that does not answer is told of, and asked again', { timeout: 3 * PATIENCE_MS }, async (t) => {
+  const { server, context } = await open(t);
+  await context.grantPermissions(['notifications'], { origin: server.url });
+  await context.route('**/v1/push', () => {});
+  const page = await live(context, server.url);
+  const dialog = await openDialog(page);
+  await dialog.getByLabel('Page closed: critical').check();
+  await dialog.getByText(/^The server does not take it: /).waitFor();
   assert.deepEqual(page.faults, []);
 });
 

@@ -3,6 +3,7 @@
 
 import { signal } from '@preact/signals';
 import { base } from '../stores/stream.js';
+import { inTime } from '../stores/who.js';
 import { language } from '../text/text.js';
 import { kindsBy } from './choices.js';
 import { matchersOf } from './kinds.js';
@@ -30,7 +31,7 @@ let isAgain = false;
 class Refused extends Error {}
 
 async function call(path: string, init: RequestInit = {}): Promise<Response> {
-  const answer = await fetch(new URL(path, base), init);
+  const answer = await fetch(new URL(path, base), { ...init, signal: inTime() }).catch(({ message }: Error) => { throw new Refused(message); });
   if (answer.ok) return answer;
   const problem = await answer.json().catch(() => null) as { detail?: string } | null;
   throw new Refused(problem?.detail ?? `${answer.status} ${answer.statusText}`);
@@ -66,7 +67,7 @@ async function settleOnce(): Promise<void> {
     if (kindsBy('push').length > 0 && look() === 'granted') await subscribe();
     else await unsubscribe();
   } catch (error) {
-    const what = error instanceof Refused || error instanceof TypeError ? 'server' : 'browser';
+    const what = error instanceof Refused ? 'server' : 'browser';
     fault.value = { what, reason: error instanceof Error ? error.message : String(error) };
   }
 }

@@ -104,6 +104,12 @@ async function subscribeAgain(given: PushSubscription | null): Promise<void> {
   const answer = await fetch(new URL('v1/push/subscriptions', scope), requestOf(own, order));
   if (!answer.ok) return;
   const { id } = await answer.json() as { id: string };
+  const end = (one: string) => fetch(new URL(`v1/push/subscriptions/${one}`, scope), { method: 'DELETE' });
+  // Somebody at a page has turned it off meanwhile.
+  if (!await keptOrder(scope)) {
+    await own.unsubscribe();
+    return void await end(id);
+  }
   await keepOrder({ ...order, id }, scope);
-  if (id !== order.id) await fetch(new URL(`v1/push/subscriptions/${order.id}`, scope), { method: 'DELETE' });
+  if (id !== order.id) await end(order.id);
 }
