@@ -16,6 +16,7 @@ import { totals } from '../stores/totals.js';
 import { unitOfAlert } from '../stores/units.js';
 import { language, locale } from '../text/text.js';
 import { isSign, Sign } from '../ui/Sign.js';
+import { adopt } from '../ui/adopt.js';
 import { ticks } from '../ui/now.js';
 import { nameOf, stateText } from './AlertRow.js';
 import { Calm, groundText } from './Calm.js';
@@ -28,6 +29,9 @@ import { LANES, type LaneName, type Row, since } from './model.js';
 import { t as overview } from './overview.js';
 import { t } from './texts.js';
 import { draft, filter, filterText } from './view.js';
+import style from './wall.css' with { type: 'text' };
+
+adopt(style);
 
 const OPEN = { lanes: new Set<LaneName>(['firing', 'pending']), groups: new Set<string>() };
 
