@@ -2,7 +2,7 @@
 // Units come from the names of metrics, as Prometheus' and OpenTelemetry's conventions have them, or
 // from what is known of a metric besides.
 
-import { language } from '../text/text.js';
+import { language, locale } from '../text/text.js';
 
 export type Unit =
   | 'bytes' | 'bytes/s' | 'seconds' | 'date' | 'ratio' | 'percent' | 'celsius' | 'per-second'
@@ -104,7 +104,7 @@ const TIMES = { least: 315_532_800, most: 4_102_444_800 };
 function date(value: number): string {
   const inSeconds = value > TIMES.most ? value / 1000 : value;
   if (inSeconds < TIMES.least || inSeconds > TIMES.most) return seconds(value);
-  return new Date(inSeconds * 1000).toLocaleString(language.value, { dateStyle: 'medium', timeStyle: 'medium' });
+  return new Date(inSeconds * 1000).toLocaleString(locale(), { dateStyle: 'medium', timeStyle: 'medium' });
 }
 
 const SYMBOLS: Partial<Record<Unit, string>> = {

@@ -41,9 +41,10 @@ function Heads() {
   );
 }
 
-/** The first letter as people see one, or the number. */
+/** The first letter as people see one, where the browser knows, or the number. */
 function head({ name, number }: Person): string {
   if (name === null) return (number ?? '').slice(0, NUMBER_HEAD_MAX);
-  const [first] = new Intl.Segmenter().segment(steady(name.trim()));
-  return first?.segment.toUpperCase() ?? '?';
+  const text = steady(name.trim());
+  const first = Intl.Segmenter ? new Intl.Segmenter().segment(text).containing(0)?.segment : [...text][0];
+  return first?.toUpperCase() ?? '?';
 }
