@@ -203,3 +203,17 @@ test('what fires once no silence keeps it quiet is said to who only listens', { 
   await post(`/api/v2/silence/${silenceID}`, 'DELETE');
   await page.locator('[aria-live="polite"]', { hasText: 'BoilerHot' }).waitFor({ state: 'attached' });
 });
+
+test('a server that does not answer about silences is told of, and not asked beside the question before', { timeout: 4 * PATIENCE_MS }, async (t) => {
+  const { page, faults } = await openPage(t, ALERTS, { locale: 'en', hash: '#/silences' });
+  await page.getByText('There are no silences.').or(page.locator('.silences .empty')).first().waitFor();
+  let open = 0;
+  let most = 0;
+  page.on('requestfailed', (request) => { if (request.url().endsWith('/v1/silences')) open -= 1; });
+  await page.route('**/v1/silences', () => { most = Math.max(most, open += 1); });
+  await page.getByRole('alert').filter({ hasText: 'cannot be reached' }).waitFor();
+  assert.equal(most, 1);
+  await page.unrouteAll();
+  await page.getByRole('alert').waitFor({ state: 'detached' });
+  assert.deepEqual(faults, []);
+});

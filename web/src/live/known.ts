@@ -70,15 +70,18 @@ async function askUnits(signal: AbortSignal): Promise<void> {
 
 /** Asks, and goes on to; gives what ends it. */
 export function beginAsking(): () => void {
-  const over = new AbortController();
+  let asking = new AbortController();
   const ask = () => {
     if (document.hidden && metrics.peek() !== null) return;
-    for (const one of [askMetrics, askRules, askUnits]) void one(over.signal).catch(() => {});
+    // What has no answer by now holds a connection that others wait for.
+    asking.abort();
+    asking = new AbortController();
+    for (const one of [askMetrics, askRules, askUnits]) void one(asking.signal).catch(() => {});
   };
   ask();
   const timer = setInterval(ask, AGAIN_MS);
   return () => {
-    over.abort();
+    asking.abort();
     clearInterval(timer);
   };
 }

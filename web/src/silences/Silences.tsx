@@ -12,6 +12,7 @@ import { steady, visible } from '../format/visible.js';
 import { write } from '../match/matchers.js';
 import { address, route, setParameters } from '../shell/router.js';
 import { serverTimeOf } from '../stores/clock.js';
+import { poll } from '../stores/polled.js';
 import { connection } from '../stores/stream.js';
 import { lacking } from '../stores/who.js';
 import { language, locale } from '../text/text.js';
@@ -33,7 +34,10 @@ interface Known { silences: Silence[] | null; fault: string }
 
 const known = signal<Known>({ silences: null, fault: '' });
 
-async function look(end?: AbortSignal): Promise<void> {
+/** Asks at once, while the page is shown. */
+let again: () => void = () => {};
+
+async function look(end: AbortSignal): Promise<void> {
   try {
     const silences = await listSilences(end);
     known.value = { silences, fault: '' };
@@ -53,18 +57,14 @@ const hindrance = () => (connection.value.status === 'live' ? lacking('attend') 
 
 export function Silences() {
   useEffect(() => {
-    const ending = new AbortController();
-    const again = () => { if (!document.hidden) void look(ending.signal); };
-    again();
-    const asking = setInterval(again, EVERY_MS);
-    document.addEventListener('visibilitychange', again);
+    const asked = poll(look, () => EVERY_MS);
+    again = asked.again;
     // A dialog that closes may have changed something.
     const unsubscribe = attending.subscribe((one) => { if (one === null) again(); });
     return () => {
-      ending.abort();
-      clearInterval(asking);
-      document.removeEventListener('visibilitychange', again);
       unsubscribe();
+      asked.stop();
+      again = () => {};
     };
   }, []);
   const wanted = route.value.parameters.get('filter') ?? '';
@@ -126,7 +126,7 @@ function Row({ silence, state }: { silence: Silence; state: State }) {
       fault.value = (error as Error).message;
     } finally {
       isBusy.value = false;
-      void look();
+      again();
     }
   };
   const left = state === 'active' ? t('endsIn', { age: age(until - now()), time: stamp(until) })
