@@ -175,8 +175,17 @@ proves('on a wall there is nothing to press, proof of life is large, and Escape 
   await page.locator('.wall-rows li', { hasText: `${MANY} alerts` }).waitFor();
   assert.equal(await page.locator('button:visible, a:visible, input:visible').count(), 0);
   assert.ok(await page.locator('.life time').evaluate((element) => parseFloat(getComputedStyle(element).fontSize)) >= 32);
-  assert.equal(await page.evaluate(() => document.documentElement.dataset.theme), 'dark');
+  const theme = () => page.evaluate(() => document.documentElement.dataset.theme);
+  assert.equal(await theme(), 'dark');
   await shoot(page, 'wall');
+  // A system that turns dark and light again by the hour turns no wall.
+  for (const colorScheme of ['dark', 'light']) {
+    await page.emulateMedia({ colorScheme });
+    // Who listens for it is told before the next frame.
+    await page.evaluate(() => new Promise((drawn) => { requestAnimationFrame(() => requestAnimationFrame(drawn)); }));
+    assert.equal(await page.evaluate(() => matchMedia('(prefers-color-scheme: dark)').matches), colorScheme === 'dark');
+    assert.equal(await theme(), 'dark');
+  }
   await server.end('SIGKILL');
   await page.locator('.life:not([data-live])').waitFor();
   await page.locator('.band:visible', { hasText: /Not connected: what is shown is \d+ s old/ }).waitFor();
@@ -184,6 +193,7 @@ proves('on a wall there is nothing to press, proof of life is large, and Escape 
   assert.ok(await page.evaluate(fits), 'the band takes its room from the wall');
   await page.keyboard.press('Escape');
   await page.locator('.group').waitFor();
+  assert.equal(await theme(), 'light');
 }, { viewport: { width: 1920, height: 1080 }, colorScheme: 'light' });
 
 proves('a wall whose filter finds nothing says that there is something', async ({ server, page }) => {

@@ -16,6 +16,7 @@ import { Toolbar } from './Toolbar.js';
 import { isWall, layout } from './view.js';
 import { lazy } from '../ui/lazy.js';
 import { route } from '../shell/router.js';
+import { themeOfWall } from '../shell/theme.js';
 
 const Grid = lazy(async () => (await import('./Grid.js')).Grid);
 const Help = lazy(async () => (await import('./Help.js')).Help);
@@ -28,11 +29,11 @@ export function Board() {
   useLayoutEffect(() => {
     const { dataset } = document.documentElement;
     if (!wall) return;
-    const { theme } = dataset;
-    Object.assign(dataset, { wall, theme: wall });
+    dataset.wall = wall;
+    themeOfWall.value = wall;
     return () => {
       delete dataset.wall;
-      dataset.theme = theme;
+      themeOfWall.value = null;
     };
   }, [wall]);
   return wall ? <Wall /> : <Whole />;

@@ -12,6 +12,9 @@ const kept = recall(KEY);
 
 export const theme = signal<Theme>(THEMES.find((name) => name === kept) ?? 'system');
 
+/** As a wall has it, whatever the system or somebody at this browser has. */
+export const themeOfWall = signal<'light' | 'dark' | null>(null);
+
 export function chooseTheme(name: Theme): void {
   theme.value = name;
   remember(KEY, name === 'system' ? null : name);
@@ -23,7 +26,7 @@ export function keepTheme(): void {
   const ofSystem = signal(dark.matches);
   dark.addEventListener('change', ({ matches }) => { ofSystem.value = matches; });
   effect(() => {
-    document.documentElement.dataset.theme = theme.value === 'system' ? (ofSystem.value ? 'dark' : 'light') : theme.value;
+    document.documentElement.dataset.theme = themeOfWall.value ?? (theme.value === 'system' ? (ofSystem.value ? 'dark' : 'light') : theme.value);
   });
   addEventListener('storage', ({ key }) => {
     if (key === `bellwire-${KEY}`) theme.value = THEMES.find((name) => name === recall(KEY)) ?? 'system';
