@@ -244,8 +244,9 @@ impl Outbox {
 
     /// The log was followed up to there.
     pub(crate) fn passed(&self, position: Position) {
+        let now = self.now();
         if let Some(window) = &mut self.state().window {
-            window.passed(position);
+            window.passed(position, now);
         }
         self.changed.notify_all();
     }

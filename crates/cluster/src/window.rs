@@ -8,6 +8,8 @@
 //! ```
 //!
 //! Each piece has its number for good ([`crate::order`]), so that to append it again is always safe. What is
+//! appended again goes alone until something is met: where the engine refuses it again and again, what
+//! is behind it would be stored each time, and never count. What is
 //! given up leaves its numbers behind, with nothing in them. Where nothing of the incarnation counts any
 //! more another one begins, whose first entry ends the one before it. Once that was met it is known what
 //! of the old one counts, and the rest is numbered anew.
@@ -131,6 +133,8 @@ pub(crate) struct Window {
     next: u64,
     /// What was sent in this round: of the first number that was not met, and so on.
     sent: VecDeque<Sent>,
+    /// How many may be on their way.
+    at_once: usize,
     round: u64,
     /// Up to here the log was followed.
     followed: Position,
@@ -152,6 +156,7 @@ impl Window {
             flights: VecDeque::new(),
             next: 1,
             sent: VecDeque::new(),
+            at_once: IN_FLIGHT_MAX,
             round: 0,
             followed: life.born,
             wait_until: Duration::ZERO,
@@ -214,7 +219,7 @@ impl Window {
             }
             return sends;
         }
-        while self.sent.len() < IN_FLIGHT_MAX {
+        while self.sent.len() < self.at_once {
             let number = self.first() + self.sent.len() as u64;
             let Some((entry, fence)) = self.entry(number) else { break };
             self.sent.push_back(Sent::Asked);
@@ -232,7 +237,7 @@ impl Window {
             return self.sent.is_empty();
         }
         let left = (self.next - self.first()) as usize;
-        self.sent.len() < left.min(IN_FLIGHT_MAX)
+        self.sent.len() < left.min(self.at_once)
     }
 
     fn head(
@@ -273,8 +278,7 @@ impl Window {
                     *sent = Sent::Stored(position);
                 }
                 if is_of_round {
-                    self.backoff = BACKOFF_MIN;
-                    self.look();
+                    self.look(now);
                 }
             }
             Err(error) if is_of_round && index.is_some() => {
@@ -282,8 +286,7 @@ impl Window {
                     self.void(ticket.number, Void::Fenced);
                 } else {
                     self.complaint = Some(error.to_string().into());
-                    self.wait_until = now.saturating_add(self.backoff);
-                    self.backoff = (2 * self.backoff).min(BACKOFF_MAX);
+                    self.slow_down(now);
                 }
                 self.again();
             }
@@ -296,6 +299,13 @@ impl Window {
     fn again(&mut self) {
         self.round += 1;
         self.sent.clear();
+    }
+
+    /// What is appended again goes later and alone, until something is met.
+    fn slow_down(&mut self, now: Duration) {
+        self.at_once = 1;
+        self.wait_until = now.saturating_add(self.backoff);
+        self.backoff = (2 * self.backoff).min(BACKOFF_MAX);
     }
 
     fn void(&mut self, number: u64, void: Void) {
@@ -312,7 +322,7 @@ impl Window {
         (incarnation, number): (Incarnation, u64),
         now: Duration,
     ) -> Option<Met> {
-        self.moved = now;
+        (self.moved, self.at_once, self.backoff) = (now, IN_FLIGHT_MAX, BACKOFF_MIN);
         if incarnation != self.numbered {
             // It ends the one before it: what was not met of that never will be.
             if incarnation == self.life.incarnation {
@@ -325,17 +335,16 @@ impl Window {
             let met = (number + 1).saturating_sub(first) as usize;
             self.sent.drain(..met.min(self.sent.len()));
         }
-        let mut met = None;
-        while let Some(flight) = self.flights.front_mut()
-            && flight.first <= number
-        {
-            flight.met = ((number + 1 - flight.first) as usize).min(flight.commit.pieces.len());
-            if flight.met < flight.commit.pieces.len() {
-                break;
-            }
-            met = self.flights.pop_front();
+        // Of an incarnation of which the log has lost the beginning others may come first. What stands
+        // before, or is a part of that, never counts: it stays, to be numbered anew.
+        let is_next = |flight: &Flight| number == flight.first + flight.met as u64;
+        let index = self.flights.iter().position(is_next)?;
+        let flight = &mut self.flights[index];
+        flight.met += 1;
+        if flight.met < flight.commit.pieces.len() {
+            return None;
         }
-        let Commit { waiters, fence, .. } = met?.commit;
+        let Commit { waiters, fence, .. } = self.flights.remove(index)?.commit;
         Some(Met { waiters, fence })
     }
 
@@ -352,16 +361,17 @@ impl Window {
     }
 
     /// The log was followed up to there.
-    pub(crate) fn passed(&mut self, position: Position) {
+    pub(crate) fn passed(&mut self, position: Position, now: Duration) {
         self.followed = position;
-        self.look();
+        self.look(now);
     }
 
     /// What was stored where the log was followed, and not met, does not count: it is appended again.
-    fn look(&mut self) {
+    fn look(&mut self, now: Duration) {
         if let Some(Sent::Stored(stored)) = self.sent.front()
             && *stored <= self.followed
         {
+            self.slow_down(now);
             self.again();
         }
     }

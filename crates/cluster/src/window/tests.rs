@@ -101,7 +101,7 @@ impl World {
             }
             _ => {}
         }
-        self.window.passed(position);
+        self.window.passed(position, self.now);
     }
 
     fn begin(&mut self) {
@@ -277,4 +277,55 @@ fn so_much_is_on_its_way_at_once() {
     assert!(world.window.sends(world.now).is_empty() && !world.window.may_send(world.now));
     world.run();
     assert_eq!(world.counted, ["a"]);
+}
+
+/// What an engine refuses again and again, for its size say, must not fill it with what stands behind.
+#[test]
+fn what_is_refused_again_and_again_has_nothing_else_stored_again_and_again() {
+    let mut world = World::new(fastrand::Rng::with_seed(4));
+    world.window.put(commit("a".into(), world.now, 1), world.now);
+    world.run();
+    for name in ["large", "b", "c", "d"] {
+        world.window.put(commit(name.into(), world.now, 1), world.now);
+    }
+    let mut refused = 0;
+    for _ in 0..1_000 {
+        world.now += SECOND;
+        for Send { ticket, entry, .. } in world.window.sends(world.now) {
+            let is_large = entry.windows(5).any(|bytes| bytes == b"large");
+            let answer = if is_large {
+                refused += 1;
+                Err(LogError::Refused("too large".into()))
+            } else {
+                Ok(world.store(entry))
+            };
+            world.window.stored(ticket, answer, world.now);
+        }
+        world.follow();
+    }
+    assert!(refused > 900, "{refused}");
+    assert_eq!(world.log.len(), 4);
+    world.run();
+    assert_eq!(world.counted, ["a", "large", "b", "c", "d"]);
+}
+
+/// Where the log has lost its beginning, what comes first of an incarnation may be behind a hole.
+#[test]
+fn what_is_skipped_in_another_epoch_is_appended_again_and_answered() {
+    let mut world = World::new(fastrand::Rng::with_seed(5));
+    let answers = std::sync::Arc::default();
+    for (name, pieces) in [("a", 1), ("b", 1), ("c", 2)] {
+        let mut commit = commit(name.into(), world.now, pieces);
+        commit.waiters.push(waiter(name.into(), &answers));
+        world.window.put(commit, world.now);
+    }
+    world.window.begin(life(2, 0));
+    // The first one is a hole for ever, and of the last the beginning is gone.
+    let met = world.window.met((Incarnation::new(1), 2), world.now);
+    answer(met.expect("it is complete").waiters, Ok(()));
+    assert!(world.window.met((Incarnation::new(1), 4), world.now).is_none());
+    world.run();
+    assert_eq!(world.counted, ["a", "c"]);
+    let answers = answers.lock().expect("held for a moment");
+    assert_eq!(*answers, ["b", "a", "c"].map(|name| (name.to_owned(), true)));
 }
