@@ -87,8 +87,6 @@ struct Followed {
 enum Stop {
     /// Look again whether all is the same.
     Doubt,
-    /// Begin anew behind there, in the same epoch: a part of what is there is gone.
-    Torn(Position),
     TooOld {
         position: Position,
         what: Box<str>,
@@ -143,13 +141,6 @@ impl Follower {
         self.stage = Stage::Doubt;
         let standing = match stop {
             Stop::Doubt => return RETRY_MIN / 2,
-            Stop::Torn(position) => {
-                let epoch = shared.replica.epoch();
-                return match self.begin_anew(epoch, position) {
-                    Ok(()) => Duration::ZERO,
-                    Err(stop) => self.stop(stop),
-                };
-            }
             Stop::TooOld { position, what } => {
                 let why = Error::TooOld { position, what }.to_string().into();
                 tracing::error!("{why}");
@@ -298,7 +289,6 @@ impl Followed {
                 let tail = Tail { position, checksum };
                 shared.replica.apply(placed, shared.applies.reply(tail, waiting))?;
             }
-            Verdict::Torn => return Err(Stop::Torn(position)),
             // Nothing comes of it: what was given up, or a fence has kept out.
             Verdict::Noted | Verdict::Repeat | Verdict::Hole | Verdict::Stale => {
                 if let Some(Met { waiters, fence }) = met {

@@ -20,7 +20,8 @@
 //! - A payload in pieces counts where its last piece is. Pieces that are too old or too many are given
 //!   up, and their incarnation has ended.
 //! - Where the beginning of the log is gone ([`Order::behind`]), what was born before that counts from the
-//!   first number that is met.
+//!   first number that is met. Nobody has more of the log, so a payload whose first pieces are gone comes
+//!   to nothing for all.
 
 mod kept;
 mod speaker;
@@ -30,7 +31,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use bellwire_shared_log::Position;
 use bytes::Bytes;
 
-use crate::envelope::{Head, Incarnation, PAYLOAD_BYTES_MAX, Part, Piece};
+use crate::envelope::{Head, Incarnation, PAYLOAD_BYTES_MAX, Piece};
 pub(crate) use kept::{PREFIX, Tail};
 use speaker::{Speaker, Stage};
 
@@ -57,8 +58,6 @@ pub(crate) enum Verdict {
     Hole,
     /// Its incarnation has ended, was forgotten, or never began: nothing of it counts.
     Stale,
-    /// It completes a payload whose beginning is gone.
-    Torn,
 }
 
 /// What counted so far.
@@ -142,10 +141,8 @@ impl Order {
         if !is_adopted && (head.born < self.horizon || head.number != 1) {
             return Verdict::Stale;
         }
-        let is_begun = head.number > 1 && matches!(head.part, Part::Middle | Part::Last);
-        let stage = if is_begun { Stage::Torn } else { Stage::Speaking };
         let newest = head.number.saturating_sub(1);
-        self.insert(head.incarnation, Speaker::born(head.born, newest, stage));
+        self.insert(head.incarnation, Speaker::born(head.born, newest, Stage::Speaking));
         if let Some(ended) = head.ends.filter(|ended| *ended != head.incarnation) {
             // Also one that is not known, so that it does not become so.
             if !self.speakers.contains_key(&ended) {

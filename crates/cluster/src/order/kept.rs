@@ -90,7 +90,6 @@ fn value(speaker: &Speaker) -> Bytes {
     let mut value = vec![VERSION];
     value.push(match speaker.stage {
         Stage::Speaking => 0,
-        Stage::Torn => 1,
         Stage::Ended => 2,
     });
     let (before, from) = match &speaker.open {
@@ -109,7 +108,6 @@ fn speaker(value: &[u8]) -> Result<Speaker, Error> {
     check_version(&mut fields)?;
     let stage = match fields.byte()? {
         0 => Stage::Speaking,
-        1 => Stage::Torn,
         2 => Stage::Ended,
         _ => return Err(Error::Malformed("an incarnation of another kind")),
     };

@@ -24,8 +24,6 @@ pub(super) struct Speaker {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Stage {
     Speaking,
-    /// What comes belongs to a payload whose beginning is gone.
-    Torn,
     /// Nothing of it counts any more.
     Ended,
 }
@@ -72,7 +70,7 @@ impl Speaker {
         if let Part::Middle | Part::Last = head.part {
             return self.gather(head.part, payload);
         }
-        (self.open, self.stage) = (None, Stage::Speaking);
+        self.open = None;
         match head.part {
             Part::Whole => Verdict::Counts(payload),
             Part::First => {
@@ -86,18 +84,11 @@ impl Speaker {
     }
 
     fn gather(&mut self, part: Part, payload: Bytes) -> Verdict {
-        let is_last = part == Part::Last;
-        let Some(mut open) = self.open.take() else {
-            // Its maker gave up what came before, so that there is nothing to be made of it, or that
-            // is gone here.
-            let is_torn = is_last && self.stage == Stage::Torn;
-            if is_last {
-                self.stage = Stage::Speaking;
-            }
-            return if is_torn { Verdict::Torn } else { Verdict::Noted };
-        };
+        // Its maker gave up what came before, or that is gone with the beginning of the log: there is
+        // nothing to be made of it.
+        let Some(mut open) = self.open.take() else { return Verdict::Noted };
         open.push(payload);
-        if is_last {
+        if part == Part::Last {
             return Verdict::Counts(open.pieces.concat().into());
         }
         self.open = Some(open);

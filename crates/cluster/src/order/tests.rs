@@ -4,7 +4,7 @@ use bellwire_journal::{Record, RecordChange};
 use bellwire_model::{Epoch, Timestamp};
 
 use super::*;
-use crate::envelope;
+use crate::envelope::{self, Part};
 use crate::seed::seed;
 
 const A: Incarnation = Incarnation::new(1);
@@ -187,7 +187,7 @@ fn behind_what_is_gone_what_was_born_before_counts_from_where_it_is_met() {
     assert_eq!(admit(born(A, 17, 99, Part::Whole)), Verdict::Repeat);
     assert_eq!(admit(born(B, 5, 100, Part::Whole)), Verdict::Stale);
     assert_eq!(admit(born(B, 5, 50, Part::Middle)), Verdict::Noted);
-    assert_eq!(admit(born(B, 6, 50, Part::Last)), Verdict::Torn);
+    assert_eq!(admit(born(B, 6, 50, Part::Last)), Verdict::Noted);
     assert_eq!(admit(born(B, 7, 50, Part::Whole)), counts("x"));
 }
 

@@ -114,6 +114,55 @@ fn what_is_trimmed_behind_everybody_changes_nothing() {
     assert!(begun.iter().all(|begun| *begun <= 1));
 }
 
+/// The entries of one payload in pieces, as a node has appended them.
+fn pieces() -> Vec<bytes::Bytes> {
+    let mut world = World::new(seed(), 1);
+    world.run();
+    world.publish(0, 1, 1_200_000);
+    world.run();
+    let mut following = world.logs.handle().follow(Position::START).expect("followed");
+    let mut entries = Vec::new();
+    loop {
+        world.logs.run_until_idle();
+        let page = following.next(Duration::ZERO).expect("it goes on");
+        if page.is_empty() {
+            break;
+        }
+        entries.extend(page.into_iter().map(|entry| entry.batch));
+    }
+    entries.retain(|batch| batch.len() > 100_000);
+    entries
+}
+
+#[test]
+fn what_is_left_of_a_payload_whose_beginning_is_gone_takes_nothing_from_anybody() {
+    let pieces = pieces();
+    assert_eq!(pieces.len(), 3);
+    let mut world = World::new(seed(), 2);
+    world.run();
+    let epoch = world.machines[0].journal().epoch();
+    world.publish(0, 2, 0);
+    world.run();
+    let journal = world.machines[0].journal().clone();
+    journal.trim_log(journal.applied().expect("something was applied")).expect("trimmed");
+    world.logs.fail(Fault::Copy);
+    world.publish(0, 1, 0);
+    world.run();
+    world.logs.fail(Fault::Restore);
+    world.publish(1, 1, 0);
+    world.run();
+    assert_ne!(journal.epoch(), epoch);
+    let before = world.check().len();
+    // Of a node that was killed: what it had on its way is stored one after the other.
+    let gone = world.logs.handle();
+    for piece in &pieces[1..] {
+        gone.append(piece.clone(), None, Box::new(|_| ()));
+        world.publish(0, 2, 0);
+        world.run();
+    }
+    assert_eq!(world.check().len(), before + 4);
+}
+
 #[test]
 fn bytes_of_somebody_else_are_left_out_by_all() {
     let mut world = World::new(seed(), 2);
