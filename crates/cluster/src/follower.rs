@@ -38,6 +38,12 @@ pub(crate) const EVENT_BITS: u32 = 14;
 /// Where the ordinal of the replica's epoch is kept.
 const ORDINAL: &str = "cluster/ordinal";
 
+/// So often in a row what follows may end before anything has come of it, until that is told.
+const DOUBTS_MAX: u32 = 5;
+
+/// What has followed for so long without an end is sound, though nothing has come.
+const SOUND_AGE: Duration = Duration::from_secs(5);
+
 /// How long is waited before the next try, at first and at most.
 const RETRY_MIN: Duration = Duration::from_millis(100);
 const RETRY_MAX: Duration = Duration::from_secs(2);
@@ -61,6 +67,8 @@ pub(crate) struct Follower {
     shared: Arc<Shared>,
     stage: Stage,
     retry: Duration,
+    /// How often what followed has ended since something came of it.
+    doubts: u32,
     /// The newest ordinal that was seen, in this process.
     ordinal: u64,
     /// An epoch of others that was looked at already.
@@ -81,12 +89,14 @@ struct Followed {
     epoch: Epoch,
     /// To be kept with what is applied next.
     ordinal: Option<u64>,
+    /// Since when it is followed.
+    since: Duration,
 }
 
 /// Why following goes no further.
 enum Stop {
     /// Look again whether all is the same.
-    Doubt,
+    Doubt(Box<str>),
     TooOld {
         position: Position,
         what: Box<str>,
@@ -114,7 +124,8 @@ impl From<JournalError> for Stop {
 
 impl Follower {
     pub(crate) fn new(shared: Arc<Shared>) -> Self {
-        Self { shared, stage: Stage::Doubt, retry: RETRY_MIN, ordinal: 0, looked_at: None }
+        let stage = Stage::Doubt;
+        Self { shared, stage, retry: RETRY_MIN, doubts: 0, ordinal: 0, looked_at: None }
     }
 
     /// Goes on by a step, and waits for so long for entries. Returns how long to wait before the next
@@ -140,7 +151,11 @@ impl Follower {
         let shared = &self.shared;
         self.stage = Stage::Doubt;
         let standing = match stop {
-            Stop::Doubt => return RETRY_MIN / 2,
+            Stop::Doubt(_) if self.doubts < DOUBTS_MAX => {
+                self.doubts += 1;
+                return RETRY_MIN / 2;
+            }
+            Stop::Doubt(why) => Standing::Away { why },
             Stop::TooOld { position, what } => {
                 let why = Error::TooOld { position, what }.to_string().into();
                 tracing::error!("{why}");
@@ -173,6 +188,8 @@ impl Follower {
         self.ordinal = self.ordinal.max(kept);
         let own =
             Own { epoch: shared.replica.epoch(), ordinal: self.ordinal, began: applied, tail };
+        // Before the look: whatever becomes of the log behind that ends what follows.
+        let following = shared.log.follow(order.reads_after());
         let mark = match epoch::attend(&*shared.log, own)? {
             OfEpoch::Anew(mark) => {
                 self.ordinal = mark.ordinal;
@@ -181,7 +198,7 @@ impl Follower {
             OfEpoch::Same(mark) => mark,
         };
         self.ordinal = mark.ordinal;
-        let following = match shared.log.follow(order.reads_after()) {
+        let following = match following {
             // Pieces of what is not complete are gone.
             Err(LogError::Trimmed(trimmed)) => {
                 mark.anew(Span { trimmed, tail: trimmed })?;
@@ -196,11 +213,14 @@ impl Follower {
         shared.standings.followed(applied);
         // Who has read nothing yet does not say that there is nothing.
         shared.standings.set_tail(shared.log.span()?.tail);
-        shared.standings.set(Standing::Following { lag: 0 });
+        if self.doubts < DOUBTS_MAX {
+            shared.standings.set(Standing::Following { lag: 0 });
+            self.retry = RETRY_MIN / 2;
+        }
         let ordinal = (kept != mark.ordinal).then_some(mark.ordinal);
-        let followed = Followed { following, order, epoch: mark.epoch, ordinal };
+        let since = shared.clock.now().uptime;
+        let followed = Followed { following, order, epoch: mark.epoch, ordinal, since };
         self.stage = Stage::Following(Box::new(followed));
-        self.retry = RETRY_MIN / 2;
         Ok(())
     }
 
@@ -209,8 +229,8 @@ impl Follower {
         let shared = &self.shared;
         tracing::warn!(%epoch, %behind, "The replica begins anew.");
         shared.applies.settle()?;
-        shared.replica.begin_anew(epoch, Offset::new(behind.get() << EVENT_BITS))?;
         shared.applies.forget();
+        shared.replica.begin_anew(epoch, Offset::new(behind.get() << EVENT_BITS))?;
         shared.outbox.begin(behind, epoch, Begin::Another);
         shared.standings.followed(behind);
         // Looked at once more: there may be another epoch by now.
@@ -227,10 +247,15 @@ impl Follower {
             Ok(entries) => entries,
             Err(Ended::Lost(why)) => {
                 tracing::info!(why, "What followed the log was lost; it is followed again.");
-                return Err(Stop::Doubt);
+                return Err(Stop::Doubt(why.into()));
             }
-            Err(Ended::Trimmed(_)) => return Err(Stop::Doubt),
+            Err(ended @ Ended::Trimmed(_)) => return Err(Stop::Doubt(ended.to_string().into())),
         };
+        let age = self.shared.clock.now().uptime.saturating_sub(followed.since);
+        if self.doubts > 0 && (!entries.is_empty() || age >= SOUND_AGE) {
+            (self.doubts, self.retry) = (0, RETRY_MIN / 2);
+            self.shared.standings.set(Standing::Following { lag: 0 });
+        }
         let mut other_epoch = None;
         let newest = entries.last().map(|entry| entry.position);
         for entry in entries {
@@ -247,7 +272,7 @@ impl Follower {
         }
         if other_epoch.is_some() && other_epoch != self.looked_at {
             self.looked_at = other_epoch;
-            return Err(Stop::Doubt);
+            return Err(Stop::Doubt("entries are of another epoch".into()));
         }
         Ok(())
     }
@@ -304,14 +329,15 @@ impl Followed {
 /// What an entry is; nothing where it is none of ours.
 fn read(shared: &Shared, entry: Entry) -> Result<Option<Piece>, Stop> {
     let position = entry.position;
-    let unread = match envelope::decode(&entry.batch) {
-        Ok(piece) => return Ok(Some(piece)),
-        Err(unread) => unread,
-    };
+    if let Ok(piece) = envelope::decode(&entry.batch) {
+        return Ok(Some(piece));
+    }
     // It may have been damaged on the way; what is left out has to be left out by all.
-    let again = shared.log.entry(position)?;
-    let again = again.map(|again| envelope::decode(&again.batch));
-    match again.unwrap_or(Err(unread)) {
+    let Some(again) = shared.log.entry(position)? else {
+        let why = format!("{position} cannot be read, and is gone");
+        return Err(Stop::Doubt(why.into()));
+    };
+    match envelope::decode(&again.batch) {
         Ok(piece) => Ok(Some(piece)),
         Err(Unread::Foreign) => {
             tracing::error!(%position, "An entry of the log is not of Bellwire; it is left out.");

@@ -27,8 +27,9 @@
 //!   it has never had. Of two that set it at once one gets [`Error::Changed`];
 //! - a [`Following`] hands on every batch behind its start, once, in order. It ends at the first doubt:
 //!   where the connection, the server that leads or what follows inside of the engine was lost, where
-//!   batches are gone that it should have handed on. It never goes on by itself, so that whoever
-//!   follows looks first whether the log is still the one that was followed ([`SharedLog::entry`]);
+//!   batches are gone that it should have handed on. It never goes on by itself: whoever
+//!   follows again looks, once the new one was begun and before anything of it counts, whether the log is
+//!   still the one that was followed ([`SharedLog::entry`]). What becomes of it behind that look ends it;
 //! - [`SharedLog::trim`] removes batches, registers never.
 
 mod checks;

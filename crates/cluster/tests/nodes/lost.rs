@@ -164,6 +164,19 @@ fn what_is_left_of_a_payload_whose_beginning_is_gone_takes_nothing_from_anybody(
 }
 
 #[test]
+fn what_follows_and_ends_time_and_again_is_told() {
+    let mut world = World::new(seed(), 1);
+    world.run();
+    for _ in 0..2_000 {
+        world.machines[0].log.end_followings();
+        world.step();
+    }
+    let standing = world.machines[0].journal().standing();
+    assert!(matches!(&standing, Standing::Away { .. }), "{standing:?}");
+    world.run();
+}
+
+#[test]
 fn bytes_of_somebody_else_are_left_out_by_all() {
     let mut world = World::new(seed(), 2);
     world.run();

@@ -1,5 +1,6 @@
 //! A node on threads of its own.
 
+use std::fmt;
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -7,6 +8,7 @@ use std::time::Duration;
 use bellwire_cluster::{Clock, ClusterJournal, LeaseTiming, Node, NodeOptions, Standing};
 use bellwire_journal::{Append, Appended, Error, Journal};
 use bellwire_model::{Body, Event, Timestamp};
+use bellwire_shared_log::contract::Fault;
 use bellwire_shared_log::{
     Assurance, Ended, Entry, Error as LogError, Fence, Following, Generation, MemoryLog,
     MemoryLogs, Position, Register, SharedLog, Span, Stored,
@@ -17,8 +19,31 @@ use tempfile::TempDir;
 use crate::rig::{Seen, open};
 
 /// The log in memory, whose followings wait.
-#[derive(Debug)]
-struct Waiting(Arc<MemoryLog>);
+struct Waiting {
+    log: Arc<MemoryLog>,
+    before: Arc<Before>,
+}
+
+/// What happens once, right before a call is made.
+#[derive(Default)]
+struct Before {
+    follow: Mutex<Option<Happening>>,
+    entry: Mutex<Option<Happening>>,
+}
+
+type Happening = Box<dyn FnOnce() + Send>;
+
+fn happen(happening: &Mutex<Option<Happening>>) {
+    if let Some(happening) = happening.lock().expect("held for a moment").take() {
+        happening();
+    }
+}
+
+impl fmt::Debug for Waiting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.log.fmt(f)
+    }
+}
 
 struct WaitingFollowing(Box<dyn Following>);
 
@@ -38,27 +63,29 @@ impl Following for WaitingFollowing {
 
 impl SharedLog for Waiting {
     fn append(&self, batch: Bytes, fence: Option<Fence>, stored: Stored) {
-        self.0.append(batch, fence, stored);
+        self.log.append(batch, fence, stored);
     }
 
     fn follow(&self, after: Position) -> Result<Box<dyn Following>, LogError> {
-        Ok(Box::new(WaitingFollowing(self.0.follow(after)?)))
+        happen(&self.before.follow);
+        Ok(Box::new(WaitingFollowing(self.log.follow(after)?)))
     }
 
     fn entry(&self, at: Position) -> Result<Option<Entry>, LogError> {
-        self.0.entry(at)
+        happen(&self.before.entry);
+        self.log.entry(at)
     }
 
     fn span(&self) -> Result<Span, LogError> {
-        self.0.span()
+        self.log.span()
     }
 
     fn trim(&self, until: Position) -> Result<(), LogError> {
-        self.0.trim(until)
+        self.log.trim(until)
     }
 
     fn register(&self, name: &str) -> Result<Register, LogError> {
-        self.0.register(name)
+        self.log.register(name)
     }
 
     fn set_register(
@@ -67,19 +94,27 @@ impl SharedLog for Waiting {
         expected: Generation,
         value: Bytes,
     ) -> Result<Generation, LogError> {
-        self.0.set_register(name, expected, value)
+        self.log.set_register(name, expected, value)
     }
 
     fn registers(&self, prefix: &str) -> Result<Vec<String>, LogError> {
-        self.0.registers(prefix)
+        self.log.registers(prefix)
     }
 
     fn assurance(&self) -> Result<Assurance, LogError> {
-        self.0.assurance()
+        self.log.assurance()
     }
 }
 
 fn node(logs: &MemoryLogs, id: &str) -> (Node, Receiver<Standing>, TempDir) {
+    node_before(logs, id, &Arc::default())
+}
+
+fn node_before(
+    logs: &MemoryLogs,
+    id: &str,
+    before: &Arc<Before>,
+) -> (Node, Receiver<Standing>, TempDir) {
     let (folder, seen) = (TempDir::new().expect("a folder"), Arc::<Mutex<Seen>>::default());
     let replica = open(folder.path(), &seen);
     let (sender, standings) = sync_channel(100);
@@ -91,7 +126,8 @@ fn node(logs: &MemoryLogs, id: &str) -> (Node, Receiver<Standing>, TempDir) {
         lease: LeaseTiming::default(),
         watcher: Box::new(move |standing| drop(sender.try_send(standing.clone()))),
     };
-    let node = Node::new(Arc::new(Waiting(logs.handle())), replica, options).expect("a node");
+    let log = Waiting { log: logs.handle(), before: Arc::clone(before) };
+    let node = Node::new(Arc::new(log), replica, options).expect("a node");
     (node, standings, folder)
 }
 
@@ -160,4 +196,63 @@ fn who_has_caught_up_has_all_that_was_there() {
     assert!(matches!(two.journal().standing(), Standing::Following { .. }));
     one.close().expect("closed");
     two.journal().close().expect("closed");
+}
+
+/// Takes turns until it is so.
+fn turn_until(node: &mut Node, mut is_so: impl FnMut(&ClusterJournal) -> bool) {
+    for _ in 0..1_000 {
+        node.follow(Duration::from_millis(1));
+        node.append();
+        node.settle();
+        if is_so(node.journal()) {
+            return;
+        }
+    }
+    panic!("in vain: {:?}", node.journal().standing());
+}
+
+/// The look whether a log is the same and its being followed are two calls.
+#[test]
+fn a_log_that_is_replaced_right_before_it_is_followed_is_found_to_be_another() {
+    let logs = MemoryLogs::immediate();
+    let before = Arc::<Before>::default();
+    let (mut one, _standings, _folder) = node_before(&logs, "one", &before);
+    turn_until(&mut one, |journal| journal.standing().is_well());
+    let epoch = one.journal().epoch();
+    let events = |journal: &ClusterJournal| {
+        journal.list_topics("", "", 9).first().map_or(0, |topic| topic.events)
+    };
+    let _first = append(one.journal(), "first".into());
+    turn_until(&mut one, |journal| events(journal) == 1);
+    logs.fail(Fault::Copy);
+    let _lost = append(one.journal(), "lost".into());
+    turn_until(&mut one, |journal| events(journal) == 2);
+    let (replaced, other) = (logs.clone(), logs.handle());
+    *before.follow.lock().expect("held for a moment") = Some(Box::new(move || {
+        replaced.fail(Fault::Restore);
+        // By somebody else, so that it is as long as it was.
+        for _ in 0..9 {
+            other.append(Bytes::from_static(b"other"), None, Box::new(drop));
+        }
+    }));
+    // Its following ends, and it follows again.
+    logs.fail(Fault::Kill);
+    logs.fail(Fault::Start);
+    turn_until(&mut one, |journal| journal.epoch() != epoch && events(journal) == 1);
+    one.journal().close().expect("closed");
+}
+
+/// What is left out has to be left out by all: who could not read it does not know what it was.
+#[test]
+fn what_could_not_be_read_and_is_gone_is_not_left_out() {
+    let logs = MemoryLogs::immediate();
+    let before = Arc::<Before>::default();
+    let (mut one, _standings, _folder) = node_before(&logs, "one", &before);
+    turn_until(&mut one, |journal| journal.standing().is_well());
+    let trimmed = logs.clone();
+    *before.entry.lock().expect("held for a moment") =
+        Some(Box::new(move || trimmed.fail(Fault::TrimByHand(Position::new(u64::MAX)))));
+    logs.handle().append(Bytes::from_static(b"damaged on the way"), None, Box::new(drop));
+    turn_until(&mut one, |journal| matches!(journal.standing(), Standing::Unfit { .. }));
+    one.journal().close().expect("closed");
 }
