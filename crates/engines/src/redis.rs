@@ -8,7 +8,8 @@
 //!
 //! A handle has one connection for appends, one for all else, and one for each that follows. Sentinels
 //! are not asked, and Redis Cluster is refused: the address leads to the server that leads, by a name
-//! or a proxy, and each new connection looks whether it does.
+//! or a proxy, and each new connection looks whether it does. Where it has led to other data, nothing more
+//! is asked of the connections before: a server that led may go on for a while as if it did.
 
 mod appender;
 mod following;
@@ -79,7 +80,7 @@ impl Control {
     /// The connection that is there, or a new one.
     async fn link(&self) -> Result<Link, Error> {
         let mut link = self.link.lock().await;
-        if let Some(link) = link.as_ref().filter(|link| !link.is_gone()) {
+        if let Some(link) = link.as_ref().filter(|link| link.is_usable()) {
             return Ok(link.clone());
         }
         *link = None;

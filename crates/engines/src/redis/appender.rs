@@ -70,7 +70,7 @@ pub(super) async fn run(place: Arc<Place>, mut queue: Receiver<Append>) {
             }
             return;
         };
-        let usable = if let Some(link) = link.take().filter(|link| !link.is_gone()) {
+        let usable = if let Some(link) = link.take().filter(Link::is_usable) {
             Ok(link)
         } else {
             // What is under way on a lost connection is answered before anything is sent anew.

@@ -153,9 +153,9 @@ impl Link {
         read.map_err(|error| refusal::error(&error))
     }
 
-    /// Whether the connection is known to be lost.
-    pub(super) fn is_gone(&self) -> bool {
-        self.is_gone.load(Ordering::Relaxed)
+    /// Whether the connection is not known to be lost, and no newer one is to other data.
+    pub(super) fn is_usable(&self) -> bool {
+        !self.is_gone.load(Ordering::Relaxed) && self.is_of_newest()
     }
 
     /// Has nobody use it again.

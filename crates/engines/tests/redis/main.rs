@@ -274,6 +274,33 @@ fn a_server_that_becomes_a_replica_is_told() {
     });
 }
 
+/// A server that led goes on as if it did, for who is connected to it.
+#[test]
+fn all_connections_are_to_the_server_that_is_followed() {
+    on_each(|program| {
+        let (server, next) = (Server::start(program), Server::start(program));
+        let log = server.handle().unwrap();
+        let first = store(&log, "first").unwrap();
+        next.does::<()>(&["REPLICAOF", "127.0.0.1", &server.port.to_string()]);
+        until("the replica has it", || next.does::<usize>(&["XLEN", LOG]) == 1);
+        next.does::<()>(&["REPLICAOF", "NO", "ONE"]);
+        let second = store(&log, "of the old one").unwrap();
+        assert_eq!(store(&next.handle().unwrap(), "of the new one"), Ok(second));
+
+        server.lead_to(&next);
+        let mut following = log.follow(first).unwrap();
+        assert_eq!(&log.entry(second).unwrap().unwrap().batch[..], b"of the new one");
+        let third = store(&log, "third").unwrap();
+        let mut batches = Vec::new();
+        until("all is followed", || {
+            batches.extend(following.next(PATIENCE).unwrap());
+            batches.last().is_some_and(|last| last.position >= third)
+        });
+        let batches: Vec<&[u8]> = batches.iter().map(|entry| &entry.batch[..]).collect();
+        assert_eq!(batches, [&b"of the new one"[..], b"third"]);
+    });
+}
+
 #[test]
 fn replicas_that_have_to_have_it_are_waited_for() {
     on_each(|program| {

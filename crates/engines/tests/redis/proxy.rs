@@ -5,6 +5,7 @@
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
 
@@ -18,8 +19,10 @@ pub(crate) struct Proxy {
     network: Arc<Network>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Network {
+    /// Where new connections lead.
+    port: AtomicU16,
     state: Mutex<State>,
     changed: Condvar,
 }
@@ -37,7 +40,8 @@ impl Proxy {
     pub(crate) fn to(port: u16) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let own = listener.local_addr().unwrap().port();
-        let network = Arc::new(Network::default());
+        let (state, changed) = (Mutex::default(), Condvar::new());
+        let network = Arc::new(Network { port: AtomicU16::new(port), state, changed });
         let shared = Arc::clone(&network);
         thread::spawn(move || {
             for client in listener.incoming().flatten() {
@@ -45,10 +49,15 @@ impl Proxy {
                 if network.is(State::Ended) {
                     return;
                 }
-                thread::spawn(move || network.carry(client, port));
+                thread::spawn(move || network.carry(client));
             }
         });
         Self { port: own, network }
+    }
+
+    /// Leads new connections to what listens at another port. Those that there are stay.
+    pub(crate) fn lead_to(&self, port: u16) {
+        self.network.port.store(port, Ordering::Relaxed);
     }
 
     pub(crate) fn cut(&self) {
@@ -85,8 +94,9 @@ impl Network {
         }
     }
 
-    fn carry(self: Arc<Self>, client: TcpStream, port: u16) {
+    fn carry(self: Arc<Self>, client: TcpStream) {
         self.wait_until_whole();
+        let port = self.port.load(Ordering::Relaxed);
         // Where nobody listens the client is let go of.
         let Ok(server) = TcpStream::connect((Ipv4Addr::LOCALHOST, port)) else { return };
         for stream in [&client, &server] {

@@ -73,6 +73,11 @@ impl Server {
         connect(&self.address(), &Options::default())
     }
 
+    /// The address leads to another server from now on.
+    pub(crate) fn lead_to(&self, other: &Self) {
+        self.proxy.lead_to(other.port);
+    }
+
     /// A connection of somebody else, past the proxy.
     pub(crate) fn connection(&self) -> Connection {
         let client = Client::open(format!("redis://127.0.0.1:{}", self.port)).unwrap();
