@@ -15,7 +15,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use bellwire_journal::{Error as JournalError, Placed, PlacedBatch, RecordChange, Replica};
+use bellwire_journal::{
+    ClockReading, Error as JournalError, Placed, PlacedBatch, RecordChange, Replica,
+};
 use bellwire_model::{Epoch, Offset, Timestamp};
 use bellwire_shared_log::{Ended, Entry, Error as LogError, Following, Position, SharedLog, Span};
 use bytes::Bytes;
@@ -29,6 +31,7 @@ use crate::epoch::{self, Own, Verdict as OfEpoch};
 use crate::fields::{Fields, put_number};
 use crate::order::{Order, PREFIX, Tail, Verdict};
 use crate::outbox::{Begin, Outbox, as_journal, fail};
+use crate::sightings::Sightings;
 use crate::standing::{Standing, Standings};
 use crate::window::{Met, Waiter};
 
@@ -60,6 +63,27 @@ pub(crate) struct Shared {
     pub(crate) doubted: AtomicBool,
     pub(crate) closing: AtomicBool,
     pub(crate) applies: Arc<Applies>,
+    pub(crate) sightings: Sightings,
+}
+
+impl Shared {
+    /// Looks where the log ends.
+    pub(crate) fn look_at_tail(&self) -> Result<(), LogError> {
+        let now = self.clock.now().uptime;
+        let tail = self.log.span()?.tail;
+        self.sightings.note(tail, now);
+        self.standings.set_tail(tail);
+        Ok(())
+    }
+
+    /// What the clocks say of an entry that was made at that time. Where it is known when it was stored at
+    /// the earliest, no more has passed since, however far its maker's clock and this one's are apart.
+    fn now(&self, position: Position, made: Timestamp) -> ClockReading {
+        let now = self.clock.now();
+        let Some(since) = self.sightings.stored_since(position) else { return now };
+        let latest = made.saturating_add(now.uptime.saturating_sub(since));
+        ClockReading { wall: now.wall.min(latest), ..now }
+    }
 }
 
 /// See the module.
@@ -212,7 +236,7 @@ impl Follower {
         shared.outbox.begin(applied, mark.epoch, Begin::First);
         shared.standings.followed(applied);
         // Who has read nothing yet does not say that there is nothing.
-        shared.standings.set_tail(shared.log.span()?.tail);
+        shared.look_at_tail()?;
         if self.doubts < DOUBTS_MAX {
             shared.standings.set(Standing::Following { lag: 0 });
             self.retry = RETRY_MIN / 2;
@@ -309,8 +333,8 @@ impl Followed {
                     value: Some(number(ordinal)),
                 }));
                 let base = Offset::new(position.get() << EVENT_BITS);
-                let placed =
-                    Placed { base, time: head.time, now: shared.clock.now(), batches, records };
+                let now = shared.now(position, head.time);
+                let placed = Placed { base, time: head.time, now, batches, records };
                 let tail = Tail { position, checksum };
                 shared.replica.apply(placed, shared.applies.reply(tail, waiting))?;
             }

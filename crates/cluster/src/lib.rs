@@ -33,6 +33,7 @@ mod outbox;
 mod queue;
 #[cfg(test)]
 mod seed;
+mod sightings;
 mod standing;
 mod threads;
 mod window;

@@ -19,6 +19,7 @@ use crate::lease::{Lease, LeaseTiming};
 use crate::nodes::{Announcer, NodeMark, is_node_id};
 use crate::outbox::Outbox;
 use crate::queue::Content;
+use crate::sightings::Sightings;
 use crate::standing::{Standings, Watcher};
 use crate::threads::Threads;
 use crate::window::Waiter;
@@ -85,6 +86,7 @@ impl Node {
             doubted: AtomicBool::new(false),
             closing: AtomicBool::new(false),
             applies: Arc::new(Applies::default()),
+            sightings: Sightings::default(),
         });
         let lease = Lease::new(KEEPER, &id, lease);
         let mark = NodeMark {

@@ -59,6 +59,31 @@ fn a_key_whose_time_is_over_goes_everywhere_with_one_change() {
     }
 }
 
+/// Which of them has keys go nobody knows: each clock is wrong once.
+#[test]
+fn no_key_goes_early_where_a_nodes_clock_is_ahead() {
+    for ahead in [0, 1] {
+        let mut world = World::new(seed(), 2);
+        world.run();
+        (0..3_000).for_each(|_| world.step());
+        world.machines[ahead].set_ahead(Duration::from_hours(24));
+        for (index, key) in [(0, "a"), (1, "b")] {
+            put(&world, &world.machines[index], key, Duration::from_hours(1));
+        }
+        world.run();
+        world.pass(Duration::from_mins(50));
+        (0..3_000).for_each(|_| world.step());
+        world.run();
+        for machine in &world.machines {
+            assert_eq!(keys(machine).0, ["a", "b"], "{ahead} is ahead");
+        }
+        world.pass(Duration::from_mins(11));
+        (0..6_000).for_each(|_| world.step());
+        world.run();
+        assert_eq!(keys(&world.machines[0]).0, [""; 0], "{ahead} is ahead");
+    }
+}
+
 #[test]
 fn another_node_has_keys_go_where_the_one_that_did_is_away() {
     let mut world = World::new(seed(), 2);

@@ -55,6 +55,8 @@ pub(crate) struct Machine {
     disk: Disk,
     /// How many events were published there.
     pub(crate) published: u64,
+    /// How far its wall clock is ahead.
+    ahead_ms: Arc<AtomicU64>,
 }
 
 impl Machine {
@@ -64,6 +66,11 @@ impl Machine {
 
     pub(crate) fn journal(&self) -> &Arc<ClusterJournal> {
         self.node.journal()
+    }
+
+    /// Sets its wall clock ahead.
+    pub(crate) fn set_ahead(&self, by: Duration) {
+        self.ahead_ms.store(by.as_millis() as u64, Ordering::Relaxed);
     }
 
     /// All that it has.
@@ -168,21 +175,23 @@ impl World {
                 (open(folder.path(), &seen), seen)
             }
         };
-        let now_ms = Arc::clone(&self.now_ms);
+        let (now_ms, ahead_ms) = (Arc::clone(&self.now_ms), Arc::<AtomicU64>::default());
+        let ahead = Arc::clone(&ahead_ms);
         let options = NodeOptions {
             id: format!("n{index}"),
             version: "1".into(),
             address: "here".into(),
             clock: Clock::told(move || {
                 let ms = now_ms.load(Ordering::Relaxed);
-                let wall = Timestamp::from_ms(1_700_000_000_000 + ms as i64);
+                let wall_ms = 1_700_000_000_000 + ms + ahead.load(Ordering::Relaxed);
+                let wall = Timestamp::from_ms(wall_ms as i64);
                 ClockReading { wall, uptime: Duration::from_millis(ms) }
             }),
             lease: LeaseTiming::default(),
             watcher: Box::new(|_| ()),
         };
         let node = Node::new(log.clone(), replica, options).expect("a node");
-        let machine = Machine { index, log, node, seen, disk, published };
+        let machine = Machine { index, log, node, seen, disk, published, ahead_ms };
         if let Disk::Folder(_) = machine.disk {
             // What was seen before is what is there.
             let events = machine.events();
