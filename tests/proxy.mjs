@@ -1,5 +1,5 @@
-// Reverse proxies as the documentation sets them up: the files of examples/proxies with other
-// addresses, and a time of their own for connections that idle.
+// Reverse proxies as the documentation sets them up: the files of examples/proxies and of deploy with
+// other addresses, and a time of their own for connections that idle.
 
 import assert from 'node:assert/strict';
 import { spawn, spawnSync } from 'node:child_process';
@@ -13,6 +13,7 @@ import { setTimeout } from 'node:timers/promises';
 
 const PATIENCE_MS = 60_000;
 const EXAMPLES = new URL('../examples/proxies/', import.meta.url);
+const DEPLOY = new URL('../deploy/', import.meta.url);
 
 /** Where the set-up has put libraries of programs that it has unpacked. */
 const environment = {
@@ -25,8 +26,13 @@ const running = new Set();
 process.on('exit', () => running.forEach((child) => child.kill('SIGKILL')));
 
 /** A file of the examples, with each text that stands in it replaced by another. */
-export function example(name, replacements) {
-  let text = readFileSync(new URL(name, EXAMPLES), 'utf8');
+export const example = (name, replacements) => replaced(name, EXAMPLES, replacements);
+
+/** The same of a file of deploy. */
+export const deployed = (name, replacements) => replaced(name, DEPLOY, replacements);
+
+function replaced(name, folder, replacements) {
+  let text = readFileSync(new URL(name, folder), 'utf8');
   for (const [before, after] of replacements) {
     assert.ok(text.includes(before), `${name} has no ${before}`);
     text = text.replaceAll(before, after);
@@ -34,21 +40,23 @@ export function example(name, replacements) {
   return text;
 }
 
+/** Where a file is the whole configuration of nginx. */
+const NGINX_HTTP = /^http \{/m;
+/** One process, which writes nothing outside of its folder. */
+const NGINX_MAIN = 'daemon off; master_process off; pid nginx.pid; error_log stderr;\n';
+const NGINX_OWN = `
+  access_log off;
+  client_body_temp_path body; proxy_temp_path proxy; fastcgi_temp_path fastcgi;
+  uwsgi_temp_path uwsgi; scgi_temp_path scgi;
+`;
+
 /** The kinds of proxy: what each is started with, in a folder, and what makes a file its own. */
 const KINDS = {
   nginx: {
     version: '-v',
     main: 'nginx.conf',
-    // One process, which writes nothing outside of its folder.
-    wrap: (text) => `
-      daemon off; master_process off; pid nginx.pid; error_log stderr;
-      events {}
-      http {
-        access_log off;
-        client_body_temp_path body; proxy_temp_path proxy; fastcgi_temp_path fastcgi;
-        uwsgi_temp_path uwsgi; scgi_temp_path scgi;
-        ${text}
-      }`,
+    wrap: (text) => (NGINX_HTTP.test(text) ? `${NGINX_MAIN}${text.replace(NGINX_HTTP, (begin) => `${begin}${NGINX_OWN}`)}`
+      : `${NGINX_MAIN} events {}\nhttp {${NGINX_OWN}${text}}`),
     flags: (folder, file) => ['-e', 'stderr', '-p', folder, '-c', file],
   },
   haproxy: {
@@ -71,7 +79,7 @@ const program = (name) => process.env[`${name.toUpperCase()}_BIN`] ?? name;
 export const hasProxy = (name) =>
   !spawnSync(program(name), [KINDS[name].version], { env: environment }).error;
 
-/** Starts a proxy and waits until it takes connections; `atEnd` gets what ends it. */
+/** Starts a proxy and waits until it takes connections; `atEnd` gets what ends it. Gives what tells all that it has said. */
 export async function startProxy(name, text, port, atEnd) {
   const { main, wrap, flags } = KINDS[name];
   const folder = await mkdtemp(join(tmpdir(), 'bellwire-proxy-'));
@@ -91,13 +99,14 @@ export async function startProxy(name, text, port, atEnd) {
     await ended;
     running.delete(child);
   });
+  const said = () => Buffer.concat(output).toString();
   const deadline = Date.now() + PATIENCE_MS;
   while (!(await takesConnections(port))) {
-    const said = Buffer.concat(output).toString();
-    assert.equal(child.exitCode, null, `${name} has ended:\n${said}`);
-    assert.ok(Date.now() < deadline, `${name} does not listen:\n${said}`);
+    assert.equal(child.exitCode, null, `${name} has ended:\n${said()}`);
+    assert.ok(Date.now() < deadline, `${name} does not listen:\n${said()}`);
     await setTimeout(20);
   }
+  return said;
 }
 
 async function takesConnections(port) {
