@@ -74,6 +74,11 @@ export class Engine {
     running.delete(child);
   }
 
+  /** Sends a signal that does not end it, such as SIGSTOP. */
+  signal(name) {
+    this.#child.kill(name);
+  }
+
   #nats(store) {
     const file = join(this.#folder, 'nats.conf');
     const settings = this.#settings || `jetstream { store_dir: "${store}" }`;

@@ -3,18 +3,11 @@
 // gets one twice, whatever is killed or drained.
 
 import assert from 'node:assert/strict';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { request } from 'node:https';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { test } from 'node:test';
-import { parse } from 'yaml';
-import { HAS_OPENSSL, makeCertificate } from '../certificate.mjs';
-import { Engine, engineOf } from '../engine.mjs';
-import { freePort } from '../port.mjs';
-import { deployed, hasProxy, startProxy } from '../proxy.mjs';
-import { Server } from '../server.mjs';
-import { BINARY, eventually } from './bellwire.mjs';
+import { engineOf } from '../engine.mjs';
+import { eventually } from './bellwire.mjs';
+import { deploy, missingOf } from './deployment.mjs';
 import { Publisher, eventSource, http2Stream, longPoll, webSocket } from './followers.mjs';
 
 const TEST_PATIENCE_MS = 300_000;
@@ -22,107 +15,44 @@ const TOPIC = 'lab/numbers';
 /** Enough of them that each node has some, whatever else asks the proxy meanwhile. */
 const EVENT_SOURCES = 6;
 const BURST = 60;
-
-/** The nodes', and what proxies wait for in place of 90 s: several times as long. */
-const HEARTBEAT = ['--heartbeat-interval', '700ms'];
-const IDLE_TIMEOUT = '4s';
 /** Heartbeats in which a proxy that did not see them would have hung up. */
 const HEARTBEATS = 10;
 
-const NAMES = ['bellwire-a', 'bellwire-b', 'bellwire-c'];
-const COMPOSE = parse(deployed('compose.yaml', []), { merge: true });
-const PASSWORD = 'a-password-of-tests';
-
-/** Each proxy with the engine that its nodes are tested with where that is there, and its file. */
 const PROXIES = {
   haproxy: {
+    // That of which there is a program is tested.
     engines: ['nats', 'redis'],
-    // While the engine is away new streams are passed on, and how the proxy says that it is.
+    // How the proxy says that it has noticed; new streams are passed on all the same.
     awaitsEngine: /backend 'ready' has no server available/,
     // Publishers see no error where a node drains or dies.
     sendsAgain: true,
-    file: (port, nodes, { both }) => deployed('haproxy.cfg', [
-      ...nodes,
-      ['bind :443 ', `bind 127.0.0.1:${port} `],
-      ['/etc/bellwire/bellwire.pem', both],
-      ['90s', IDLE_TIMEOUT],
-    ]),
   },
-  nginx: {
-    engines: ['redis', 'nats'],
-    // It does not ask.
-    awaitsEngine: /^/,
-    sendsAgain: false,
-    file: (port, nodes, { certificate, key }) => deployed('nginx.conf', [
-      ...nodes,
-      ['listen 443 ', `listen 127.0.0.1:${port} `],
-      ['bellwire.example', 'localhost'],
-      ['/etc/bellwire/certificate.pem', certificate],
-      ['/etc/bellwire/key.pem', key],
-      ['90s', IDLE_TIMEOUT],
-    ]),
-  },
-  caddy: {
-    engines: ['nats', 'redis'],
-    awaitsEngine: null,
-    sendsAgain: false,
-    file: (port, nodes, { certificate, key }) => deployed('Caddyfile', [
-      ...nodes,
-      ['bellwire.example', `https://localhost:${port}`],
-      ['/etc/bellwire/certificate.pem', certificate],
-      ['/etc/bellwire/key.pem', key],
-    ]),
-  },
+  // It asks no node whether it is ready.
+  nginx: { engines: ['redis', 'nats'], awaitsEngine: /^/, sendsAgain: false },
+  // New streams have to wait for the engine.
+  caddy: { engines: ['nats', 'redis'], awaitsEngine: null, sendsAgain: false },
 };
 
-/** What a node is told by compose.yaml, but for what a test has otherwise. */
-function environmentOf(engine) {
-  const told = COMPOSE.services['bellwire-a'].environment;
-  assert.match(told.BELLWIRE_CLUSTER, /^nats:\/\/bellwire:\$\{NATS_PASSWORD:[^}]*\}@nats:4222$/);
-  return { ...told, BELLWIRE_CLUSTER: engine.url, BELLWIRE_TRUSTED_PROXIES: '127.0.0.1' };
-}
-
-/** What compose.yaml tells NATS, but for what a test has otherwise. */
-async function settingsOf(folder) {
-  const text = COMPOSE.configs.nats.content;
-  const replaced = text.replace('8222', await freePort()).replace('/store', join(folder, 'store')).replace('$$NATS_PASSWORD', PASSWORD);
-  assert.doesNotMatch(replaced, /\$|8222|: \/store/);
-  return replaced;
-}
-
 /** A test with nodes behind the proxy, said to be skipped where something is not there. */
-function provesBehind(proxy, name, { names = NAMES, flags = [] }, body) {
-  const kind = engineOf(PROXIES[proxy].engines);
-  const missing = !hasProxy(proxy) ? proxy : !HAS_OPENSSL ? 'openssl' : !kind ? 'engine' : null;
+function provesBehind(proxy, name, how, body) {
+  const { engines } = PROXIES[proxy];
+  const [kind, missing] = [engineOf(engines), missingOf(proxy, engines)];
   if (missing) {
-    console.error(`SKIPPED: there is no ${missing} on this machine: ${name}`);
-    test(name, { skip: `there is no ${missing}` }, () => {});
+    console.error(`SKIPPED: there is no ${missing} on this machine: ${proxy}: ${name}`);
+    test(`${proxy}: ${name}`, { skip: `there is no ${missing}` }, () => {});
     return;
   }
   test(`${proxy} over ${kind}: ${name}`, { timeout: TEST_PATIENCE_MS }, async (t) => {
-    const folder = mkdtempSync(join(tmpdir(), 'bellwire-deploy-'));
-    const closings = [() => rmSync(folder, { recursive: true, force: true })];
+    const closings = [];
     const atEnd = (close) => closings.push(close);
-    let [nodes, said, passed] = [[], () => '', false];
+    let [deployment, passed] = [null, false];
     t.after(async () => {
-      if (!passed) [...nodes.map(({ output }) => output), said()].forEach((output) => console.error(`---\n${output}`));
+      const said = deployment && !passed ? [...deployment.nodes.map(({ output }) => output), deployment.said()] : [];
+      said.forEach((output) => console.error(`---\n${output}`));
       for (const close of closings.reverse()) await close();
     });
-    const engine = new Engine(kind, folder, { settings: await settingsOf(folder), who: `bellwire:${PASSWORD}` });
-    atEnd(() => engine.kill());
-    await engine.start();
-    nodes = names.map((name) => new Server(BINARY, 'serve', join(folder, name), [...HEARTBEAT, ...flags], environmentOf(engine)));
-    nodes.forEach((node) => atEnd(() => node.end('SIGKILL')));
-    await Promise.all(nodes.map((node) => node.start()));
-    const { certificate } = makeCertificate(folder);
-    const [key, both, port] = [join(folder, 'key.pem'), join(folder, 'both.pem'), await freePort()];
-    const trust = readFileSync(certificate, 'utf8');
-    writeFileSync(both, trust + readFileSync(key, 'utf8'));
-    // Where there are fewer nodes than names, all are the last one.
-    const places = NAMES.map((name, index) => [`${name}:8080`, new URL((nodes[index] ?? nodes.at(-1)).url).host]);
-    said = await startProxy(proxy, PROXIES[proxy].file(port, places, { certificate, key, both }), port, atEnd);
-    const way = { url: `https://localhost:${port}`, topic: TOPIC, trust, certificate };
-    await body({ engine, nodes, way, said }, atEnd);
+    deployment = await deploy({ proxy, kind, ...how }, atEnd);
+    await body({ ...deployment, way: { ...deployment, topic: TOPIC } }, atEnd);
     passed = true;
   });
 }

@@ -7,11 +7,11 @@ import { mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'n
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { test } from 'node:test';
-import { parse, parseAllDocuments } from 'yaml';
+import { parseAllDocuments } from 'yaml';
 import { deployed } from '../proxy.mjs';
 import { BINARY, proves } from './bellwire.mjs';
+import { COMPOSE, NAMES } from './deployment.mjs';
 
-const COMPOSE = parse(deployed('compose.yaml', []), { merge: true });
 const NODES = Object.entries(COMPOSE.services).filter(([name]) => name.startsWith('bellwire-'));
 const DOCUMENTS = parseAllDocuments(deployed('kubernetes.yaml', []));
 const objectsOf = (kind) => DOCUMENTS.map((document) => document.toJS()).filter((object) => object.kind === kind);
@@ -58,7 +58,7 @@ test('variables are settings, with values that the server takes', (t) => {
 
 test('the nodes of compose.yaml are those that proxies name, and differ in nothing but their data', () => {
   const names = NODES.map(([name]) => name);
-  assert.deepEqual(names, ['bellwire-a', 'bellwire-b', 'bellwire-c']);
+  assert.deepEqual(names, NAMES);
   for (const [file, pattern] of [
     ['haproxy.cfg', /^ {4}server \w (\S+):8080$/gm],
     ['nginx.conf', /^ {8}server (\S+):8080 /gm],

@@ -1,5 +1,5 @@
 // Who follows numbers through a proxy that is not always there, each in a way of its own: all come
-// back with the cursor of what they saw last, and say what they were given.
+// back with the cursor of what they saw last, and keep what they were given or write it down.
 
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
@@ -13,8 +13,8 @@ import { eventually } from './bellwire.mjs';
 /** How soon those come back who choose it themselves. */
 const RETRY_MS = 100;
 
-class Follower {
-  /** The numbers, as they came. */
+export class Follower {
+  /** The numbers, as they came, and gaps, where nobody else writes them down. */
   numbers = [];
   gaps = [];
   /** How often it was connected, and heartbeats of all connections. */
@@ -22,18 +22,25 @@ class Follower {
   heartbeats = 0;
   /** Answers other than what it has asked for. */
   refusals = [];
+  /** What it comes back with. */
   cursor = null;
+  /** The newest event, or where the newest gap ends. */
+  place = null;
   ended = false;
+  #write;
 
-  constructor(name) {
+  /** `write` takes what it is given: events and gaps. */
+  constructor(name, write = null) {
     this.name = name;
+    this.#write = write ?? ((item) => (item.control ? this.gaps.push(item) : this.numbers.push(item.data.number)));
   }
 
   /** An event, or what is said about the stream. */
   take(item, cursor = item.cursor) {
-    if (item.control === 'gap') this.gaps.push(item);
-    if (item.control === undefined) this.numbers.push(item.data.number);
     if (cursor) this.cursor = cursor;
+    if (item.control && item.control !== 'gap') return;
+    this.place = item.to ?? item.cursor;
+    this.#write(item);
   }
 
   /** Waits until it has this number, and looks at all before: each came once, and in order. */
@@ -53,8 +60,8 @@ class Follower {
 }
 
 /** A bare EventSource: it comes back by itself, and ends for good at any status but 200. */
-export function eventSource({ url, topic, trust: ca }, atEnd) {
-  const follower = new Follower('EventSource');
+export function eventSource({ url, topic, trust: ca, write }, atEnd) {
+  const follower = new Follower('EventSource', write);
   const dispatcher = new Agent({ connect: { ca }, bodyTimeout: 0, headersTimeout: 0 });
   const source = new EventSource(`${url}/v1/events?topic=${topic}&after=earliest`, {
     fetch: (input, init) => fetchWith(input, { ...init, dispatcher }),
@@ -65,14 +72,14 @@ export function eventSource({ url, topic, trust: ca }, atEnd) {
   });
   source.addEventListener('open', () => (follower.opens += 1));
   source.addEventListener('message', ({ data }) => follower.take(JSON.parse(data)));
-  source.addEventListener('gap', ({ data }) => follower.gaps.push(data));
+  source.addEventListener('gap', ({ data }) => follower.take(JSON.parse(data)));
   source.addEventListener('error', ({ code }) => code && follower.refusals.push(`${code}`));
   return follower;
 }
 
 /** Server-Sent Events over HTTP/2, as a program reads them. */
-export function http2Stream({ url, topic, certificate }, atEnd) {
-  const follower = new Follower('a stream over HTTP/2');
+export function http2Stream({ url, topic, certificate, write }, atEnd) {
+  const follower = new Follower('a stream over HTTP/2', write);
   let curl = null;
   atEnd(() => {
     follower.ended = true;
@@ -100,8 +107,8 @@ export function http2Stream({ url, topic, certificate }, atEnd) {
   return follower;
 }
 
-export function webSocket({ url, topic, trust: ca }, atEnd) {
-  const follower = new Follower('a WebSocket');
+export function webSocket({ url, topic, trust: ca, write }, atEnd) {
+  const follower = new Follower('a WebSocket', write);
   let socket = null;
   atEnd(() => {
     follower.ended = true;
@@ -121,8 +128,8 @@ export function webSocket({ url, topic, trust: ca }, atEnd) {
   return follower;
 }
 
-export function longPoll({ url, topic, trust: ca }, atEnd) {
-  const follower = new Follower('a long poll');
+export function longPoll({ url, topic, trust: ca, write }, atEnd) {
+  const follower = new Follower('a long poll', write);
   const dispatcher = new Agent({ connect: { ca } });
   atEnd(async () => {
     follower.ended = true;
@@ -135,7 +142,7 @@ export function longPoll({ url, topic, trust: ca }, atEnd) {
     assert.equal(answer.status, 200, await answer.clone().text());
     follower.opens += 1;
     const { events, cursor, gap } = await answer.json();
-    if (gap) follower.gaps.push(gap);
+    if (gap) follower.take({ control: 'gap', ...gap });
     events.forEach((event) => follower.take(event));
     follower.cursor = cursor;
   };

@@ -6,6 +6,7 @@
 #![expect(clippy::print_stdout, reason = "what a command prints is its purpose")]
 
 mod audit;
+mod cluster;
 mod compare;
 mod demo;
 mod fuzz;
@@ -31,6 +32,7 @@ cargo xtask <command>
   demo     build the binary and run `bellwire demo` with the arguments that follow
   compare  measure this system and others in turns: `compare OUT [ROUNDS]`
   soak     follow over a network that fails: `soak [--hours N | --minutes N] [OUT]`
+  cluster  kill and pause nodes and their engine: `cluster [--seconds S] [--engine nats|redis] …`
   layers   check which crate may depend on which, and modules on which
   tidy     check the house style
   fuzz     run each fuzz target for a few seconds
@@ -38,7 +40,8 @@ cargo xtask <command>
 ";
 
 /// What there is, as [`USAGE`] lists it.
-const COMMANDS: &[&str] = &["test", "demo", "compare", "soak", "layers", "tidy", "fuzz", "audit"];
+const COMMANDS: &[&str] =
+    &["test", "demo", "compare", "soak", "cluster", "layers", "tidy", "fuzz", "audit"];
 
 fn main() -> ExitCode {
     let mut arguments = std::env::args().skip(1);
@@ -56,7 +59,7 @@ fn run(command: &str, arguments: &[String]) -> Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     ensure!(COMMANDS.contains(&command), "there is no command `{command}`\n\n{USAGE}");
-    if !matches!(command, "demo" | "compare" | "soak") && !arguments.is_empty() {
+    if !matches!(command, "demo" | "compare" | "soak" | "cluster") && !arguments.is_empty() {
         bail!("`{command}` takes no arguments\n\n{USAGE}");
     }
     let workspace = Workspace::read()?;
@@ -65,6 +68,7 @@ fn run(command: &str, arguments: &[String]) -> Result<ExitCode> {
         "demo" => demo::run(&workspace, arguments)?,
         "compare" => compare::run(&workspace, arguments)?,
         "soak" => soak::run(&workspace, arguments)?,
+        "cluster" => cluster::run(&workspace, arguments)?,
         "layers" => layers::run(&workspace)?,
         "tidy" => tidy::run(&workspace)?,
         "fuzz" => fuzz::run(&workspace, || {})?,

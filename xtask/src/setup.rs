@@ -143,9 +143,27 @@ pub(crate) fn test_programs(folder: &Path, tests: &Path) -> Result<Vec<(String, 
         Ok(path) => variables.push(("NATS_SERVER_OLD_BIN".to_owned(), path)),
         Err(error) => println!("   that an old nats-server is refused is not tested: {error:#}"),
     }
-    variables.extend(go::programs(folder, tests));
-    // Where the unpacked ones find theirs; those of the system look there first, and find nothing.
-    variables.push(("TEST_LIBRARIES".to_owned(), folder.join("usr/lib").join(library_folder())));
+    variables.extend(go::programs(folder, tests, |_| true));
+    variables.push(libraries_variable(folder));
+    Ok(variables)
+}
+
+/// Where the unpacked ones find theirs; those of the system look there first, and find nothing.
+fn libraries_variable(folder: &Path) -> (String, PathBuf) {
+    ("TEST_LIBRARIES".to_owned(), folder.join("usr/lib").join(library_folder()))
+}
+
+/// Those of these names that there are, in the same way.
+pub(crate) fn programs_of(
+    names: &[&str],
+    folder: &Path,
+    tests: &Path,
+) -> Result<Vec<(String, PathBuf)>> {
+    let wanted = TEST_PROGRAMS.iter().filter(|program| names.contains(&program.name));
+    let mut variables: Vec<_> =
+        wanted.map(|program| variable(folder, program)).collect::<Result<_>>()?;
+    variables.extend(go::programs(folder, tests, |name| names.contains(&name)));
+    variables.push(libraries_variable(folder));
     Ok(variables)
 }
 

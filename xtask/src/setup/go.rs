@@ -63,10 +63,14 @@ enum Made {
     Manifest(&'static str),
 }
 
-/// Programs by the variables that tell tests of them: those that variables name already, and those
+/// Programs that are wanted, by the variables that tell tests of them: those that variables name already, and those
 /// that are built once, each in two minutes of two cores. Without Go tests that need them say that
 /// they are skipped.
-pub(crate) fn programs(folder: &Path, tests: &Path) -> Vec<(String, PathBuf)> {
+pub(crate) fn programs(
+    folder: &Path,
+    tests: &Path,
+    is_wanted: impl Fn(&str) -> bool,
+) -> Vec<(String, PathBuf)> {
     let found = |program: &Program| {
         let Program { name, variable, .. } = program;
         let path = std::env::var_os(variable)
@@ -83,7 +87,7 @@ pub(crate) fn programs(folder: &Path, tests: &Path) -> Vec<(String, PathBuf)> {
             }
         }
     };
-    PROGRAMS.iter().filter_map(found).collect()
+    PROGRAMS.iter().filter(|program| is_wanted(program.name)).filter_map(found).collect()
 }
 
 impl Program {
