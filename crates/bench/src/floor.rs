@@ -218,7 +218,7 @@ mod tests {
                 request::post(&path, "application/json", body.as_bytes())
             };
             let publisher = Publisher::new(&peer, 128, publication).expect("connects");
-            Flow { publisher, subscribers }
+            Flow { publishers: vec![publisher], subscribers }
         };
         let mut flows = [flow("a", 200), flow("b", 3)];
         for (flow, events, rate) in [(0, 20, 0.0), (1, 5, 1000.0), (0, 1, 0.0)] {

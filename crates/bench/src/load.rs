@@ -1,7 +1,7 @@
 //! The load generator: connections, what they send, and what is found in what they receive.
 
 mod connection;
-mod dial;
+pub(crate) mod dial;
 mod event_stream;
 mod flow;
 mod haste;

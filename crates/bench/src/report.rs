@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 
 use self::group::Group;
-use self::headline::{HEADLINES, Headline};
+use self::headline::Headline;
 use crate::Print;
 use crate::result::{Record, grouped};
 
@@ -77,7 +77,7 @@ fn page(records: &[Record]) -> String {
         );
         page.push_str(&tables);
     }
-    for headline in HEADLINES {
+    for headline in headline::all() {
         let groups = Group::all(records, headline);
         let (ours, others): (Vec<_>, Vec<_>) =
             groups.into_iter().partition(|group| group.system == "bellwire");
@@ -170,7 +170,7 @@ mod tests {
     #[test]
     fn every_target_has_a_line_in_the_report() {
         for figure in crate::result::figures() {
-            let in_report = HEADLINES.iter().any(|headline| {
+            let in_report = headline::all().any(|headline| {
                 headline.workload == figure.0
                     && headline.figures.iter().any(|(name, _)| *name == figure.1)
             });
@@ -180,7 +180,7 @@ mod tests {
 
     #[test]
     fn what_is_compared_has_a_name() {
-        for headline in HEADLINES {
+        for headline in headline::all() {
             for figure in headline.compared {
                 let is_named = headline.figures.iter().any(|(name, _)| name == figure);
                 assert!(is_named, "{} {figure}", headline.workload);

@@ -8,6 +8,7 @@
 //! ```
 
 mod clock;
+mod crowd;
 mod fault;
 mod feed;
 mod follower;
@@ -16,6 +17,9 @@ mod network;
 mod outcome;
 mod run;
 
+pub(crate) use self::crowd::Crowd;
 pub(crate) use self::fault::FaultKind;
+pub(crate) use self::feed::body;
+pub(crate) use self::ledger::Tally;
 pub(crate) use self::outcome::{Memories, Outcome, Side};
 pub(crate) use self::run::{Plan, run};

@@ -5,10 +5,12 @@ mod bellwire;
 mod centrifugo;
 mod certificate;
 mod child;
+mod engine;
 mod flags;
 mod floor;
 mod mercure;
 mod nchan;
+mod nodes;
 mod server;
 
 use std::fmt;
@@ -20,7 +22,9 @@ use anyhow::{Context, Result, ensure};
 
 pub(crate) use self::access::bad_credential;
 use self::certificate::Certificate;
+pub(crate) use self::engine::EngineFlags;
 pub(crate) use self::flags::{ServerFlags, SystemFlags};
+pub(crate) use self::nodes::{NodeCpu, Nodes};
 pub(crate) use self::server::Server;
 use crate::load::Opening;
 
@@ -128,6 +132,14 @@ pub(crate) struct Listener<'a> {
     pub(crate) topics: &'a str,
 }
 
+/// The cluster that a server is a node of.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ClusterPlace<'a> {
+    /// The address of the engine, which may have a password.
+    pub(crate) engine: &'a str,
+    pub(crate) name: &'a str,
+}
+
 /// What a server is started with.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Launch<'a> {
@@ -140,6 +152,8 @@ pub(crate) struct Launch<'a> {
     pub(crate) topics: &'a str,
     /// Where sensors come with MQTT; for Bellwire alone.
     pub(crate) mqtt: Option<Listener<'a>>,
+    /// Of which cluster it is a node; for Bellwire alone.
+    pub(crate) cluster: Option<ClusterPlace<'a>>,
     /// With TLS, and this certificate.
     pub(crate) certificate: Option<&'a Certificate>,
     /// A folder for whatever it keeps: an empty one, or that of its last run.

@@ -10,6 +10,7 @@ mod keys;
 mod latency;
 mod live_queries;
 mod mqtt;
+mod nodes;
 mod publish;
 mod reactions;
 mod replay;
@@ -66,6 +67,10 @@ enum Workload {
     /// Followers on each transport over a network that fails again and again: whether each event
     /// reaches each of them once, how late, and at what cost. Fails where one is missed or doubled.
     Soak(soak::Arguments),
+    /// Several nodes of a cluster on one machine, beside one server that stands alone: from publishing at
+    /// one to the arrival at another, acknowledged events a second, a node that is killed, and many
+    /// streams. Fails where an event is missed or doubled.
+    Nodes(nodes::Arguments),
     /// The journal read from its beginning, inside this process.
     Replay(replay::Arguments),
     /// From the bytes of requests to what 1,000 rules make of them, inside this process.
@@ -95,6 +100,7 @@ pub(crate) fn run(arguments: Arguments, print: Print) -> Result<()> {
         Workload::Mqtt(arguments) => mqtt::run(&arguments, print),
         Workload::Keys(arguments) => keys::run(&arguments, print),
         Workload::Soak(arguments) => soak::run(&arguments, print),
+        Workload::Nodes(arguments) => nodes::run(&arguments, print),
         Workload::Replay(arguments) => replay::run(&arguments, print),
         Workload::Rules(arguments) => rules::run(&arguments, print),
         Workload::Report(arguments) => report::run(&arguments, print),

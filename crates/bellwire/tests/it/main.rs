@@ -13,6 +13,7 @@ mod charts;
 mod check;
 mod client;
 mod cluster;
+mod cluster_bench;
 mod collisions;
 mod compression;
 mod conditions;

@@ -43,7 +43,7 @@ impl Origin {
 }
 
 /// Begins to connect to a server on the loopback interface.
-pub(super) fn begin(address: SocketAddr, origin: Origin) -> Result<TcpStream> {
+pub(crate) fn begin(address: SocketAddr, origin: Origin) -> Result<TcpStream> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     socket.set_nonblocking(true)?;
     socket.set_tcp_nodelay(true)?;

@@ -1,6 +1,6 @@
-//! A topic with one publisher and many subscribers, while events flow.
+//! A topic with its publishers and many subscribers, while events flow.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -31,7 +31,8 @@ pub(crate) struct Pace {
 /// The two ends of a topic.
 #[derive(Debug)]
 pub(crate) struct Flow {
-    pub(crate) publisher: Publisher,
+    /// One that waits for each answer bounds the rate; several share the events in turns.
+    pub(crate) publishers: Vec<Publisher>,
     pub(crate) subscribers: Subscribers,
 }
 
@@ -48,33 +49,46 @@ pub(crate) struct Delivered {
     pub(crate) sent_bytes: u64,
 }
 
-/// How far each of the two threads is, for the other.
+/// How far each of the two sides is, for the other.
 #[derive(Debug, Default)]
 struct Progress {
     acknowledged: AtomicU64,
     deliveries: AtomicU64,
-    /// Set by whichever thread ends first, with success or not.
+    /// Publishers that have not ended.
+    publishing: AtomicUsize,
+    /// Set by the last publisher that ends, by the first that fails, or by who receives.
     ended: AtomicBool,
 }
 
 impl Flow {
-    /// Publishes in a thread of its own until all is published or `stop` is set, and receives
+    /// Each publisher publishes in a thread of its own until all is published or `stop` is set, and receives
     /// until every subscriber has every event.
     pub(crate) fn run(&mut self, pace: Pace, stop: &AtomicBool) -> Result<Delivered> {
-        let Self { publisher, subscribers } = self;
+        let Self { publishers, subscribers } = self;
         let before = (subscribers.received_bytes(), subscribers.sent_bytes());
         let (begin, progress) = (Instant::now(), Progress::default());
+        let count = publishers.len();
+        progress.publishing.store(count, Ordering::Release);
         let subscriber_count = subscribers.count() as u64;
         let metronome = Metronome { pace, begin, subscriber_count, stop, progress: &progress };
         thread::scope(|scope| {
-            let publishing = scope.spawn(|| {
-                let result = publish(publisher, &metronome);
-                progress.ended.store(true, Ordering::Release);
-                result
-            });
-            let received = receive(subscribers, begin, &progress);
+            let (metronome, progress) = (&metronome, &progress);
+            let start = |(index, publisher)| {
+                scope.spawn(move || {
+                    let result = publish(publisher, metronome, (index, count));
+                    let is_last = progress.publishing.fetch_sub(1, Ordering::AcqRel) == 1;
+                    if is_last || result.is_err() {
+                        progress.ended.store(true, Ordering::Release);
+                    }
+                    result
+                })
+            };
+            let publishing: Vec<_> = publishers.iter_mut().enumerate().map(start).collect();
+            let received = receive(subscribers, begin, progress);
             progress.ended.store(true, Ordering::Release);
-            publishing.join().expect("the publisher does not panic")?;
+            for publisher in publishing {
+                publisher.join().expect("a publisher does not panic")?;
+            }
             let received = received?;
             let received_bytes = subscribers.received_bytes() - before.0;
             let sent_bytes = subscribers.sent_bytes() - before.1;
@@ -83,8 +97,13 @@ impl Flow {
     }
 }
 
-fn publish(publisher: &mut Publisher, metronome: &Metronome<'_>) -> Result<()> {
-    for number in 0..metronome.pace.events {
+/// Publishes the share of one of so many publishers.
+fn publish(
+    publisher: &mut Publisher,
+    metronome: &Metronome<'_>,
+    (index, count): (usize, usize),
+) -> Result<()> {
+    for number in (index as u64..metronome.pace.events).step_by(count) {
         if !metronome.wait(number) {
             break;
         }

@@ -152,6 +152,34 @@ impl Publishers {
     }
 }
 
+impl Publishers {
+    /// Sends nothing new, and waits for the answers that are under way.
+    pub(crate) fn finish(&mut self, tally: &mut Tally) -> Result<()> {
+        let mut heard_at = Instant::now();
+        while self.members.iter().any(|publisher| publisher.sent > 0) {
+            match self.poll.poll(&mut self.events, Some(SILENCE_MAX)) {
+                Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+                result => result.context("the poll failed")?,
+            }
+            for event in &self.events {
+                heard_at = Instant::now();
+                let publisher = &mut self.members[event.token().0];
+                if event.is_readable() {
+                    publisher.receive(&mut self.piece, &self.acknowledgement, tally)?;
+                }
+                // The socket had no room for the rest of it.
+                if publisher.sent > 0 {
+                    publisher.send(tally)?;
+                }
+            }
+            if heard_at.elapsed() > SILENCE_MAX {
+                bail!("the server has not answered for {} s", SILENCE_MAX.as_secs());
+            }
+        }
+        Ok(())
+    }
+}
+
 impl Publisher {
     /// Sends what the socket takes of the request that is under way.
     fn send(&mut self, tally: &mut Tally) -> Result<()> {

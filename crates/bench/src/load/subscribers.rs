@@ -29,7 +29,8 @@ pub(crate) struct Opened {
 /// Subscribers that begin alike.
 #[derive(Debug)]
 pub(crate) struct Subscribers {
-    peer: Peer,
+    /// Where they go, in turns.
+    peers: Vec<Peer>,
     origin: Origin,
     script: Script,
     poll: Poll,
@@ -42,7 +43,7 @@ impl Subscribers {
     /// Nobody yet.
     pub(crate) fn new(peer: &Peer, opening: Opening) -> Result<Self> {
         Ok(Self {
-            peer: peer.clone(),
+            peers: vec![peer.clone()],
             origin: Origin::default(),
             script: Script::new(opening),
             poll: Poll::new().context("the system gives no poll")?,
@@ -55,6 +56,11 @@ impl Subscribers {
     /// The same from elsewhere.
     pub(crate) fn from(self, origin: Origin) -> Self {
         Self { origin, ..self }
+    }
+
+    /// The same, spread over these in turns.
+    pub(crate) fn spread_over(self, peers: Vec<Peer>) -> Self {
+        Self { peers, ..self }
     }
 
     /// Opens `count` more, `at_once` at a time, and waits until all are live.
@@ -107,10 +113,11 @@ impl Subscribers {
     /// Begins to connect one more.
     pub(crate) fn begin(&mut self) -> Result<()> {
         let began = Instant::now();
-        let address = self.peer.address;
+        let peer = &self.peers[self.members.len() % self.peers.len()];
+        let address = peer.address;
         let socket = dial::begin(address, self.origin)
             .with_context(|| format!("cannot connect to {address}"))?;
-        let mut stream = Stream::new(socket, self.peer.session()?);
+        let mut stream = Stream::new(socket, peer.session()?);
         let token = Token(self.members.len());
         let interest = Interest::READABLE | Interest::WRITABLE;
         self.poll.registry().register(stream.source(), token, interest)?;

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use clap::ValueEnum;
 
 use super::group::Group;
-use super::headline::{HEADLINES, Headline};
+use super::headline::{self, Headline};
 use crate::result::{Record, grouped};
 use crate::system::SystemName;
 
@@ -44,7 +44,7 @@ struct Comparison<'a> {
 impl<'a> Comparison<'a> {
     fn of(records: &'a [Record]) -> Self {
         let mut contests: Vec<(&Headline, Vec<Group<'a>>)> = Vec::new();
-        for headline in HEADLINES.iter().filter(|headline| !headline.compared.is_empty()) {
+        for headline in headline::all().filter(|headline| !headline.compared.is_empty()) {
             for group in Group::all(records, headline) {
                 let is_same = |(other, groups): &&mut (&Headline, Vec<Group<'_>>)| {
                     other.workload == headline.workload && groups[0].parameters == group.parameters

@@ -1,5 +1,7 @@
 //! What the report says of each workload: the figures that count, and what they do not show.
 
+mod nodes;
+
 /// A workload as the report presents it.
 #[derive(Debug)]
 pub(super) struct Headline {
@@ -16,7 +18,11 @@ pub(super) struct Headline {
 }
 
 /// All workloads, in the order of the report.
-pub(super) const HEADLINES: &[Headline] = &[
+pub(super) fn all() -> impl Iterator<Item = &'static Headline> {
+    HEADLINES.iter().chain(nodes::HEADLINES)
+}
+
+const HEADLINES: &[Headline] = &[
     Headline {
         workload: "alert",
         about: "From the first byte of `POST /v1/samples` with a sample that crosses a threshold \

@@ -188,14 +188,33 @@ fn command(arguments: impl Iterator<Item = String>) -> String {
         match argument.as_str() {
             "--json" | "--note-failure" => {}
             "--out" | "--so-far" => drop(arguments.next()),
+            "--engine-url" => {
+                let url = arguments.next().unwrap_or_default();
+                command.push_str(&format!(" --engine-url {}", without_secrets(&url)));
+            }
             other if other.starts_with("--out=") || other.starts_with("--so-far=") => {}
             other => {
                 command.push(' ');
-                command.push_str(other);
+                command.push_str(&match other.split_once("--engine-url=") {
+                    Some(("", url)) => format!("--engine-url={}", without_secrets(url)),
+                    _ => other.to_owned(),
+                });
             }
         }
     }
     command
+}
+
+/// Addresses with commas between, without users and passwords.
+fn without_secrets(urls: &str) -> String {
+    let bare = |url: &str| {
+        let (scheme, rest) = match url.split_once("://") {
+            Some((scheme, rest)) => (format!("{scheme}://"), rest),
+            None => (String::new(), url),
+        };
+        format!("{scheme}{}", rest.rsplit_once('@').map_or(rest, |(_, host)| host))
+    };
+    urls.split(',').map(bare).collect::<Vec<_>>().join(",")
 }
 
 /// Four digits, or all in front of the point.
@@ -237,6 +256,18 @@ mod tests {
             "bench publish --out a/b --json --so-far d --batch 100 --out=c --so-far=e".split(' ');
         let command = command(arguments.map(ToOwned::to_owned));
         assert_eq!(command, "bellwire bench publish --batch 100");
+    }
+
+    #[test]
+    fn an_engines_password_is_kept_nowhere() {
+        for (said, kept) in [
+            ("--engine-url redis://:s3cret@a:1/0", "--engine-url redis://a:1/0"),
+            ("--engine-url=nats://u:s3cr@t@a:1,u:s3cret@b:2", "--engine-url=nats://a:1,b:2"),
+            ("--engine-url nats://a:1", "--engine-url nats://a:1"),
+        ] {
+            let command = command(said.split(' ').map(ToOwned::to_owned));
+            assert_eq!(command, format!("bellwire {kept}"));
+        }
     }
 
     #[test]

@@ -61,6 +61,8 @@ pub(super) enum Item {
     },
     /// So many are gone, at most.
     Gap(u64),
+    /// All that there was has come.
+    Ready,
     /// To go on from here misses nothing that came before.
     Cursor(String),
 }
@@ -129,7 +131,7 @@ struct Page<'a> {
 }
 
 /// The body of an event, as [`Body`] reads it, of so many bytes.
-pub(super) fn body(number: u64, sent: Duration, bytes: usize) -> Result<String> {
+pub(crate) fn body(number: u64, sent: Duration, bytes: usize) -> Result<String> {
     let members = format!(r#""number":{number},"sent_ns":{},"#, sent.as_nanos());
     request::padded_json(&members, bytes)
 }
@@ -252,8 +254,10 @@ fn take_frame(frame: Frame<'_>, taken: &mut Taken) -> Result<()> {
     if let Some(Body { number, sent_ns }) = frame.data {
         taken.items.push(Item::Event { number, sent: Duration::from_nanos(sent_ns) });
     }
-    if frame.control.as_deref() == Some("gap") {
-        taken.items.push(Item::Gap(frame.span.events()?));
+    match frame.control.as_deref() {
+        Some("gap") => taken.items.push(Item::Gap(frame.span.events()?)),
+        Some("ready") => taken.items.push(Item::Ready),
+        _ => {}
     }
     if let Some(cursor) = frame.cursor {
         taken.items.push(Item::Cursor(cursor.into_owned()));
@@ -267,11 +271,13 @@ mod tests {
 
     const EVENT: &str =
         r#"{"topic":"t","time":1,"cursor":"e1-2","data":{"number":2,"sent_ns":5,"pad":""}}"#;
+    const READY: &str = r#"{"control":"ready","cursor":"e1-2"}"#;
     const GAP: &str = r#"{"control":"gap","from":"e1-0","to":"e1-1","reason":"expired"}"#;
 
     fn expected() -> Vec<Item> {
         let event = Item::Event { number: 2, sent: Duration::from_nanos(5) };
-        vec![Item::Gap(1), event, Item::Cursor("e1-2".into())]
+        let cursor = || Item::Cursor("e1-2".into());
+        vec![Item::Gap(1), event, cursor(), Item::Ready, cursor()]
     }
 
     fn chunk(text: &str) -> String {
@@ -291,14 +297,15 @@ mod tests {
     #[test]
     fn each_transport_says_the_same_in_pieces_of_any_size() {
         let stream = format!(
-            "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n{}{}{}{}",
+            "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n{}{}{}{}{}",
             chunk("retry: 1\n\n"),
             chunk(&format!("event: gap\ndata: {GAP}\n\n")),
             chunk(&format!("id: e1-2\ndata: {EVENT}")),
             chunk("\n\n:\n\n"),
+            chunk(&format!("event: ready\ndata: {READY}\n\n")),
         );
         let mut socket = b"HTTP/1.1 101 Switching Protocols\r\n\r\n".to_vec();
-        for text in [GAP, EVENT] {
+        for text in [GAP, EVENT, READY] {
             socket.extend_from_slice(&ws::frame(Opcode::Text, text.as_bytes()));
         }
         let page = format!(r#"{{"events":[{EVENT}],"cursor":"e1-2","gap":{GAP}}}"#);
@@ -307,8 +314,9 @@ mod tests {
             assert_eq!(of(Transport::Sse, stream.as_bytes(), size).expect("a stream"), expected());
             assert_eq!(of(Transport::WebSocket, &socket, size).expect("frames"), expected());
             let mut items = of(Transport::Poll, poll.as_bytes(), size).expect("an answer");
+            // A page's cursor stands behind all, and it is never not ready.
             assert_eq!(items.pop(), Some(Item::Cursor("e1-2".into())));
-            assert_eq!(items, expected());
+            assert_eq!(items, expected()[..3]);
         }
     }
 

@@ -109,6 +109,7 @@ impl Follower {
                 match item {
                     Item::Event { number, sent } => ledger.event(number, sent, now),
                     Item::Gap(events) => ledger.gap(events),
+                    Item::Ready => {}
                     Item::Cursor(cursor) => *after = cursor,
                 }
             }

@@ -6,7 +6,7 @@ use std::process::Command;
 use anyhow::{Context, Result, bail};
 use serde::Deserialize;
 
-use super::{Access, Launch, Listener, Start, System, Transport, access};
+use super::{Access, ClusterPlace, Launch, Listener, Start, System, Transport, access};
 use crate::load::{Opening, request};
 
 const SUBPROTOCOL: &str = "bellwire.v1.json";
@@ -48,6 +48,10 @@ impl System for Bellwire {
             }
         }
         command.env("BELLWIRE_LOG", "warn");
+        if let Some(ClusterPlace { engine, name }) = launch.cluster {
+            // Its password stands in no list of processes.
+            command.env("BELLWIRE_CLUSTER", engine).args(["--cluster-name", name]);
+        }
         if launch.access == Access::Known {
             command.env(access::SECRET_VARIABLE, access::secret());
         }

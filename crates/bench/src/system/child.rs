@@ -9,7 +9,7 @@ use std::task::Poll;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 use tokio::signal::unix::{SignalKind, signal};
@@ -21,8 +21,8 @@ const END_LOOK_INTERVAL: Duration = Duration::from_millis(20);
 /// Exit status of a program that a signal ended, as shells report it.
 const EXIT_INTERRUPTED: i32 = 130;
 
-/// What a signal that ends this process ends and removes first: one server runs at a time.
-static RUNNING: Mutex<Option<(u32, PathBuf)>> = Mutex::new(None);
+/// What a signal that ends this process ends and removes first, in the order of the starts.
+static RUNNING: Mutex<Vec<(u32, PathBuf)>> = Mutex::new(Vec::new());
 
 /// A process that was started here; it ends with this value.
 #[derive(Debug)]
@@ -35,10 +35,9 @@ impl Started {
     pub(super) fn spawn(mut command: Command, folder: TempDir) -> Result<Self> {
         end_on_signals()?;
         let mut running = RUNNING.lock().unwrap_or_else(PoisonError::into_inner);
-        ensure!(running.is_none(), "one server runs already");
         let program = command.get_program().to_string_lossy().into_owned();
         let child = command.spawn().with_context(|| format!("cannot start {program}"))?;
-        *running = Some((child.id(), folder.path().to_owned()));
+        running.push((child.id(), folder.path().to_owned()));
         Ok(Self { child, folder: Some(folder) })
     }
 
@@ -59,6 +58,14 @@ impl Started {
         self.folder.take()
     }
 
+    /// Ends the process at once, as a crash would, and leaves its folder.
+    pub(super) fn kill(mut self) -> Option<TempDir> {
+        // Who has ended by itself is as gone.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        self.leave()
+    }
+
     fn end(&mut self) {
         // 1. Ask; the number of one that has ended may be another's by now.
         if matches!(self.child.try_wait(), Ok(None)) {
@@ -71,7 +78,11 @@ impl Started {
         // 2. Insist.
         let _ = self.child.kill();
         let _ = self.child.wait();
-        *RUNNING.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        let pid = self.child.id();
+        RUNNING
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .retain(|(running, _)| *running != pid);
     }
 }
 
@@ -135,7 +146,7 @@ fn ignores(status: &str, kind: SignalKind) -> bool {
 
 fn leave() -> ! {
     let running = RUNNING.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some((pid, folder)) = &*running {
+    for (pid, folder) in running.iter().rev() {
         tell(*pid, Signal::TERM);
         // Nothing more can be done about what fails here.
         let _ = fs::remove_dir_all(folder);

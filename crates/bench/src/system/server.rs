@@ -13,8 +13,8 @@ use url::Url;
 
 use super::child::Started;
 use super::{
-    Access, Certificate, Durability, Launch, Listener, ServerFlags, System, SystemFlags,
-    SystemName, Transport, access,
+    Access, Certificate, ClusterPlace, Durability, Launch, Listener, ServerFlags, System,
+    SystemFlags, SystemName, Transport, access,
 };
 use crate::load::{Opening, Peer, Publisher, Subscribers, request};
 use crate::process::{self, Memory};
@@ -44,6 +44,7 @@ struct Order<'a> {
     access: Access,
     topics: &'a str,
     mqtt: Option<Listener<'a>>,
+    cluster: Option<ClusterPlace<'a>>,
     /// Where the last run has left what it keeps.
     folder: Option<TempDir>,
 }
@@ -58,6 +59,7 @@ impl Order<'_> {
             access: Access::Everybody,
             topics: "",
             mqtt: None,
+            cluster: None,
             folder: None,
         }
     }
@@ -117,6 +119,22 @@ impl Server {
         Self::start(SystemName::Bellwire.system(), order)
     }
 
+    /// A Bellwire that is a node of a cluster, or stands alone where there is none; it goes on where the
+    /// last run has left its folder.
+    pub(crate) fn node(
+        durability: Durability,
+        cluster: Option<ClusterPlace<'_>>,
+        folder: Option<TempDir>,
+    ) -> Result<Self> {
+        let order = Order { cluster, folder, ..Order::plain(durability) };
+        Self::start(SystemName::Bellwire.system(), order)
+    }
+
+    /// Ends a server that was started at once, as a crash would, and leaves its folder for the next one.
+    pub(crate) fn kill(self) -> Option<TempDir> {
+        self.started.and_then(Started::kill)
+    }
+
     /// Ends a server that was started, and leaves its folder for the next one.
     pub(crate) fn leave(self) -> Option<TempDir> {
         self.started.and_then(Started::leave)
@@ -133,7 +151,7 @@ impl Server {
     }
 
     fn start(system: &'static dyn System, order: Order<'_>) -> Result<Self> {
-        let Order { durability, rules, access, mqtt, topics, .. } = order;
+        let Order { durability, rules, access, mqtt, cluster, topics, .. } = order;
         let folder = match order.folder {
             Some(folder) => folder,
             None => tempfile::Builder::new()
@@ -148,6 +166,7 @@ impl Server {
             access,
             topics,
             mqtt,
+            cluster,
             certificate: certificate.as_ref(),
             folder: folder.path(),
         })?;
@@ -292,7 +311,7 @@ fn listening_address(stdout: ChildStdout) -> Result<SocketAddr> {
 }
 
 /// Waits until a server that says nothing takes connections.
-fn wait_for(address: SocketAddr, started: &mut Started) -> Result<SocketAddr> {
+pub(super) fn wait_for(address: SocketAddr, started: &mut Started) -> Result<SocketAddr> {
     let deadline = Instant::now() + START_MAX;
     while TcpStream::connect_timeout(&address, START_MAX).is_err() {
         if let Some(status) = started.child().try_wait()? {

@@ -98,7 +98,7 @@ fn measure(arguments: &Arguments, record: Record) -> Result<Record> {
     let mut good = server.subscribers(TOPIC)?;
     good.open(subscribers, AT_ONCE)?;
     let publisher = server.publisher(TOPIC, body_bytes)?;
-    let mut flow = Flow { publisher, subscribers: good };
+    let mut flow = Flow { publishers: vec![publisher], subscribers: good };
     let pace = Pace { events: (f64::from(seconds) * rate).ceil() as u64, rate };
 
     // Once for what grows with the first events alone.

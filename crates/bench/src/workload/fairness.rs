@@ -66,7 +66,7 @@ fn measure(arguments: &Arguments, record: Record) -> Result<Record> {
         let mut subscribers = server.subscribers(topic)?;
         subscribers.open(count, AT_ONCE)?;
         let publisher = server.publisher(topic, arguments.body_bytes)?;
-        anyhow::Ok(Flow { publisher, subscribers })
+        anyhow::Ok(Flow { publishers: vec![publisher], subscribers })
     };
     let (mut large, mut small) = (flow(LARGE, subscribers)?, flow(SMALL, small_subscribers)?);
     let events = (f64::from(arguments.seconds) * small_rate).ceil() as u64;

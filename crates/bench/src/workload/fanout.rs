@@ -120,6 +120,6 @@ fn deliver(
 ) -> Result<(Delivered, Option<Duration>)> {
     let mut members = server.subscribers(TOPIC)?;
     members.open(subscribers, AT_ONCE)?;
-    let mut flow = Flow { publisher, subscribers: members };
+    let mut flow = Flow { publishers: vec![publisher], subscribers: members };
     server.timed(|| flow.run(pace, &AtomicBool::new(false)))
 }

@@ -77,7 +77,7 @@ fn measure(arguments: &Arguments, record: Record) -> Result<Record> {
 }
 
 /// Reads heartbeats, as clients do; a stream that ends is an error.
-fn hold(subscribers: &mut Subscribers, duration: Duration) -> Result<()> {
+pub(super) fn hold(subscribers: &mut Subscribers, duration: Duration) -> Result<()> {
     let end = Instant::now() + duration;
     while Instant::now() < end {
         subscribers.receive(LOOK_INTERVAL, |_, _| {})?;

@@ -12,7 +12,7 @@ use crate::result::{OutputFlags, Record};
 use crate::system::{Durability, Server, ServerFlags};
 
 /// Before anything counts: connections, caches and files grow to their size.
-const WARM_UP: Duration = Duration::from_secs(2);
+pub(super) const WARM_UP: Duration = Duration::from_secs(2);
 const TIME_MAX_S: u64 = 600;
 const SUBPROTOCOL: &str = "bellwire.v1.json";
 /// Masks of a client's frames protect proxies, of which there are none.
@@ -48,9 +48,18 @@ pub(crate) struct Arguments {
 
 /// By what an event is sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-enum By {
+pub(super) enum By {
     Http,
     Websocket,
+}
+
+/// What a publisher's request is like.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Shape {
+    /// Events in it.
+    pub(super) batch: usize,
+    pub(super) body_bytes: usize,
+    pub(super) by: By,
 }
 
 pub(crate) fn run(arguments: &Arguments, print: Print) -> Result<()> {
@@ -63,8 +72,7 @@ pub(crate) fn run(arguments: &Arguments, print: Print) -> Result<()> {
     let by = arguments.transport;
     ensure!(batch == 1 || by == By::Http, "a request of a WebSocket has one event");
     provide_for(publishers)?;
-    let requests = (0..publishers).map(|publisher| request_of(publisher, arguments));
-    let requests = requests.collect::<Result<Vec<_>>>()?;
+    let requests = requests(publishers, Shape { batch, body_bytes, by })?;
     let server = Server::bellwire(&arguments.server, durability, None)?;
     let mut load = Publishers::open(server.peer().address, requests)?;
 
@@ -99,24 +107,29 @@ pub(crate) fn run(arguments: &Arguments, print: Print) -> Result<()> {
         .publish(&arguments.output, print)
 }
 
+/// What so many publishers send again and again.
+pub(super) fn requests(publishers: usize, shape: Shape) -> Result<Vec<Publication>> {
+    (0..publishers).map(|publisher| request_of(publisher, shape)).collect()
+}
+
 /// The request that a publisher sends again and again, to a topic of its own.
-fn request_of(publisher: usize, arguments: &Arguments) -> Result<Publication> {
+fn request_of(publisher: usize, Shape { batch, body_bytes, by }: Shape) -> Result<Publication> {
     let topic = format!("bench/publish/{publisher}");
-    let data = request::padded_json("", arguments.body_bytes)?;
-    if arguments.transport == By::Websocket {
+    let data = request::padded_json("", body_bytes)?;
+    if by == By::Websocket {
         let asked =
             format!("{{\"request\":\"publish\",\"id\":1,\"topic\":\"{topic}\",\"data\":{data}}}");
         let frame = ws::masked_frame(Opcode::Text, asked.as_bytes(), MASK);
         let upgrade = request::upgrade("/v1/events", Some(SUBPROTOCOL));
         return Ok(Publication::web_socket(upgrade, frame));
     }
-    if arguments.batch == 1 {
+    if batch == 1 {
         let path = format!("/v1/topics/{topic}");
         let request = request::post(&path, "application/json", data.as_bytes());
         return Ok(Publication::http(request));
     }
     let line = format!("{{\"topic\":\"{topic}\",\"data\":{data}}}\n");
-    let body = line.repeat(arguments.batch);
+    let body = line.repeat(batch);
     let request = request::post("/v1/events", "application/x-ndjson", body.as_bytes());
     Ok(Publication::http(request))
 }

@@ -91,7 +91,7 @@ fn measure(arguments: &Arguments, record: Record) -> Result<Record> {
     let mut subscribers = server.subscribers(LIVE_TOPIC)?;
     subscribers.open(stayed, AT_ONCE)?;
     let publisher = server.publisher(LIVE_TOPIC, body_bytes)?;
-    let mut flow = Flow { publisher, subscribers };
+    let mut flow = Flow { publishers: vec![publisher], subscribers };
     let events = (QUIET.as_secs_f64() * rate).ceil() as u64;
     let before = flow.run(Pace { events, rate }, &AtomicBool::new(false))?;
     let (Storm { duration, caught_up, received_bytes, meanwhile }, cpu) =

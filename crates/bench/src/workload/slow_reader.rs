@@ -73,7 +73,8 @@ fn measure(arguments: &Arguments, record: Record) -> Result<Record> {
         anyhow::Ok(subscribers)
     };
     let (mut becoming_slow, others) = (open(slow)?, open(subscribers - slow)?);
-    let mut flow = Flow { publisher: server.publisher(TOPIC, body_bytes)?, subscribers: others };
+    let publishers = vec![server.publisher(TOPIC, body_bytes)?];
+    let mut flow = Flow { publishers, subscribers: others };
     let pace = Pace { events: (f64::from(seconds) * rate).ceil() as u64, rate };
 
     // Once for what grows with the first events alone.
