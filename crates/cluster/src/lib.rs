@@ -30,18 +30,24 @@ mod node;
 mod nodes;
 mod order;
 mod outbox;
+mod pins;
 mod queue;
+mod secret;
 #[cfg(test)]
 mod seed;
 mod sightings;
 mod standing;
 mod threads;
+mod trimming;
 mod window;
 
 pub use clock::Clock;
 pub use error::Error;
+pub use follower::place_of;
 pub use journal::ClusterJournal;
 pub use lease::{Lease, LeaseStep, LeaseTiming, Wanted};
 pub use node::{Node, NodeOptions};
-pub use nodes::{NODES_MAX, NodeMark, Roster};
+pub use nodes::{Applied, NODES_MAX, NodeMark, Roster, nodes};
+pub use pins::Pin;
+pub use secret::{SECRET_BYTES, Secret};
 pub use standing::{Standing, Watcher};

@@ -48,6 +48,7 @@ use crate::front_door::Door;
 use crate::hosts::KnownHosts;
 use crate::journal_watch;
 use crate::live::QueryPasts;
+use crate::membership::Membership;
 use crate::mqtt::MqttDoor;
 use crate::observe::Figures;
 use crate::open_files;
@@ -217,8 +218,10 @@ impl Server {
             shows_examples: config.examples,
             cluster,
         };
+        let rejoins = app.cluster.as_ref().map(Membership::rejoins);
         let doors = doors(app, tls, config.stall_timeout);
         let (runtime, accepting, sensors) = open_all(doors, (listener, sensors), drains)?;
+        rejoins.map(|rejoins| runtime.spawn(rejoins));
         warn_of_exposure(&config, address);
         keep_house(&runtime, (&access, &journal), (admission, sys, presence), (reload, hangups));
         begin(&runtime, (notifying, courier, history), (&scraper, config.scrape), streams);

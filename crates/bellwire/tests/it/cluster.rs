@@ -3,6 +3,7 @@
 mod away;
 mod passing;
 mod refusals;
+mod snapshots;
 mod state;
 
 use std::net::SocketAddr;

@@ -2,6 +2,8 @@
 //!
 //! ```text
 //! connect ─▶ catch up, with nobody who looks ─▶ open again, for the hubs ─▶ begin
+//!              │ ▲
+//!              └─┴─ what comes next is gone: a snapshot of another node
 //! ```
 //!
 //! What others have written while this node was away is applied before any hub begins, so that it
@@ -14,7 +16,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bellwire_cluster::{
-    Clock, ClusterJournal, Error, LeaseTiming, Node, NodeOptions, Standing, Watcher,
+    Clock, ClusterJournal, Error, LeaseTiming, Node, NodeOptions, SECRET_BYTES, Secret, Standing,
+    Watcher,
 };
 use bellwire_engines::Options;
 use bellwire_journal::{DiskJournal, DiskOptions, Observer, StateLoader};
@@ -27,12 +30,17 @@ use tokio::sync::watch;
 
 use crate::config::{ClusterConfig, Config, Engine};
 use crate::membership::Membership;
+use crate::peers::{Peers, address};
+use crate::snapshots::{Snapshots, fetch};
 
 /// What a node is called, in its data directory.
 const NAME_FILE: &str = "node";
 
 /// How long it waits before it tries to reach the engine again.
 const CONNECT_INTERVAL: Duration = Duration::from_millis(500);
+
+/// How often it catches up at a start: each time but the last a snapshot is got where that helps.
+const SNAPSHOTS_TRIED_MAX: usize = 4;
 
 /// How long it waits for entries at a time while it catches up.
 const TURN: Duration = Duration::from_millis(100);
@@ -51,6 +59,25 @@ pub enum ClusterError {
     NotReached {
         /// How the node stands to it.
         why: String,
+    },
+    /// The system gives nothing random.
+    #[error("the system gives no random numbers")]
+    Entropy(#[source] io::Error),
+    /// What comes next of the log is gone, as often as a snapshot was got.
+    #[error("{why}")]
+    Behind {
+        /// The epoch of the log.
+        epoch: Epoch,
+        /// What that means, and what to do.
+        why: String,
+    },
+    /// The same, and nobody has given a snapshot.
+    #[error("{why}")]
+    NoSnapshot {
+        /// What that means, and what to do.
+        why: String,
+        /// What others have said.
+        source: Box<dyn std::error::Error + Send + Sync>,
     },
     /// The node's name cannot be read or kept.
     #[error("the name of this node, {}", path.display())]
@@ -79,6 +106,9 @@ pub enum ClusterError {
 pub(super) struct Joined {
     node: Node,
     name: Box<str>,
+    peers: Arc<Peers>,
+    replica: Arc<DiskJournal>,
+    void: watch::Sender<bool>,
     /// Becomes true where the log is not the one that was followed: all that was shown is void.
     anew: watch::Receiver<bool>,
 }
@@ -95,23 +125,39 @@ impl Joined {
         let shared = Options { cluster: config.cluster.name.clone(), ..Options::default() };
         let log = connect(engine, &shared)?;
         let name = name(config)?;
+        let peers = Arc::new(Peers::new(&name, &secret(&*log)?));
+        let own_address = address::own(config, address);
         let (void, anew) = watch::channel(false);
-        let of = |replica: DiskJournal| -> Result<Node, ClusterError> {
+        let of = |replica: Arc<DiskJournal>| -> Result<Node, ClusterError> {
             let options = NodeOptions {
                 id: name.clone(),
                 version: env!("CARGO_PKG_VERSION").to_owned(),
-                address: address_told(config, address),
+                address: own_address.clone(),
                 clock: Clock::of_process(),
                 lease: LeaseTiming::default(),
                 watcher: Watcher::from(Box::new(|_: &Standing| {}) as Box<_>),
             };
-            Ok(Node::new(Arc::clone(&log), Arc::new(replica), options)?)
+            Ok(Node::new(Arc::clone(&log), replica, options)?)
         };
-        catch_up(of(DiskJournal::open_replica(options(), Box::new(Unseen), &mut ())?)?)?;
+        for tries_left in (0..SNAPSHOTS_TRIED_MAX).rev() {
+            let replica = DiskJournal::open_replica(options(), Box::new(Unseen), &mut ())?;
+            match catch_up(of(Arc::new(replica))?) {
+                Err(ClusterError::Behind { epoch, why }) if tries_left > 0 => {
+                    tracing::warn!("{why}");
+                    fetch::fetch(&*log, &peers, (&config.data, epoch))
+                        .map_err(|error| ClusterError::NoSnapshot { why, source: error.into() })?;
+                }
+                caught_up => {
+                    caught_up?;
+                    break;
+                }
+            }
+        }
         tell_of(&*log, &config.cluster);
-        let observer = Box::new(UntilAnew { observer, void });
-        let node = of(DiskJournal::open_replica(options(), observer, states)?)?;
-        Ok(Self { node, name: name.into(), anew })
+        let observer = Box::new(UntilAnew { observer, void: void.clone() });
+        let replica = Arc::new(DiskJournal::open_replica(options(), observer, states)?);
+        let node = of(Arc::clone(&replica))?;
+        Ok(Self { node, name: name.into(), peers, replica, void, anew })
     }
 
     /// Its journal, which takes in nothing before it [begins](Self::begin).
@@ -124,9 +170,10 @@ impl Joined {
         self,
         config: &ClusterConfig,
     ) -> Result<(Membership, watch::Receiver<bool>), ClusterError> {
-        let Self { node, name: id, anew } = self;
+        let Self { node, name: id, peers, replica, void, anew } = self;
         let (journal, name) = (node.spawn()?, config.name.clone());
-        Ok((Membership { journal, node: id, name }, anew))
+        let snapshots = Snapshots::new(Arc::clone(&journal), replica);
+        Ok((Membership { journal, node: id, name, peers, snapshots, void }, anew))
     }
 }
 
@@ -143,6 +190,21 @@ fn connect(engine: &str, options: &Options) -> Result<Arc<dyn SharedLog>, Cluste
                 clock::pause(CONNECT_INTERVAL);
             }
             connected => return Ok(connected?),
+        }
+    }
+}
+
+/// What nodes show each other: the cluster's, which the first of them makes.
+fn secret(log: &dyn SharedLog) -> Result<Secret, ClusterError> {
+    let mut fresh = [0; SECRET_BYTES];
+    getrandom::fill(&mut fresh).map_err(|error| ClusterError::Entropy(error.into()))?;
+    let until = clock::uptime() + CLUSTER_CONNECT_PATIENCE;
+    loop {
+        match Secret::of(log, fresh) {
+            Err(Error::Log(bellwire_shared_log::Error::Away(_))) if clock::uptime() < until => {
+                clock::pause(CONNECT_INTERVAL);
+            }
+            found => return Ok(found?),
         }
     }
 }
@@ -170,7 +232,7 @@ fn catch_up(mut node: Node) -> Result<(), ClusterError> {
         |standing| matches!(standing, Standing::Unfit { .. } | Standing::TooOld { .. });
     let has_all =
         node.catch_up(TURN, || clock::uptime() < until && !is_in_vain(journal.standing()));
-    let standing = journal.standing();
+    let (standing, behind) = (journal.standing(), journal.behind());
     drop(node);
     bellwire_journal::Journal::close(&*journal).map_err(Error::from)?;
     if has_all {
@@ -183,6 +245,9 @@ fn catch_up(mut node: Node) -> Result<(), ClusterError> {
         | Standing::TooOld { why } => why.into(),
         Standing::Starting | Standing::Following { .. } => "it says nothing".to_owned(),
     };
+    if let Some(epoch) = behind {
+        return Err(ClusterError::Behind { epoch, why });
+    }
     Err(ClusterError::NotReached { why })
 }
 
@@ -200,11 +265,6 @@ fn tell_of(log: &dyn SharedLog, config: &ClusterConfig) {
             tracing::warn!(%error, "The engine of the cluster does not say what it keeps.");
         }
     }
-}
-
-/// Where others reach it.
-fn address_told(config: &Config, address: SocketAddr) -> String {
-    if config.external_url.is_empty() { address.to_string() } else { config.external_url.clone() }
 }
 
 /// What this node is called: the same at each start.
