@@ -207,7 +207,7 @@ mod tests {
         let peer = Peer { address, trust: None };
         // Serves until the test's process ends.
         thread::spawn(move || floor.serve());
-        let flow = |topic: &str, count| {
+        let flow = |topic: &str, count, publishers| {
             let opening =
                 Opening::new(request::get(&format!("/v1/events?topic={topic}")), "event: ready\n");
             let mut subscribers = Subscribers::new(&peer, opening).expect("a poll");
@@ -217,11 +217,11 @@ mod tests {
                 let path = format!("/v1/topics/{topic}");
                 request::post(&path, "application/json", body.as_bytes())
             };
-            let publisher = Publisher::new(&peer, 128, publication).expect("connects");
-            Flow { publishers: vec![publisher], subscribers }
+            let publisher = |_| Publisher::new(&peer, 128, publication).expect("connects");
+            Flow { publishers: (0..publishers).map(publisher).collect(), subscribers }
         };
-        let mut flows = [flow("a", 200), flow("b", 3)];
-        for (flow, events, rate) in [(0, 20, 0.0), (1, 5, 1000.0), (0, 1, 0.0)] {
+        let mut flows = [flow("a", 200, 1), flow("b", 3, 4)];
+        for (flow, events, rate) in [(0, 20, 0.0), (1, 50, 1000.0), (0, 1, 0.0)] {
             let flow = &mut flows[flow];
             let expected = events * flow.subscribers.count() as u64;
             let delivered = flow.run(Pace { events, rate }, &AtomicBool::new(false));

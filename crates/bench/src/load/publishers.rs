@@ -291,6 +291,37 @@ mod tests {
         assert_eq!(tally.request.count(), 0);
         assert!(tally.request.max_ms() > 0.0);
     }
+
+    #[test]
+    fn what_is_under_way_at_the_end_is_waited_for_and_nothing_more_is_sent() {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let address = listener.local_addr().expect("bound");
+        let (ended, end) = std::sync::mpsc::sync_channel(0);
+        let server = thread::spawn(move || {
+            let (mut socket, _) = listener.accept().expect("comes");
+            let mut request = [0; 1];
+            socket.read_exact(&mut request).expect("asks");
+            end.recv().expect("the run ends");
+            let body = r#"[{"cursor":"e1-1"},{"cursor":"e1-2"}]"#;
+            let length = body.len();
+            let answer = format!("HTTP/1.1 200 OK\r\ncontent-length: {length}\r\n\r\n{body}");
+            socket.write_all(answer.as_bytes()).expect("reads");
+            socket.read(&mut request).expect("reads to its end")
+        });
+        let publications = vec![Publication::http(b"x".to_vec())];
+        let mut publishers = Publishers::open(address, publications).expect("a connection");
+        let mut tally = Tally::new();
+        while publishers.members[0].sent == 0 {
+            publishers.run(Duration::from_millis(10), &mut tally).expect("it goes on");
+        }
+        assert_eq!(tally.acknowledged_events, 0);
+        ended.send(()).expect("the server waits");
+        publishers.finish(&mut tally).expect("it is answered");
+        assert_eq!(tally.acknowledged_events, 2);
+        drop(publishers);
+        assert_eq!(server.join().expect("the server saw what it expected"), 0, "one request");
+    }
+
     #[test]
     fn a_web_socket_is_asked_for_once_and_published_over_again_and_again() {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");

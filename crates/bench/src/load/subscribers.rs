@@ -209,6 +209,37 @@ mod tests {
     }
 
     #[test]
+    fn who_is_spread_over_several_servers_goes_to_each_in_turn() {
+        let listeners = [(); 3].map(|()| TcpListener::bind("127.0.0.1:0").expect("listens"));
+        let peer = |listener: &TcpListener| Peer {
+            address: listener.local_addr().expect("has an address"),
+            trust: None,
+        };
+        let peers: Vec<Peer> = listeners.iter().map(peer).collect();
+        // Each takes two, and nobody more.
+        for listener in listeners {
+            thread::spawn(move || {
+                let serve = |()| {
+                    let (mut socket, _) = listener.accept().expect("comes");
+                    socket.read_exact(&mut [0; 16]).expect("asks");
+                    socket.write_all(b"HTTP/1.1 200 OK\r\n\r\n").expect("reads");
+                    socket
+                };
+                let sockets = [(); 2].map(serve);
+                drop(listener);
+                // They stay open.
+                thread::park();
+                drop(sockets);
+            });
+        }
+        let opening = Opening::until_answered(request::get("/"));
+        let subscribers = Subscribers::new(&peers[0], opening).expect("a poll");
+        let mut subscribers = subscribers.spread_over(peers);
+        let opened = subscribers.open(6, 1).expect("each is taken");
+        assert_eq!(opened.latency.count(), 6);
+    }
+
+    #[test]
     fn a_refusal_is_told() {
         let listener = TcpListener::bind("127.0.0.1:0").expect("listens");
         let address = listener.local_addr().expect("has an address");
@@ -223,6 +254,7 @@ mod tests {
         let error = subscribers.open(1, AT_ONCE).expect_err("is refused").to_string();
         assert!(error.contains("404 Not Found"), "{error}");
     }
+
     #[test]
     fn who_polls_asks_again_behind_what_it_got() {
         let listener = TcpListener::bind("127.0.0.1:0").expect("listens");

@@ -190,15 +190,15 @@ fn command(arguments: impl Iterator<Item = String>) -> String {
             "--out" | "--so-far" => drop(arguments.next()),
             "--engine-url" => {
                 let url = arguments.next().unwrap_or_default();
-                command.push_str(&format!(" --engine-url {}", without_secrets(&url)));
+                command.extend([" --engine-url ", &without_secrets(&url)]);
             }
             other if other.starts_with("--out=") || other.starts_with("--so-far=") => {}
             other => {
-                command.push(' ');
-                command.push_str(&match other.split_once("--engine-url=") {
+                let shown = match other.split_once("--engine-url=") {
                     Some(("", url)) => format!("--engine-url={}", without_secrets(url)),
                     _ => other.to_owned(),
-                });
+                };
+                command.extend([" ", &shown]);
             }
         }
     }

@@ -49,14 +49,21 @@ pub(crate) struct Crowd {
     back: Histogram,
 }
 
+/// How far a connection is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    Dialed,
+    Asked,
+    /// The server has said `ready`.
+    Ready,
+    /// The same, and it is counted.
+    Live,
+}
+
 #[derive(Debug)]
 struct Member {
     socket: Option<TcpStream>,
-    is_asked: bool,
-    /// Whether its connection has said so.
-    is_ready: bool,
-    /// The same, and that was seen.
-    is_live: bool,
+    stage: Stage,
     /// Whether it counts among those who are back.
     is_back: bool,
     feed: Feed,
@@ -70,9 +77,7 @@ impl Member {
     fn new(number: usize) -> Self {
         Self {
             socket: None,
-            is_asked: false,
-            is_ready: false,
-            is_live: false,
+            stage: Stage::Dialed,
             is_back: false,
             feed: Feed::new(Transport::Sse),
             ledger: Ledger::new(),
@@ -83,7 +88,8 @@ impl Member {
 
     /// The socket takes bytes: asks for what is behind the cursor.
     fn ask(&mut self, topic: &str) -> Result<()> {
-        let Some(socket) = self.socket.as_mut().filter(|_| !self.is_asked) else { return Ok(()) };
+        let is_new = self.stage == Stage::Dialed;
+        let Some(socket) = self.socket.as_mut().filter(|_| is_new) else { return Ok(()) };
         if let Some(error) = socket.take_error()? {
             return Err(error).context("cannot connect");
         }
@@ -91,7 +97,7 @@ impl Member {
         let sent = socket.write(&request).context("cannot ask")?;
         // A socket that is new has room for a request.
         ensure!(sent == request.len(), "a socket had no room for a request");
-        self.is_asked = true;
+        self.stage = Stage::Asked;
         let tally = self.ledger.tally_mut();
         tally.connections += 1;
         tally.requests += 1;
@@ -116,7 +122,8 @@ impl Member {
                 match item {
                     Item::Event { number, sent } => self.ledger.event(number, sent, now),
                     Item::Gap(events) => self.ledger.gap(events),
-                    Item::Ready => self.is_ready = true,
+                    Item::Ready if self.stage == Stage::Asked => self.stage = Stage::Ready,
+                    Item::Ready => {}
                     Item::Cursor(cursor) => self.after = cursor,
                 }
             }
@@ -233,8 +240,7 @@ impl Crowd {
             let interest = Interest::READABLE | Interest::WRITABLE;
             self.poll.registry().register(&mut socket, Token(number), interest)?;
             member.socket = Some(socket);
-            member.is_asked = false;
-            member.is_ready = false;
+            member.stage = Stage::Dialed;
             member.feed = Feed::new(Transport::Sse);
             self.under_way += 1;
         }
@@ -258,8 +264,8 @@ impl Crowd {
                 if is_readable { member.read(&mut self.piece, self.begin) } else { Ok(()) }
             });
             // It may have said so, and ended.
-            if member.is_ready && !member.is_live {
-                member.is_live = true;
+            if member.stage == Stage::Ready {
+                member.stage = Stage::Live;
                 self.under_way -= 1;
                 if !member.is_back {
                     member.is_back = true;
@@ -269,10 +275,9 @@ impl Crowd {
             if let Err(error) = done {
                 member.ledger.tally_mut().last_end = Some(format!("{error:#}"));
                 member.socket = None;
-                if !member.is_live {
+                if member.stage != Stage::Live {
                     self.under_way -= 1;
                 }
-                member.is_live = false;
                 self.waiting.push_back(number);
             }
         }

@@ -158,6 +158,33 @@ fn leave() -> ! {
 mod tests {
     use super::*;
 
+    /// A process that does nothing, with a folder.
+    fn idle() -> Started {
+        let folder = tempfile::tempdir().expect("a folder");
+        let mut command = Command::new("sleep");
+        command.arg("600");
+        Started::spawn(command, folder).expect("it starts")
+    }
+
+    fn is_running(pid: u32) -> bool {
+        let running = RUNNING.lock().unwrap_or_else(PoisonError::into_inner);
+        running.iter().any(|(running, _)| *running == pid)
+    }
+
+    #[test]
+    fn one_of_several_is_killed_and_leaves_its_folder() {
+        let (one, other) = (idle(), idle());
+        let (killed, ended) = (one.pid(), other.pid());
+        assert!(is_running(killed) && is_running(ended));
+        let left = one.kill().expect("a folder");
+        assert!(left.path().is_dir());
+        assert!(!is_running(killed) && is_running(ended));
+        let folder = other.folder.as_ref().expect("a folder").path().to_owned();
+        drop(other);
+        assert!(!is_running(ended) && !folder.exists());
+        assert!(!fs::exists(format!("/proc/{killed}")).expect("asked"));
+    }
+
     #[test]
     fn what_nohup_has_ignored_stays_ignored() {
         for (mask, is_ignored) in [("0000000000000001", true), ("0000000000001000", false)] {

@@ -141,6 +141,8 @@ impl Arguments {
         ratios: &[&str],
         mut measure: impl FnMut(Nodes, Record) -> Result<Record>,
     ) -> Result<()> {
+        // What cannot be had is told before anything takes long.
+        let engine = self.engine.description()?;
         let mut alone = None;
         let embedded = Record::new(workload).parameter("engine", EMBEDDED).parameter("nodes", 1);
         parameters(embedded.parameter("durability", self.durability.as_str())).complete(
@@ -153,7 +155,7 @@ impl Arguments {
             },
         )?;
         let mut record = Record::new(workload);
-        for (name, value) in self.engine.description()? {
+        for (name, value) in engine {
             record = record.parameter(name, value);
         }
         let record = record.parameter("nodes", self.nodes);
