@@ -3,6 +3,7 @@
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use bellwire_journal::{AppliedReply, Error};
+use bellwire_shared_log::Position;
 
 use crate::order::Tail;
 use crate::window::Waiter;
@@ -71,6 +72,15 @@ impl Applies {
     /// Why something failed, if it did.
     pub(crate) fn failure(&self) -> Option<Error> {
         self.state().failure.clone()
+    }
+
+    /// Up to where all is applied that was followed up to `followed`.
+    pub(crate) fn reached(&self, followed: Position) -> Position {
+        let state = self.state();
+        if state.under_way == 0 {
+            return followed;
+        }
+        state.tail.map_or(Position::START, |tail| tail.position)
     }
 
     /// What was applied last, if anything was.

@@ -11,8 +11,8 @@
 //! Everything begins with the doubt, also a start, and each time with what the replica has on its disk:
 //! what was in memory only is read again.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bellwire_journal::{Error as JournalError, Placed, PlacedBatch, RecordChange, Replica};
@@ -23,6 +23,7 @@ use bytes::Bytes;
 use crate::Error;
 use crate::applies::Applies;
 use crate::batch::{self, Item};
+use crate::behind::Behind;
 use crate::clock::Clock;
 use crate::envelope::{self, Head, MINOR, Piece, Unread};
 use crate::epoch::{self, Own, Verdict as OfEpoch};
@@ -49,11 +50,18 @@ pub(crate) struct Shared {
     pub(crate) replica: Arc<dyn Replica>,
     pub(crate) outbox: Arc<Outbox>,
     pub(crate) standings: Standings,
+    pub(crate) behind: Mutex<Behind>,
     pub(crate) clock: Clock,
     /// Somebody has a reason to look at the epoch.
     pub(crate) doubted: AtomicBool,
     pub(crate) closing: AtomicBool,
     pub(crate) applies: Arc<Applies>,
+}
+
+impl Shared {
+    pub(crate) fn behind(&self) -> MutexGuard<'_, Behind> {
+        self.behind.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// See the module.
@@ -205,6 +213,7 @@ impl Follower {
         shared.standings.followed(applied);
         // Who has read nothing yet does not say that there is nothing.
         shared.standings.set_tail(shared.log.span()?.tail);
+        shared.behind().forget();
         shared.standings.set(Standing::Following { lag: 0 });
         let ordinal = (kept != mark.ordinal).then_some(mark.ordinal);
         let followed = Followed { following, order, epoch: mark.epoch, ordinal };

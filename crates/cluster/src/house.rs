@@ -83,7 +83,9 @@ impl House {
 
     fn beat(&mut self) -> Result<(), Error> {
         let shared = &self.shared;
-        shared.standings.set_tail(shared.log.span()?.tail);
+        let tail = shared.log.span()?.tail;
+        shared.standings.set_tail(tail);
+        shared.behind().know(tail, self.now());
         let standing = shared.standings.get();
         if standing.is_well() && epoch::current(&*shared.log)? != Some(shared.replica.epoch()) {
             shared.doubted.store(true, Ordering::Release);

@@ -37,6 +37,17 @@ impl ClusterJournal {
         self.shared.standings.get()
     }
 
+    /// For how long this node has known of something in the log that it has not applied; nothing, where
+    /// it does not follow.
+    pub fn behind(&self) -> Duration {
+        let shared = &self.shared;
+        if !shared.standings.get().is_well() {
+            return Duration::ZERO;
+        }
+        let reached = shared.applies.reached(shared.standings.upto());
+        shared.behind().look(reached, shared.clock.now().uptime)
+    }
+
     /// Whether nothing that was appended waits.
     pub fn is_idle(&self) -> bool {
         self.shared.outbox.is_idle()

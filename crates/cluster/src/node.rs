@@ -1,8 +1,8 @@
 //! A node as it runs: three threads, or none where its turns are taken by a simulation.
 
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bellwire_journal::Replica;
@@ -81,6 +81,7 @@ impl Node {
             log,
             replica,
             standings: Standings::new(watcher),
+            behind: Mutex::default(),
             clock,
             doubted: AtomicBool::new(false),
             closing: AtomicBool::new(false),

@@ -14,6 +14,8 @@ pub(crate) struct Membership {
     pub(crate) node: Box<str>,
     /// What the cluster is called.
     pub(crate) name: String,
+    /// What its engine may lose of what it has acknowledged, as of the start.
+    pub(crate) losses: Vec<String>,
 }
 
 /// Refuses what only a server does that stands alone.

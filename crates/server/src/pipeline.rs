@@ -51,6 +51,7 @@ use crate::live::QueryPasts;
 use crate::mqtt::MqttDoor;
 use crate::observe::Figures;
 use crate::open_files;
+use crate::outages::Outages;
 use crate::page::Callers;
 use crate::proxies::Proxies;
 use crate::queries::Queries;
@@ -187,6 +188,7 @@ impl Server {
         let receiver = Receiver::new(&intake, &access, (&figures, &admission), &publisher);
         let (reload, scraper) = reload(&config, (&intake, &alerting), (&receiver, &figures));
         let streams = DurableStreams::open(&publisher)?;
+        let outages = Outages::new(&spread, &admission, cluster.as_ref());
         let app = App {
             streams: StreamsApi::new(Arc::clone(&streams)),
             callers: callers(&config, hosts, Arc::clone(&publisher)),
@@ -220,7 +222,12 @@ impl Server {
         let doors = doors(app, tls, config.stall_timeout);
         let (runtime, accepting, sensors) = open_all(doors, (listener, sensors), drains)?;
         warn_of_exposure(&config, address);
-        keep_house(&runtime, (&access, &journal), (admission, sys, presence), (reload, hangups));
+        keep_house(
+            &runtime,
+            (&access, &journal, outages),
+            (admission, sys, presence),
+            (reload, hangups),
+        );
         begin(&runtime, (notifying, courier, history), (&scraper, config.scrape), streams);
         let (threads, kept) = (Threads { sensors, evaluator, alerts, shards }, (access, journal));
         Ok(Self { address, url, runtime, draining, accepting, threads, spread, kept, anew })
@@ -500,7 +507,7 @@ fn warn_of_exposure(config: &Config, address: SocketAddr) {
 /// Starts what is done again and again while the server runs.
 fn keep_house(
     runtime: &Runtime,
-    (access, journal): (&Access, &Arc<dyn Journal>),
+    (access, journal, outages): (&Access, &Arc<dyn Journal>, Outages),
     (admission, sys, presence): (Arc<Admission>, SysTopics, Option<Arc<Presence>>),
     (reload, hangups): (Arc<Reload>, Hangups),
 ) {
@@ -510,7 +517,7 @@ fn keep_house(
     };
     runtime.spawn(reload.at(hangups, by_signal));
     access.keep_house(runtime);
-    runtime.spawn(journal_watch::watch(Arc::clone(journal), sys.figures()));
+    runtime.spawn(journal_watch::watch(Arc::clone(journal), sys.figures(), outages));
     runtime.spawn(apply_retention(Arc::clone(journal)));
     runtime.spawn(look_at_memory(admission));
     let states = sys.states();

@@ -8,6 +8,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use bellwire_cluster::Standing;
 use bellwire_journal::Journal;
+use bellwire_shared_log::Assurance;
 use bellwire_wire::problem::{Code, Problem};
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
@@ -43,7 +44,8 @@ pub(super) async fn list(
     let (nodes, assurance) =
         told.map_err(|error| Problem::new(Code::Draining, error.to_string()))?;
     let nodes = nodes.map_err(|error| away(&error))?;
-    let assurance = assurance.map_err(|error| away(&error))?;
+    let Assurance { engine, losses, doubts } = assurance.map_err(|error| away(&error))?;
+    let losses = [losses, doubts].concat();
     let node = |mark: bellwire_cluster::NodeMark| {
         json!({
             "id": mark.id,
@@ -58,8 +60,8 @@ pub(super) async fn list(
         "node": cluster.node,
         "epoch": cluster.journal.epoch().to_string(),
         "standing": standing(cluster),
-        "engine": assurance.engine,
-        "losses": assurance.losses,
+        "engine": engine,
+        "losses": losses,
         "nodes": nodes.into_iter().map(node).collect::<Vec<_>>(),
     })))
 }

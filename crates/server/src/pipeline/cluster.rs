@@ -21,11 +21,11 @@ use bellwire_journal::{DiskJournal, DiskOptions, Observer, StateLoader};
 use bellwire_model::limits::{CLUSTER_CONNECT_PATIENCE, CLUSTER_START_PATIENCE};
 use bellwire_model::{Entry, Epoch, Offset};
 use bellwire_process::clock;
-use bellwire_shared_log::SharedLog;
+use bellwire_shared_log::{Assurance, SharedLog};
 use thiserror::Error;
 use tokio::sync::watch;
 
-use crate::config::{ClusterConfig, Config, Engine};
+use crate::config::{ClusterConfig, Config, Durability, Engine};
 use crate::membership::Membership;
 
 /// What a node is called, in its data directory.
@@ -69,6 +69,17 @@ pub enum ClusterError {
         /// The directory.
         path: PathBuf,
     },
+    /// What is acknowledged may be lost, though it is to survive the loss of power.
+    #[error(
+        "`durability = \"sync\"` would be untrue: {engine} may lose {}. Set the engine up so that it does \
+         not, or say that events may be lost: `durability = \"interval\"`", losses.join("; and ")
+    )]
+    Untrue {
+        /// What the engine is.
+        engine: String,
+        /// What it may lose.
+        losses: Vec<String>,
+    },
     /// What is configured beside it is not for nodes of a cluster yet.
     #[error("`{0}` is for a server that stands alone: leave it out, or `cluster`")]
     NotYet(&'static str),
@@ -79,6 +90,8 @@ pub enum ClusterError {
 pub(super) struct Joined {
     node: Node,
     name: Box<str>,
+    /// What the engine may lose, as it said at the start.
+    losses: Vec<String>,
     /// Becomes true where the log is not the one that was followed: all that was shown is void.
     anew: watch::Receiver<bool>,
 }
@@ -94,6 +107,7 @@ impl Joined {
         refuse_what_is_not_yet(config)?;
         let shared = Options { cluster: config.cluster.name.clone(), ..Options::default() };
         let log = connect(engine, &shared)?;
+        let losses = losses(&*log, config)?;
         let name = name(config)?;
         let (void, anew) = watch::channel(false);
         let of = |replica: DiskJournal| -> Result<Node, ClusterError> {
@@ -108,10 +122,10 @@ impl Joined {
             Ok(Node::new(Arc::clone(&log), Arc::new(replica), options)?)
         };
         catch_up(of(DiskJournal::open_replica(options(), Box::new(Unseen), &mut ())?)?)?;
-        tell_of(&*log, &config.cluster);
+        tracing::info!(name = config.cluster.name, "The node has caught up with its cluster.");
         let observer = Box::new(UntilAnew { observer, void });
         let node = of(DiskJournal::open_replica(options(), observer, states)?)?;
-        Ok(Self { node, name: name.into(), anew })
+        Ok(Self { node, name: name.into(), losses, anew })
     }
 
     /// Its journal, which takes in nothing before it [begins](Self::begin).
@@ -124,9 +138,9 @@ impl Joined {
         self,
         config: &ClusterConfig,
     ) -> Result<(Membership, watch::Receiver<bool>), ClusterError> {
-        let Self { node, name: id, anew } = self;
+        let Self { node, name: id, losses, anew } = self;
         let (journal, name) = (node.spawn()?, config.name.clone());
-        Ok((Membership { journal, node: id, name }, anew))
+        Ok((Membership { journal, node: id, name, losses }, anew))
     }
 }
 
@@ -186,20 +200,25 @@ fn catch_up(mut node: Node) -> Result<(), ClusterError> {
     Err(ClusterError::NotReached { why })
 }
 
-/// What the engine may lose of what it has acknowledged is no secret.
-fn tell_of(log: &dyn SharedLog, config: &ClusterConfig) {
-    match log.assurance() {
-        Ok(assurance) => {
-            let (name, engine) = (&config.name, &assurance.engine);
-            tracing::info!(name, engine, "The node has caught up with its cluster.");
-            for loss in assurance.losses {
-                tracing::warn!("What the engine of the cluster acknowledges may be lost: {loss}.");
-            }
-        }
+/// What the engine may lose of what it has acknowledged, which is no secret. It may be nothing that the
+/// engine tells of where all is to survive the loss of power.
+fn losses(log: &dyn SharedLog, config: &Config) -> Result<Vec<String>, ClusterError> {
+    let Assurance { engine, losses, doubts } = match log.assurance() {
+        Ok(assurance) => assurance,
         Err(error) => {
             tracing::warn!(%error, "The engine of the cluster does not say what it keeps.");
+            return Ok(Vec::new());
         }
+    };
+    if config.durability == Durability::Sync && !losses.is_empty() {
+        return Err(ClusterError::Untrue { engine, losses });
     }
+    tracing::info!(engine, "The engine of the cluster is there.");
+    let losses = [losses, doubts].concat();
+    for loss in &losses {
+        tracing::warn!("What the engine of the cluster acknowledges may be lost: {loss}.");
+    }
+    Ok(losses)
 }
 
 /// Where others reach it.
