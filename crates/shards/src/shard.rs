@@ -223,11 +223,11 @@ impl Spread {
         reconsidering
     }
 
-    /// Tells all clients that the server takes no events in, or that it does again.
+    /// Tells all clients that the server takes no events in, or that it does again. It is for one to
+    /// do: what two tell at once may come in any order.
     pub fn tell(&self, outage: Option<Outage>) {
-        let mut told = self.outage.lock().unwrap_or_else(PoisonError::into_inner);
-        *told = outage;
-        // Told in order, so within the lock.
+        // Let go of before an inbox's is taken.
+        *self.outage.lock().unwrap_or_else(PoisonError::into_inner) = outage;
         self.shards.iter().for_each(|shard| shard.tell(outage));
     }
 
