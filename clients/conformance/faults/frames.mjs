@@ -31,6 +31,7 @@ export function pollAnswer(items, asked) {
   const [gap] = named('gap');
   const [reset] = named('reset');
   const ends = named('end', 'reopened');
+  const degraded = named('degraded', 'restored').at(-1);
   const cursor = items.map((item) => (item.event ?? item.control)?.cursor).findLast(Boolean) ?? asked ?? 'e1-0';
-  return { events, cursor, ...(gap && { gap }), ...(reset && { reset }), ...(ends.length > 0 && { ends }) };
+  return { events, cursor, ...(gap && { gap }), ...(reset && { reset }), ...(ends.length > 0 && { ends }), ...(degraded?.control === 'degraded' && { degraded }) };
 }

@@ -126,6 +126,27 @@ export const scenarios = [
     },
   },
   {
+    name: 'stays-through-outages',
+    requirement: '`degraded` and `restored` end no stream and move no cursor: events come behind them over the same connection, and a cut in between is gone on from at the last event.',
+    over: ALL,
+    async run(t) {
+      const degraded = control('degraded', {
+        reason: 'engine_away', detail: 'the engine is away', works: ['history', 'state'], fails: ['live', 'publish'],
+      });
+      const restored = control('restored');
+      const streams = [
+        stream(ready(), event(1), degraded, wait(20), event(2), restored, wait(20), event(3), degraded, wait(20), cut()),
+        stream(ready(at(3)), degraded, wait(20), restored, wait(20), event(4)),
+      ];
+      const polls = [stream(event(1), degraded), stream(event(2), event(3), degraded), stream(event(4))];
+      const place = await t.place(t.transport === 'poll' ? polls : streams);
+      const follow = t.follow(place, { after: at(0) });
+      await t.untilData(follow, [1, 2, 3, 4]);
+      const begun = t.transport === 'poll' ? [at(0), at(1), at(3)] : [at(0), at(3)];
+      assert.deepEqual(place.asked().slice(0, begun.length).map(({ cursor }) => cursor), begun);
+    },
+  },
+  {
     name: 'outlives-a-server',
     requirement: 'A server that is gone for a while, its port closed, is come back to.',
     over: ALL,

@@ -28,6 +28,7 @@ const MISTAKES = [
   ['takes what is cut off for whole', ["if (done) throw", "if (done && data) this.#take(data);\n      if (done) throw"], ['cut-where-only-the-connection-ends (sse)']],
   ['tells events twice', ["else this.tell({ tell: 'event', event: item });", "else [1, 2].forEach(() => this.tell({ tell: 'event', event: item }));"], ['gives-events-as-they-are (sse)']],
   ['hides gaps', ['  #obey(item) {\n', "  #obey(item) {\n    if (item.control === 'gap') return;\n"], ['tells-of-gaps (sse)']],
+  ['takes an outage for an end', ["if (item.control === 'bye') throw", "if (item.control === 'degraded') throw new Fault('connection_lost');\n    if (item.control === 'bye') throw"], ['stays-through-outages (sse)']],
   ['comes back at once', ['Math.random() * bound', '0'], ['backs-off-from-refusals (sse)']],
   ['comes back each second', ['Math.random() * bound', '1_000'], ['backs-off-from-refusals (sse)']],
   ['takes what is open for healthy', ['const HEALTHY_MS = 10_000;', 'const HEALTHY_MS = 0;'], ['backs-off-from-short-lives (sse)']],

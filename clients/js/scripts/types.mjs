@@ -8,7 +8,7 @@ const FILE = new URL('../src/api.ts', import.meta.url);
 /** The schemas that are of use to an application, in the order in which they are read. */
 const NAMES = [
   'Cursor', 'Time', 'KeyVersion', 'Event', 'Control', 'Ready', 'Gap', 'Reset', 'Narrowed', 'End',
-  'Reopened', 'Renew', 'Bye', 'Heartbeat', 'Published', 'Sample', 'SamplesTaken', 'SampleError',
+  'Reopened', 'Renew', 'Degraded', 'Restored', 'Bye', 'Heartbeat', 'Published', 'Sample', 'SamplesTaken', 'SampleError',
   'Alert', 'Acknowledgement', 'Problem',
 ];
 

@@ -71,6 +71,8 @@ export class Leader implements Owner {
   #from: string | null = null;
   #recent: { cursor: string | null; topic: string; text: string }[] = [];
   #recentLength = 0;
+  /** What was told of an outage that goes on. */
+  #outage: string[] = [];
   #saidAt = 0;
   #isFlushing = false;
   #cancelTune: Cancel | null = null;
@@ -117,6 +119,8 @@ export class Leader implements Owner {
         this.#recent = [];
         this.#recentLength = 0;
         this.#from = item.cursor;
+        // Behind it the connection says whether there is one.
+        if (this.#outage.length > 0) this.item(link, { control: 'restored' });
         return link.ready(item.heartbeat_interval_ms);
       case 'renew':
         return this.home.each(item);
@@ -125,9 +129,13 @@ export class Leader implements Owner {
       case 'narrowed':
         // At its beginning: each was told already what is left of its own.
         return link.readyAt === null ? undefined : this.#dropAll('again');
-      default:
+      default: {
+        const items = [JSON.stringify(item)];
+        if (item.control === 'degraded') this.#outage = items;
+        if (item.control === 'restored') this.#outage = [];
         this.#flush();
-        this.#tellAll({ items: [JSON.stringify(item)] });
+        this.#tellAll({ items });
+      }
     }
   }
 
@@ -185,7 +193,8 @@ export class Leader implements Owner {
     }
     this.#flush();
     const items = this.#recent.filter(({ topic, cursor }) => member.topics.test(topic) && (!cursor || isAfter(cursor, at)));
-    this.#attached(id, member, items.map(({ text }) => text));
+    // Who comes later was not there when it was told.
+    this.#attached(id, member, [...items.map(({ text }) => text), ...this.#outage]);
   }
 
   #attached(id: string, member: Member, items: string[]): void {

@@ -1,6 +1,6 @@
 // The long poll as a transport: a request after the other, for where nothing else comes through.
 
-import type { Control, End, Gap, Narrowed, Reopened, Reset, TopicEvent } from './api.js';
+import type { Control, Degraded, End, Gap, Narrowed, Reopened, Reset, TopicEvent } from './api.js';
 import { answerOf, asError, ask } from './http.js';
 import { checked } from './sse.js';
 import type { Connection, Opening, Sink, Transport } from './transport.js';
@@ -18,9 +18,13 @@ interface Answer {
   gap?: Gap;
   reset?: Reset;
   narrowed?: string[];
+  degraded?: Degraded;
   ends?: (End | Reopened)[];
   values_left_out?: number;
 }
+
+/** What comes with each answer, as the last one had it. */
+type Told = Pick<Answer, 'narrowed' | 'degraded'>;
 
 export function longPoll(): Transport {
   return {
@@ -45,7 +49,7 @@ async function read(opening: Opening, sink: Sink, signal: AbortSignal): Promise<
   searchParams.set('state', 'changes');
   // The first does not wait: what comes tells that polls come through.
   let isReady = false;
-  let wasNarrowed = '';
+  let last: Told = {};
   while (!signal.aborted) {
     const askedAt = opening.clock.now();
     const response = await ask(opening, opening.token, url, { headers: { accept: 'application/json' }, signal });
@@ -53,10 +57,7 @@ async function read(opening: Opening, sink: Sink, signal: AbortSignal): Promise<
     if (!answer) return;
     sink.sign();
     const { cursor } = answer;
-    // It comes with each answer; told is what is new.
-    const narrowed = JSON.stringify(answer.narrowed ?? '');
-    for (const item of controlsBefore(narrowed === wasNarrowed ? { ...answer, narrowed: [] } : answer)) sink.item(item);
-    wasNarrowed = narrowed;
+    for (const item of controlsBefore(answer, last)) sink.item(item);
     for (const event of answer.events) sink.item(checked(event));
     for (const end of answer.ends ?? []) sink.item(end);
     // Where something between does not wait, this side does.
@@ -68,6 +69,8 @@ async function read(opening: Opening, sink: Sink, signal: AbortSignal): Promise<
     } else {
       sink.item({ control: 'heartbeat', cursor });
     }
+    if (!answer.degraded !== !last.degraded) sink.item(answer.degraded ?? { control: 'restored' });
+    last = answer;
     searchParams.set('after', cursor);
     searchParams.set('wait', `${isReady ? WAIT_S : 0}s`);
     if (isHasty || (isReady && answer.reset)) await new Promise<void>((resolve) => void opening.clock.after(PAUSE_MS, resolve));
@@ -75,7 +78,9 @@ async function read(opening: Opening, sink: Sink, signal: AbortSignal): Promise<
   }
 }
 
-function controlsBefore({ narrowed, gap, reset }: Answer): Control[] {
-  const told: Narrowed[] = narrowed?.length ? [{ control: 'narrowed', topics: narrowed }] : [];
+function controlsBefore({ narrowed, gap, reset }: Answer, last: Told): Control[] {
+  // It comes with each answer; told is what is new.
+  const isNews = narrowed && JSON.stringify(narrowed) !== JSON.stringify(last.narrowed);
+  const told: Narrowed[] = isNews ? [{ control: 'narrowed', topics: narrowed }] : [];
   return [...told, ...(gap ? [gap] : []), ...(reset ? [reset] : [])];
 }

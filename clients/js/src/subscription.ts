@@ -1,6 +1,8 @@
 // What somebody follows: events to iterate over, and to listen to.
 
-import type { Bye, End, Gap, Heartbeat, Narrowed, Ready, Renew, Reopened, Reset, TopicEvent } from './api.js';
+import type {
+  Bye, Degraded, End, Gap, Heartbeat, Narrowed, Ready, Renew, Reopened, Reset, Restored, TopicEvent,
+} from './api.js';
 import type { Cancel, Clock } from './clock.js';
 import { Emitter } from './emitter.js';
 import type { BellwireError } from './errors.js';
@@ -36,6 +38,8 @@ export interface SubscriptionEvents<Data = unknown> {
   end: End;
   reopened: Reopened;
   renew: Renew;
+  degraded: Degraded;
+  restored: Restored;
   bye: Bye;
   heartbeat: Heartbeat;
 }

@@ -258,6 +258,33 @@ test('a gap on the shared connection is told to each, with its own filters', asy
   assert.deepEqual(gaps.sort(), [['a/**'], ['b/**']]);
 });
 
+test('an outage is told to each, to who comes later, too, and so is its end', async () => {
+  const { clock, browser, server } = setUp();
+  const told = [];
+  const watch = (filter) => {
+    const { subscription, ...rest } = follow(browser.open(server), filter);
+    const own = [];
+    told.push(own);
+    for (const name of ['degraded', 'restored']) subscription.addEventListener(name, () => own.push(name));
+    return { subscription, ...rest };
+  };
+  const say = async (control) => {
+    for (const connection of server.connections) connection.say(control);
+    await run(clock);
+  };
+  ['a/**', 'b/**'].forEach(watch);
+  await run(clock);
+  await say({ control: 'degraded', reason: 'engine_away', detail: 'away', works: [], fails: ['live'] });
+  const late = watch('a/**');
+  await run(clock);
+  assert.deepEqual(told, [['degraded'], ['degraded'], ['degraded']]);
+  await say({ control: 'restored' });
+  assert.deepEqual(told, Array(3).fill(['degraded', 'restored']));
+  server.publish('a/1', 1);
+  await run(clock);
+  assert.deepEqual([late.subscription.status, late.data], ['live', [1]]);
+});
+
 test('where the server ends the shared connection all wait as long as it says', async () => {
   const { clock, browser, server } = setUp();
   const followed = [0, 1].map(() => follow(browser.open(server), 'a/**'));

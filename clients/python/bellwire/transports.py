@@ -54,6 +54,7 @@ def poll(following: Following, link: Link) -> Flow[None]:
     """Polls until all topics have ended."""
     is_ready = False
     was_narrowed: Any = None
+    was_degraded = False
     while True:
         # The first does not wait: what comes tells that polls come through.
         wait_s = POLL_WAIT_S if is_ready else 0
@@ -82,6 +83,12 @@ def poll(following: Following, link: Link) -> Flow[None]:
             is_ready = True
             told = {**told, "control": "ready", "heartbeat_interval_ms": POLL_WAIT_S * 1_000}
         yield from following.item(link, item_from(told))
+        degraded = page.get("degraded")
+        if degraded and not was_degraded:
+            yield from following.item(link, item_from(degraded))
+        elif was_degraded and not degraded:
+            yield from following.item(link, item_from({"control": "restored"}))
+        was_degraded = bool(degraded)
         # Where something between does not wait, this side does.
         took_s = following.setting.clock() - asked_at
         is_hasty = was_ready and not page["events"] and took_s < POLL_PAUSE_S

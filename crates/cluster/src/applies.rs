@@ -78,6 +78,15 @@ impl Applies {
         self.state().failure.clone()
     }
 
+    /// Up to where all is applied that was followed up to `followed`.
+    pub(crate) fn reached(&self, followed: Position) -> Position {
+        let state = self.state();
+        if state.under_way == 0 {
+            return followed;
+        }
+        state.tail.map_or(Position::START, |(tail, _)| tail.position)
+    }
+
     /// What was applied last, if anything was.
     pub(crate) fn tail(&self) -> Option<Tail> {
         self.state().tail.map(|(tail, _)| tail)

@@ -12,7 +12,7 @@
 //! what was in memory only is read again.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bellwire_journal::{
@@ -25,6 +25,7 @@ use bytes::Bytes;
 use crate::Error;
 use crate::applies::Applies;
 use crate::batch::{self, Item};
+use crate::behind::Behind;
 use crate::clock::Clock;
 use crate::envelope::{self, Head, MINOR, Piece, Unread};
 use crate::epoch::{self, Own, Verdict as OfEpoch};
@@ -65,6 +66,7 @@ pub(crate) struct Shared {
     pub(crate) replica: Arc<dyn Replica>,
     pub(crate) outbox: Arc<Outbox>,
     pub(crate) standings: Standings,
+    pub(crate) behind: Mutex<Behind>,
     pub(crate) clock: Clock,
     /// Somebody has a reason to look at the epoch.
     pub(crate) doubted: AtomicBool,
@@ -74,12 +76,16 @@ pub(crate) struct Shared {
     /// What others are to be left of the log.
     pub(crate) pins: Pins,
     /// The epoch of the log, where what comes next of it is gone.
-    pub(crate) behind: Mutex<Option<Epoch>>,
+    pub(crate) needs_snapshot: Mutex<Option<Epoch>>,
 }
 
 impl Shared {
-    fn set_behind(&self, epoch: Option<Epoch>) {
-        *self.behind.lock().unwrap_or_else(PoisonError::into_inner) = epoch;
+    pub(crate) fn behind(&self) -> MutexGuard<'_, Behind> {
+        self.behind.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn set_needs_snapshot(&self, epoch: Option<Epoch>) {
+        *self.needs_snapshot.lock().unwrap_or_else(PoisonError::into_inner) = epoch;
     }
 
     /// Up to where others may trim the log, as far as it is this node's to say.
@@ -95,6 +101,7 @@ impl Shared {
         let tail = self.log.span()?.tail;
         self.sightings.note(tail, now);
         self.standings.set_tail(tail);
+        self.behind().know(tail, now);
         Ok(())
     }
 
@@ -215,7 +222,7 @@ impl Follower {
             }
             Stop::Failed(error) => {
                 if let Error::Behind { epoch, .. } = error {
-                    shared.set_behind(Some(epoch));
+                    shared.set_needs_snapshot(Some(epoch));
                 }
                 Standing::Unfit { why: error.to_string().into() }
             }
@@ -265,7 +272,8 @@ impl Follower {
         shared.standings.followed(applied);
         // Who has read nothing yet does not say that there is nothing.
         shared.look_at_tail()?;
-        shared.set_behind(None);
+        shared.behind().forget();
+        shared.set_needs_snapshot(None);
         if self.doubts < DOUBTS_MAX {
             shared.standings.set(Standing::Following { lag: 0 });
             self.retry = RETRY_MIN / 2;

@@ -38,6 +38,17 @@ impl ClusterJournal {
         self.shared.standings.get()
     }
 
+    /// For how long this node has known of something in the log that it has not applied; nothing, where
+    /// it does not follow.
+    pub fn behind(&self) -> Duration {
+        let shared = &self.shared;
+        if !shared.standings.get().is_well() {
+            return Duration::ZERO;
+        }
+        let reached = shared.applies.reached(shared.standings.upto());
+        shared.behind().look(reached, shared.clock.now().uptime)
+    }
+
     /// Whether nothing that was appended waits.
     pub fn is_idle(&self) -> bool {
         self.shared.outbox.is_idle()
@@ -76,8 +87,8 @@ impl ClusterJournal {
     }
 
     /// The epoch of the log, where what comes next of it is gone: only a snapshot helps then.
-    pub fn behind(&self) -> Option<Epoch> {
-        *self.shared.behind.lock().unwrap_or_else(PoisonError::into_inner)
+    pub fn needs_snapshot(&self) -> Option<Epoch> {
+        *self.shared.needs_snapshot.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Keeps the log behind what was applied here from being trimmed, for whoever gets a snapshot that is

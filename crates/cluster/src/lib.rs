@@ -17,6 +17,7 @@
 
 mod applies;
 mod batch;
+mod behind;
 mod clock;
 mod envelope;
 mod epoch;

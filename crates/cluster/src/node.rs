@@ -83,13 +83,14 @@ impl Node {
             log,
             replica,
             standings: Standings::new(watcher),
+            behind: Mutex::default(),
             clock,
             doubted: AtomicBool::new(false),
             closing: AtomicBool::new(false),
             applies: Arc::new(Applies::default()),
             sightings: Sightings::default(),
             pins: Pins::default(),
-            behind: Mutex::default(),
+            needs_snapshot: Mutex::default(),
         });
         let lease = Lease::new(KEEPER, &id, lease);
         let mark = NodeMark {

@@ -331,8 +331,6 @@ pub(crate) fn fail(waiters: Vec<Waiter>, error: &JournalError) {
 pub(crate) fn as_journal(error: &Error) -> JournalError {
     match error {
         Error::Replica(error) => error.clone(),
-        other => {
-            JournalError::Storage { path: "the shared log".into(), source: Arc::new(other.clone()) }
-        }
+        other => JournalError::Away(Arc::new(other.clone())),
     }
 }

@@ -115,6 +115,11 @@ impl Standings {
         });
     }
 
+    /// Up to where it was.
+    pub(crate) fn upto(&self) -> Position {
+        self.now().followed
+    }
+
     /// Nothing more is there now.
     pub(crate) fn drained(&self) {
         self.change(|now| now.followed = now.followed.max(now.tail));

@@ -119,8 +119,9 @@ impl SharedLog for JetStream {
 
     fn assurance(&self) -> Result<Assurance, Error> {
         self.ask("STREAM.INFO", |log| async move {
-            let losses = stream::losses(&log.info().await?.config);
-            Ok(Assurance { engine: log.connection.server(), losses })
+            let config = log.info().await?.config;
+            let (losses, doubts) = (stream::losses(&config), stream::doubts(&config));
+            Ok(Assurance { engine: log.connection.server(), losses, doubts })
         })
     }
 }

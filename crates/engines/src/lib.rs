@@ -12,14 +12,12 @@ mod runtime;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use bellwire_model::limits::CLUSTER_NAME_BYTES_MAX;
 use bellwire_shared_log::{Error, SharedLog};
 use url::Url;
 
 /// What a cluster is called where nobody has said otherwise.
 pub const CLUSTER_DEFAULT: &str = "bellwire";
-
-/// The longest name of a cluster, in bytes: it is part of names inside of the engines.
-pub const CLUSTER_BYTES_MAX: usize = 64;
 
 /// What a node knows of its engine beside its address.
 #[derive(Clone, Debug)]
@@ -47,9 +45,27 @@ impl Default for Options {
     }
 }
 
+/// An address, by which engine it is of.
+enum Address {
+    Nats(Vec<Url>),
+    Redis(Url),
+}
+
 /// Whether an address is one, without going there.
 pub fn check_address(address: &str) -> Result<(), Error> {
-    urls(address).map(drop)
+    read(address).map(drop)
+}
+
+/// Whether a cluster may be called so: its name is part of names inside of the engines.
+pub fn check_cluster_name(name: &str) -> Result<(), Error> {
+    let is_allowed = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-');
+    let has_length = (1..=CLUSTER_NAME_BYTES_MAX).contains(&name.len());
+    if has_length && name.bytes().all(is_allowed) {
+        return Ok(());
+    }
+    Err(Error::Unfit(format!(
+        "`{name}` cannot be the name of a cluster: 1 to {CLUSTER_NAME_BYTES_MAX} of a–z, 0–9 and - can"
+    )))
 }
 
 /// The log of a cluster on the engine at `address`, which is made there if it is not there yet.
@@ -57,16 +73,18 @@ pub fn check_address(address: &str) -> Result<(), Error> {
 /// The address is a URL whose scheme says which engine it is: `nats://` or `tls://`, `redis://` or
 /// `rediss://`. Of NATS several servers may be named, with commas between them.
 pub fn connect(address: &str, options: &Options) -> Result<Arc<dyn SharedLog>, Error> {
-    if !is_cluster_name(&options.cluster) {
-        return Err(Error::Unfit(format!(
-            "`{}` cannot be the name of a cluster: up to {CLUSTER_BYTES_MAX} of a–z, 0–9 and - can",
-            options.cluster
-        )));
+    check_cluster_name(&options.cluster)?;
+    match read(address)? {
+        Address::Nats(urls) => on_jetstream(&urls, options),
+        Address::Redis(url) => on_redis(&url, options),
     }
-    let urls = urls(address)?;
-    match (urls[0].scheme(), urls.as_slice()) {
-        ("nats" | "tls", urls) => on_jetstream(urls, options),
-        ("redis" | "rediss", [url]) => on_redis(url, options),
+}
+
+fn read(address: &str) -> Result<Address, Error> {
+    let mut urls = urls(address)?;
+    match (urls[0].scheme(), urls.len()) {
+        ("nats" | "tls", _) => Ok(Address::Nats(urls)),
+        ("redis" | "rediss", 1) => Ok(Address::Redis(urls.remove(0))),
         ("redis" | "rediss", _) => {
             Err(Error::Unfit("give one address of Redis, not several".to_owned()))
         }
@@ -102,11 +120,6 @@ fn left_out(engine: &str, feature: &str) -> Error {
     Error::Unfit(format!(
         "this program was built without {engine}: build it with the feature `{feature}`"
     ))
-}
-
-fn is_cluster_name(name: &str) -> bool {
-    let is_allowed = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-');
-    (1..=CLUSTER_BYTES_MAX).contains(&name.len()) && name.bytes().all(is_allowed)
 }
 
 /// The addresses, at least one; what the first one begins with need not be said again. Errors do not
@@ -145,6 +158,11 @@ mod tests {
             ("http://secret@a", "`http://` is no engine"),
         ] {
             let error = connect(address, &Options::default()).unwrap_err();
+            assert_eq!(
+                check_address(address),
+                Err(error.clone()),
+                "it is seen without going there"
+            );
             assert!(matches!(&error, Error::Unfit(_)), "{address}: {error:?}");
             let error = error.to_string();
             assert!(error.starts_with(expected), "{address}: {error}");
@@ -168,10 +186,17 @@ mod tests {
 
     #[test]
     fn a_cluster_is_named_with_few_characters() {
-        for (name, expected) in
-            [("bellwire", true), ("a-1", true), ("", false), ("A", false), ("a.b", false)]
-        {
-            assert_eq!(is_cluster_name(name), expected, "{name}");
+        let (longest, longer) = ("a".repeat(32), "a".repeat(33));
+        for (name, expected) in [
+            ("bellwire", true),
+            ("a-1", true),
+            (&longest, true),
+            (&longer, false),
+            ("", false),
+            ("A", false),
+            ("a.b", false),
+        ] {
+            assert_eq!(check_cluster_name(name).is_ok(), expected, "{name}");
         }
     }
 }

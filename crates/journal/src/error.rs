@@ -51,6 +51,10 @@ pub enum Error {
     /// The journal was closed, or its writer has died.
     #[error("the journal is closed")]
     Closed,
+    /// What is appended is put in order elsewhere, and what does that is away, or takes nothing. What
+    /// was appended may be there or not.
+    #[error("{0}")]
+    Away(Cause),
     /// The batch would bring more topics than [`TOPICS_MAX`].
     #[error("the journal has events of {TOPICS_MAX} topics and takes no further one")]
     TooManyTopics,

@@ -641,6 +641,11 @@ pub const ENDED_TOPIC_BYTES: usize = 320;
 pub const CLUSTER_CONNECT_PATIENCE: Duration = Duration::from_secs(10);
 /// How long a node that starts tries to catch up with its cluster before it gives up.
 pub const CLUSTER_START_PATIENCE: Duration = Duration::from_mins(2);
+/// A node that has known for so long of something in the log that it has not applied is behind: it
+/// takes no new streams, which would be shown what is old.
+pub const CLUSTER_BEHIND_MAX: Duration = Duration::from_secs(10);
+/// It is so no more once it has known of it for less than that.
+pub const CLUSTER_BEHIND_CLEARED: Duration = Duration::from_secs(2);
 /// The longest name of a cluster, in bytes: it is part of names in its engine.
 pub const CLUSTER_NAME_BYTES_MAX: usize = 32;
 /// How long a request of one node to another counts, either way: clocks may be so far apart.
@@ -723,6 +728,10 @@ pub const CLOCK_STEPS_MAX: usize = 64;
 pub const CLOCK_TRUST_AGE: Duration = Duration::from_hours(1);
 /// How often a journal looks whether it could write, and tries again where it could not.
 pub const JOURNAL_LOOK_INTERVAL: Duration = Duration::from_secs(1);
+/// For how long a server has to take no events in before its clients are told so, and to take some
+/// again before they are told that: an engine that comes and goes costs each of them one control event
+/// in that time at most.
+pub const OUTAGE_SETTLED_AFTER: Duration = Duration::from_secs(3);
 /// Blocks of events that retention cleans in one transaction; the writer waits for it.
 pub const RETENTION_STEP_BLOCKS_MAX: usize = 4;
 /// Blocks and their topics, or keys, that retention looks at before the writer gets its turn.

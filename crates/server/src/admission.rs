@@ -6,12 +6,13 @@
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
 
 use bellwire_access::Bucket;
 use bellwire_model::limits::{
-    ADDRESSES_LATELY_MAX, ANSWERS_BYTES_MAX, BODIES_BYTES_MAX, DRAIN_BODY_TIMEOUT,
-    JOURNAL_READERS_MAX, LARGE_BODIES_MAX, MEMORY_FULL_PERCENT, MEMORY_NEAR_PERCENT,
-    MEMORY_SHARE_PERCENT, TURNED_AWAY_MAX,
+    ADDRESSES_LATELY_MAX, ANSWERS_BYTES_MAX, BODIES_BYTES_MAX, CLUSTER_BEHIND_CLEARED,
+    CLUSTER_BEHIND_MAX, DRAIN_BODY_TIMEOUT, JOURNAL_READERS_MAX, LARGE_BODIES_MAX,
+    MEMORY_FULL_PERCENT, MEMORY_NEAR_PERCENT, MEMORY_SHARE_PERCENT, TURNED_AWAY_MAX,
 };
 use bellwire_model::network_of;
 use bellwire_process::jittered;
@@ -24,7 +25,7 @@ use crate::observe::Figures;
 /// Seconds after which a refused client should come back at the earliest, and what is added at
 /// random: many are refused at once, and must not return at once.
 const RETURN_S: u32 = 5;
-const RETURN_SPREAD: std::time::Duration = std::time::Duration::from_secs(10);
+const RETURN_SPREAD: Duration = Duration::from_secs(10);
 
 /// The limits of the process, and how near it is to them.
 #[derive(Debug)]
@@ -39,6 +40,8 @@ pub(crate) struct Admission {
     addresses: Mutex<Lately<IpAddr, OfAddress>>,
     memory_is_near: AtomicBool,
     memory_is_full: AtomicBool,
+    /// Of a node among others: what it would show is old.
+    is_behind: AtomicBool,
     /// Bytes of bodies that are being read.
     bodies: Arc<Semaphore>,
     /// Large bodies that are worked through.
@@ -125,6 +128,7 @@ impl Admission {
             addresses: Mutex::new(Lately::new(ADDRESSES_LATELY_MAX)),
             memory_is_near: AtomicBool::new(false),
             memory_is_full: AtomicBool::new(false),
+            is_behind: AtomicBool::new(false),
             bodies: Arc::new(Semaphore::new(BODIES_BYTES_MAX)),
             large_bodies: Semaphore::new(LARGE_BODIES_MAX),
             pages: Semaphore::new(JOURNAL_READERS_MAX),
@@ -226,11 +230,34 @@ impl Admission {
 
     /// Whether another subscriber may come in.
     pub(crate) fn subscriber(&self) -> Result<(), Problem> {
+        if self.is_behind() {
+            let detail = "this node is behind its cluster, and takes no new streams until it has caught \
+                          up; those who are connected stay served";
+            return Err(self.refusal(Code::NodeBehind, detail));
+        }
         if !self.memory_is_near.load(Ordering::Relaxed) {
             return Ok(());
         }
         let detail = "the server's memory is nearly used up; those who are connected stay served";
         Err(self.refusal(Code::MemoryExhausted, detail))
+    }
+
+    /// A node has been behind its cluster for so long.
+    pub(crate) fn note_behind(&self, behind: Duration) {
+        let bound = if self.is_behind() { CLUSTER_BEHIND_CLEARED } else { CLUSTER_BEHIND_MAX };
+        let is_behind = behind >= bound;
+        if self.is_behind.swap(is_behind, Ordering::Relaxed) != is_behind {
+            tracing::warn!(
+                is_behind,
+                ?behind,
+                "Whether this node is behind its cluster has changed."
+            );
+        }
+    }
+
+    /// Whether it is so far behind that nobody is to be shown what it has.
+    pub(crate) fn is_behind(&self) -> bool {
+        self.is_behind.load(Ordering::Relaxed)
     }
 
     /// Whether samples and events may come in, of which something is kept.
@@ -432,6 +459,25 @@ mod tests {
         let wide = admission(GENEROUS);
         wide.look_at_memory();
         assert!(wide.subscriber().is_ok());
+    }
+
+    #[test]
+    fn subscribers_are_refused_by_a_node_that_is_behind_until_it_has_caught_up() {
+        let admission = admission(GENEROUS);
+        let second = Duration::from_secs(1);
+        let (max, cleared) = (CLUSTER_BEHIND_MAX, CLUSTER_BEHIND_CLEARED);
+        for (behind, expected) in [
+            (max - second, None),
+            (max, Some(Code::NodeBehind)),
+            (cleared, Some(Code::NodeBehind)),
+            (cleared - second, None),
+            (cleared, None),
+            (max - second, None),
+        ] {
+            admission.note_behind(behind);
+            let refused = admission.subscriber().err().map(|problem| problem.code);
+            assert_eq!(refused, expected, "{behind:?}");
+        }
     }
 
     #[test]

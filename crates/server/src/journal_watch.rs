@@ -1,15 +1,17 @@
-//! Looks at the journal's health and says when it changes: in the log and in a figure.
+//! Looks at the journal's health and says when it changes: in the log, in a figure, and to clients.
 
 use std::sync::Arc;
 
 use bellwire_journal::Journal;
 use bellwire_model::limits::JOURNAL_LOOK_INTERVAL;
 use bellwire_model::with_causes;
+use bellwire_process::clock;
 
 use crate::observe::Figures;
+use crate::outages::Outages;
 
 /// Looks again and again.
-pub(crate) async fn watch(journal: Arc<dyn Journal>, figures: Arc<Figures>) {
+pub(crate) async fn watch(journal: Arc<dyn Journal>, figures: Arc<Figures>, mut outages: Outages) {
     let mut interval = tokio::time::interval(JOURNAL_LOOK_INTERVAL);
     let (mut told, mut damaged_told, mut blocks_told) = (None, 0, 0);
     loop {
@@ -36,6 +38,7 @@ pub(crate) async fn watch(journal: Arc<dyn Journal>, figures: Arc<Figures>) {
             blocks_told = blocks;
         }
         figures.journal.failing.set(failure.is_some().into());
+        outages.look(&*journal, clock::uptime());
         if failure != told {
             if let Some(error) = &failure {
                 tracing::error!(%error, "The journal takes no events.");

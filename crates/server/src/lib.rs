@@ -50,6 +50,7 @@ mod membership;
 mod mqtt;
 mod observe;
 mod open_files;
+mod outages;
 mod page;
 mod peers;
 mod pipeline;

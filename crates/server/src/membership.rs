@@ -22,6 +22,8 @@ pub(crate) struct Membership {
     pub(crate) node: Box<str>,
     /// What the cluster is called.
     pub(crate) name: String,
+    /// What its engine may lose of what it has acknowledged, as of the start.
+    pub(crate) losses: Vec<String>,
     /// Speaks to the other nodes.
     pub(crate) peers: Arc<Peers>,
     /// Copies of its replica, for them.
@@ -41,13 +43,13 @@ impl Membership {
             interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
             loop {
                 interval.tick().await;
-                if journal.behind().is_none() {
+                if journal.needs_snapshot().is_none() {
                     continue;
                 }
                 let asked = Arc::clone(&journal);
                 let nodes = tokio::task::spawn_blocking(move || asked.nodes()).await;
                 for peer in nodes.into_iter().flatten().flatten().filter(|it| !peers.is_own(it)) {
-                    if fetch::is_there(&peers, &peer).await && journal.behind().is_some() {
+                    if fetch::is_there(&peers, &peer).await && journal.needs_snapshot().is_some() {
                         tracing::warn!(
                             "The log was trimmed before this node has applied it: it begins with a snapshot."
                         );

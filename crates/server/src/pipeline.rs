@@ -52,6 +52,7 @@ use crate::membership::Membership;
 use crate::mqtt::MqttDoor;
 use crate::observe::Figures;
 use crate::open_files;
+use crate::outages::Outages;
 use crate::page::Callers;
 use crate::proxies::Proxies;
 use crate::queries::Queries;
@@ -188,6 +189,7 @@ impl Server {
         let receiver = Receiver::new(&intake, &access, (&figures, &admission), &publisher);
         let (reload, scraper) = reload(&config, (&intake, &alerting), (&receiver, &figures));
         let streams = DurableStreams::open(&publisher)?;
+        let outages = Outages::new(&spread, &admission, cluster.as_ref());
         let app = App {
             streams: StreamsApi::new(Arc::clone(&streams)),
             callers: callers(&config, hosts, Arc::clone(&publisher)),
@@ -223,7 +225,12 @@ impl Server {
         let (runtime, accepting, sensors) = open_all(doors, (listener, sensors), drains)?;
         rejoins.map(|rejoins| runtime.spawn(rejoins));
         warn_of_exposure(&config, address);
-        keep_house(&runtime, (&access, &journal), (admission, sys, presence), (reload, hangups));
+        keep_house(
+            &runtime,
+            (&access, &journal, outages),
+            (admission, sys, presence),
+            (reload, hangups),
+        );
         begin(&runtime, (notifying, courier, history), (&scraper, config.scrape), streams);
         let (threads, kept) = (Threads { sensors, evaluator, alerts, shards }, (access, journal));
         Ok(Self { address, url, runtime, draining, accepting, threads, spread, kept, anew })
@@ -503,7 +510,7 @@ fn warn_of_exposure(config: &Config, address: SocketAddr) {
 /// Starts what is done again and again while the server runs.
 fn keep_house(
     runtime: &Runtime,
-    (access, journal): (&Access, &Arc<dyn Journal>),
+    (access, journal, outages): (&Access, &Arc<dyn Journal>, Outages),
     (admission, sys, presence): (Arc<Admission>, SysTopics, Option<Arc<Presence>>),
     (reload, hangups): (Arc<Reload>, Hangups),
 ) {
@@ -513,7 +520,7 @@ fn keep_house(
     };
     runtime.spawn(reload.at(hangups, by_signal));
     access.keep_house(runtime);
-    runtime.spawn(journal_watch::watch(Arc::clone(journal), sys.figures()));
+    runtime.spawn(journal_watch::watch(Arc::clone(journal), sys.figures(), outages));
     runtime.spawn(apply_retention(Arc::clone(journal)));
     runtime.spawn(look_at_memory(admission));
     let states = sys.states();

@@ -94,7 +94,7 @@ impl Snapshots {
 
     /// Whether there is something to be handed out. One that has lost the log itself has nothing.
     pub(crate) fn check(&self) -> Result<(), Problem> {
-        if self.journal.behind().is_none() && self.journal.applied().is_some() {
+        if self.journal.needs_snapshot().is_none() && self.journal.applied().is_some() {
             return Ok(());
         }
         let detail =

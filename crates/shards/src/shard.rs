@@ -31,6 +31,7 @@ mod ledger;
 mod marks;
 mod membership;
 mod notices;
+mod outages;
 mod outlet;
 mod page_queue;
 mod parts;
@@ -56,11 +57,12 @@ mod work;
 
 use std::fmt::Debug;
 use std::net::IpAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bellwire_hub::Start;
 use bellwire_model::{Filter, MaxRate, PacedFilter};
+use bellwire_wire::Outage;
 use bellwire_wire::problem::Problem;
 use bellwire_wire::request::RequestId;
 use tokio::sync::oneshot;
@@ -179,11 +181,13 @@ impl ToFollow {
 #[derive(Debug)]
 pub struct Spread {
     shards: Vec<ShardHandle>,
+    /// What clients were told of.
+    outage: Mutex<Option<Outage>>,
 }
 
 impl Spread {
     pub fn new(shards: Vec<ShardHandle>) -> Self {
-        Self { shards }
+        Self { shards, outage: Mutex::default() }
     }
 
     /// Gives the connection to the shard that has the fewest. An error gives it back: that shard
@@ -217,6 +221,19 @@ impl Spread {
             self.shards.iter().for_each(|shard| shard.reconsider(change.clone()));
         }
         reconsidering
+    }
+
+    /// Tells all clients that the server takes no events in, or that it does again. It is for one to
+    /// do: what two tell at once may come in any order.
+    pub fn tell(&self, outage: Option<Outage>) {
+        // Let go of before an inbox's is taken.
+        *self.outage.lock().unwrap_or_else(PoisonError::into_inner) = outage;
+        self.shards.iter().for_each(|shard| shard.tell(outage));
+    }
+
+    /// Why it takes none, where clients were told so.
+    pub fn outage(&self) -> Option<Outage> {
+        *self.outage.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Ends the streams that are carried elsewhere through a pair, and answers the polls: who

@@ -135,7 +135,8 @@ pub fn an_engine_says_what_it_is(make: Make<'_>) {
     let assurance = rig.open().ask("the engine says what it is", SharedLog::assurance);
     let assurance = assurance.unwrap_or_else(|error| panic!("not said: {error:?}"));
     assert!(!assurance.engine.is_empty(), "it has a name");
-    assert!(assurance.losses.iter().all(|loss| !loss.is_empty()), "{:?}", assurance.losses);
+    let mut losses = assurance.losses.iter().chain(&assurance.doubts);
+    assert!(losses.all(|loss| !loss.is_empty()), "{assurance:?}");
 }
 
 /// An engine under test, with an empty log of its own.

@@ -145,6 +145,8 @@ pub struct Assurance {
     /// What may be lost and which setting would not; nothing where what is acknowledged survives the
     /// loss of a machine's power.
     pub losses: Vec<String>,
+    /// What may be lost as well, if it is set up so: whether it is the engine does not tell.
+    pub doubts: Vec<String>,
 }
 
 /// Called once, on a thread of the engine, when an append was stored or was not. Must not block.

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use bellwire_model::{Closure, Cursor, FilterSet, Topic};
 
+use crate::outage::Outage;
 use crate::problem::Problem;
 use crate::request::RequestId;
 use crate::{msgpack, write};
@@ -66,6 +67,13 @@ pub enum Control<'a> {
         /// Whose streams go on, for whoever shows something newer. Opaque.
         renews: &'a str,
     },
+    /// The server takes no events in. The stream stays open.
+    Degraded {
+        /// Why, and what works meanwhile.
+        outage: Outage,
+    },
+    /// It does again.
+    Restored,
     /// The server ends the stream.
     Bye {
         /// Why.
@@ -160,6 +168,8 @@ impl Control<'_> {
             Self::Reset { .. } => "reset",
             Self::Narrowed { .. } => "narrowed",
             Self::Renew { .. } => "renew",
+            Self::Degraded { .. } => "degraded",
+            Self::Restored => "restored",
             Self::Bye { .. } | Self::Refused { .. } => "bye",
         }
     }
@@ -175,6 +185,8 @@ impl Control<'_> {
             Self::Gap { .. }
             | Self::Narrowed { .. }
             | Self::Renew { .. }
+            | Self::Degraded { .. }
+            | Self::Restored
             | Self::Bye { .. }
             | Self::Refused { .. } => None,
         }
@@ -222,6 +234,15 @@ impl Control<'_> {
                 write::member(&mut out, "renews");
                 write::string(&mut out, renews);
             }
+            Self::Degraded { outage } => {
+                write::member(&mut out, "reason");
+                write::string(&mut out, outage.as_str());
+                write::member(&mut out, "detail");
+                write::string(&mut out, outage.detail());
+                write_strings(&mut out, "works", outage.works().iter().copied());
+                write_strings(&mut out, "fails", outage.fails().iter().copied());
+            }
+            Self::Restored => {}
             Self::Bye { reason, retry } => {
                 write::member(&mut out, "reason");
                 write::string(&mut out, reason.as_str());
@@ -273,13 +294,17 @@ fn write_ms(out: &mut Vec<u8>, name: &str, duration: Duration) {
 }
 
 pub(crate) fn write_filters(out: &mut Vec<u8>, name: &str, filters: &FilterSet) {
+    write_strings(out, name, filters.iter().map(|filter| filter.as_str()));
+}
+
+fn write_strings<'a>(out: &mut Vec<u8>, name: &str, texts: impl Iterator<Item = &'a str>) {
     write::member(out, name);
     out.push(b'[');
-    for (index, filter) in filters.iter().enumerate() {
+    for (index, text) in texts.enumerate() {
         if index > 0 {
             out.push(b',');
         }
-        write::string(out, filter.as_str());
+        write::string(out, text);
     }
     out.push(b']');
 }

@@ -10,10 +10,9 @@ use bellwire_model::{
     Fingerprint, Labels, METRIC_NAME, Sample, Timestamp, Transition,
 };
 
-use crate::Control;
 use crate::control::write_filters;
 use crate::position::Position;
-use crate::write;
+use crate::{Control, Outage, write};
 
 pub use read::{
     AlertError, labels_of, labels_of_series, read_alert, read_series_history, read_shown_alert,
@@ -349,14 +348,16 @@ pub struct Beside<'a> {
     pub values_left_out: usize,
     /// What is left of what was asked for, where that is less.
     pub narrowed: Option<&'a FilterSet>,
+    /// Why nothing new comes, or is taken, where that is so.
+    pub outage: Option<Outage>,
     /// Where to go on.
     pub cursor: Option<Cursor>,
 }
 
-/// The answer of a long poll or a page of history: `{"events":[…],"gap"?,"ends"?,"reset"?,"narrowed"?,"cursor"?}`
+/// The answer of a long poll or a page of history: `{"events":[…],"gap"?,"ends"?,"reset"?,"narrowed"?,"degraded"?,"cursor"?}`
 /// around events that are JSON already.
 pub fn page<'a>(events: impl IntoIterator<Item = &'a [u8]>, beside: &Beside<'_>) -> Vec<u8> {
-    let Beside { gap, ends, reset, values_left_out, narrowed, cursor } = *beside;
+    let Beside { gap, ends, reset, values_left_out, narrowed, outage, cursor } = *beside;
     let mut out = b"{\"events\":[".to_vec();
     for (index, event) in events.into_iter().enumerate() {
         if index > 0 {
@@ -385,6 +386,10 @@ pub fn page<'a>(events: impl IntoIterator<Item = &'a [u8]>, beside: &Beside<'_>)
     }
     if let Some(topics) = narrowed {
         write_filters(&mut out, "narrowed", topics);
+    }
+    if let Some(outage) = outage {
+        write::member(&mut out, "degraded");
+        out.extend_from_slice(&Control::Degraded { outage }.json());
     }
     if let Some(cursor) = cursor {
         out.extend_from_slice(b",\"cursor\":\"");

@@ -33,6 +33,7 @@ pub mod json;
 pub mod msgpack;
 pub mod ndjson;
 mod object;
+mod outage;
 mod position;
 pub mod presence;
 pub mod problem;
@@ -46,4 +47,5 @@ pub mod ws;
 
 pub use control::{ByeReason, Control, GapReason};
 pub use deflate::{Deflater, Inflater};
+pub use outage::Outage;
 pub use position::Position;

@@ -116,6 +116,7 @@ codes! {
     MemoryExhausted 503 "memory_exhausted" "The memory that the server has for this is nearly used up.";
     ConnectionsExhausted 503 "connections_exhausted" "The server has as many connections as it may.";
     JournalUnavailable 503 "journal_unavailable" "The journal cannot be written or read now.";
+    NodeBehind 503 "node_behind" "The node is behind its cluster, and takes no new streams now.";
     IssuerUnavailable 503 "issuer_unavailable" "The keys of the issuer of the token that was shown cannot be had now.";
     StateFull 507 "state_full" "State topics hold as many keys or bytes as they may.";
     RecordsExhausted 507 "records_exhausted" "There are as many silences, acknowledgements, posted alerts, recorded queries, streams, keys, revocations or push subscriptions as there may be.";

@@ -28,12 +28,14 @@ pub use post::Post;
 
 /// Types that the stream itself uses, under SSE's `event:` field: a publisher that could send
 /// them could forge a gap, or call the `onerror` of every `EventSource`.
-const EVENT_TYPES_RESERVED: [&str; 12] = [
+const EVENT_TYPES_RESERVED: [&str; 14] = [
     "ready",
     "gap",
     "reset",
     "narrowed",
     "renew",
+    "degraded",
+    "restored",
     "bye",
     "end",
     "reopened",

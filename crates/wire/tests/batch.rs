@@ -131,6 +131,8 @@ fn each_wrong_item_is_one_rejection_and_its_neighbours_stand() {
         (r#"{"topic":"a","type":"","data":1}"#, "event_type_invalid"),
         (r#"{"topic":"a","type":"a\nid: 1","data":1}"#, "event_type_invalid"),
         (r#"{"topic":"a","type":"gap","data":1}"#, "event_type_invalid"),
+        (r#"{"topic":"a","type":"degraded","data":1}"#, "event_type_invalid"),
+        (r#"{"topic":"a","type":"restored","data":1}"#, "event_type_invalid"),
         (r#"{"topic":"a","type":[],"data":1}"#, "type_invalid"),
         (r#"{"topic":"a","data":1,"producer_id":"p"}"#, "producer_invalid"),
         (

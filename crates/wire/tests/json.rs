@@ -10,7 +10,7 @@ use bellwire_model::{
     Life, METRIC_NAME, Offset, RuleName, Sample, SilenceId, Timestamp, Version,
 };
 use bellwire_wire::json::Beside;
-use bellwire_wire::{ByeReason, Control, GapReason, Position, json, msgpack, ndjson, sse};
+use bellwire_wire::{ByeReason, Control, GapReason, Outage, Position, json, msgpack, ndjson, sse};
 use bytes::Bytes;
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -285,6 +285,11 @@ fn control_events_are_the_same_everywhere() {
             Control::Renew { expires_in: Duration::from_mins(1), renews: "bwr_x" },
             r#"{"control":"renew","expires_in_ms":60000,"renews":"bwr_x"}"#,
         ),
+        (
+            Control::Degraded { outage: Outage::EngineAway },
+            r#"{"control":"degraded","reason":"engine_away","detail":"the engine of the cluster is away: live events wait until it is back, and what is published is refused; history and state can be read","works":["history","state"],"fails":["live","publish"]}"#,
+        ),
+        (Control::Restored, r#"{"control":"restored"}"#),
         (bye, r#"{"control":"bye","reason":"drain","retry_ms":2500}"#),
     ];
     for (control, expected) in cases {
@@ -321,8 +326,10 @@ fn a_page_is_its_events_and_where_to_go_on() {
         reset: Some(&Control::Reset { cursor: CURSOR, filters: &filters }),
         values_left_out: 3,
         narrowed: Some(&filters),
+        outage: Some(Outage::JournalFailing),
         cursor: Some(CURSOR),
     };
+    let degraded = text(Control::Degraded { outage: Outage::JournalFailing }.json());
     let page = text(json::page([&b"{}"[..], b"[]"], &beside));
     let (gap, reset) =
         (text(gap.json()), r#"{"control":"reset","cursor":"e7-1042","filters":["a"]}"#);
@@ -332,7 +339,7 @@ fn a_page_is_its_events_and_where_to_go_on() {
         page,
         format!(
             "{{\"events\":[{{}},[]],\"gap\":{gap},\"ends\":[{end},{reopened}],\"reset\":{reset},\"values_left_out\":3,\"narrowed\":[\"a\"],\
-             \"cursor\":\"e7-1042\"}}"
+             \"degraded\":{degraded},\"cursor\":\"e7-1042\"}}"
         )
     );
 }

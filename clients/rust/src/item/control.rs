@@ -65,6 +65,24 @@ pub enum ControlKind {
         /// What is to be renewed.
         renews: String,
     },
+    /// The server takes no events in, as where the engine of its cluster is away. The stream stays
+    /// open.
+    Degraded {
+        /// `engine_away`, `journal_failing`, …
+        #[serde(default)]
+        reason: String,
+        /// The same for people.
+        #[serde(default)]
+        detail: String,
+        /// What goes on: `history`, `state`.
+        #[serde(default)]
+        works: Vec<String>,
+        /// What does not: `live`, `publish`.
+        #[serde(default)]
+        fails: Vec<String>,
+    },
+    /// It does again.
+    Restored,
     /// A sign of life, with the cursor that has moved.
     Heartbeat,
     /// The server ends the stream.
@@ -133,6 +151,15 @@ mod tests {
         assert_eq!(gap.cursor(), None);
         let heartbeat = read(r#"{"control":"heartbeat","cursor":"e1-3"}"#);
         assert_eq!(heartbeat.kind(), &ControlKind::Heartbeat);
+        let degraded =
+            r#"{"control":"degraded","reason":"engine_away","works":["history"],"more":1}"#;
+        let degraded = read(degraded);
+        let is_told = matches!(
+            degraded.kind(),
+            ControlKind::Degraded { reason, works, .. } if reason == "engine_away" && works.len() == 1
+        );
+        assert!(is_told, "{degraded:?}");
+        assert_eq!(read(r#"{"control":"restored"}"#).kind(), &ControlKind::Restored);
         let later = r#"{"control":"moon","phase":1,"cursor":"e1-5"}"#;
         assert_eq!((read(later).kind(), read(later).json()), (&ControlKind::Unknown, later));
     }

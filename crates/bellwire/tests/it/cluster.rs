@@ -1,6 +1,8 @@
 //! Nodes of a cluster: the real binary twice, on each engine that is there.
 
 mod away;
+mod behind;
+mod outages;
 mod passing;
 mod refusals;
 mod snapshots;

@@ -331,6 +331,33 @@ fn behind_a_sync_that_failed_nothing_is_acknowledged_in_the_same_write_ahead_fil
 }
 
 #[test]
+fn streams_are_told_that_the_journal_cannot_be_written_and_that_it_can_again() {
+    let Some(disk) = FailingDisk::load() else {
+        println!("SKIPPED: failing disks need Linux and a C compiler, `cc`");
+        return;
+    };
+    let mut trial = Trial::start(disk, "sync");
+    assert!(trial.publish());
+    let mut stream = Stream::open(trial.address, "topic=lab/a");
+    drop(stream.until_ready());
+    let errno = Errno::NOSPC.raw_os_error();
+    trial.disk.fail(Fault { kind: "write", skip: 0, count: UNTIL_HEALED, errno, sleep_ms: 0 });
+    assert!(!trial.publish());
+    let told = stream.next().expect("the stream goes on");
+    assert_eq!(told.event_type, "degraded", "{told:?}");
+    let told = told.json();
+    assert_eq!((&told["reason"], &told["fails"]), (&json!("journal_failing"), &json!(["publish"])));
+    trial.disk.heal();
+    until("an event that is taken", || trial.publish());
+    let (_, last) = trial.acknowledged.last().expect("it was taken").clone();
+    let mut after = [stream.next(), stream.next()].map(|item| item.expect("the stream goes on"));
+    // What is told has settled for a while, and events do not wait for it.
+    after.sort_by_key(|item| item.event_type.clone());
+    assert_eq!(after.each_ref().map(|item| item.event_type.as_str()), ["message", "restored"]);
+    assert_eq!(after[0].payload(), last);
+}
+
+#[test]
 fn a_start_whose_disk_fails_at_any_call_leaves_a_journal_that_the_next_one_opens() {
     let Some(disk) = FailingDisk::load() else {
         println!("SKIPPED: failing disks need Linux and a C compiler, `cc`");

@@ -239,7 +239,7 @@ impl World {
 
     /// Ends a node, which starts again with a snapshot of another one in the place of what it had.
     pub(crate) fn rejoin_with_snapshot(&mut self, index: usize, of: usize) {
-        let epoch = self.machines[index].journal().behind().expect("it lacks something");
+        let epoch = self.machines[index].journal().needs_snapshot().expect("it lacks something");
         let made = self.snapshot(of);
         let Machine { log, node, disk, replica, published, .. } = self.machines.remove(index);
         drop((node, replica));

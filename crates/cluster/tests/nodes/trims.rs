@@ -98,7 +98,7 @@ fn who_joins_or_comes_back_behind_a_trim_goes_on_with_a_snapshot() {
     world.machines[away].log.mend();
     for _ in 0..10_000 {
         world.step();
-        if world.machines[away].journal().behind().is_some() {
+        if world.machines[away].journal().needs_snapshot().is_some() {
             break;
         }
     }
@@ -109,7 +109,7 @@ fn who_joins_or_comes_back_behind_a_trim_goes_on_with_a_snapshot() {
     world.rejoin_with_snapshot(away, of);
     publish(&mut world, &[0, 1, 2], 9);
     world.run();
-    assert_eq!(world.machines[away].journal().behind(), None);
+    assert_eq!(world.machines[away].journal().needs_snapshot(), None);
     let events = world.check();
     world.check_acknowledged(&events);
     for index in 0..3 {

@@ -95,7 +95,7 @@ impl Server {
 
     /// What it may lose, and what would not.
     pub(super) fn assurance(&self, place: &str) -> Assurance {
-        let mut losses = Vec::new();
+        let (mut losses, mut doubts) = (Vec::new(), Vec::new());
         let mut lose = |what: &str| losses.push(what.to_owned());
         let appendfsync = self.setting("appendfsync");
         if self.says("aof_enabled") != "1" {
@@ -116,15 +116,14 @@ impl Server {
                  power: `appendfsync always` keeps it",
             );
         } else {
-            let doubt = if appendfsync.is_none() {
-                ", if `appendfsync` is not `always`, which CONFIG GET may not tell"
-            } else {
-                ": `appendfsync always` keeps it"
-            };
-            lose(&format!(
-                "the last two seconds, at a loss of power, and where its disk is slow when the \
-                 server is killed{doubt}"
-            ));
+            let last = "the last two seconds, at a loss of power, and where its disk is slow when the \
+                        server is killed";
+            match appendfsync {
+                Some(_) => lose(&format!("{last}: `appendfsync always` keeps it")),
+                None => doubts.push(format!(
+                    "{last}, if `appendfsync` is not `always`, which CONFIG GET may not tell"
+                )),
+            }
         }
         let replicas = self.says("connected_slaves").parse().unwrap_or(0_usize);
         let waited = self.replicas_min();
@@ -134,7 +133,7 @@ impl Server {
                  are waited for; `min-replicas-to-write {replicas}` waits for all"
             ));
         }
-        Assurance { engine: format!("{} at {place}", self.name()), losses }
+        Assurance { engine: format!("{} at {place}", self.name()), losses, doubts }
     }
 
     /// What it is called, with its version.
@@ -216,7 +215,10 @@ mod tests {
                 &["CONFIG GET may not tell"],
             ),
         ] {
-            let told = server(says, settings).assurance("a:1").losses;
+            let Assurance { losses, doubts, .. } = server(says, settings).assurance("a:1");
+            assert!(doubts.iter().all(|doubt| doubt.contains("CONFIG GET may not tell")));
+            assert!(losses.iter().all(|loss| !loss.contains("CONFIG GET may not tell")));
+            let told = [losses, doubts].concat();
             assert_eq!(told.len(), expected.len(), "{says:?} {settings:?}: {told:?}");
             for (told, expected) in told.iter().zip(expected) {
                 assert!(told.contains(expected), "{told}");

@@ -174,7 +174,7 @@ fn fences_hold_back_nothing_that_is_allowed_on_several_servers() {
         assert_eq!(answer.recv().unwrap(), Err(Error::Fenced("lease".to_owned())));
     }
     assert_eq!(log.register("lease").unwrap().generation, new);
-    assert!(log.assurance().unwrap().losses[0].contains("3 servers"));
+    assert!(log.assurance().unwrap().doubts[0].contains("3 servers"));
 }
 
 #[test]

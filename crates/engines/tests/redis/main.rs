@@ -117,8 +117,8 @@ fn who_has_no_right_is_refused() {
         // That CONFIG may not be asked is said, and no reason to refuse.
         let good = with("good:secret").unwrap();
         store(&good, "batch").unwrap();
-        let losses = good.assurance().unwrap().losses;
-        assert!(losses[0].contains("which CONFIG GET may not tell"), "{losses:?}");
+        let doubts = good.assurance().unwrap().doubts;
+        assert!(doubts[0].contains("which CONFIG GET may not tell"), "{doubts:?}");
         let users = ["good:wrong", "nobody:secret", "keyless:secret", "scriptless:secret"];
         for user in users.into_iter().chain(["silent:secret", "unseeing:secret"]) {
             let error = with(user).unwrap_err();

@@ -13,9 +13,9 @@ use bellwire_shards::{
     Asked, CountedPoll, EVENTS_PATH, EventsRequest, Framing, Handshake, PollAnswer, PollRequest,
     StreamRequest,
 };
-use bellwire_wire::Control;
 use bellwire_wire::json::{self, Beside};
 use bellwire_wire::problem::{Code, Problem};
+use bellwire_wire::{Control, Outage};
 use http::request::Parts;
 use http::{Extensions, HeaderMap, HeaderName, Method, StatusCode, Uri, Version, header};
 use hyper::body::Body as _;
@@ -100,7 +100,8 @@ pub(super) async fn events(
             let is_large = collected.is_large();
             let encode = || {
                 let answer = collected.encode();
-                let response = answer_json(&answer, narrowed.as_ref());
+                let beside = (narrowed.as_ref(), app.spread.outage());
+                let response = answer_json(&answer, beside);
                 counted.answered(answer.events.len(), response.body().size_hint().lower() as usize);
                 response
             };
@@ -268,8 +269,11 @@ fn list(headers: &HeaderMap, name: HeaderName) -> Option<String> {
     (!list.is_empty()).then_some(list)
 }
 
-/// `{"events":[…],"gap"?,"ends"?,"reset"?,"values_left_out"?,"narrowed"?,"cursor"}`.
-pub(super) fn answer_json(answer: &PollAnswer, narrowed: Option<&FilterSet>) -> Response {
+/// `{"events":[…],"gap"?,"ends"?,"reset"?,"values_left_out"?,"narrowed"?,"degraded"?,"cursor"}`.
+pub(super) fn answer_json(
+    answer: &PollAnswer,
+    (narrowed, outage): (Option<&FilterSet>, Option<Outage>),
+) -> Response {
     let ends: Vec<Control<'_>> = answer
         .ends
         .iter()
@@ -282,7 +286,8 @@ pub(super) fn answer_json(answer: &PollAnswer, narrowed: Option<&FilterSet>) -> 
     let (gap, reset) = (gap.as_ref(), reset.as_ref());
     let (values_left_out, cursor) = (answer.values_left_out, Some(answer.cursor));
     let ends = &ends[..];
-    let json = json::page(events, &Beside { gap, ends, reset, values_left_out, narrowed, cursor });
+    let beside = Beside { gap, ends, reset, values_left_out, narrowed, outage, cursor };
+    let json = json::page(events, &beside);
     (POLL_HEADERS, json).into_response()
 }
 

@@ -8,6 +8,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use bellwire_cluster::Standing;
 use bellwire_journal::Journal;
+use bellwire_shared_log::Assurance;
 use bellwire_wire::problem::{Code, Problem};
 use http::request::Parts;
 use http::{Method, StatusCode};
@@ -46,6 +47,8 @@ pub(super) async fn list(
     });
     let told = told.await.map_err(|error| Problem::new(Code::Draining, error.to_string()))?;
     let (nodes, assurance, span) = told.map_err(|error: bellwire_cluster::Error| away(&error))?;
+    let Assurance { engine, losses, doubts } = assurance;
+    let losses = [losses, doubts].concat();
     let node = |mark: bellwire_cluster::NodeMark| {
         json!({
             "id": mark.id,
@@ -61,8 +64,8 @@ pub(super) async fn list(
         "node": cluster.node,
         "epoch": cluster.journal.epoch().to_string(),
         "standing": standing(cluster),
-        "engine": assurance.engine,
-        "losses": assurance.losses,
+        "engine": engine,
+        "losses": losses,
         "log": { "trimmed": span.trimmed.get(), "tail": span.tail.get() },
         "nodes": nodes.into_iter().map(node).collect::<Vec<_>>(),
     })))

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use bellwire_authn::Query;
+use bellwire_cluster::Standing;
 use bellwire_model::with_causes;
 use http::request::Parts;
 use http::{Method, StatusCode, header};
@@ -36,13 +37,26 @@ pub(super) async fn healthz() -> &'static str {
 /// tell whoever runs it.
 pub(super) fn unready(app: &App) -> Option<(&'static str, Option<String>)> {
     if let Err(error) = app.publisher.journal.health() {
-        return Some(("the journal takes no events", Some(with_causes(&error))));
+        let standing = app.cluster.as_ref().map(|cluster| cluster.journal.standing());
+        return Some((no_events(standing.as_ref()), Some(with_causes(&error))));
+    }
+    if app.admission.is_behind() {
+        return Some(("the node is behind its cluster", None));
     }
     if app.intake.is_blocked() {
         return Some(("the journal does not take alert transitions", None));
     }
     let is_unkept = app.figures.alerting.rule_state_unkept.get() > 0;
     is_unkept.then_some(("the rules' state cannot be written", None))
+}
+
+fn no_events(standing: Option<&Standing>) -> &'static str {
+    match standing {
+        Some(Standing::Away { .. }) => {
+            "the journal takes no events, since the engine of the cluster is away"
+        }
+        _ => "the journal takes no events",
+    }
 }
 
 /// `GET /readyz`: the journal takes events, and what the rules know is kept. Otherwise 503, and why.
@@ -76,6 +90,10 @@ pub(super) async fn readyz(State(app): State<Arc<App>>, parts: Parts) -> (Status
         text.extend(brokers.iter().flat_map(|line| [line, "\n"]));
     } else if !brokers.is_empty() {
         text.push_str("not all is well with a broker of MQTT\n");
+    }
+    if let Some(cluster) = app.cluster.as_ref().filter(|_| is_admin) {
+        let losses = cluster.losses.iter();
+        text.extend(losses.map(|loss| format!("the engine of the cluster may lose {loss}\n")));
     }
     if let Some(reason) = app.reload.failure().filter(|_| is_admin) {
         text.extend(["rules and notifications are older than their files: ", &reason, "\n"]);

@@ -297,7 +297,7 @@ pub(super) async fn history(
     let follows = permit_reading(caller.rights(), &topic)?;
     match app.publisher.topics.kind(&topic) {
         Kind::State => {
-            let read = || super::events::answer_json(&values(&app, &follows, &query), None);
+            let read = || super::events::answer_json(&values(&app, &follows, &query), (None, None));
             Ok(app.large_reads.run(read).await?)
         }
         Kind::Stream if query.history.is_some() => {
@@ -330,7 +330,7 @@ async fn stream(
         }
     }
     let (answer, tag) = page(app, follows, query).await?;
-    let response = super::events::answer_json(&answer, None);
+    let response = super::events::answer_json(&answer, (None, None));
     Ok(match tag.filter(|_| sees_all) {
         Some(tag) => tag.marked(response, keeping),
         None => response,

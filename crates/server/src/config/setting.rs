@@ -204,7 +204,9 @@ pub const SETTINGS: &[Setting] = &[
         value_name: "WHEN",
         default: "sync",
         help: "Acknowledge events when they are synced (`sync`), or when they are written and synced \
-               every second (`interval`: survives a crash of the process, not a power cut).",
+               every second (`interval`: survives a crash of the process, not a power cut). With \
+               `cluster`, `sync` is refused where the engine says that it may lose what it has \
+               acknowledged.",
         group: Group::Storage,
         is_list: false,
         set: |config, values| {

@@ -5,7 +5,6 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
-use bellwire_model::limits::CLUSTER_NAME_BYTES_MAX;
 use bellwire_model::{Networks, duration};
 
 use super::DURATION_FORM;
@@ -38,36 +37,20 @@ pub(super) fn push_contact(values: &[String], target: &mut String) -> Result<(),
     Ok(())
 }
 
-/// The address of what nodes share, or nothing.
+/// The address of what nodes share, or nothing. It may have a password, which nobody is shown.
 pub(super) fn cluster_url(values: &[String]) -> Result<Option<String>, String> {
-    const SCHEMES: [&str; 4] = ["nats", "tls", "redis", "rediss"];
     // With commas there are several servers, which a variable has told apart.
     let value = values.join(",");
     if value.is_empty() {
         return Ok(None);
     }
-    match value.split_once("://") {
-        Some((scheme, _)) if SCHEMES.contains(&scheme) => {
-            bellwire_engines::check_address(&value).map_err(|error| error.to_string())?;
-            Ok(Some(value))
-        }
-        // It may have a password, which nobody is shown.
-        _ => {
-            Err("expected an address such as nats://127.0.0.1:4222 or redis://127.0.0.1:6379"
-                .into())
-        }
-    }
+    bellwire_engines::check_address(&value).map_err(|error| error.to_string())?;
+    Ok(Some(value))
 }
 
 /// The name of a cluster, which becomes part of names in its engine.
 pub(super) fn cluster_name(value: &str) -> Result<String, String> {
-    let is_allowed = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-');
-    let has_length = (1..=CLUSTER_NAME_BYTES_MAX).contains(&value.len());
-    if !has_length || !value.bytes().all(is_allowed) {
-        return Err(format!(
-            "expected 1 to {CLUSTER_NAME_BYTES_MAX} characters of a–z, 0–9 and -, not `{value}`"
-        ));
-    }
+    bellwire_engines::check_cluster_name(value).map_err(|error| error.to_string())?;
     Ok(value.to_owned())
 }
 

@@ -24,11 +24,11 @@ use bellwire_journal::{DiskJournal, DiskOptions, Observer, StateLoader};
 use bellwire_model::limits::{CLUSTER_CONNECT_PATIENCE, CLUSTER_START_PATIENCE};
 use bellwire_model::{Entry, Epoch, Offset};
 use bellwire_process::clock;
-use bellwire_shared_log::SharedLog;
+use bellwire_shared_log::{Assurance, SharedLog};
 use thiserror::Error;
 use tokio::sync::watch;
 
-use crate::config::{ClusterConfig, Config, Engine};
+use crate::config::{ClusterConfig, Config, Durability, Engine};
 use crate::membership::Membership;
 use crate::peers::{Peers, address};
 use crate::snapshots::{Snapshots, fetch};
@@ -96,6 +96,17 @@ pub enum ClusterError {
         /// The directory.
         path: PathBuf,
     },
+    /// What is acknowledged may be lost, though it is to survive the loss of power.
+    #[error(
+        "`durability = \"sync\"` would be untrue: {engine} may lose {}. Set the engine up so that it does \
+         not, or say that events may be lost: `durability = \"interval\"`", losses.join("; and ")
+    )]
+    Untrue {
+        /// What the engine is.
+        engine: String,
+        /// What it may lose.
+        losses: Vec<String>,
+    },
     /// What is configured beside it is not for nodes of a cluster yet.
     #[error("`{0}` is for a server that stands alone: leave it out, or `cluster`")]
     NotYet(&'static str),
@@ -106,6 +117,8 @@ pub enum ClusterError {
 pub(super) struct Joined {
     node: Node,
     name: Box<str>,
+    /// What the engine may lose, as it said at the start.
+    losses: Vec<String>,
     peers: Arc<Peers>,
     replica: Arc<DiskJournal>,
     void: watch::Sender<bool>,
@@ -124,6 +137,7 @@ impl Joined {
         refuse_what_is_not_yet(config)?;
         let shared = Options { cluster: config.cluster.name.clone(), ..Options::default() };
         let log = connect(engine, &shared)?;
+        let losses = losses(&*log, config)?;
         let name = name(config)?;
         let peers = Arc::new(Peers::new(&name, &secret(&*log)?));
         let own_address = address::own(config, address);
@@ -153,11 +167,11 @@ impl Joined {
                 }
             }
         }
-        tell_of(&*log, &config.cluster);
+        tracing::info!(name = config.cluster.name, "The node has caught up with its cluster.");
         let observer = Box::new(UntilAnew { observer, void: void.clone() });
         let replica = Arc::new(DiskJournal::open_replica(options(), observer, states)?);
         let node = of(Arc::clone(&replica))?;
-        Ok(Self { node, name: name.into(), peers, replica, void, anew })
+        Ok(Self { node, name: name.into(), losses, peers, replica, void, anew })
     }
 
     /// Its journal, which takes in nothing before it [begins](Self::begin).
@@ -170,10 +184,11 @@ impl Joined {
         self,
         config: &ClusterConfig,
     ) -> Result<(Membership, watch::Receiver<bool>), ClusterError> {
-        let Self { node, name: id, peers, replica, void, anew } = self;
+        let Self { node, name: id, losses, peers, replica, void, anew } = self;
         let (journal, name) = (node.spawn()?, config.name.clone());
         let snapshots = Snapshots::new(Arc::clone(&journal), replica);
-        Ok((Membership { journal, node: id, name, peers, snapshots, void }, anew))
+        let membership = Membership { journal, node: id, name, losses, peers, snapshots, void };
+        Ok((membership, anew))
     }
 }
 
@@ -232,7 +247,7 @@ fn catch_up(mut node: Node) -> Result<(), ClusterError> {
         |standing| matches!(standing, Standing::Unfit { .. } | Standing::TooOld { .. });
     let has_all =
         node.catch_up(TURN, || clock::uptime() < until && !is_in_vain(journal.standing()));
-    let (standing, behind) = (journal.standing(), journal.behind());
+    let (standing, behind) = (journal.standing(), journal.needs_snapshot());
     drop(node);
     bellwire_journal::Journal::close(&*journal).map_err(Error::from)?;
     if has_all {
@@ -251,20 +266,25 @@ fn catch_up(mut node: Node) -> Result<(), ClusterError> {
     Err(ClusterError::NotReached { why })
 }
 
-/// What the engine may lose of what it has acknowledged is no secret.
-fn tell_of(log: &dyn SharedLog, config: &ClusterConfig) {
-    match log.assurance() {
-        Ok(assurance) => {
-            let (name, engine) = (&config.name, &assurance.engine);
-            tracing::info!(name, engine, "The node has caught up with its cluster.");
-            for loss in assurance.losses {
-                tracing::warn!("What the engine of the cluster acknowledges may be lost: {loss}.");
-            }
-        }
+/// What the engine may lose of what it has acknowledged, which is no secret. It may be nothing that the
+/// engine tells of where all is to survive the loss of power.
+fn losses(log: &dyn SharedLog, config: &Config) -> Result<Vec<String>, ClusterError> {
+    let Assurance { engine, losses, doubts } = match log.assurance() {
+        Ok(assurance) => assurance,
         Err(error) => {
             tracing::warn!(%error, "The engine of the cluster does not say what it keeps.");
+            return Ok(Vec::new());
         }
+    };
+    if config.durability == Durability::Sync && !losses.is_empty() {
+        return Err(ClusterError::Untrue { engine, losses });
     }
+    tracing::info!(engine, "The engine of the cluster is there.");
+    let losses = [losses, doubts].concat();
+    for loss in &losses {
+        tracing::warn!("What the engine of the cluster acknowledges may be lost: {loss}.");
+    }
+    Ok(losses)
 }
 
 /// What this node is called: the same at each start.

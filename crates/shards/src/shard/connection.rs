@@ -9,7 +9,7 @@ use bellwire_model::limits::IDLE_INPUT_BYTES_MAX;
 use bellwire_process::clock::Tick;
 
 use super::Place;
-use super::notices::Notices;
+use super::notices::{Notices, Progress};
 use super::outlet::Outlet;
 use super::subscription::Subscription;
 use super::websocket::WebSocket;
@@ -39,7 +39,7 @@ pub(super) struct Connection {
     pub(super) awaits_history: bool,
     /// It is known to lag.
     pub(super) is_laggard: bool,
-    /// What it was told, and is yet to be told, of its client's standing.
+    /// What it was told, and is yet to be told, of its client's standing and of outages.
     pub(super) notices: Notices,
 }
 
@@ -118,6 +118,16 @@ impl Connection {
     pub(super) fn subscriptions(&self) -> impl Iterator<Item = &Subscription> {
         let added = self.websocket.as_ref().map_or(&[][..], |websocket| websocket.added());
         std::iter::once(&self.main).chain(added.iter().map(|added| &added.subscription))
+    }
+
+    /// Whether there is something to tell it beside its events.
+    pub(super) fn owes_notice(&self) -> bool {
+        self.notices.is_owed(self.progress())
+    }
+
+    /// How far it is.
+    pub(super) fn progress(&self) -> Progress {
+        if self.main.delivery.is_live() { Progress::Live } else { Progress::Behind }
     }
 
     /// Whether its client has been told that it ends.

@@ -8,10 +8,12 @@ use std::sync::{Arc, Condvar, Mutex};
 use bellwire_model::limits::{
     ADOPTIONS_QUEUED_MAX, BATCHES_DEFERRED_BYTES_MAX, BATCHES_DEFERRED_MAX, FEED_BATCHES_MAX,
 };
+use bellwire_wire::Outage;
 use mio::Waker;
 
 use super::change::Change;
 use super::collector::Ticket;
+use super::outages::News;
 use super::{Answered, Handoff, PageRead};
 use crate::feed::{Batch, Destination};
 
@@ -28,6 +30,8 @@ pub(super) struct Waiting {
     pub(super) given_up: VecDeque<Arc<Ticket>>,
     /// Of whom something has changed.
     pub(super) changes: Vec<Change>,
+    /// Whether there is an outage, where that is news.
+    pub(super) outage: Option<News>,
     pub(super) drain_carried: bool,
     pub(super) drain: bool,
 }
@@ -198,6 +202,11 @@ impl ShardHandle {
                 waiting.changes.push(change);
             }
         });
+    }
+
+    /// Has the shard tell its clients of an outage, or that it is over.
+    pub(super) fn tell(&self, outage: Option<Outage>) {
+        self.0.put(|waiting| waiting.outage = Some(News(outage)));
     }
 
     pub fn connections(&self) -> usize {

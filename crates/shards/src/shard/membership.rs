@@ -96,6 +96,7 @@ impl Shard {
         let key = self.connections.insert(Connection::new(outlet, main, websocket, held));
         assert_eq!(key, token, "the slot that was vacant");
         self.keep_present(token, present);
+        self.owe_outage(token);
         // It may be less than what the front door has let in.
         self.count_followed(token);
         let connection = &mut self.connections[token];

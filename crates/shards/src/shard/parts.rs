@@ -18,6 +18,7 @@ use super::input::Input;
 use super::laggards::Laggards;
 use super::lanes::LaneMembers;
 use super::ledger::{Counts, Ledger};
+use super::outages::Outages;
 use super::page_queue::PageQueue;
 use super::past_reader::PastReaders;
 use super::work::Work;
@@ -77,6 +78,7 @@ pub(super) struct Shard {
     pub(super) traffic: Book,
     /// Of whom something has changed.
     pub(super) reconsideration: Reconsideration,
+    pub(super) outages: Outages,
     /// Connections that are seen by others who follow the same.
     pub(super) presents: FxHashMap<Token, Present>,
 }
@@ -99,6 +101,7 @@ impl Shard {
             laggards: Laggards::default(),
             traffic: Book::new(Arc::clone(&surroundings.traffic)),
             reconsideration: Reconsideration::default(),
+            outages: Outages::default(),
             presents: FxHashMap::default(),
             index,
             surroundings,

@@ -172,7 +172,7 @@ impl Shard {
         }
     }
 
-    /// Tells a client what there is to tell of its standing, unless its socket is full.
+    /// Tells a client what there is to tell it beside its events, unless its socket is full.
     pub(super) fn tell_notices(&mut self, token: Token) -> std::io::Result<()> {
         let connection = &mut self.connections[token];
         if connection.websocket.is_none() {
@@ -182,9 +182,17 @@ impl Shard {
                 return Ok(());
             }
         }
-        let owed = connection.notices.take_owed();
-        let told: Bytes =
-            [self.rest_told(token, owed), self.renewal_told(token, owed)].concat().into();
+        let owed = connection.notices.take_owed(connection.progress());
+        if connection.outlet.has_said_all() {
+            // Behind the last words comes nothing.
+            return Ok(());
+        }
+        let told = [
+            self.rest_told(token, owed),
+            self.renewal_told(token, owed),
+            self.outage_told(token, owed),
+        ];
+        let told: Bytes = told.concat().into();
         let connection = &mut self.connections[token];
         match &mut connection.websocket {
             Some(websocket) if !told.is_empty() => websocket.reply(told),

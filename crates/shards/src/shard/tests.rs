@@ -9,6 +9,7 @@ mod heartbeats;
 mod journeys;
 mod marks;
 mod moved;
+mod outages;
 mod pasts;
 mod reconsidering;
 mod renewing;

@@ -12,6 +12,7 @@ use bellwire_process::crash;
 use mio::Events;
 
 use super::inbox::Waiting;
+use super::outages::News;
 use super::parts::{self, INBOX, Shard, ShardParts};
 use super::{Surroundings, work};
 use crate::feed::Batch;
@@ -57,6 +58,7 @@ impl Shard {
         self.release();
         self.close_who_hold_up();
         self.reconsider_some();
+        self.tell_outage_to_some();
         self.adopt_some();
         let visited = self.visit_touched();
         self.admit_to_history();
@@ -75,6 +77,7 @@ impl Shard {
         let has_work = self.pages.may_admit()
             || self.members.is_held_up()
             || self.members.has_touched()
+            || self.outages.is_under_way()
             || self.reconsideration.is_in_round();
         if has_work {
             return Duration::ZERO;
@@ -97,6 +100,9 @@ impl Shard {
             self.on_given_up(&ticket);
         }
         self.reconsideration.expect(waiting.changes);
+        if let Some(News(outage)) = waiting.outage {
+            self.outages.set(outage);
+        }
         if waiting.drain_carried {
             self.drain_carried();
         }

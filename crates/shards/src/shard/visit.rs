@@ -41,7 +41,7 @@ impl Shard {
             if connection.outlet.is_full() {
                 return;
             }
-            if connection.notices.is_owed()
+            if connection.owes_notice()
                 && let Err(error) = self.tell_notices(token)
             {
                 return self.fail(token, &error);
@@ -70,6 +70,8 @@ impl Shard {
             }
             match pumped.complete {
                 Some(index) => self.unite(token, index),
+                // It has become live with this.
+                None if self.connections[token].owes_notice() => {}
                 None => break,
             }
         }

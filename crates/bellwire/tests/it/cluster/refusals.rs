@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{CONFIG, KINDS, Pair, on_each};
-use crate::harness::{Engine, Port, Process, Spoken, WebSocket, bellwire, get, post};
+use crate::harness::{Engine, Port, Process, Server, Spoken, WebSocket, bellwire, get, post};
 
 const PASSWORD: &str = "Tr0ub4dor";
 
@@ -122,6 +122,24 @@ fn an_engine_that_is_not_there_is_told_at_the_start() {
         assert_eq!(code, Some(1), "{errors}");
         says(&errors, "the engine of the cluster");
     }
+}
+
+/// What is acknowledged is to survive a loss of power, and would not.
+#[test]
+fn an_engine_that_says_that_it_loses_events_is_refused_unless_that_is_said_too() {
+    let Some(engine) = Engine::start_careless() else { return };
+    let url = engine.url();
+    let (code, errors) = refused(&["--cluster", &url]);
+    assert_eq!(code, Some(1), "{errors}");
+    says(&errors, "`durability = \"sync\"` would be untrue");
+    says(&errors, "`appendfsync always` keeps it");
+
+    let node = Server::start_with(&["--cluster", &url, "--durability", "interval"]);
+    post(node.address(), "/v1/topics/lab/a", "1").cursor();
+    let said = get(node.address(), "/readyz");
+    assert_eq!(said.status, 200, "{}", said.text());
+    let loss = "the engine of the cluster may lose what the system has not written by itself";
+    assert!(said.text().contains(loss), "{}", said.text());
 }
 
 #[test]

@@ -43,6 +43,8 @@ pub(crate) struct Engine {
     pub(crate) kind: Kind,
     program: PathBuf,
     password: Option<&'static str>,
+    /// Of Redis: when it syncs.
+    appendfsync: &'static str,
     folder: TempDir,
     port: Port,
     child: Option<Child>,
@@ -51,15 +53,24 @@ pub(crate) struct Engine {
 impl Engine {
     /// Starts one that anybody may use. `None`, and a loud word, where its program is not there.
     pub(crate) fn start(kind: Kind) -> Option<Self> {
-        Self::start_with(kind, None)
+        Self::start_with(kind, None, "always")
+    }
+
+    /// Starts a Redis that loses what it has acknowledged where the power is lost, and says so.
+    pub(crate) fn start_careless() -> Option<Self> {
+        Self::start_with(Kind::Redis, None, "no")
     }
 
     /// Starts one that asks for this password.
     pub(crate) fn start_guarded(kind: Kind, password: &'static str) -> Option<Self> {
-        Self::start_with(kind, Some(password))
+        Self::start_with(kind, Some(password), "always")
     }
 
-    fn start_with(kind: Kind, password: Option<&'static str>) -> Option<Self> {
+    fn start_with(
+        kind: Kind,
+        password: Option<&'static str>,
+        appendfsync: &'static str,
+    ) -> Option<Self> {
         let variable = kind.variable();
         let Some(program) = std::env::var_os(variable).map(PathBuf::from) else {
             println!("SKIPPED: {variable} names no server; `cargo xtask test` brings one");
@@ -67,7 +78,7 @@ impl Engine {
         };
         let folder = tempfile::tempdir().expect("a folder");
         let port = Port::new();
-        let mut engine = Self { kind, program, password, folder, port, child: None };
+        let mut engine = Self { kind, program, password, appendfsync, folder, port, child: None };
         engine.run();
         Some(engine)
     }
@@ -93,6 +104,22 @@ impl Engine {
             child.kill().expect("it runs");
             child.wait().expect("it ends");
         }
+    }
+
+    /// Has it do nothing, and answer nobody.
+    pub(crate) fn pause(&self) {
+        self.signal("STOP");
+    }
+
+    /// Has it go on.
+    pub(crate) fn resume(&self) {
+        self.signal("CONT");
+    }
+
+    fn signal(&self, name: &str) {
+        let id = self.child.as_ref().expect("it runs").id().to_string();
+        let status = Command::new("kill").args(["-s", name, &id]).status().expect("kill runs");
+        assert!(status.success(), "no engine to send {name} to");
     }
 
     /// Starts it at the same address with what it has kept.
@@ -146,7 +173,7 @@ impl Engine {
         let address = self.port.address();
         let mut command = Command::new(&self.program);
         command.args(["--bind", &address.ip().to_string(), "--port", &address.port().to_string()]);
-        command.args(["--save", "", "--appendonly", "yes", "--appendfsync", "no"]);
+        command.args(["--save", "", "--appendonly", "yes", "--appendfsync", self.appendfsync]);
         command.arg("--dir").arg(store);
         if let Some(password) = self.password {
             command.args(["--requirepass", password]);

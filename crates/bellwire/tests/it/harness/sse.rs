@@ -103,7 +103,8 @@ impl Stream {
         let mut events = Vec::new();
         while events.len() < count {
             let item = self.next().expect("the stream goes on");
-            if !matches!(item.event_type.as_str(), "ready" | "gap" | "bye" | "heartbeat") {
+            let controls = ["ready", "gap", "bye", "heartbeat", "degraded", "restored"];
+            if !controls.contains(&item.event_type.as_str()) {
                 events.push(item);
             }
         }

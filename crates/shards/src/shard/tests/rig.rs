@@ -22,6 +22,7 @@ use bellwire_model::{
     Sight, Timestamp, Topic, Version, WriteTerms,
 };
 use bellwire_process::clock;
+use bellwire_wire::Outage;
 use bellwire_wire::problem::{Code, Problem};
 use bellwire_wire::publish::Post;
 use bellwire_wire::ws::{self, Compression, Opcode, Subprotocol};
@@ -182,6 +183,7 @@ impl Rig {
         loop {
             self.turn();
             let is_idle = self.shard.agenda.is_clear() && !self.shard.members.has_touched();
+            let is_idle = is_idle && !self.shard.outages.is_under_way();
             let is_reading = self.shard.pages.vacant() < CATCH_UPS_PER_SHARD_MAX;
             if is_idle && is_reading {
                 // The page wakes it.
@@ -361,6 +363,11 @@ impl Rig {
         self.shard.handle.reconsider(change);
         self.shard.reconsideration.let_begin();
         reconsidering
+    }
+
+    /// There is an outage from now on, or none; clients are yet to be told.
+    pub(super) fn tell(&mut self, outage: Option<Outage>) {
+        self.shard.handle.tell(outage);
     }
 
     /// Gives a connection to the shard.
