@@ -317,12 +317,11 @@ impl Follower {
             (self.doubts, self.retry) = (0, RETRY_MIN / 2);
             self.shared.standings.set(Standing::Following { lag: 0 });
         }
-        let mut other_epoch = None;
+        let (epoch, mut other_epoch) = (followed.epoch, None);
         let newest = entries.last().map(|entry| entry.position);
         for entry in entries {
             let head = followed.take(&self.shared, entry)?;
-            other_epoch =
-                head.map(|head| head.epoch).filter(|it| *it != followed.epoch).or(other_epoch);
+            other_epoch = head.map(|head| head.epoch).filter(|it| *it != epoch).or(other_epoch);
         }
         match newest {
             Some(position) => {
@@ -333,7 +332,10 @@ impl Follower {
         }
         if other_epoch.is_some() && other_epoch != self.looked_at {
             self.looked_at = other_epoch;
-            return Err(Stop::Doubt("entries are of another epoch".into()));
+            // What is of an epoch of before is read again and again, where nothing of it is applied.
+            if epoch::current(&*self.shared.log)? != Some(epoch) {
+                return Err(Stop::Doubt("the epoch is another one".into()));
+            }
         }
         Ok(())
     }

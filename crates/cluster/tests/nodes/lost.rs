@@ -163,6 +163,26 @@ fn what_is_left_of_a_payload_whose_beginning_is_gone_takes_nothing_from_anybody(
     assert_eq!(world.check().len(), before + 4);
 }
 
+/// What is never applied is read again at each doubt, from its beginning.
+#[test]
+fn entries_of_two_other_epochs_keep_nobody_from_what_is_behind_them() {
+    let others = [pieces(), pieces()];
+    let mut world = World::new(seed(), 2);
+    world.run();
+    let stranger = world.logs.handle();
+    for pieces in others {
+        // More than are handed on at once.
+        for _ in 0..100 {
+            stranger.append(pieces[0].clone(), None, Box::new(|_| ()));
+        }
+    }
+    world.logs.run_until_idle();
+    world.publish(0, 1, 0);
+    world.run();
+    let events = world.check();
+    assert_eq!(world.check_acknowledged(&events), 1);
+}
+
 #[test]
 fn what_follows_and_ends_time_and_again_is_told() {
     let mut world = World::new(seed(), 1);
