@@ -204,6 +204,7 @@ impl Outbox {
     /// The log is followed, by one who is to begin this life where there is none, or where it is to be
     /// another one.
     pub(crate) fn begin(&self, born: Position, epoch: Epoch, begin: Begin) {
+        let now = self.now();
         let life = Life { incarnation: Incarnation::random(), born, epoch };
         let mut state = self.state();
         let State { window, publishers, .. } = &mut *state;
@@ -220,7 +221,8 @@ impl Outbox {
                     window.begin(life);
                 }
                 Begin::InsteadOf(other) if other == window.incarnation() => window.begin(life),
-                Begin::First | Begin::InsteadOf(_) => {}
+                Begin::InsteadOf(_) => {}
+                Begin::First => window.doubt(now),
             },
         }
         drop(state);
@@ -309,7 +311,7 @@ impl State {
 /// Whether a life is to be begun where there is one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Begin {
-    /// Only where there is none.
+    /// Only where there is none: it is followed again, after a doubt.
     First,
     /// In any case.
     Another,

@@ -360,6 +360,14 @@ impl Window {
         self.again();
     }
 
+    /// What was stored may be gone, if it was not followed: nothing may ever come where it was.
+    pub(crate) fn doubt(&mut self, now: Duration) {
+        if !self.sent.is_empty() {
+            self.slow_down(now);
+            self.again();
+        }
+    }
+
     /// The log was followed up to there.
     pub(crate) fn passed(&mut self, position: Position, now: Duration) {
         self.followed = position;

@@ -163,6 +163,26 @@ fn what_is_left_of_a_payload_whose_beginning_is_gone_takes_nothing_from_anybody(
     assert_eq!(world.check().len(), before + 4);
 }
 
+/// Nobody else appends, so that nothing ever comes where it was.
+#[test]
+fn what_was_stored_and_is_gone_before_anybody_followed_it_is_appended_again() {
+    let mut world = World::new(seed(), 1);
+    world.run();
+    world.publish(0, 1, 0);
+    world.run();
+    world.logs.fail(Fault::Copy);
+    // Its following has ended, and it does not know yet.
+    world.machines[0].log.end_followings();
+    world.logs.run_until_idle();
+    world.publish(0, 1, 0);
+    world.machines[0].node.append();
+    world.logs.run_until_idle();
+    world.logs.fail(Fault::Restore);
+    world.run();
+    let events = world.check();
+    assert_eq!(world.check_acknowledged(&events), 2);
+}
+
 /// What is never applied is read again at each doubt, from its beginning.
 #[test]
 fn entries_of_two_other_epochs_keep_nobody_from_what_is_behind_them() {
