@@ -93,3 +93,46 @@ fn a_node_that_is_new_has_all_that_the_others_have() {
     assert_eq!(events.len(), 13);
     world.check_acknowledged(&events);
 }
+
+/// Acknowledged or not: what is there is the same everywhere, once, and in order.
+#[test]
+fn whatever_the_engine_loses_all_nodes_have_the_same() {
+    let seed = seed();
+    let mut chance = fastrand::Rng::with_seed(seed);
+    let mut raised = 0;
+    for round in 0..5 {
+        let count = chance.usize(2..4);
+        let disks = if round < 1 { Disks::Real } else { Disks::Memory };
+        let mut world = World::on((chance.u64(..), count), disks);
+        let every = [40, 100, 150][round % 3];
+        for step in 0..2_000 {
+            if world.chance.u8(..12) == 0 {
+                let index = world.chance.usize(..count);
+                let (events, bytes) =
+                    [(1, 0), (3, 0), (2, 0), (1, 600_000)][world.chance.usize(..4)];
+                world.publish(index, events, bytes);
+            }
+            if step % every == 0 && step > 100 {
+                match world.chance.u8(..8) {
+                    0 => world.logs.fail(Fault::Copy),
+                    1 => world.logs.fail(Fault::Restore),
+                    2 if world.chance.u8(..4) == 0 => world.logs.fail(Fault::Lose),
+                    3 => {
+                        let index = world.chance.usize(..count);
+                        world.replace(index);
+                    }
+                    _ => trouble(&mut world),
+                }
+            }
+            world.step();
+        }
+        heal(&world);
+        world.run();
+        world.publish(0, 1, 0);
+        world.run();
+        world.check();
+        raised += world.machines[0].seen().begun.len();
+    }
+    println!("{raised} times a node began anew");
+    assert!(raised > 5, "{raised}");
+}
