@@ -2,6 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { taken } from '../src/board/Filter.js';
 import { parse, placeAt, Tester, tester, write } from '../src/match/matchers.js';
 import { compile, programOf, TooSlow } from '../src/match/regexp.js';
 
@@ -177,4 +178,17 @@ test('many expressions take no more than one', () => {
   assert.equal(slow.size, 50);
   // One that is quick counts beside them.
   assert.equal(tester.holds({ labels: { site: 'x'.repeat(200), host: 'd' }, state: 'firing' }), false);
+});
+
+test('what was offered is the same once it is read again, whatever it ends with', () => {
+  for (const value of ['oslo', 'YWJj=', 'a="b', '="', '\\', 'two words', '']) {
+    const text = 'site="o';
+    const { value: written, caret } = taken(text, { text: '', hint: '', value }, text.length);
+    assert.deepEqual(parse(written).matchers.map((one) => [one.name, one.value]), [['site', value]], written);
+    assert.equal(caret, written.length);
+  }
+  for (const name of ['site', 'a b', 'x="', 'y=']) {
+    const { value: written } = taken('si', { text: '', hint: '', value: name }, 2);
+    assert.deepEqual(parse(`${written}"v"`).matchers.map((one) => [one.name, one.value]), [[name, 'v']], written);
+  }
 });

@@ -60,12 +60,13 @@ function offers(text: string, caret: number): Option[] {
 const names = (index: LabelIndex, typed: string): Option[] =>
   fitting(index.names(), typed).map(([name, count]) => ({ text: `${visible(name)}=`, hint: String(count), value: name }));
 
-function taken(text: string, { text: shown, value }: Option, caret: number): { value: string; caret: number } {
+/** The text with what was offered in the place of what is typed of it, and where the caret is then. */
+export function taken(text: string, { text: shown, value }: Option, caret: number): { value: string; caret: number } {
   // One that was used before is the whole.
   if (value === null) return { value: shown, caret: shown.length };
-  const { what, from, to, name } = placeAt(text, caret);
-  const written = write({ name: what === 'value' ? name : String(value), operator: '=', value: what === 'value' ? String(value) : '' });
-  const piece = what === 'name' ? written.slice(0, -2) : written.slice(written.lastIndexOf('="') + 1);
+  const { what, from, to } = placeAt(text, caret);
+  // As it is written with no value, or of any label.
+  const piece = what === 'name' ? write({ name: String(value), operator: '=', value: '' }).slice(0, -2) : write({ name: 'x', operator: '=', value: String(value) }).slice(2);
   return { value: text.slice(0, from) + piece + text.slice(to), caret: from + piece.length };
 }
 
