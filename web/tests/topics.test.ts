@@ -80,9 +80,11 @@ test('of what comes the newest is kept, and none while it is paused', () => {
   assert.deepEqual([shows.length, tailed.missed.value], [0, 1]);
   tailed.pause(false);
   tailed.gap('expired');
+  tailed.push(event(2));
   shows.pop()!();
-  assert.equal(tailed.lines.value.at(-1)!.gap, 'expired');
-  assert.equal(tailed.missed.value, 0);
+  // What is missing is told in its place, also once it goes on; it is no event.
+  assert.deepEqual(tailed.lines.value.slice(-4).map(({ gap, left, data }) => gap ?? [left, data].join()), [`0,${TAIL_MAX + 49}`, 'paused', 'expired', '0,2']);
+  assert.deepEqual([tailed.lines.value.at(-3)!.left, tailed.count.value, tailed.missed.value], [1, TAIL_MAX + 52, 0]);
 });
 
 test('of an event as much is kept as a page has room for', () => {

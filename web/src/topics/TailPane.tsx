@@ -6,7 +6,7 @@ import { count } from '../format/count.js';
 import { steady, visible } from '../format/visible.js';
 import { follower } from '../stores/stream.js';
 import { locale } from '../text/text.js';
-import { type Line, tail } from './tail.js';
+import { type Line, PAUSED, tail } from './tail.js';
 import { t } from './texts.js';
 
 type From = 'latest' | 'earliest' | 'cursor';
@@ -57,6 +57,7 @@ export function TailPane({ filter, isState }: { filter: string; isState: boolean
 }
 
 function Event({ line, isNamed }: { line: Line; isNamed: boolean }) {
+  if (line.gap === PAUSED) return <li class="gap">{t('missed', { n: line.left })}</li>;
   if (line.gap !== null) return <li class="gap">{t('gap', { reason: line.gap })}</li>;
   const time = new Date(line.time);
   return (

@@ -7,6 +7,8 @@ import { type Signal, signal } from '@preact/signals';
 export const TAIL_MAX = 200;
 /** Characters of an event's data that are kept. */
 export const DATA_MAX = 4_096;
+/** In place of a gap's reason: what came while nothing was taken. */
+export const PAUSED = 'paused';
 /** How often what has come is shown. */
 export const SHOW_MS = 250;
 
@@ -20,7 +22,7 @@ export interface Line {
   cursor: string | null;
   /** Its data as text, or a part of it. */
   data: string;
-  /** Characters that are left out. */
+  /** Characters that are left out; of what came while paused, how many events. */
   left: number;
   isDeleted: boolean;
   /** A gap in place of an event. */
@@ -51,13 +53,15 @@ export function tail(later: (show: () => void) => void = (show) => void setTimeo
   const [count, missed, isPaused] = [signal(0), signal(0), signal(false)];
   let waiting: Line[] = [];
   let number = 0;
+  /** Lines that are no events. */
+  let lacks = 0;
   let isShowing = false;
   const show = () => {
     isShowing = false;
     if (waiting.length === 0) return;
     lines.value = [...lines.value, ...waiting].slice(-TAIL_MAX);
     waiting = [];
-    count.value = number;
+    count.value = number - lacks;
   };
   const add = (line: Omit<Line, 'number'>) => {
     number += 1;
@@ -78,7 +82,10 @@ export function tail(later: (show: () => void) => void = (show) => void setTimeo
       ...none, topic: event.topic, key: event.key ?? null, type: event.type ?? null, time: event.time,
       cursor: event.cursor ?? null, ...(event.deleted ? {} : written(event)), isDeleted: event.deleted === true,
     }),
-    gap: (reason) => add({ ...none, topic: '', time: 0, gap: reason }),
+    gap: (reason) => {
+      lacks += 1;
+      add({ ...none, topic: '', time: 0, gap: reason });
+    },
     clear: () => {
       waiting = [];
       lines.value = [];
@@ -86,7 +93,11 @@ export function tail(later: (show: () => void) => void = (show) => void setTimeo
     pause: (paused) => {
       show();
       isPaused.value = paused;
-      if (!paused) missed.value = 0;
+      if (paused || missed.value === 0) return;
+      const left = missed.value;
+      missed.value = 0;
+      lacks += 1;
+      add({ ...none, topic: '', time: 0, gap: PAUSED, left });
     },
   };
 }
