@@ -149,6 +149,7 @@ test('containers are not root, and write nothing but their data', () => {
   assert.ok(Number(user) > 0);
   assert.deepEqual([POD.securityContext.runAsNonRoot, POD.securityContext.runAsUser, POD.securityContext.fsGroup], [true, Number(user), Number(user)]);
   assert.equal(CONTAINER.securityContext.readOnlyRootFilesystem, true);
+  assert.match(deployed('Dockerfile', []), /^ENV SQLITE_TMPDIR=\/data$/m);
   NODES.forEach(([, node]) => assert.equal(node.read_only, true));
 });
 
