@@ -18,7 +18,9 @@ const WORKLOADS: [&str; 10] = [
     "nodes-streams",
 ];
 
-const SMALL: [&str; 18] = [
+const SMALL: [&str; 20] = [
+    "--transport",
+    "websocket",
     "--seconds",
     "1",
     "--publishers",
