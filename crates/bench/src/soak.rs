@@ -6,6 +6,9 @@
 //!                             ▲             │
 //!                      fault: what, when    └──▶ ledger: what came, how late
 //! ```
+//!
+//! A crowd is very many followers on one thread, for a server that is killed: they read and count in
+//! the same way, and go on at the next address.
 
 mod clock;
 mod crowd;
