@@ -9,9 +9,10 @@
 //! What others have written while this node was away is applied before any hub begins, so that it
 //! begins at the newest event, and with the epoch of the cluster.
 
-use std::io;
+use std::fs::File;
+use std::io::{self, Write};
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -292,18 +293,30 @@ fn name(config: &Config) -> Result<String, ClusterError> {
     let path = config.data.join(NAME_FILE);
     let failed = |source| ClusterError::Name { path: path.clone(), source };
     match std::fs::read_to_string(&path) {
-        Ok(text) => return Ok(text.trim().to_owned()),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        Ok(text) if !text.trim().is_empty() => return Ok(text.trim().to_owned()),
+        // A machine lost its power before the name was on its disk: any other will do.
+        Ok(_) => {}
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            if DiskJournal::is_in(&config.data) {
+                return Err(ClusterError::StoodAlone { path: config.data.clone() });
+            }
+        }
         Err(error) => return Err(failed(error)),
-    }
-    if DiskJournal::is_in(&config.data) {
-        return Err(ClusterError::StoodAlone { path: config.data.clone() });
     }
     let number = getrandom::u64().map_err(|error| failed(io::Error::other(error.to_string())))?;
     let name = format!("{number:016x}");
-    std::fs::create_dir_all(&config.data).map_err(failed)?;
-    std::fs::write(&path, format!("{name}\n")).map_err(failed)?;
+    keep_name(&config.data, &path, &name).map_err(failed)?;
     Ok(name)
+}
+
+/// Writes the name so that whoever is killed meanwhile finds all of it or nothing.
+fn keep_name(folder: &Path, path: &Path, name: &str) -> io::Result<()> {
+    std::fs::create_dir_all(folder)?;
+    let draft = path.with_extension("new");
+    let mut file = File::create(&draft)?;
+    writeln!(file, "{name}")?;
+    file.sync_all()?;
+    std::fs::rename(&draft, path)
 }
 
 /// Nobody looks while a node catches up.
@@ -330,5 +343,22 @@ impl<O: Observer> Observer for UntilAnew<O> {
     fn on_begin_anew(&mut self, epoch: Epoch, _: Offset) {
         tracing::warn!(%epoch, "The log of the cluster is not what it was: all clients begin anew.");
         self.void.send_replace(true);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_stays_and_one_that_was_cut_off_is_another() {
+        let folder = tempfile::tempdir().unwrap();
+        let data = folder.path().join("data");
+        let config = Config { data: data.clone(), ..Config::default() };
+        let first = name(&config).unwrap();
+        assert_eq!(name(&config).unwrap(), first);
+        std::fs::write(data.join(NAME_FILE), "").unwrap();
+        let second = name(&config).unwrap();
+        assert_eq!((second.len(), name(&config).unwrap()), (first.len(), second));
     }
 }
