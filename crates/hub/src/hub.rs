@@ -427,6 +427,12 @@ impl<P: Payload> Hub<P> {
         if has_stream { delivery.offset } else { delivery.offset.max(self.tail) }
     }
 
+    /// A cursor from before there is worth a newer one: half of the ring or more would be read behind it.
+    /// Offsets alone do not tell, since there may be holes between them.
+    pub fn half_ring(&self) -> Offset {
+        self.ring.first_of_newest(self.limits.ring_events_max / 2)
+    }
+
     /// What the subscriber has of state topics, where that can be said in one version.
     pub fn state_mark(&self, delivery: &Delivery) -> Option<StateMark> {
         let lane = self.lanes.get(delivery.lane);

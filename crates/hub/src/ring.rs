@@ -42,6 +42,13 @@ impl<P> Ring<P> {
         newest_retired.map_or(self.floor, |entry| entry.offset)
     }
 
+    /// Whoever has nothing from here on lacks so many of the newest entries at least, or what is here no
+    /// more.
+    pub(crate) fn first_of_newest(&self, count: usize) -> Offset {
+        let first = self.entries.len().checked_sub(count).and_then(|at| self.entries.get(at));
+        first.map_or(self.floor, |entry| entry.offset)
+    }
+
     pub(crate) fn size_bytes(&self) -> usize {
         self.size_bytes
     }

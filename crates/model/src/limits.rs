@@ -756,9 +756,6 @@ pub const TOPIC_RULES_MAX: usize = 1_000;
 pub const RING_EVENTS_MAX: usize = 65_536;
 /// Bytes in the ring of recent events: payloads, and what they are encoded to.
 pub const RING_BYTES_MAX: usize = 64 * 1024 * 1024;
-/// Events that may pass a subscriber by, one of Server-Sent Events or one that values keep busy,
-/// before a heartbeat brings it a newer cursor: with half of the ring it resumes from memory.
-pub const CURSOR_LAG_EVENTS_MAX: u64 = RING_EVENTS_MAX as u64 / 2;
 /// Pointers to recent events in all lanes of a shard, 8 bytes each: with the slack of their queues
 /// as much as the ring. Lanes that hold more reach back less far.
 pub const LANE_ENTRIES_MAX: usize = RING_BYTES_MAX / 16;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bellwire_hub::{Delivery, Entries, Gap, Hub, LaneId, Next, Values};
 use bellwire_journal::Journal;
-use bellwire_model::limits::{CURSOR_LAG_EVENTS_MAX, LOOKS_PER_VISIT_MAX, WRITE_BYTES_MAX};
+use bellwire_model::limits::{LOOKS_PER_VISIT_MAX, WRITE_BYTES_MAX};
 use bellwire_model::{Closure, Cursor, Offset};
 use bellwire_wire::Control;
 use bellwire_wire::durable_streams::Progress;
@@ -329,9 +329,9 @@ impl Stretch<'_> {
     /// whether it does. Values bring none, and the socket of one that they keep busy may be full
     /// whenever a heartbeat is due.
     fn tell_cursor(&mut self, hub: &Hub<Frames>) -> bool {
-        let offset = hub.offset(self.delivery);
-        let passed = offset.get().saturating_sub(self.outlet.told.get());
-        let is_due = passed >= CURSOR_LAG_EVENTS_MAX && self.delivery.is_live();
+        let told = self.outlet.told;
+        let is_old = told < hub.half_ring() && told < hub.offset(self.delivery);
+        let is_due = is_old && self.delivery.is_live();
         if is_due && self.id.is_none() && self.outlet.form.durable().is_none() {
             let cursor = self.outlet.tell(hub, self.delivery);
             self.outlet.put(self.outlet.form.heartbeat(Some(cursor)));

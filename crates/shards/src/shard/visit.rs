@@ -3,7 +3,7 @@
 
 use std::io;
 
-use bellwire_model::limits::{CURSOR_LAG_EVENTS_MAX, LOOKS_PER_TURN_MAX, VISITS_PER_TURN};
+use bellwire_model::limits::{LOOKS_PER_TURN_MAX, VISITS_PER_TURN};
 use bellwire_model::{Cursor, Offset};
 use bellwire_process::clock::{Tick, ticks};
 use bellwire_process::crash;
@@ -191,7 +191,8 @@ impl Shard {
             return Some(now + interval);
         }
         let cursor = outlet.marks().cursor(&self.hub, &main.delivery);
-        let is_news = is_news(outlet, cursor, || self.surroundings.journal.bounds().trimmed);
+        let removed = || self.surroundings.journal.bounds().trimmed;
+        let is_news = is_news(outlet, cursor, || removed().max(self.hub.half_ring()));
         let is_news = is_news || outlet.marks().is_owed(cursor);
         // Whoever comes back with what is told in the middle of its values gets them anew, unless their
         // topic has ended: then it would be told that there is nothing more.
@@ -227,13 +228,14 @@ impl Shard {
 
 /// Whether a heartbeat brings the cursor. To some readers of Server-Sent Events that is an event, so
 /// only what the client knows and would soon be old is worth it.
-fn is_news(outlet: &Outlet, cursor: Cursor, trimmed: impl FnOnce() -> Offset) -> bool {
-    let passed = cursor.offset.get().saturating_sub(outlet.told.get());
+/// From before `old` it would be.
+fn is_news(outlet: &Outlet, cursor: Cursor, old: impl FnOnce() -> Offset) -> bool {
+    let has_moved = cursor.offset > outlet.told;
     match outlet.form {
         Form::Http(HttpForm { encoding: Encoding::Sse | Encoding::SseRaw, .. }) => {
-            passed >= CURSOR_LAG_EVENTS_MAX || (passed > 0 && outlet.told < trimmed())
+            has_moved && outlet.told < old()
         }
-        Form::Http(HttpForm { encoding: Encoding::Ndjson, .. }) | Form::WebSocket(_) => passed > 0,
+        Form::Http(HttpForm { encoding: Encoding::Ndjson, .. }) | Form::WebSocket(_) => has_moved,
         // Its places are those of its own events.
         Form::Durable(_) => false,
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bellwire_hub::Start;
 use bellwire_model::Offset;
-use bellwire_model::limits::CURSOR_LAG_EVENTS_MAX;
+use bellwire_model::limits::RING_EVENTS_MAX;
 use bellwire_process::clock::ticks;
 
 use super::rig::{NDJSON, PLAIN_WEBSOCKET, Rig, SSE, SSE_GZIP, WEBSOCKET, text};
@@ -123,7 +123,7 @@ fn a_stream_that_values_keep_busy_is_told_a_newer_cursor() {
         let mut rig = Rig::new();
         let mut client = rig.connect(&["board/*"], Start::Latest, form);
         rig.turn();
-        let far = rig.pass_by("a", CURSOR_LAG_EVENTS_MAX);
+        let far = rig.pass_by("a", RING_EVENTS_MAX / 2);
         rig.put("board/1", 0..1);
         rig.turn();
         let (token, connection) = rig.shard.connections.iter().next().expect("it is there");
@@ -134,6 +134,23 @@ fn a_stream_that_values_keep_busy_is_told_a_newer_cursor() {
         assert_eq!(told(&client.take(), far), 1, "{form:?}");
         rig.shard.attend(token, now).expect("it is there");
         assert_eq!(told(&client.take(), far), 1, "once is enough: {form:?}");
+    }
+}
+
+/// In a cluster offsets have holes, and a cursor is told for what it costs to go on from an older one.
+#[test]
+fn what_is_between_offsets_and_is_no_event_does_not_pass_anybody_by() {
+    for form in [SSE, NDJSON, PLAIN_WEBSOCKET] {
+        let mut rig = Rig::new();
+        let mut client = rig.connect(&["board/*"], Start::Latest, form);
+        rig.turn();
+        for round in 0..3 {
+            rig.leave_out(RING_EVENTS_MAX as u64);
+            let far = rig.publish("a", "1");
+            rig.put("board/1", round..round + 1);
+            rig.turn();
+            assert_eq!(told(&client.take(), far), 0, "{form:?}");
+        }
     }
 }
 
@@ -176,7 +193,7 @@ fn a_slow_reader_of_values_is_told_a_newer_cursor_in_between() {
         let mut far = Offset::ZERO;
         for round in 0..60 {
             if round == 20 {
-                far = rig.pass_by("a", CURSOR_LAG_EVENTS_MAX);
+                far = rig.pass_by("a", RING_EVENTS_MAX / 2);
             }
             rig.put_json("board/1", 0..10, &value);
             rig.turn();

@@ -278,10 +278,14 @@ impl Rig {
         self.shard.handle.push(&Batch::Entries(Arc::from([entry])));
     }
 
-    /// Lets so many offsets pass, of which an event has the last.
-    pub(super) fn pass_by(&mut self, topic: &str, events: u64) -> Offset {
-        self.offset = Offset::new(self.offset.get() + events - 1);
-        self.publish(topic, "\"the last of many\"")
+    /// Leaves out so many offsets, as a node of a cluster does behind each commit.
+    pub(super) fn leave_out(&mut self, offsets: u64) {
+        self.offset = Offset::new(self.offset.get() + offsets);
+    }
+
+    /// Has so many events pass.
+    pub(super) fn pass_by(&mut self, topic: &str, events: usize) -> Offset {
+        self.publish_all(&vec![topic; events], "\"one of many\"")
     }
 
     /// Connects somebody.
