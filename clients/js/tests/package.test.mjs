@@ -21,6 +21,7 @@ const HOST = 'http://localhost:8080';
 const PRINTED = [
   /^chat\/general { text: 'hello' }$/m,
   /^status live\nlive from e\d+-\d+$[^]*^event { text: 'hello' }$/m,
+  /^event { text: 'hello' }$/m,
   /^events are missing up to here: epoch$[^]*^event { text: 'hello' }$/m,
   /^{ text: 'hello' }\nkept e\d+-\d+$/m,
   /^({site="oslo"}|change {site="oslo"}) {[^]*value: 93.5/m,

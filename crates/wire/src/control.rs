@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use bellwire_model::{Closure, Cursor, FilterSet, Topic};
+use bellwire_model::{Closure, Cursor, Filter, FilterSet, Topic};
 
 use crate::outage::Outage;
 use crate::problem::Problem;
@@ -294,7 +294,7 @@ fn write_ms(out: &mut Vec<u8>, name: &str, duration: Duration) {
 }
 
 pub(crate) fn write_filters(out: &mut Vec<u8>, name: &str, filters: &FilterSet) {
-    write_strings(out, name, filters.iter().map(|filter| filter.as_str()));
+    write_strings(out, name, filters.iter().map(Filter::as_str));
 }
 
 fn write_strings<'a>(out: &mut Vec<u8>, name: &str, texts: impl Iterator<Item = &'a str>) {
