@@ -176,29 +176,27 @@ fn a_peer_that_dies_while_it_sends_is_no_loss_and_without_one_a_node_says_what_t
         }
         let cursors = trimmed_pair(&pair);
         let third = pair.join();
-        let joining = std::thread::scope(|scope| {
-            let pair = &pair;
-            let joining = scope.spawn(move || pair.join());
-            // Whichever is asked first: both of these end one after the other.
-            until("one of them makes a snapshot, or has", || {
-                joining.is_finished()
-                    || pair.nodes.iter().any(|node| {
-                        let folder = std::fs::read_dir(node.data().join("snapshots.tmp"));
-                        folder.is_ok_and(|mut files| files.next().is_some())
-                    })
-            });
-            for node in &pair.nodes {
-                node.kill_now();
-            }
-            joining.join().expect("it joins")
+        let (url, config) = (pair.engine.url(), pair.folder.path().join("bellwire.toml"));
+        let joining = std::thread::spawn(move || {
+            let config = config.to_str().expect("UTF-8");
+            Server::start_with(&["--cluster", &url, "--config", config])
         });
+        // Whichever is asked first: both of these end.
+        until("one of them makes a snapshot, or has", || {
+            joining.is_finished()
+                || pair.nodes.iter().any(|node| {
+                    let folder = std::fs::read_dir(node.data().join("snapshots.tmp"));
+                    folder.is_ok_and(|mut files| files.next().is_some())
+                })
+        });
+        for node in &mut pair.nodes {
+            node.kill();
+        }
+        let joining = joining.join().expect("it joins");
         are_alike(third.address(), joining.address(), "lab/a");
         has_all(joining.address(), "lab/a", &cursors);
         assert_eq!(history(joining.address(), "lab/large").len(), 100);
         drop((third, joining));
-        for node in &mut pair.nodes {
-            node.kill();
-        }
         // Nobody is there who has what is gone.
         let folder = tempfile::tempdir().expect("a folder");
         let folder = folder.path().to_str().expect("UTF-8");
