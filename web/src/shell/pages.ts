@@ -14,8 +14,8 @@ export interface Page {
 }
 
 const t = texts({
-  en: { alerts: 'Alerts', history: 'History', silences: 'Silences', live: 'Live', topics: 'Topics', rules: 'Rules', connections: 'Connections', access: 'Access', lab: 'Lab' },
-  de: { alerts: 'Alarme', history: 'Verlauf', silences: 'Stummschaltungen', live: 'Live', topics: 'Topics', rules: 'Regeln', connections: 'Verbindungen', access: 'Zugang', lab: 'Labor' },
+  en: { alerts: 'Alerts', history: 'History', silences: 'Silences', live: 'Live', topics: 'Topics', rules: 'Rules', connections: 'Connections', nodes: 'Nodes', access: 'Access', lab: 'Lab' },
+  de: { alerts: 'Alarme', history: 'Verlauf', silences: 'Stummschaltungen', live: 'Live', topics: 'Topics', rules: 'Regeln', connections: 'Verbindungen', nodes: 'Knoten', access: 'Zugang', lab: 'Labor' },
 });
 
 export const PAGES: readonly Page[] = [
@@ -26,6 +26,7 @@ export const PAGES: readonly Page[] = [
   { name: 'topics', title: () => t('topics'), load: async () => (await import('../topics/Topics.js')).Topics },
   { name: 'rules', title: () => t('rules'), load: async () => (await import('../rules/Rules.js')).Rules },
   { name: 'connections', title: () => t('connections'), load: async () => (await import('../connections/Connections.js')).Connections },
+  { name: 'nodes', title: () => t('nodes'), load: async () => (await import('../nodes/Nodes.js')).Nodes },
   { name: 'access', title: () => t('access'), load: async () => (await import('../access/Access.js')).Access },
   { name: 'advice', title: () => counsel('advice'), load: async () => (await import('../advice/Advice.js')).Advice },
   { name: 'lab', title: () => t('lab'), load: () => import('../lab/Lab.js').then(({ Lab }) => Lab) },
