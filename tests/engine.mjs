@@ -89,7 +89,7 @@ export class Engine {
   /** It keeps what it has acknowledged when it is killed. */
   #redis(store) {
     const address = ['--bind', '127.0.0.1', '--port', `${this.#port}`];
-    return [...address, '--save', '', '--appendonly', 'yes', '--appendfsync', 'no', '--dir', store];
+    return [...address, '--save', '', '--appendonly', 'yes', '--appendfsync', 'always', '--dir', store];
   }
 
   /** Whether it speaks, and has loaded what it has kept. */
