@@ -40,6 +40,30 @@ fn a_body_that_is_not_complete_when_the_server_ends_is_answered() {
     assert!(server.process().wait().success());
 }
 
+/// More than are accepted in one turn.
+#[test]
+fn who_has_asked_before_the_server_ends_is_answered() {
+    const CALLERS: usize = 200;
+    let mut server = Server::start();
+    let address = server.address();
+    // So that all of them wait before the door when the signal comes.
+    server.process().signal("STOP");
+    let ask = |number: usize| {
+        let mut raw = Raw::connect(address);
+        let (body, length) = (number.to_string(), number.to_string().len());
+        let head = format!("POST /v1/topics/a HTTP/1.1\r\nHost: x\r\nContent-Length: {length}");
+        raw.send(format!("{head}\r\n\r\n{body}"));
+        raw
+    };
+    let callers: Vec<Raw> = (0..CALLERS).map(ask).collect();
+    server.process().signal("TERM");
+    server.process().signal("CONT");
+    for mut raw in callers {
+        assert_eq!(raw.answer().status, 201);
+    }
+    assert!(server.process().wait().success());
+}
+
 #[test]
 fn a_port_that_is_taken_is_named() {
     let taken = TcpListener::bind("127.0.0.1:0").expect("a port");

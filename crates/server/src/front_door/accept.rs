@@ -38,6 +38,10 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// Connections that are accepted before others get their turn.
 const ACCEPTS_PER_TURN: usize = 64;
 
+/// Connections that are accepted yet once the server drains: those that wait, and no more, however
+/// fast others come.
+const ACCEPTS_AT_THE_END: usize = 4096;
+
 /// Accepts until `draining` turns true, then lets the requests that are under way finish.
 pub(crate) async fn serve(
     listener: AsyncFd<TcpListener>,
@@ -73,6 +77,18 @@ pub(crate) async fn serve(
             }
         }
         tokio::task::yield_now().await;
+    }
+    // Who came before the drain may have sent a request, and would not know what became of it.
+    for _ in 0..ACCEPTS_AT_THE_END {
+        match accept(listener.get_ref()) {
+            Ok((socket, address)) => {
+                if let Some(guest) = receive(socket, address, &door, &mut scratch) {
+                    guests.spawn(greet(guest, Arc::clone(&door), drains.clone()));
+                }
+            }
+            Err(error) if is_of_the_peer(&error) => {}
+            Err(_nobody_waits) => break,
+        }
     }
     drop(listener);
     // Their connections are hyper's, and end when the streams and polls do.
@@ -206,6 +222,8 @@ async fn greet(guest: Guest, door: Arc<Door>, mut draining: watch::Receiver<bool
         }
     };
     let met = tokio::select! {
+        // Whose head is there is served, also where the server has begun to drain.
+        biased;
         met = meet(stream, &mut arrival, &door) => met,
         _ = draining.wait_for(|draining| *draining) => return,
     };

@@ -80,13 +80,17 @@ pub(super) async fn drive(
     let mut head_deadline = HeadDeadline::new(Arc::clone(&progress));
     let (mut is_draining, mut asked) = (false, None);
     let turn = poll_fn(|context| {
-        if !is_draining && drained.as_mut().poll(context).is_ready() {
-            is_draining = true;
-            Pin::new(&mut connection).graceful_shutdown();
-        }
         // An error is the peer's: it left, or sent what hyper has answered already.
         if Pin::new(&mut connection).poll(context).is_ready() {
             return Poll::Ready(Turn::Ended);
+        }
+        // Behind the first look at what has come: before it, hyper would take none of that.
+        if !is_draining && drained.as_mut().poll(context).is_ready() {
+            is_draining = true;
+            Pin::new(&mut connection).graceful_shutdown();
+            if Pin::new(&mut connection).poll(context).is_ready() {
+                return Poll::Ready(Turn::Ended);
+            }
         }
         if asked.is_none()
             && let Poll::Ready(Ok(opening)) = taken_over.as_mut().poll(context)
