@@ -76,7 +76,7 @@ function Cluster({ told, beats: known, now, onForget }: Shown & { now: number; o
 function Row({ node, told, beat, now, onForget }: { node: Node; told: Told; beat: Beat | undefined; now: number; onForget: (node: Node) => void }) {
   const isOwn = node.id === told.node;
   const is = isOwn ? 'there' : presence(beat, now);
-  const behind = lag(node, told.log);
+  const behind = lag(node, told.nodes);
   return (
     <tr class={is === 'silent' ? 'nothing' : ''}>
       <th scope="row">{visible(node.id)}{isOwn && <> <span class="kind">{t('own')}</span></>}{node.id === told.desk && <> <span class="kind">{t('desk')}</span></>}</th>

@@ -55,9 +55,13 @@ export function presence(beat: Beat | undefined, now: number): Presence {
   return beat.hasGrown ? 'there' : 'unknown';
 }
 
-/** How many places of the log a node has not applied yet; nothing where it does not say. */
-export function lag({ applied }: Node, log: Told['log']): number | undefined {
-  return log && applied !== undefined && applied !== null ? Math.max(0, log.tail - applied) : undefined;
+/**
+ * How many places of the log a node is behind the one that has applied most; nothing where it does not say. The
+ * end of the log would be no measure: some engines have places there of which nothing comes.
+ */
+export function lag({ applied }: Node, nodes: readonly Node[]): number | undefined {
+  if (applied === undefined || applied === null) return undefined;
+  return nodes.reduce((most, node) => Math.max(most, node.applied ?? 0), applied) - applied;
 }
 
 /** Whether nodes of more than one version are there, as during an update. */
