@@ -161,6 +161,10 @@ fn a_node_that_comes_back_behind_a_trim_has_what_it_missed() {
         let more = publish([one, third.address()], "lab/c", 3 * ENTRIES);
         until_trimmed(one, stopped + 1);
         pair.nodes[1].process().signal("CONT");
+        until("it begins with another snapshot", || {
+            let errors = pair.nodes[1].process().errors();
+            errors.matches("The snapshot is in place").count() == 2
+        });
         until("it follows again", || {
             super::try_get(other, "/v1/nodes").is_some_and(|answer| {
                 answer.status == 200 && answer.json()["standing"]["state"] == "following"
