@@ -10,14 +10,12 @@ use bellwire_cluster::Standing;
 use bellwire_journal::Journal;
 use bellwire_shared_log::Assurance;
 use bellwire_wire::problem::{Code, Problem};
-use http::request::Parts;
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
 
 use super::App;
 use super::permission::{Asks, Caller};
 use crate::membership::{Membership, stands_in_cluster};
-use crate::peers::FromNode;
 use crate::problem::Refused;
 
 /// A login at a provider ends at the node at which it began, which a load balancer does not know.
@@ -86,14 +84,6 @@ pub(super) async fn forget(
     let forgotten = forgotten.map_err(|error| Problem::new(Code::Draining, error.to_string()))?;
     forgotten.map_err(|error| away(&error))?;
     Ok(StatusCode::NO_CONTENT)
-}
-
-/// Which other node sends a request.
-pub(super) fn check(app: &App, parts: &Parts) -> Result<FromNode, Problem> {
-    match &app.cluster {
-        Some(cluster) => cluster.peers.verify(parts),
-        None => Err(Problem::new(Code::NotFound, "this server stands alone")),
-    }
 }
 
 fn standing(cluster: &Membership) -> Value {

@@ -15,7 +15,7 @@ use http::{Extensions, HeaderValue, Method, StatusCode, header};
 
 use super::visitors::OfProxy;
 use super::watched::watched;
-use super::{App, dialect, nodes};
+use super::{App, dialect};
 use crate::access;
 use crate::front_door::Peer;
 use crate::page::Page;
@@ -321,7 +321,11 @@ async fn run_for_node(app: &Arc<App>, mut request: Request, next: Next) -> Respo
     let path = path.as_ref().map_or("", MatchedPath::as_str);
     let from = peer(request.extensions());
     let (mut parts, body) = request.into_parts();
-    match nodes::check(app, &parts) {
+    let verified = match &app.cluster {
+        Some(cluster) => cluster.peers.verify(&parts),
+        None => Err(Problem::new(Code::NotFound, "this server stands alone")),
+    };
+    match verified {
         Ok(node) => {
             parts.extensions.insert(node);
             request = Request::from_parts(parts, body);
