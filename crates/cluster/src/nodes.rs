@@ -78,6 +78,15 @@ pub(crate) fn nodes(log: &dyn SharedLog) -> Result<Vec<NodeMark>, Error> {
     Ok(nodes)
 }
 
+/// What one node says of itself; nothing where it was forgotten, or has said nothing yet.
+pub(crate) fn node(log: &dyn SharedLog, id: &str) -> Result<Option<NodeMark>, Error> {
+    let name = format!("{PREFIX}{id}");
+    if !is_node_id(id) {
+        return Ok(None);
+    }
+    NodeMark::decode(id, &log.register(&name)?.value)
+}
+
 /// Forgets a node that is gone. One that is not comes back by itself.
 pub(crate) fn forget(log: &dyn SharedLog, id: &str) -> Result<(), Error> {
     let name = format!("{PREFIX}{id}");
