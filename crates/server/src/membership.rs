@@ -1,9 +1,15 @@
 //! What a server is among other nodes.
+//!
+//! One of them at a time evaluates the rules, and has samples, alerts and what people make of them: the
+//! *keeper* of the desk. It is so for a *term*. Others pass on to it what is asked of these.
 
 use std::sync::Arc;
 
-use bellwire_cluster::ClusterJournal;
+use bellwire_cluster::{ClusterJournal, Seat, Tenure};
 use bellwire_wire::problem::{Code, Problem};
+use tokio::sync::watch;
+
+use crate::relay::Relay;
 
 /// What a server has of its cluster.
 #[derive(Debug)]
@@ -14,11 +20,93 @@ pub(crate) struct Membership {
     pub(crate) node: Box<str>,
     /// What the cluster is called.
     pub(crate) name: String,
+    /// Who keeps the desk.
+    pub(crate) tenure: Arc<Tenure>,
+    /// What this server does of that, for as long as it runs.
+    pub(crate) role: Role,
+    /// Whether that is over, or the log another one: the server begins anew.
+    pub(crate) anew: watch::Receiver<bool>,
+    /// The way to the keeper.
+    pub(crate) relay: Relay,
+}
+
+/// Whether a server keeps the desk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Role {
+    /// It does, in this term.
+    Keeper(u64),
+    /// Another does, or nobody.
+    Other,
+}
+
+impl Role {
+    /// What a server is to begin as.
+    pub(crate) fn of(seat: &Seat) -> Self {
+        seat.term.filter(|_| seat.is_held).map_or(Self::Other, Self::Keeper)
+    }
+
+    /// Whether a server that has begun so has to begin anew.
+    pub(crate) fn is_over(self, seat: &Seat) -> bool {
+        match self {
+            Self::Keeper(term) => seat.term != Some(term),
+            Self::Other => seat.is_held,
+        }
+    }
+}
+
+impl Membership {
+    /// Waits until the server is about to begin anew.
+    pub(crate) async fn begins_anew(&self) {
+        if self.anew.clone().wait_for(|anew| *anew).await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    }
+
+    /// Whether this node is the keeper, by its own clock: no other is then.
+    pub(crate) fn is_in_charge(&self) -> bool {
+        matches!(self.role, Role::Keeper(term) if self.tenure.holds(term))
+    }
+}
+
+/// Refuses what only the keeper of the desk does, where that is another node.
+pub(crate) fn check_evaluates(cluster: Option<&Membership>) -> Result<(), Problem> {
+    match cluster {
+        Some(Membership { role: Role::Other, .. }) => {
+            let detail = "another node of the cluster has the samples and alerts, and this is not passed \
+                          on to it: ask for it by a request of its own, or ask that node";
+            Err(Problem::new(Code::StandsInCluster, detail))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Refuses what only a server does that stands alone.
 pub(crate) fn stands_in_cluster() -> Problem {
-    let detail = "a node of a cluster passes events on, and has no samples, alerts, keys and streams of \
-                  its own: have a server that stands alone do this";
+    let detail = "a node of a cluster has no keys, logins and streams of its own: have a server that \
+                  stands alone do this";
     Problem::new(Code::StandsInCluster, detail)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_begins_anew_where_its_role_is_over() {
+        let seat = |term, is_held| Seat { term, is_held, other: None };
+        for (role, seat, is_over) in [
+            (Role::Other, seat(None, false), false),
+            (Role::Other, seat(Some(1), true), true),
+            // Its own and not held by the clock: nobody else has taken it, and it may again.
+            (Role::Keeper(1), seat(Some(1), false), false),
+            (Role::Keeper(1), seat(Some(1), true), false),
+            (Role::Keeper(1), seat(None, false), true),
+            (Role::Keeper(1), seat(Some(2), true), true),
+        ] {
+            assert_eq!(role.is_over(&seat), is_over, "{role:?} {seat:?}");
+        }
+        assert_eq!(Role::of(&seat(Some(3), true)), Role::Keeper(3));
+        assert_eq!(Role::of(&seat(Some(3), false)), Role::Other);
+        assert_eq!(Role::of(&seat(None, false)), Role::Other);
+    }
 }

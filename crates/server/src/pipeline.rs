@@ -3,6 +3,7 @@
 mod cluster;
 mod core;
 mod journal;
+mod keeping;
 mod listening;
 mod push;
 
@@ -14,8 +15,8 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use bellwire_alerting::{
-    Alerting, AlertmanagerConfigError, Courier, Hangups, History, NotifierRun, Reload, ReloadParts,
-    RuleFilesError, SampleIntake, load_alertmanager_config,
+    AlertmanagerConfigError, Courier, Hangups, History, InForce, NotifierRun, Reload, ReloadParts,
+    RuleFilesError, load_alertmanager_config,
 };
 use bellwire_authn::config::{AccessConfig, Wider};
 use bellwire_authn::{AccessError, Authenticator, NOBODY_COMES_IN};
@@ -32,7 +33,7 @@ use thiserror::Error;
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
 
-pub use self::cluster::ClusterError;
+pub use self::cluster::{ClusterError, Succession};
 use self::core::{Core, Evaluators, kept_state_folder};
 pub use self::core::{rule_settings, rule_state_folder};
 use self::journal::apply_retention;
@@ -42,6 +43,7 @@ use crate::access::{Access, AccessRules};
 use crate::admission::{self, Admission, AdmissionLimits};
 use crate::api::{self, App, LargeReads, Records, StreamsApi};
 use crate::audit::Deed;
+use crate::board::SharedBoard;
 use crate::config::{Config, Engine, Exposed, MqttConfig};
 use crate::durable_streams::DurableStreams;
 use crate::front_door::Door;
@@ -138,6 +140,7 @@ pub struct Server {
     kept: (Arc<Access>, Arc<dyn Journal>),
     /// Of a node among others, whether all begins anew.
     anew: Option<watch::Receiver<bool>>,
+    succession: Succession,
 }
 
 /// What a drain waits for.
@@ -153,15 +156,21 @@ impl Server {
     /// Starts everything; returns once connections are accepted. It is called within a runtime,
     /// which hears signals for it, and takes long where there is much to read.
     pub fn start(config: Config) -> Result<Self, StartError> {
+        Self::start_after(config, Succession::default())
+    }
+
+    /// The same of one that begins anew, where another has ended.
+    pub fn start_after(config: Config, succession: Succession) -> Result<Self, StartError> {
         let hangups = Hangups::listen()?;
         // What can be wrong comes first: nothing has been touched yet.
         let (rules, alertmanager) = check(&config)?;
         let (figures, hosts) = (Arc::<Figures>::default(), Arc::new(KnownHosts::new(&config)));
         let (tls, access) = (start_tls(&config, &figures, &hosts)?, access(&config, &figures)?);
-        let (listener, sensors) = (listen(config.listen, &config)?, listen_to_sensors(&config)?);
+        let listener = listen(config.listen, &config)?;
         let address = listener.local_addr()?;
-        let core = Core::open(&config, &figures, address)?;
+        let core = Core::open(&config, &figures, address, &succession)?;
         let url = url(address, tls.as_deref());
+        let sensors = listen_to_sensors(&config, &core)?;
         access.begin(&core.journal)?;
         let (notifier, notifying) = core.notify(&config, alertmanager, &url)?;
         let (draining, drains) = watch::channel(false);
@@ -169,7 +178,9 @@ impl Server {
         let Evaluators { intake, live, thread: evaluator } =
             core.evaluate(&config, (rules, &alerting), drains.clone())?;
         let (alerts, subscriptions) = (desk.spawn()?, Arc::new(Subscriptions::default()));
-        let Core { journal, history, table, states, topics, rates, parts, cluster, .. } = core;
+        let Core {
+            journal, history, table, states, topics, rates, parts, keeping, cluster, ..
+        } = core;
         let ((cluster, anew), sys) = (cluster.unzip(), sys_topics(&figures, &states));
         let (presence, pasts) =
             (Presence::new(config.presence.clone()), query_pasts(&config, &states));
@@ -185,7 +196,10 @@ impl Server {
         )?;
         let (shards, spread) = spawn_shards(parts, &surroundings)?;
         let receiver = Receiver::new(&intake, &access, (&figures, &admission), &publisher);
-        let (reload, scraper) = reload(&config, (&intake, &alerting), (&receiver, &figures));
+        let in_force = InForce { intake: Arc::clone(&intake), alerting: Arc::clone(&alerting) };
+        let in_force = keeping.evaluates().then_some(in_force);
+        let jobs = if keeping.evaluates() { config.scrape.clone() } else { Vec::new() };
+        let (reload, scraper) = reload(&config, in_force, (&receiver, &figures));
         let streams = DurableStreams::open(&publisher)?;
         let app = App {
             streams: StreamsApi::new(Arc::clone(&streams)),
@@ -221,9 +235,20 @@ impl Server {
         let (runtime, accepting, sensors) = open_all(doors, (listener, sensors), drains)?;
         warn_of_exposure(&config, address);
         keep_house(&runtime, (&access, &journal), (admission, sys, presence), (reload, hangups));
-        begin(&runtime, (notifying, courier, history), (&scraper, config.scrape), streams);
+        begin(&runtime, (notifying, courier, history), (&scraper, jobs), (streams, keeping.board));
         let (threads, kept) = (Threads { sensors, evaluator, alerts, shards }, (access, journal));
-        Ok(Self { address, url, runtime, draining, accepting, threads, spread, kept, anew })
+        Ok(Self {
+            address,
+            url,
+            runtime,
+            draining,
+            accepting,
+            threads,
+            spread,
+            kept,
+            anew,
+            succession,
+        })
     }
 
     /// Where it listens.
@@ -249,6 +274,14 @@ impl Server {
     /// the journal is synced, subscribers are told good-bye. Blocks, for
     /// [`DRAIN_TIMEOUT`](bellwire_model::limits::DRAIN_TIMEOUT) at most where clients hang.
     pub fn drain(self) {
+        let succession = self.succession.clone();
+        self.hand_over();
+        // Behind the last word: who takes over finds all of it.
+        succession.give_up();
+    }
+
+    /// The same, and hands on what is held to whoever [comes after](Self::start_after) it.
+    pub fn hand_over(self) -> Succession {
         self.draining.send_replace(true);
         let accepting = self.accepting;
         let finish = async { tokio::time::timeout(DRAIN_TIMEOUT, accepting).await };
@@ -280,6 +313,7 @@ impl Server {
                 tracing::error!("A shard had failed.");
             }
         }
+        self.succession
     }
 }
 
@@ -347,7 +381,7 @@ fn publisher(
 /// What is read again at a reload; the scraper is among whom it concerns.
 fn reload(
     config: &Config,
-    (intake, alerting): (&Arc<SampleIntake>, &Arc<Alerting>),
+    in_force: Option<InForce>,
     (receiver, figures): (&Receiver, &Figures),
 ) -> (Arc<Reload>, Arc<Scraper>) {
     let scraping = Scraping::new(config, receiver.clone());
@@ -356,8 +390,7 @@ fn reload(
         rules: config.rules.clone(),
         mode: config.rule_mode,
         alertmanager_config: config.alertmanager_config.clone(),
-        intake: Arc::clone(intake),
-        alerting: Arc::clone(alerting),
+        in_force,
         also: Arc::new(scraping),
         figures: Arc::clone(&figures.alerting),
     });
@@ -425,8 +458,10 @@ fn admission(
 /// What is configured of MQTT, and the socket that sensors come to.
 type Sensors<'a> = Option<(&'a MqttConfig, Option<TcpListener>)>;
 
-fn listen_to_sensors(config: &Config) -> Result<Sensors<'_>, StartError> {
-    let Some(mqtt) = &config.mqtt else { return Ok(None) };
+/// Sensors are for whoever evaluates the rules.
+fn listen_to_sensors<'a>(config: &'a Config, core: &Core) -> Result<Sensors<'a>, StartError> {
+    let mqtt = config.mqtt.as_ref().filter(|_| core.keeping.evaluates());
+    let Some(mqtt) = mqtt else { return Ok(None) };
     Ok(Some((mqtt, mqtt.listen.map(|address| listen(address, config)).transpose()?)))
 }
 
@@ -540,8 +575,9 @@ fn begin(
     runtime: &Runtime,
     (notifying, courier, history): (NotifierRun, Courier, Arc<History>),
     (scraper, jobs): (&Scraper, Vec<Job>),
-    streams: Arc<DurableStreams>,
+    (streams, board): (Arc<DurableStreams>, Option<Arc<SharedBoard>>),
 ) {
+    board.map(|board| runtime.spawn(board.keep_current()));
     runtime.spawn(notifying.forever());
     runtime.spawn(courier.forever());
     runtime.spawn(streams.keep_house());

@@ -1,24 +1,28 @@
 //! A node among others: its journal is a replica of the log that they share.
 //!
 //! ```text
-//! connect ─▶ catch up, with nobody who looks ─▶ open again, for the hubs ─▶ begin
+//! connect ─▶ who keeps the desk? ─▶ catch up, with nobody who looks ─▶ open again, for the hubs ─▶ begin
 //! ```
 //!
 //! What others have written while this node was away is applied before any hub begins, so that it
-//! begins at the newest event, and with the epoch of the cluster.
+//! begins at the newest event, and with the epoch of the cluster. The lease for the desk comes before that:
+//! what its last keeper has appended is before what is caught up with, and nothing of it comes after.
 
 use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bellwire_cluster::{
-    Clock, ClusterJournal, Error, LeaseTiming, Node, NodeOptions, Standing, Watcher,
+    Clock, ClusterJournal, Error, LeaseTiming, Node, NodeOptions, Standing, Tenure, Watcher,
 };
 use bellwire_engines::Options;
 use bellwire_journal::{DiskJournal, DiskOptions, Observer, StateLoader};
-use bellwire_model::limits::{CLUSTER_CONNECT_PATIENCE, CLUSTER_START_PATIENCE};
+use bellwire_model::limits::{
+    CLUSTER_CONNECT_PATIENCE, CLUSTER_ROLE_PATIENCE, CLUSTER_START_PATIENCE,
+};
 use bellwire_model::{Entry, Epoch, Offset};
 use bellwire_process::clock;
 use bellwire_shared_log::SharedLog;
@@ -26,13 +30,17 @@ use thiserror::Error;
 use tokio::sync::watch;
 
 use crate::config::{ClusterConfig, Config, Engine};
-use crate::membership::Membership;
+use crate::membership::{Membership, Role};
+use crate::relay::Relay;
 
 /// What a node is called, in its data directory.
 const NAME_FILE: &str = "node";
 
 /// How long it waits before it tries to reach the engine again.
 const CONNECT_INTERVAL: Duration = Duration::from_millis(500);
+
+/// The lease of who evaluates the rules.
+const DESK: &str = "desk";
 
 /// How long it waits for entries at a time while it catches up.
 const TURN: Duration = Duration::from_millis(100);
@@ -79,14 +87,48 @@ pub enum ClusterError {
 pub(super) struct Joined {
     node: Node,
     name: Box<str>,
-    /// Becomes true where the log is not the one that was followed: all that was shown is void.
-    anew: watch::Receiver<bool>,
+    tenure: Arc<Tenure>,
+    role: Role,
+    /// Becomes true where the log is not the one that was followed, so that all that was shown is void, or
+    /// where another keeps the desk from now on.
+    anew: watch::Sender<bool>,
+}
+
+/// What a server that begins anew hands on to the next one: that of several nodes it is the one that
+/// evaluates the rules, say.
+#[derive(Clone, Debug, Default)]
+pub struct Succession(Arc<Mutex<Option<Arc<Tenure>>>>);
+
+impl Succession {
+    fn tenure(&self) -> MutexGuard<'_, Option<Arc<Tenure>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Nobody comes after it, or not now: another node takes over at once.
+    pub fn give_up(&self) {
+        if let Some(tenure) = self.tenure().take() {
+            tenure.end();
+        }
+    }
+
+    /// What it was handed, or what begins now.
+    fn begin(&self, log: &Arc<dyn SharedLog>, node: &str) -> Result<Arc<Tenure>, Error> {
+        let mut tenure = self.tenure();
+        if let Some(tenure) = &*tenure {
+            // Where the log is another one the lease may have gone with it.
+            tenure.doubt();
+            return Ok(Arc::clone(tenure));
+        }
+        let timing = LeaseTiming::default();
+        let begun = Tenure::begin(Arc::clone(log), (DESK, node), Clock::of_process(), timing)?;
+        Ok(Arc::clone(tenure.insert(Arc::new(begun))))
+    }
 }
 
 impl Joined {
     /// Catches up with the log, and opens the replica for whoever observes it.
     pub(super) fn open(
-        (config, engine): (&Config, &str),
+        (config, engine, succession): (&Config, &str, &Succession),
         address: SocketAddr,
         options: impl Fn() -> DiskOptions,
         (observer, states): (impl Observer + 'static, &mut dyn StateLoader),
@@ -95,7 +137,9 @@ impl Joined {
         let shared = Options { cluster: config.cluster.name.clone(), ..Options::default() };
         let log = connect(engine, &shared)?;
         let name = name(config)?;
-        let (void, anew) = watch::channel(false);
+        let tenure = succession.begin(&log, &name).map_err(ClusterError::from)?;
+        let role = Role::of(&tenure.decided(CLUSTER_ROLE_PATIENCE));
+        let (anew, _) = watch::channel(false);
         let of = |replica: DiskJournal| -> Result<Node, ClusterError> {
             let options = NodeOptions {
                 id: name.clone(),
@@ -109,9 +153,10 @@ impl Joined {
         };
         catch_up(of(DiskJournal::open_replica(options(), Box::new(Unseen), &mut ())?)?)?;
         tell_of(&*log, &config.cluster);
-        let observer = Box::new(UntilAnew { observer, void });
+        let void = AtomicBool::new(false);
+        let observer = Box::new(UntilAnew { observer, void, anew: anew.clone() });
         let node = of(DiskJournal::open_replica(options(), observer, states)?)?;
-        Ok(Self { node, name: name.into(), anew })
+        Ok(Self { node, name: name.into(), tenure, role, anew })
     }
 
     /// Its journal, which takes in nothing before it [begins](Self::begin).
@@ -122,11 +167,22 @@ impl Joined {
     /// Follows and appends from here on.
     pub(super) fn begin(
         self,
-        config: &ClusterConfig,
-    ) -> Result<(Membership, watch::Receiver<bool>), ClusterError> {
-        let Self { node, name: id, anew } = self;
-        let (journal, name) = (node.spawn()?, config.name.clone());
-        Ok((Membership { journal, node: id, name }, anew))
+        config: &Config,
+    ) -> Result<(Arc<Membership>, watch::Receiver<bool>), ClusterError> {
+        let Self { node, name: id, tenure, role, anew } = self;
+        let (journal, name) = (node.spawn()?, config.cluster.name.clone());
+        let begins_anew = anew.subscribe();
+        tracing::info!(?role, "The node has a role among the others.");
+        tenure.watch(move |seat| {
+            if role.is_over(seat) && !anew.send_replace(true) {
+                tracing::warn!(?role, ?seat, "Another node evaluates the rules from now on, or this one does: it begins anew.");
+            }
+        });
+        let scheme = if config.tls_certificate.is_some() { "https" } else { "http" };
+        let relay = Relay::new(&id, scheme);
+        let anew = begins_anew.clone();
+        let membership = Membership { journal, node: id, name, tenure, role, anew, relay };
+        Ok((Arc::new(membership), begins_anew))
     }
 }
 
@@ -149,13 +205,7 @@ fn connect(engine: &str, options: &Options) -> Result<Arc<dyn SharedLog>, Cluste
 
 /// What needs that nodes say more to each other than there is in the log.
 fn refuse_what_is_not_yet(config: &Config) -> Result<(), ClusterError> {
-    let beside = [
-        ("journal = \"memory\"", config.journal == Engine::Memory),
-        ("rules", !config.rules.is_empty()),
-        ("alertmanager_config", config.alertmanager_config.is_some()),
-        ("[[scrape]]", !config.scrape.is_empty()),
-        ("[mqtt]", config.mqtt.is_some()),
-    ];
+    let beside = [("journal = \"memory\"", config.journal == Engine::Memory)];
     match beside.into_iter().find(|(_, is_there)| *is_there) {
         Some((what, _)) => Err(ClusterError::NotYet(what)),
         None => Ok(()),
@@ -237,18 +287,20 @@ impl Observer for Unseen {
 /// everybody who has seen it.
 struct UntilAnew<O> {
     observer: O,
-    void: watch::Sender<bool>,
+    void: AtomicBool,
+    anew: watch::Sender<bool>,
 }
 
 impl<O: Observer> Observer for UntilAnew<O> {
     fn on_commit(&mut self, entries: Vec<Entry>) {
-        if !*self.void.borrow() {
+        if !self.void.load(Ordering::Relaxed) {
             self.observer.on_commit(entries);
         }
     }
 
     fn on_begin_anew(&mut self, epoch: Epoch, _: Offset) {
         tracing::warn!(%epoch, "The log of the cluster is not what it was: all clients begin anew.");
-        self.void.send_replace(true);
+        self.void.store(true, Ordering::Relaxed);
+        self.anew.send_replace(true);
     }
 }

@@ -9,7 +9,6 @@ use std::thread::{JoinHandle, available_parallelism};
 use bellwire_alerting::{
     Alerting, AlertingParts, Courier, DeskRun, EvaluatorParts, History, LiveQueries, Notifier,
     NotifierParts, NotifierRun, Push, PushParts, Reach, RecordKept, Register, SampleIntake,
-    StateTopics,
 };
 use bellwire_journal::Journal;
 use bellwire_model::limits::PASTS_SHARE;
@@ -17,19 +16,20 @@ use bellwire_model::{Life, NameHasher, Offset, Progress};
 use bellwire_rules::{Externals, RuleSet};
 use bellwire_shards::{
     Committer, Destination, Feed, Onward, PastRules, ShardParts, SharedTable, StateDurability,
-    States, TableFill, TopicRates, TopicRule, TopicRules,
+    States, TableFill, TopicRates, TopicRules,
 };
 use tokio::sync::watch;
 
 use super::StartError;
+use super::cluster::Succession;
 use super::journal::{Opened, open_journal};
+use super::keeping::Keeping;
 use super::{memory_bytes, push};
 use crate::access::{Access, Mandates};
 use crate::config::{Config, Engine};
 use crate::loaded;
 use crate::membership::Membership;
 use crate::observe::Figures;
-use crate::requests::Board;
 
 /// From the journal to the hubs: what all else is built on.
 pub(super) struct Core {
@@ -41,8 +41,10 @@ pub(super) struct Core {
     pub(super) rates: Arc<TopicRates>,
     pub(super) parts: Vec<ShardParts>,
     pub(super) figures: Arc<Figures>,
+    /// What the alerting stands on.
+    pub(super) keeping: Keeping,
     /// Of a node among others: what it is there, and whether all begins anew.
-    pub(super) cluster: Option<(Membership, watch::Receiver<bool>)>,
+    pub(super) cluster: Option<(Arc<Membership>, watch::Receiver<bool>)>,
 }
 
 /// The evaluator's thread, and the ways to it.
@@ -57,8 +59,9 @@ impl Core {
         config: &Config,
         figures: &Arc<Figures>,
         address: SocketAddr,
+        succession: &Succession,
     ) -> Result<Self, StartError> {
-        let topics = TopicRules::new(topics(config), config.retention_age);
+        let topics = topics(config);
         let rates = Arc::new(TopicRates::default());
         let onward = Arc::new(OnceLock::new());
         let (to, rating, rules) = (Arc::clone(&onward), Arc::clone(&rates), topics.clone());
@@ -69,7 +72,7 @@ impl Core {
             Life::new(getrandom::u32().map_err(|error| io::Error::other(error.to_string()))?);
         let table = bellwire_shards::new_table(life, name_hasher);
         let mut fill = TableFill::new(&table, &topics);
-        let opened = open_journal(config, &topics, committer, &mut fill, address)?;
+        let opened = open_journal(config, &topics, committer, &mut fill, (address, succession))?;
         let journal = opened.journal();
         loaded::tell(config, journal.as_ref());
         let state = fill.end(journal.as_ref())?;
@@ -87,11 +90,24 @@ impl Core {
         // From here on there is who is shown what others write.
         let cluster = match opened {
             Opened::Alone(_) => None,
-            Opened::Among(joined) => Some(joined.begin(&config.cluster)?),
+            Opened::Among(joined) => Some(joined.begin(config)?),
         };
+        let membership = cluster.as_ref().map(|(membership, _)| membership);
+        let keeping = Keeping::new(&journal, &states, membership);
         let figures = Arc::clone(figures);
         let history = Arc::new(History::new(Arc::clone(&journal)));
-        Ok(Self { journal, history, table, states, topics, rates, parts, figures, cluster })
+        Ok(Self {
+            journal,
+            history,
+            table,
+            states,
+            topics,
+            rates,
+            parts,
+            figures,
+            keeping,
+            cluster,
+        })
     }
 
     /// The notifier as the last one ended, and what runs it.
@@ -104,11 +120,12 @@ impl Core {
         let external_url = if config.external_url.is_empty() { url } else { &config.external_url };
         let parts = NotifierParts {
             config: alertmanager,
-            journal: Arc::clone(&self.journal),
+            journal: Arc::clone(&self.keeping.journal),
             figures: Arc::clone(&self.figures.alerting),
             external_url: external_url.into(),
             start_delay: config.notification_start_delay,
             reach: Reach::of_webhooks(config.webhook_networks()),
+            charge: self.keeping.charge.clone(),
         };
         Ok(Notifier::open(parts)?)
     }
@@ -121,7 +138,7 @@ impl Core {
         url: &str,
     ) -> Result<(Arc<Push>, Courier), StartError> {
         let parts = PushParts {
-            journal: Arc::clone(&self.journal),
+            journal: Arc::clone(&self.keeping.journal),
             figures: Arc::clone(&self.figures.alerting),
             standing: Arc::new(Mandates(Arc::clone(access))),
             key: push::key(config)?,
@@ -129,6 +146,7 @@ impl Core {
             lasts: config.push.lifetime,
             start_delay: config.notification_start_delay,
             reach: Reach::of_push_services(config.push_networks()),
+            charge: self.keeping.charge.clone(),
         };
         Ok(Push::open(parts)?)
     }
@@ -143,8 +161,8 @@ impl Core {
     ) -> Result<(Arc<Push>, Courier, Arc<Alerting>, DeskRun), StartError> {
         let (push, courier) = self.push(config, access, url)?;
         let parts = AlertingParts {
-            journal: Arc::clone(&self.journal),
-            states: self.board(),
+            journal: Arc::clone(&self.keeping.journal),
+            states: Arc::clone(&self.keeping.states),
             notifier,
             push: Arc::clone(&push),
             figures: Arc::clone(&self.figures.alerting),
@@ -160,41 +178,43 @@ impl Core {
         (rules, alerting): (RuleSet, &Arc<Alerting>),
         draining: watch::Receiver<bool>,
     ) -> Result<Evaluators, StartError> {
-        let restored = bellwire_alerting::restore(self.journal.as_ref())?;
+        let membership = self.cluster.as_ref().map(|(membership, _)| membership);
+        let state = self.keeping.state(config, membership)?;
+        let rules = if self.keeping.evaluates() { rules } else { RuleSet::default() };
+        let restored = bellwire_alerting::restore(self.keeping.journal.as_ref())?;
         let register = Arc::<Register>::default();
         let parts = EvaluatorParts {
             rules,
             settings: rule_settings(config),
-            state_folder: kept_state_folder(config),
+            state_folder: state.folder.clone(),
+            beginning: state.beginning,
             record: RecordKept { age: config.record_age, bytes: config.record_bytes_max },
             forward: config.forward.clone(),
-            journal: Arc::clone(&self.journal),
-            states: self.board(),
+            journal: Arc::clone(&self.keeping.journal),
+            states: Arc::clone(&self.keeping.states),
             register: Arc::clone(&register),
             alerting: Arc::clone(alerting),
             figures: Arc::clone(&self.figures.alerting),
             draining,
         };
         let (intake, thread) = bellwire_alerting::spawn(parts, restored)?;
-        let journal = Arc::clone(&self.journal);
+        self.keeping.begun(&state)?;
+        let journal = Arc::clone(&self.keeping.journal);
         let live = Arc::new(LiveQueries::open(register, Arc::clone(&intake), journal)?);
         Ok(Evaluators { intake, live, thread })
-    }
-
-    fn board(&self) -> Arc<dyn StateTopics> {
-        Arc::new(Board(Arc::clone(&self.states)))
     }
 }
 
 /// What the configuration says of topics. What all nodes are to have is in the log.
-fn topics(config: &Config) -> Vec<TopicRule> {
+fn topics(config: &Config) -> TopicRules {
     let mut topics = config.topics.clone();
-    if config.cluster.engine.is_some() {
-        for topic in &mut topics {
-            topic.durability = StateDurability::Disk;
-        }
+    if config.cluster.engine.is_none() {
+        return TopicRules::new(topics, config.retention_age);
     }
-    topics
+    for topic in &mut topics {
+        topic.durability = StateDurability::Disk;
+    }
+    TopicRules::new(topics, config.retention_age).with_board_on_disk()
 }
 
 /// What is remembered of series, within a part of the memory.
