@@ -10,6 +10,7 @@
 
 mod allowance;
 mod behind;
+pub mod between_nodes;
 mod claims;
 pub mod discovery;
 mod gathering;

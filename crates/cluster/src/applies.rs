@@ -3,6 +3,7 @@
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use bellwire_journal::{AppliedReply, Error};
+use bellwire_shared_log::Position;
 
 use crate::order::Tail;
 use crate::window::Waiter;
@@ -19,8 +20,8 @@ struct State {
     under_way: usize,
     /// Why the first that failed did; what was behind it was not applied either.
     failure: Option<Error>,
-    /// What was applied last.
-    tail: Option<Tail>,
+    /// What was applied last, and behind which place the log is read by whoever starts with that.
+    tail: Option<(Tail, Position)>,
 }
 
 impl Applies {
@@ -29,7 +30,11 @@ impl Applies {
     }
 
     /// Something is to be applied. Returns what is called once it was.
-    pub(crate) fn reply(self: &Arc<Self>, tail: Tail, waiters: Vec<Waiter>) -> AppliedReply {
+    pub(crate) fn reply(
+        self: &Arc<Self>,
+        tail: (Tail, Position),
+        waiters: Vec<Waiter>,
+    ) -> AppliedReply {
         self.state().under_way += 1;
         let guard = Guard(Arc::clone(self));
         Box::new(move |applied| {
@@ -75,11 +80,16 @@ impl Applies {
 
     /// What was applied last, if anything was.
     pub(crate) fn tail(&self) -> Option<Tail> {
-        self.state().tail
+        self.state().tail.map(|(tail, _)| tail)
+    }
+
+    /// Behind which place the log is read by whoever starts with what was applied, if anything was.
+    pub(crate) fn resumes_after(&self) -> Option<Position> {
+        self.state().tail.map(|(_, resumes_after)| resumes_after)
     }
 
     /// This was applied last.
-    pub(crate) fn begin(&self, tail: Tail) {
+    pub(crate) fn begin(&self, tail: (Tail, Position)) {
         self.state().tail = Some(tail);
     }
 

@@ -75,14 +75,7 @@ impl Mark {
     /// Has a replica begin in this epoch, if the log still has all of it.
     pub(crate) fn anew(self, span: Span) -> Result<Verdict, Error> {
         if span.trimmed > self.floor {
-            return Err(LogError::Unfit(format!(
-                "the log was trimmed up to {} since its epoch began, by somebody else: this node has not \
-                 applied that, and cannot know what counted. Stop another node and begin with a copy of \
-                 its data directory whose file `node` has another name, or begin another \
-                 cluster (`cluster_name`)",
-                span.trimmed
-            ))
-            .into());
+            return Err(Error::Behind { epoch: self.epoch, trimmed: span.trimmed });
         }
         Ok(Verdict::Anew(self))
     }
@@ -198,16 +191,20 @@ fn look(log: &dyn SharedLog, own: Own, (mark, span): (Mark, Span)) -> Result<Loo
     })
 }
 
-/// Says that the log has had what was applied here, where the register does not say so yet.
-pub(crate) fn refresh(log: &dyn SharedLog, epoch: Epoch, tail: Tail) -> Result<(), Error> {
+/// Says that the log has had what was applied here, where the register does not say so yet. Returns whether
+/// it says so: where it does not, the epoch is another one, or somebody else sets it.
+pub(crate) fn refresh(log: &dyn SharedLog, epoch: Epoch, tail: Tail) -> Result<bool, Error> {
     let register = log.register(REGISTER)?;
-    let Some(mark) = mark_of(&register)?.filter(|mark| mark.epoch == epoch) else { return Ok(()) };
+    let Some(mark) = mark_of(&register)?.filter(|mark| mark.epoch == epoch) else {
+        return Ok(false);
+    };
     if mark.tail.is_some_and(|marked| marked.position >= tail.position) {
-        return Ok(());
+        return Ok(true);
     }
     let mark = Mark { tail: Some(tail), ..mark };
     match log.set_register(REGISTER, register.generation, mark.encode()) {
-        Ok(_) | Err(LogError::Changed(_)) => Ok(()),
+        Ok(_) => Ok(true),
+        Err(LogError::Changed(_)) => Ok(false),
         Err(error) => Err(error.into()),
     }
 }

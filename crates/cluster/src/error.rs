@@ -2,6 +2,7 @@
 
 use std::io;
 
+use bellwire_model::Epoch;
 use bellwire_shared_log::Position;
 
 /// Why something was not done.
@@ -48,6 +49,18 @@ pub enum Error {
         register: Box<str>,
         /// What is wrong with it.
         what: &'static str,
+    },
+    /// What comes next of the log is gone, and what counts is a function of all of it.
+    #[error(
+        "the log is trimmed up to {trimmed}, which this node has not applied: it cannot know what counted, \
+         and needs a snapshot of another node that has. Start one, and see to it that it is reached at the \
+         address that it tells (`cluster_address`); without any, begin another cluster (`cluster_name`)"
+    )]
+    Behind {
+        /// The epoch of the log.
+        epoch: Epoch,
+        /// Up to where it is gone.
+        trimmed: Position,
     },
     /// There are as many nodes as there may be.
     #[error("the cluster knows {0} nodes already: forget those that are gone")]

@@ -11,8 +11,8 @@
 //! Everything begins with the doubt, also a start, and each time with what the replica has on its disk:
 //! what was in memory only is read again.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bellwire_journal::{Error as JournalError, Placed, PlacedBatch, RecordChange, Replica};
@@ -27,13 +27,20 @@ use crate::clock::Clock;
 use crate::envelope::{self, Head, MINOR, Piece, Unread};
 use crate::epoch::{self, Own, Verdict as OfEpoch};
 use crate::fields::{Fields, put_number};
+use crate::nodes::Applied;
 use crate::order::{Order, PREFIX, Tail, Verdict};
 use crate::outbox::{Begin, Outbox, as_journal, fail};
+use crate::pins::Pins;
 use crate::standing::{Standing, Standings};
 use crate::window::{Met, Waiter};
 
 /// So many bits of an offset say which event of an entry it is.
 pub(crate) const EVENT_BITS: u32 = 14;
+
+/// The place in the log of what is at an offset.
+pub fn place_of(offset: Offset) -> Position {
+    Position::new(offset.get() >> EVENT_BITS)
+}
 
 /// Where the ordinal of the replica's epoch is kept.
 const ORDINAL: &str = "cluster/ordinal";
@@ -54,6 +61,23 @@ pub(crate) struct Shared {
     pub(crate) doubted: AtomicBool,
     pub(crate) closing: AtomicBool,
     pub(crate) applies: Arc<Applies>,
+    /// What others are to be left of the log.
+    pub(crate) pins: Pins,
+    /// The epoch of the log, where what comes next of it is gone.
+    pub(crate) behind: Mutex<Option<Epoch>>,
+}
+
+impl Shared {
+    fn set_behind(&self, epoch: Option<Epoch>) {
+        *self.behind.lock().unwrap_or_else(PoisonError::into_inner) = epoch;
+    }
+
+    /// Up to where others may trim the log, as far as it is this node's to say.
+    pub(crate) fn applied(&self) -> Option<Applied> {
+        let position = self.applies.resumes_after()?;
+        let position = self.pins.least(self.clock.now().uptime, position);
+        Some(Applied { epoch: self.replica.epoch(), position })
+    }
 }
 
 /// See the module.
@@ -161,7 +185,12 @@ impl Follower {
             Stop::Failed(error @ Error::Replica(_)) => {
                 Standing::Stuck { why: bellwire_model::with_causes(&error).into() }
             }
-            Stop::Failed(error) => Standing::Unfit { why: error.to_string().into() },
+            Stop::Failed(error) => {
+                if let Error::Behind { epoch, .. } = error {
+                    shared.set_behind(Some(epoch));
+                }
+                Standing::Unfit { why: error.to_string().into() }
+            }
         };
         shared.standings.set(standing);
         self.retry = (2 * self.retry).min(RETRY_MAX);
@@ -175,7 +204,7 @@ impl Follower {
         // What has failed is tried by the replica itself.
         shared.replica.health()?;
         let records = shared.replica.records(PREFIX)?;
-        let applied = Position::new(shared.replica.bounds().tail.get() >> EVENT_BITS);
+        let applied = place_of(shared.replica.bounds().tail);
         let (order, tail) = Order::load(&records, applied)?;
         let kept = records.iter().find(|record| *record.key == *ORDINAL);
         let kept = kept.map_or(Ok(0), |record| Fields::of(&record.value).number())?;
@@ -190,7 +219,8 @@ impl Follower {
             OfEpoch::Same(mark) => mark,
         };
         self.ordinal = mark.ordinal;
-        let following = match shared.log.follow(order.reads_after()) {
+        let resumes_after = order.reads_after();
+        let following = match shared.log.follow(resumes_after) {
             // Pieces of what is not complete are gone.
             Err(LogError::Trimmed(trimmed)) => {
                 mark.anew(Span { trimmed, tail: trimmed })?;
@@ -199,12 +229,13 @@ impl Follower {
             following => following?,
         };
         if let Some(tail) = tail {
-            shared.applies.begin(tail);
+            shared.applies.begin((tail, resumes_after));
         }
         shared.outbox.begin(applied, mark.epoch, Begin::First);
         shared.standings.followed(applied);
         // Who has read nothing yet does not say that there is nothing.
         shared.standings.set_tail(shared.log.span()?.tail);
+        shared.set_behind(None);
         shared.standings.set(Standing::Following { lag: 0 });
         let ordinal = (kept != mark.ordinal).then_some(mark.ordinal);
         let followed = Followed { following, order, epoch: mark.epoch, ordinal };
@@ -296,6 +327,7 @@ impl Followed {
                 let placed =
                     Placed { base, time: head.time, now: shared.clock.now(), batches, records };
                 let tail = Tail { position, checksum };
+                let tail = (tail, self.order.resumes_after(position));
                 shared.replica.apply(placed, shared.applies.reply(tail, waiting))?;
             }
             Verdict::Torn => return Err(Stop::Torn(position)),

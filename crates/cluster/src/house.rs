@@ -1,19 +1,20 @@
 //! What a node does now and then: it says that it is there, looks at the epoch and at how far it is behind,
-//! and while it holds the lease for it, has keys go whose time is over.
+//! and while it holds the lease for it, has keys go whose time is over and trims the log.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bellwire_model::limits::STATE_LOOKS_MAX;
-use bellwire_shared_log::Fence;
+use bellwire_shared_log::{Fence, Position};
 
 use crate::Error;
 use crate::epoch;
 use crate::follower::Shared;
 use crate::lease::{self, Lease, Stepped, Wanted};
-use crate::nodes::{Announcer, BEAT};
+use crate::nodes::{Announcer, BEAT, nodes};
 use crate::queue::Content;
+use crate::trimming::{TRIM_INTERVAL, TRIM_MARGIN, TRIM_STEP_MAX, Trimming};
 use crate::window::Waiter;
 
 /// Nothing moves for so long before it is said that the engine takes nothing.
@@ -37,6 +38,8 @@ pub(crate) struct House {
     next_beat: Duration,
     next_refresh: Duration,
     next_expiry: Duration,
+    trimming: Trimming,
+    next_trim: Duration,
 }
 
 impl House {
@@ -50,6 +53,8 @@ impl House {
             next_beat: Duration::ZERO,
             next_refresh: Duration::ZERO,
             next_expiry: Duration::ZERO,
+            trimming: Trimming::default(),
+            next_trim: Duration::ZERO,
         }
     }
 
@@ -68,7 +73,7 @@ impl House {
         self.look_at_appends();
         let next = self.hold();
         if let Err(error) = self.keep() {
-            tracing::warn!(%error, "Keys whose time is over could not be deleted.");
+            tracing::warn!(%error, "What is kept for all nodes could not be seen to.");
         }
         next.min(self.next_beat).saturating_sub(self.now())
     }
@@ -88,7 +93,7 @@ impl House {
         if standing.is_well() && epoch::current(&*shared.log)? != Some(shared.replica.epoch()) {
             shared.doubted.store(true, Ordering::Release);
         }
-        self.announcer.announce(&*shared.log)
+        self.announcer.announce(&*shared.log, shared.applied())
     }
 
     /// Says so where the engine takes nothing.
@@ -117,6 +122,7 @@ impl House {
     fn keep(&mut self) -> Result<(), Error> {
         let Some(fence) = self.lease.held(self.now()) else {
             self.keeping = None;
+            self.trimming = Trimming::default();
             return Ok(());
         };
         let shared = Arc::clone(&self.shared);
@@ -140,7 +146,40 @@ impl House {
         if now >= self.next_expiry && self.deleting.load(Ordering::Acquire) == 0 {
             self.expire(fence)?;
         }
+        if now >= self.next_trim {
+            self.next_trim = now.saturating_add(TRIM_INTERVAL);
+            self.trim(now)?;
+        }
         Ok(())
+    }
+
+    /// Lets go of what nobody needs of the log any more, a part at a time.
+    fn trim(&mut self, now: Duration) -> Result<(), Error> {
+        let shared = Arc::clone(&self.shared);
+        let Some(tail) = shared.applies.tail() else { return Ok(()) };
+        let span = shared.log.span()?;
+        if span.tail.get().saturating_sub(tail.position.get()) > TRIM_MARGIN {
+            // Registers may be in the log, too, as in that of NATS: what is before an entry of which
+            // nothing comes can go.
+            let met = Waiter::Appends(Box::new(|_| ()));
+            shared.outbox.queue(Content::Appends(Vec::new()), met, None)?;
+        }
+        let epoch = shared.replica.epoch();
+        let Some(until) = self.trimming.look(&nodes(&*shared.log)?, epoch, now) else {
+            return Ok(());
+        };
+        if until <= span.trimmed {
+            return Ok(());
+        }
+        let step = Position::new(span.trimmed.get().saturating_add(TRIM_STEP_MAX));
+        if step < until {
+            self.next_trim = now.saturating_add(BEAT);
+        }
+        // So that whoever was away can tell that nothing was lost.
+        if !epoch::refresh(&*shared.log, epoch, tail)? {
+            return Ok(());
+        }
+        Ok(shared.log.trim(until.min(step).min(tail.position))?)
     }
 
     /// Puts nothing into the log, to meet it there.

@@ -1,7 +1,7 @@
 //! The journal of a node: what is appended goes into the shared log, what is read comes from the replica.
 
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use bellwire_journal::{
@@ -9,12 +9,13 @@ use bellwire_journal::{
     ReadLimit, Record, RecordChange, RecordReply, Reply, StateHorizons, StatePage, TopicFigures,
 };
 use bellwire_model::{Epoch, FilterSet, Offset};
-use bellwire_shared_log::{Assurance, Fence, Position};
+use bellwire_shared_log::{Assurance, Fence, Position, Span};
 
 use crate::follower::Shared;
 use crate::nodes::{self, NodeMark};
 use crate::order::PREFIX;
 use crate::outbox::{PATIENCE, as_journal};
+use crate::pins::Pin;
 use crate::queue::Content;
 use crate::standing::Standing;
 use crate::threads::Threads;
@@ -85,12 +86,31 @@ impl ClusterJournal {
         Some(self.shared.applies.tail()?.position)
     }
 
+    /// The epoch of the log, where what comes next of it is gone: only a snapshot helps then.
+    pub fn behind(&self) -> Option<Epoch> {
+        *self.shared.behind.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Keeps the log behind what was applied here from being trimmed, for whoever gets a snapshot that is
+    /// made from now on. Nothing, where nothing was applied yet.
+    pub fn pin(&self) -> Option<Pin> {
+        let at = self.shared.applies.resumes_after()?;
+        Some(self.shared.pins.pin(at, &self.shared.clock))
+    }
+
+    /// Where the log begins and ends. Waits for the engine.
+    pub fn span(&self) -> Result<Span, Error> {
+        Ok(self.shared.log.span()?)
+    }
+
     /// Lets go of the log up to what is placed there, which was applied here. Replicas that have not got
     /// there begin anew. Waits for the engine.
     pub fn trim_log(&self, until: Position) -> Result<(), Error> {
         let Some(tail) = self.shared.applies.tail() else { return Ok(()) };
         // So that whoever was away can tell that nothing was lost.
-        epoch::refresh(&*self.shared.log, self.shared.replica.epoch(), tail)?;
+        if !epoch::refresh(&*self.shared.log, self.shared.replica.epoch(), tail)? {
+            return Ok(());
+        }
         Ok(self.shared.log.trim(until.min(tail.position))?)
     }
 }

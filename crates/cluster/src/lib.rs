@@ -32,20 +32,26 @@ mod node;
 mod nodes;
 mod order;
 mod outbox;
+mod pins;
 mod queue;
+mod secret;
 #[cfg(test)]
 mod seed;
 mod standing;
 mod tenure;
 mod threads;
+mod trimming;
 mod window;
 
 pub use clock::Clock;
 pub use error::Error;
 pub use fenced::FencedJournal;
+pub use follower::place_of;
 pub use journal::ClusterJournal;
 pub use lease::{Lease, LeaseStep, LeaseTiming, Wanted};
 pub use node::{Node, NodeOptions};
-pub use nodes::{NODES_MAX, NodeMark, Roster};
+pub use nodes::{Applied, NODES_MAX, NodeMark, Roster, nodes};
+pub use pins::Pin;
+pub use secret::{SECRET_BYTES, Secret};
 pub use standing::{Standing, Watcher};
 pub use tenure::{Other, Seat, Tenure};

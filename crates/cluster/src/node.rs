@@ -1,8 +1,8 @@
 //! A node as it runs: three threads, or none where its turns are taken by a simulation.
 
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bellwire_journal::Replica;
@@ -18,6 +18,7 @@ use crate::journal::ClusterJournal;
 use crate::lease::{Lease, LeaseTiming};
 use crate::nodes::{Announcer, NodeMark, is_node_id};
 use crate::outbox::Outbox;
+use crate::pins::Pins;
 use crate::queue::Content;
 use crate::standing::{Standings, Watcher};
 use crate::threads::Threads;
@@ -85,6 +86,8 @@ impl Node {
             doubted: AtomicBool::new(false),
             closing: AtomicBool::new(false),
             applies: Arc::new(Applies::default()),
+            pins: Pins::default(),
+            behind: Mutex::default(),
         });
         let lease = Lease::new(KEEPER, &id, lease);
         let mark = NodeMark {
@@ -93,6 +96,7 @@ impl Node {
             address: address.into(),
             run: fastrand::u64(1..),
             beat: 0,
+            applied: None,
         };
         let house = House::new(Arc::clone(&shared), Announcer::new(mark), lease);
         let follower = Follower::new(Arc::clone(&shared));

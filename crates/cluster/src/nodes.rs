@@ -6,7 +6,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use bellwire_shared_log::{Error as LogError, Generation, SharedLog, is_register_name};
+use bellwire_model::Epoch;
+use bellwire_shared_log::{Error as LogError, Generation, Position, SharedLog, is_register_name};
 use bytes::Bytes;
 
 use crate::Error;
@@ -34,6 +35,17 @@ pub struct NodeMark {
     pub run: u64,
     /// How often it has said so in this run.
     pub beat: u64,
+    /// Up to where it needs the log no more. Nothing before it has applied anything.
+    pub applied: Option<Applied>,
+}
+
+/// A place in the log of an epoch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Applied {
+    /// The epoch.
+    pub epoch: Epoch,
+    /// The place.
+    pub position: Position,
 }
 
 impl NodeMark {
@@ -43,6 +55,10 @@ impl NodeMark {
         put_number(&mut value, self.beat);
         put_bytes(&mut value, self.version.as_bytes());
         put_bytes(&mut value, self.address.as_bytes());
+        if let Some(Applied { epoch, position }) = self.applied {
+            put_number(&mut value, epoch.get().into());
+            put_number(&mut value, position.get());
+        }
         value.into()
     }
 
@@ -56,7 +72,14 @@ impl NodeMark {
         }
         let (run, beat) = (fields.number()?, fields.number()?);
         let (version, address) = (fields.text()?.into(), fields.text()?.into());
-        Ok(Some(Self { id: id.into(), version, address, run, beat }))
+        // What an older version writes ends here.
+        let applied = if fields.is_empty() {
+            None
+        } else {
+            let (epoch, position) = (fields.number()?, fields.number()?);
+            Some(Applied { epoch: Epoch::new(epoch as u32), position: Position::new(position) })
+        };
+        Ok(Some(Self { id: id.into(), version, address, run, beat, applied }))
     }
 }
 
@@ -65,8 +88,8 @@ pub(crate) fn is_node_id(id: &str) -> bool {
     !id.is_empty() && is_register_name(&format!("{PREFIX}{id}"))
 }
 
-/// All nodes that were not forgotten.
-pub(crate) fn nodes(log: &dyn SharedLog) -> Result<Vec<NodeMark>, Error> {
+/// All nodes that were not forgotten. Waits for the engine.
+pub fn nodes(log: &dyn SharedLog) -> Result<Vec<NodeMark>, Error> {
     let mut nodes = Vec::new();
     for name in log.registers(PREFIX)? {
         let id = name.strip_prefix(PREFIX).unwrap_or_default();
@@ -110,8 +133,12 @@ impl Announcer {
         Self { mark, generation: None }
     }
 
-    /// Says once more that it is there.
-    pub(crate) fn announce(&mut self, log: &dyn SharedLog) -> Result<(), Error> {
+    /// Says once more that it is there, and what it has applied.
+    pub(crate) fn announce(
+        &mut self,
+        log: &dyn SharedLog,
+        applied: Option<Applied>,
+    ) -> Result<(), Error> {
         let name = format!("{PREFIX}{}", self.mark.id);
         let generation = if let Some(generation) = self.generation.take() {
             generation
@@ -123,6 +150,7 @@ impl Announcer {
             register.generation
         };
         self.mark.beat += 1;
+        self.mark.applied = applied;
         match log.set_register(&name, generation, self.mark.encode()) {
             Ok(generation) => self.generation = Some(generation),
             Err(LogError::Changed(register)) => {
@@ -174,6 +202,7 @@ mod tests {
             address: "[::1]:1".into(),
             run: 1,
             beat: 0,
+            applied: None,
         }
     }
 
@@ -182,23 +211,33 @@ mod tests {
         let logs = MemoryLogs::immediate();
         let log = logs.handle();
         let (mut one, mut two) = (Announcer::new(mark("one")), Announcer::new(mark("two")));
-        one.announce(&*log).unwrap();
-        two.announce(&*log).unwrap();
+        one.announce(&*log, None).unwrap();
+        two.announce(&*log, None).unwrap();
         let mut roster = Roster::default();
         let mut look = |at_s: u64| -> Vec<(String, u64)> {
             let looked = roster.look(nodes(&*log).unwrap(), Duration::from_secs(at_s));
             looked.into_iter().map(|(mark, silent)| (mark.id.into(), silent.as_secs())).collect()
         };
         assert_eq!(look(10), [("one".to_owned(), 0), ("two".to_owned(), 0)]);
-        one.announce(&*log).unwrap();
+        one.announce(&*log, None).unwrap();
         assert_eq!(look(15), [("one".to_owned(), 0), ("two".to_owned(), 5)]);
         forget(&*log, "two").unwrap();
         forget(&*log, "three").unwrap();
         assert_eq!(look(16), [("one".to_owned(), 1)]);
         // It was not gone after all.
-        two.announce(&*log).unwrap();
-        two.announce(&*log).unwrap();
+        two.announce(&*log, None).unwrap();
+        two.announce(&*log, None).unwrap();
         assert_eq!(look(17), [("one".to_owned(), 2), ("two".to_owned(), 0)]);
+    }
+
+    #[test]
+    fn a_node_tells_what_it_has_applied_and_an_older_one_does_not() {
+        let applied = Applied { epoch: Epoch::new(u32::MAX), position: Position::new(1 << 40) };
+        for applied in [None, Some(applied)] {
+            let mark = NodeMark { applied, ..mark("one") };
+            assert_eq!(NodeMark::decode("one", &mark.encode()).unwrap(), Some(mark));
+        }
+        assert!(NodeMark::decode("one", &[&*mark("one").encode(), &[1]].concat()).is_err());
     }
 
     #[test]
@@ -206,13 +245,13 @@ mod tests {
         let logs = MemoryLogs::immediate();
         let log = logs.handle();
         for number in 0..NODES_MAX {
-            Announcer::new(mark(&format!("n{number}"))).announce(&*log).unwrap();
+            Announcer::new(mark(&format!("n{number}"))).announce(&*log, None).unwrap();
         }
         let mut more = Announcer::new(mark("more"));
-        assert!(matches!(more.announce(&*log), Err(Error::TooManyNodes(_))));
-        Announcer::new(mark("n7")).announce(&*log).unwrap();
+        assert!(matches!(more.announce(&*log, None), Err(Error::TooManyNodes(_))));
+        Announcer::new(mark("n7")).announce(&*log, None).unwrap();
         forget(&*log, "n7").unwrap();
-        more.announce(&*log).unwrap();
+        more.announce(&*log, None).unwrap();
         assert!(
             is_node_id("n-7")
                 && !is_node_id("")

@@ -103,8 +103,13 @@ impl Order {
 
     /// Behind which place the log is to be read, to know what is not complete.
     pub(crate) fn reads_after(&self) -> Position {
+        self.resumes_after(self.reread)
+    }
+
+    /// The same, of whoever has applied up to there and starts again.
+    pub(crate) fn resumes_after(&self, applied: Position) -> Position {
         let first = self.open.first().map(|(from, _)| Position::new(from.get() - 1));
-        first.map_or(self.reread, |first| first.min(self.reread))
+        first.map_or(applied, |first| first.min(applied))
     }
 
     /// What becomes of the entry there. They come in order, each once.

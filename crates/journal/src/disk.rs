@@ -30,6 +30,7 @@ mod records;
 mod repair;
 mod rows;
 mod schema;
+mod snapshot;
 mod stage;
 mod state;
 mod store;
@@ -63,6 +64,7 @@ pub use lock::Lock;
 use place::SharedPlace;
 use reader::Readers;
 pub use repair::{RepairSource, Repaired, repair};
+pub use snapshot::{Arrival, Snapshot};
 use store::DiskStore;
 
 /// When an append counts as durable.
@@ -163,6 +165,7 @@ impl DiskJournal {
         states: &mut dyn StateLoader,
     ) -> Result<Self, Error> {
         let lock = Lock::take(&options.path)?;
+        snapshot::tidy(&options.path);
         let file = options.path.join(schema::FILE);
         let store = DiskStore::open(&file, (options, role), states)?;
         let index = Arc::clone(store.index());

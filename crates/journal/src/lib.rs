@@ -79,7 +79,9 @@ use bellwire_model::{
     Condition, Entry, Epoch, Event, Fence, Filter, FilterSet, Keep, Offset, Topic,
 };
 
-pub use disk::{DiskJournal, DiskOptions, Durability, Lock, RepairSource, Repaired, repair};
+pub use disk::{
+    Arrival, DiskJournal, DiskOptions, Durability, Lock, RepairSource, Repaired, Snapshot, repair,
+};
 pub use ends::Ended;
 pub use error::{Cause, Error, Found, Unmet, in_the_way};
 pub use fences::Fenced;

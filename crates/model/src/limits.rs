@@ -656,6 +656,28 @@ pub const BOARD_VALUES_INTERVAL: Duration = Duration::from_mins(1);
 pub const SHOWN_AT_ONCE_MAX: usize = 1_000;
 /// The longest name of a cluster, in bytes: it is part of names in its engine.
 pub const CLUSTER_NAME_BYTES_MAX: usize = 32;
+/// How long a request of one node to another counts, either way: clocks may be so far apart.
+pub const NODE_REQUEST_AGE_MAX: Duration = Duration::from_mins(1);
+/// How long a node waits for another one to be reached, and then for its answer to begin.
+pub const NODE_CONNECT_PATIENCE: Duration = Duration::from_secs(5);
+/// See [`NODE_CONNECT_PATIENCE`].
+pub const NODE_ANSWER_PATIENCE: Duration = Duration::from_secs(10);
+/// Snapshots of a replica that are made or sent at a time.
+pub const SNAPSHOTS_SENT_MAX: usize = 1;
+/// How long a node waits until another one has made a snapshot of all that it has.
+pub const SNAPSHOT_MADE_PATIENCE: Duration = Duration::from_mins(10);
+/// How long a snapshot may take, with what it has: for so many bytes a second longer.
+pub const SNAPSHOT_SENT_PATIENCE: Duration = Duration::from_mins(1);
+/// See [`SNAPSHOT_SENT_PATIENCE`].
+pub const SNAPSHOT_BYTES_PER_SECOND_MIN: u64 = 1024 * 1024;
+/// How long a node that is sent one waits for its next piece.
+pub const SNAPSHOT_PIECE_PATIENCE: Duration = Duration::from_secs(30);
+/// Bytes of a snapshot that are read at once.
+pub const SNAPSHOT_PIECE_BYTES: usize = 256 * 1024;
+/// How long a node that starts looks for another one that gives it a snapshot.
+pub const SNAPSHOT_PEERS_PATIENCE: Duration = Duration::from_secs(20);
+/// What a copy of a replica leaves free on the disk, in bytes.
+pub const SNAPSHOT_SPACE_KEPT: u64 = 256 * 1024 * 1024;
 /// Events in one commit: enough to make the sync cheap, few enough to keep its latency flat.
 pub const EVENTS_PER_COMMIT_MAX: usize = 16_384;
 /// Streams of Durable Streams that were created, or deleted while something is left of them.

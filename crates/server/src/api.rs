@@ -21,6 +21,7 @@ mod login;
 mod nodes;
 mod page_tag;
 mod permission;
+mod pieces;
 mod posted;
 mod prometheus;
 mod publish;
@@ -32,6 +33,7 @@ mod rules;
 mod samples;
 mod session;
 mod silences;
+mod snapshot;
 mod status;
 mod system;
 mod tickets;
@@ -155,6 +157,7 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .route("/v1/status", get(status::status))
         .route("/v1/nodes", get(nodes::list))
         .route("/v1/nodes/{node}", delete(nodes::forget))
+        .route("/v1/nodes/snapshot", get(snapshot::snapshot))
         .route("/v1/advice", get(advice::of_traffic).post(advice::of_flows))
         .route("/v1/whoami", get(whoami::whoami))
         .route("/v1/tickets", post(tickets::make))

@@ -161,13 +161,19 @@ pub struct ClusterConfig {
     pub engine: Option<String>,
     /// What the cluster is called in it.
     pub name: String,
+    /// Where other nodes reach this one; empty for where it listens.
+    pub address: String,
 }
 
 /// Without the password that an address may have.
 impl fmt::Debug for ClusterConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let engine = self.engine.as_ref().and_then(|url| url.split_once(':')).map(|(kind, _)| kind);
-        f.debug_struct("ClusterConfig").field("engine", &engine).field("name", &self.name).finish()
+        f.debug_struct("ClusterConfig")
+            .field("engine", &engine)
+            .field("name", &self.name)
+            .field("address", &self.address)
+            .finish()
     }
 }
 

@@ -6,7 +6,7 @@
 //!
 //! An address needs no name server, so that nobody can point one elsewhere: all of them are known.
 //! The same goes for `localhost`. Other names are those of the certificate, of the machine, of
-//! `external_url`, and what is configured.
+//! `external_url` and `cluster_address`, and what is configured.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::sync::RwLock;
@@ -29,9 +29,10 @@ impl KnownHosts {
     pub(crate) fn new(config: &Config) -> Self {
         let machine = rustix::system::uname();
         let machine = machine.nodename().to_str().ok();
-        let external = url::Url::parse(&config.external_url).ok();
-        let external = external.as_ref().and_then(url::Url::host_str);
-        let own = Hosts::of_names(machine.into_iter().chain(external));
+        let told = [&config.external_url, &config.cluster.address];
+        let told = told.map(|url| url::Url::parse(url).ok());
+        let told = told.iter().flatten().filter_map(url::Url::host_str);
+        let own = Hosts::of_names(machine.into_iter().chain(told));
         Self { configured: config.hosts.clone(), own, certified: RwLock::default() }
     }
 

@@ -4,12 +4,18 @@
 //! *keeper* of the desk. It is so for a *term*. Others pass on to it what is asked of these.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bellwire_cluster::{ClusterJournal, Seat, Tenure};
 use bellwire_wire::problem::{Code, Problem};
 use tokio::sync::watch;
 
+use crate::peers::Peers;
 use crate::relay::Relay;
+use crate::snapshots::{Snapshots, fetch};
+
+/// How often it is looked whether this node has lost the log.
+const BEHIND_LOOK_INTERVAL: Duration = Duration::from_secs(2);
 
 /// What a server has of its cluster.
 #[derive(Debug)]
@@ -24,8 +30,12 @@ pub(crate) struct Membership {
     pub(crate) tenure: Arc<Tenure>,
     /// What this server does of that, for as long as it runs.
     pub(crate) role: Role,
-    /// Whether that is over, or the log another one: the server begins anew.
-    pub(crate) anew: watch::Receiver<bool>,
+    /// Speaks to the other nodes.
+    pub(crate) peers: Arc<Peers>,
+    /// Copies of its replica, for them.
+    pub(crate) snapshots: Snapshots,
+    /// Becomes true where all has to begin anew: the role is over, or the log another one.
+    pub(crate) anew: watch::Sender<bool>,
     /// The way to the keeper.
     pub(crate) relay: Relay,
 }
@@ -57,8 +67,36 @@ impl Role {
 impl Membership {
     /// Waits until the server is about to begin anew.
     pub(crate) async fn begins_anew(&self) {
-        if self.anew.clone().wait_for(|anew| *anew).await.is_err() {
+        if self.anew.subscribe().wait_for(|anew| *anew).await.is_err() {
             std::future::pending::<()>().await;
+        }
+    }
+
+    /// Where the log goes on behind what this node has applied: has the server begin anew, which gets a
+    /// snapshot, once another node has one. Until then it shows what it has.
+    pub(crate) fn rejoins(&self) -> impl Future<Output = ()> + Send + use<> {
+        let (journal, peers) = (Arc::clone(&self.journal), Arc::clone(&self.peers));
+        let anew = self.anew.clone();
+        async move {
+            let mut interval = tokio::time::interval(BEHIND_LOOK_INTERVAL);
+            interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+            loop {
+                interval.tick().await;
+                if journal.behind().is_none() {
+                    continue;
+                }
+                let asked = Arc::clone(&journal);
+                let nodes = tokio::task::spawn_blocking(move || asked.nodes()).await;
+                for peer in nodes.into_iter().flatten().flatten().filter(|it| !peers.is_own(it)) {
+                    if fetch::is_there(&peers, &peer).await && journal.behind().is_some() {
+                        tracing::warn!(
+                            "The log was trimmed before this node has applied it: it begins with a snapshot."
+                        );
+                        anew.send_replace(true);
+                        return;
+                    }
+                }
+            }
         }
     }
 

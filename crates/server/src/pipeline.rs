@@ -15,8 +15,8 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use bellwire_alerting::{
-    AlertmanagerConfigError, Courier, Hangups, History, InForce, NotifierRun, Reload, ReloadParts,
-    RuleFilesError, load_alertmanager_config,
+    Alerting, AlertmanagerConfigError, Courier, Hangups, History, InForce, NotifierRun, Reload,
+    ReloadParts, RuleFilesError, SampleIntake, load_alertmanager_config,
 };
 use bellwire_authn::config::{AccessConfig, Wider};
 use bellwire_authn::{AccessError, Authenticator, NOBODY_COMES_IN};
@@ -37,13 +37,13 @@ pub use self::cluster::{ClusterError, Succession};
 use self::core::{Core, Evaluators, kept_state_folder};
 pub use self::core::{rule_settings, rule_state_folder};
 use self::journal::apply_retention;
+use self::keeping::Keeping;
 use self::listening::{listen, open, url};
 pub use self::push::PushKeyError;
 use crate::access::{Access, AccessRules};
 use crate::admission::{self, Admission, AdmissionLimits};
 use crate::api::{self, App, LargeReads, Records, StreamsApi};
 use crate::audit::Deed;
-use crate::board::SharedBoard;
 use crate::config::{Config, Engine, Exposed, MqttConfig};
 use crate::durable_streams::DurableStreams;
 use crate::front_door::Door;
@@ -136,11 +136,10 @@ pub struct Server {
     accepting: tokio::task::JoinHandle<()>,
     threads: Threads,
     spread: Arc<Spread>,
-    /// Whose last words the journal takes before it is closed.
-    kept: (Arc<Access>, Arc<dyn Journal>),
+    /// Whose last words the journal takes before it is closed, and what the next one is handed.
+    kept: (Arc<Access>, Arc<dyn Journal>, Succession),
     /// Of a node among others, whether all begins anew.
     anew: Option<watch::Receiver<bool>>,
-    succession: Succession,
 }
 
 /// What a drain waits for.
@@ -160,6 +159,10 @@ impl Server {
     }
 
     /// The same of one that begins anew, where another has ended.
+    #[expect(
+        clippy::too_many_lines,
+        reason = "a list of all parts, each behind those that it needs"
+    )]
     pub fn start_after(config: Config, succession: Succession) -> Result<Self, StartError> {
         let hangups = Hangups::listen()?;
         // What can be wrong comes first: nothing has been touched yet.
@@ -168,16 +171,15 @@ impl Server {
         let (tls, access) = (start_tls(&config, &figures, &hosts)?, access(&config, &figures)?);
         let listener = listen(config.listen, &config)?;
         let address = listener.local_addr()?;
-        let core = Core::open(&config, &figures, address, &succession)?;
-        let url = url(address, tls.as_deref());
+        let (core, url) =
+            (Core::open(&config, &figures, address, &succession)?, url(address, tls.as_deref()));
         let sensors = listen_to_sensors(&config, &core)?;
         access.begin(&core.journal)?;
-        let (notifier, notifying) = core.notify(&config, alertmanager, &url)?;
         let (draining, drains) = watch::channel(false);
-        let (push, courier, alerting, desk) = core.attend(&config, (notifier, &access), &url)?;
-        let Evaluators { intake, live, thread: evaluator } =
-            core.evaluate(&config, (rules, &alerting), drains.clone())?;
-        let (alerts, subscriptions) = (desk.spawn()?, Arc::new(Subscriptions::default()));
+        let ((notifying, courier), (push, alerting), begun) =
+            core.begin_alerting(&config, (rules, (&access, alertmanager, &*url)), drains.clone())?;
+        let (Evaluators { intake, live, thread: evaluator }, alerts) = begun;
+        let subscriptions = Arc::new(Subscriptions::default());
         let Core {
             journal, history, table, states, topics, rates, parts, keeping, cluster, ..
         } = core;
@@ -188,18 +190,13 @@ impl Server {
         let admission = admission(&config, &figures, drains.clone());
         let (house, around) = ((&figures, &admission, &access), (&pasts, cluster.as_ref()));
         let errands = Errands::new(&publisher, (&intake, &alerting, &live), house, around);
-        let surroundings = surroundings(
-            (&config, parts.len()),
-            (&journal, table, &subscriptions, &publisher.topics),
-            (errands, &access, &sys),
-            presence.as_ref(),
-        )?;
-        let (shards, spread) = spawn_shards(parts, &surroundings)?;
+        let (events, of) =
+            ((&journal, table, &subscriptions, &publisher.topics), presence.as_ref());
+        let (shards, spread) =
+            spawn_shards(&config, parts, events, ((errands, &access, &sys), of))?;
         let receiver = Receiver::new(&intake, &access, (&figures, &admission), &publisher);
-        let in_force = InForce { intake: Arc::clone(&intake), alerting: Arc::clone(&alerting) };
-        let in_force = keeping.evaluates().then_some(in_force);
-        let jobs = if keeping.evaluates() { config.scrape.clone() } else { Vec::new() };
-        let (reload, scraper) = reload(&config, in_force, (&receiver, &figures));
+        let (reload, scraper) =
+            reload(&config, (&keeping, &intake, &alerting), (&receiver, &figures));
         let streams = DurableStreams::open(&publisher)?;
         let app = App {
             streams: StreamsApi::new(Arc::clone(&streams)),
@@ -231,24 +228,20 @@ impl Server {
             shows_examples: config.examples,
             cluster,
         };
+        let rejoins = app.cluster.as_ref().map(|cluster| cluster.rejoins());
         let doors = doors(app, tls, config.stall_timeout);
         let (runtime, accepting, sensors) = open_all(doors, (listener, sensors), drains)?;
-        warn_of_exposure(&config, address);
+        rejoins.map(|rejoins| runtime.spawn(rejoins));
         keep_house(&runtime, (&access, &journal), (admission, sys, presence), (reload, hangups));
-        begin(&runtime, (notifying, courier, history), (&scraper, jobs), (streams, keeping.board));
-        let (threads, kept) = (Threads { sensors, evaluator, alerts, shards }, (access, journal));
-        Ok(Self {
-            address,
-            url,
-            runtime,
-            draining,
-            accepting,
-            threads,
-            spread,
-            kept,
-            anew,
-            succession,
-        })
+        begin(
+            &runtime,
+            (notifying, courier, history),
+            (&scraper, config.scrape),
+            (streams, keeping),
+        );
+        let threads = Threads { sensors, evaluator, alerts, shards };
+        let kept = (access, journal, succession);
+        Ok(Self { address, url, runtime, draining, accepting, threads, spread, kept, anew })
     }
 
     /// Where it listens.
@@ -274,10 +267,8 @@ impl Server {
     /// the journal is synced, subscribers are told good-bye. Blocks, for
     /// [`DRAIN_TIMEOUT`](bellwire_model::limits::DRAIN_TIMEOUT) at most where clients hang.
     pub fn drain(self) {
-        let succession = self.succession.clone();
-        self.hand_over();
         // Behind the last word: who takes over finds all of it.
-        succession.give_up();
+        self.hand_over().give_up();
     }
 
     /// The same, and hands on what is held to whoever [comes after](Self::start_after) it.
@@ -291,7 +282,7 @@ impl Server {
         if let Some(sensors) = self.threads.sensors {
             sensors.drain();
         }
-        let (access, journal) = self.kept;
+        let (access, journal, succession) = self.kept;
         let finish = async { tokio::time::timeout(DRAIN_TIMEOUT, access.finish()).await };
         if self.runtime.block_on(finish).is_err() {
             tracing::warn!("The journal has not taken in time what is known of the use of keys.");
@@ -313,7 +304,7 @@ impl Server {
                 tracing::error!("A shard had failed.");
             }
         }
-        self.succession
+        succession
     }
 }
 
@@ -381,32 +372,34 @@ fn publisher(
 /// What is read again at a reload; the scraper is among whom it concerns.
 fn reload(
     config: &Config,
-    in_force: Option<InForce>,
+    (keeping, intake, alerting): (&Keeping, &Arc<SampleIntake>, &Arc<Alerting>),
     (receiver, figures): (&Receiver, &Figures),
 ) -> (Arc<Reload>, Arc<Scraper>) {
     let scraping = Scraping::new(config, receiver.clone());
     let scraper = Arc::clone(&scraping.scraper);
+    let in_force = InForce { intake: Arc::clone(intake), alerting: Arc::clone(alerting) };
     let reload = Reload::new(ReloadParts {
         rules: config.rules.clone(),
         mode: config.rule_mode,
         alertmanager_config: config.alertmanager_config.clone(),
-        in_force,
+        in_force: keeping.evaluates().then_some(in_force),
         also: Arc::new(scraping),
         figures: Arc::clone(&figures.alerting),
     });
     (Arc::new(reload), scraper)
 }
 
+/// What shards show, and to whom.
+type Events<'a> = (&'a Arc<dyn Journal>, SharedTable, &'a Arc<Subscriptions>, &'a TopicRules);
+
+/// What shards ask, and by whose leave.
+type Asked<'a> = (Errands, &'a Arc<Access>, &'a SysTopics);
+
 /// What shards reach of all else.
 fn surroundings(
     (config, shards): (&Config, usize),
-    (journal, table, subscriptions, topics): (
-        &Arc<dyn Journal>,
-        SharedTable,
-        &Arc<Subscriptions>,
-        &TopicRules,
-    ),
-    (errands, access, sys): (Errands, &Arc<Access>, &SysTopics),
+    (journal, table, subscriptions, topics): Events<'_>,
+    (errands, access, sys): Asked<'_>,
     presence: Option<&Arc<Presence>>,
 ) -> io::Result<Arc<Surroundings>> {
     Ok(Arc::new(Surroundings {
@@ -516,11 +509,14 @@ fn door(app: App, tls: Option<Arc<Tls>>, stall_timeout: Duration) -> Door {
 }
 
 fn spawn_shards(
+    config: &Config,
     parts: Vec<ShardParts>,
-    surroundings: &Arc<Surroundings>,
+    events: Events<'_>,
+    (asked, presence): (Asked<'_>, Option<&Arc<Presence>>),
 ) -> io::Result<(Vec<JoinHandle<()>>, Arc<Spread>)> {
+    let surroundings = surroundings((config, parts.len()), events, asked, presence)?;
     let spread = Spread::new(parts.iter().map(|parts| parts.handle.clone()).collect());
-    let spawn = |(index, parts)| bellwire_shards::spawn(index, parts, Arc::clone(surroundings));
+    let spawn = |(index, parts)| bellwire_shards::spawn(index, parts, Arc::clone(&surroundings));
     let shards = parts.into_iter().enumerate().map(spawn).collect::<io::Result<_>>()?;
     Ok((shards, Arc::new(spread)))
 }
@@ -575,9 +571,10 @@ fn begin(
     runtime: &Runtime,
     (notifying, courier, history): (NotifierRun, Courier, Arc<History>),
     (scraper, jobs): (&Scraper, Vec<Job>),
-    (streams, board): (Arc<DurableStreams>, Option<Arc<SharedBoard>>),
+    (streams, keeping): (Arc<DurableStreams>, Keeping),
 ) {
-    board.map(|board| runtime.spawn(board.keep_current()));
+    let jobs = if keeping.evaluates() { jobs } else { Vec::new() };
+    keeping.board.map(|board| runtime.spawn(board.keep_current()));
     runtime.spawn(notifying.forever());
     runtime.spawn(courier.forever());
     runtime.spawn(streams.keep_house());

@@ -4,6 +4,7 @@ mod away;
 mod desk;
 mod passing;
 mod refusals;
+mod snapshots;
 mod state;
 
 use std::net::SocketAddr;

@@ -1,6 +1,6 @@
 //! Two tenures of one lease, on the process's clock and with waits that are short.
 
-use std::sync::mpsc::{Receiver, channel};
+use std::sync::mpsc::{Receiver, sync_channel};
 
 use bellwire_shared_log::MemoryLogs;
 
@@ -14,15 +14,18 @@ const TIMING: LeaseTiming = LeaseTiming {
 };
 
 /// As long as it takes: what is waited for comes, or the test is stopped from without.
-const PATIENCE: Duration = Duration::from_secs(600);
+const PATIENCE: Duration = Duration::from_mins(10);
+
+/// Seats that wait for the test.
+const SEATS_MAX: usize = 100;
 
 fn begin(logs: &MemoryLogs, node: &str) -> Tenure {
     Tenure::begin(logs.handle(), ("x", node), Clock::of_process(), TIMING).expect("a thread")
 }
 
 fn told(tenure: &Tenure) -> Receiver<Seat> {
-    let (sender, seats) = channel();
-    tenure.watch(move |seat| drop(sender.send(seat.clone())));
+    let (sender, seats) = sync_channel(SEATS_MAX);
+    tenure.watch(move |seat| drop(sender.try_send(seat.clone())));
     seats
 }
 
@@ -40,8 +43,9 @@ fn the_first_holds_it_the_second_knows_where_and_takes_it_once_it_is_given_up() 
         address: "[::1]:7".into(),
         run: 1,
         beat: 0,
+        applied: None,
     };
-    nodes::Announcer::new(mark).announce(&*logs.handle()).expect("announced");
+    nodes::Announcer::new(mark).announce(&*logs.handle(), None).expect("announced");
     let one = begin(&logs, "one");
     let term = one.decided(PATIENCE).term.expect("nobody else wants it");
     let two = begin(&logs, "two");

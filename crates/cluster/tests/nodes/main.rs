@@ -11,6 +11,7 @@ mod laws;
 mod lost;
 mod rig;
 mod threads;
+mod trims;
 
 /// What the run begins with.
 fn seed() -> u64 {

@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use bellwire_cluster::{Clock, ClusterJournal, LeaseTiming, Node, NodeOptions, Standing};
 use bellwire_journal::{
-    Append, ClockReading, DiskJournal, DiskOptions, Durability, Journal, MemoryJournal, Observer,
-    ReadLimit, Replica, RetentionRule,
+    Append, Arrival, ClockReading, DiskJournal, DiskOptions, Durability, Journal, MemoryJournal,
+    Observer, ReadLimit, Replica, RetentionRule, Snapshot,
 };
 use bellwire_model::{Body, Entry, Epoch, Event, Filter, FilterSet, Offset, Timestamp};
 use bellwire_shared_log::{MemoryLog, MemoryLogs};
@@ -53,6 +53,8 @@ pub(crate) struct Machine {
     pub(crate) node: Node,
     pub(crate) seen: Arc<Mutex<Seen>>,
     disk: Disk,
+    /// The replica, where it is on a real disk.
+    replica: Option<Arc<DiskJournal>>,
     /// How many events were published there.
     pub(crate) published: u64,
 }
@@ -115,7 +117,7 @@ pub(crate) struct World {
     now_ms: Arc<AtomicU64>,
 }
 
-pub(crate) fn open(folder: &Path, seen: &Arc<Mutex<Seen>>) -> Arc<dyn Replica> {
+pub(crate) fn open(folder: &Path, seen: &Arc<Mutex<Seen>>) -> Arc<DiskJournal> {
     let options = DiskOptions {
         path: folder.to_owned(),
         durability: Durability::Interval,
@@ -127,6 +129,14 @@ pub(crate) fn open(folder: &Path, seen: &Arc<Mutex<Seen>>) -> Arc<dyn Replica> {
     };
     let watch = Box::new(Watch(Arc::clone(seen)));
     Arc::new(DiskJournal::open_replica(options, watch, &mut ()).expect("the journal opens"))
+}
+
+/// Has a snapshot take the place of what a folder has.
+fn install(snapshot: Snapshot, folder: &Path, epoch: Epoch) {
+    let Snapshot { mut file, bytes, .. } = snapshot;
+    let mut arrival = Arrival::begin(folder, bytes).expect("nobody uses it");
+    std::io::copy(&mut file, arrival.file()).expect("copied");
+    arrival.install(epoch).expect("it is of this epoch");
 }
 
 impl World {
@@ -161,11 +171,12 @@ impl World {
 
     fn start(&self, index: usize, disk: Disk, published: u64) -> Machine {
         let log = self.logs.handle();
-        let (replica, seen) = match &disk {
-            Disk::Replica(replica, seen) => (Arc::clone(replica), Arc::clone(seen)),
+        let (replica, of_disk, seen): (Arc<dyn Replica>, _, _) = match &disk {
+            Disk::Replica(replica, seen) => (Arc::clone(replica), None, Arc::clone(seen)),
             Disk::Folder(folder) => {
                 let seen = Arc::default();
-                (open(folder.path(), &seen), seen)
+                let replica = open(folder.path(), &seen);
+                (Arc::clone(&replica) as _, Some(replica), seen)
             }
         };
         let now_ms = Arc::clone(&self.now_ms);
@@ -182,7 +193,7 @@ impl World {
             watcher: Box::new(|_| ()),
         };
         let node = Node::new(log.clone(), replica, options).expect("a node");
-        let machine = Machine { index, log, node, seen, disk, published };
+        let machine = Machine { index, log, node, seen, disk, replica: of_disk, published };
         if let Disk::Folder(_) = machine.disk {
             // What was seen before is what is there.
             let events = machine.events();
@@ -193,8 +204,8 @@ impl World {
 
     /// Ends a node as a process ends that was killed, and starts it again with what it has on its disk.
     pub(crate) fn restart(&mut self, index: usize) {
-        let Machine { log, node, disk, published, .. } = self.machines.remove(index);
-        drop(node);
+        let Machine { log, node, disk, replica, published, .. } = self.machines.remove(index);
+        drop((node, replica));
         drop(log);
         let machine = self.start(index, disk, published);
         self.machines.insert(index, machine);
@@ -205,6 +216,36 @@ impl World {
         let published = self.machines.remove(index).published;
         let machine = self.start(index, self.disk(), published);
         self.machines.insert(index, machine);
+    }
+
+    /// One more, which begins with a snapshot of another one.
+    pub(crate) fn join_with_snapshot(&mut self, of: usize) {
+        let Disk::Folder(folder) = self.disk() else { panic!("a snapshot is on a disk") };
+        install(self.snapshot(of), folder.path(), self.machines[of].journal().epoch());
+        let index = self.machines.len();
+        let machine = self.start(index, Disk::Folder(folder), 0);
+        self.machines.push(machine);
+    }
+
+    /// Ends a node, which starts again with a snapshot of another one in the place of what it had.
+    pub(crate) fn rejoin_with_snapshot(&mut self, index: usize, of: usize) {
+        let epoch = self.machines[index].journal().behind().expect("it lacks something");
+        let made = self.snapshot(of);
+        let Machine { log, node, disk, replica, published, .. } = self.machines.remove(index);
+        drop((node, replica));
+        drop(log);
+        let Disk::Folder(folder) = &disk else { panic!("a snapshot is on a disk") };
+        install(made, folder.path(), epoch);
+        let machine = self.start(index, disk, published);
+        self.machines.insert(index, machine);
+    }
+
+    /// A snapshot of a node. The log behind it is kept for a while.
+    fn snapshot(&self, of: usize) -> Snapshot {
+        let machine = &self.machines[of];
+        let _pin = machine.journal().pin().expect("something was applied");
+        let replica = machine.replica.as_ref().expect("it is on a disk");
+        replica.snapshot().expect("copied")
     }
 
     pub(crate) fn uptime(&self) -> Duration {

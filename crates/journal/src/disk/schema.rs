@@ -205,8 +205,13 @@ pub(super) fn connect_to_write(file: &Path) -> Result<(Connection, Format), Erro
     match format {
         Format::Known | Format::Old(_) | Format::New => Ok((connection, format)),
         Format::Foreign => Err(Error::Foreign { path: file.into() }),
-        Format::Unknown(found) => Err(Error::Format { path: file.into(), found, known: FORMAT }),
+        Format::Unknown(found) => Err(too_new(file, found)),
     }
+}
+
+/// A newer Bellwire has written it.
+pub(super) fn too_new(file: &Path, found: i64) -> Error {
+    Error::Format { path: file.into(), found, known: FORMAT }
 }
 
 /// From now on, closing the last connection moves what is in the write-ahead file to the main file
@@ -268,7 +273,8 @@ pub(super) enum Format {
 }
 
 impl Format {
-    fn of(connection: &Connection) -> rusqlite::Result<Self> {
+    /// That of an open file.
+    pub(super) fn of(connection: &Connection) -> rusqlite::Result<Self> {
         let number =
             |pragma| connection.pragma_query_value(None, pragma, |row| row.get::<_, i64>(0));
         let (application, format) = (number("application_id")?, number("user_version")?);
@@ -413,7 +419,8 @@ impl Applied {
         connection.prepare_cached(upsert)?.execute((APPLIED, text)).map(drop)
     }
 
-    fn load(connection: &Connection) -> rusqlite::Result<Option<Self>> {
+    /// What a file says; nothing where it is no replica's.
+    pub(super) fn load(connection: &Connection) -> rusqlite::Result<Option<Self>> {
         let Some(text) = meta::<String>(connection, APPLIED)? else { return Ok(None) };
         let numbers = text.split_once(' ');
         let applied = numbers.and_then(|(tail, time)| {

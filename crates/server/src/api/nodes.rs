@@ -9,12 +9,14 @@ use axum::response::{IntoResponse, Response};
 use bellwire_cluster::Standing;
 use bellwire_journal::Journal;
 use bellwire_wire::problem::{Code, Problem};
+use http::request::Parts;
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
 
 use super::App;
 use super::permission::{Asks, Caller};
 use crate::membership::{Membership, Role, stands_in_cluster};
+use crate::peers::FromNode;
 use crate::problem::Refused;
 use crate::relay;
 
@@ -60,11 +62,11 @@ pub(super) async fn list(
     Asks::Admin.check(caller.rights())?;
     let Some(cluster) = &app.cluster else { return Ok(Json(json!({ "nodes": [] }))) };
     let journal = Arc::clone(&cluster.journal);
-    let told = tokio::task::spawn_blocking(move || (journal.nodes(), journal.assurance())).await;
-    let (nodes, assurance) =
-        told.map_err(|error| Problem::new(Code::Draining, error.to_string()))?;
-    let nodes = nodes.map_err(|error| away(&error))?;
-    let assurance = assurance.map_err(|error| away(&error))?;
+    let told = tokio::task::spawn_blocking(move || {
+        Ok((journal.nodes()?, journal.assurance()?, journal.span()?))
+    });
+    let told = told.await.map_err(|error| Problem::new(Code::Draining, error.to_string()))?;
+    let (nodes, assurance, span) = told.map_err(|error: bellwire_cluster::Error| away(&error))?;
     let node = |mark: bellwire_cluster::NodeMark| {
         json!({
             "id": mark.id,
@@ -72,6 +74,7 @@ pub(super) async fn list(
             "address": mark.address,
             "run": format!("{:016x}", mark.run),
             "beat": mark.beat,
+            "applied": mark.applied.map(|applied| applied.position.get()),
         })
     };
     Ok(Json(json!({
@@ -82,6 +85,7 @@ pub(super) async fn list(
         "desk": desk(cluster),
         "engine": assurance.engine,
         "losses": assurance.losses,
+        "log": { "trimmed": span.trimmed.get(), "tail": span.tail.get() },
         "nodes": nodes.into_iter().map(node).collect::<Vec<_>>(),
     })))
 }
@@ -113,6 +117,14 @@ fn desk(cluster: &Membership) -> Option<Box<str>> {
         return Some(cluster.node.clone());
     }
     cluster.tenure.seat().other.map(|other| other.node)
+}
+
+/// Which other node sends a request.
+pub(super) fn check(app: &App, parts: &Parts) -> Result<FromNode, Problem> {
+    match &app.cluster {
+        Some(cluster) => cluster.peers.verify(parts),
+        None => Err(Problem::new(Code::NotFound, "this server stands alone")),
+    }
 }
 
 fn standing(cluster: &Membership) -> Value {

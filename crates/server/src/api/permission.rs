@@ -15,7 +15,7 @@ use http::{Extensions, HeaderValue, Method, StatusCode, header};
 
 use super::visitors::OfProxy;
 use super::watched::watched;
-use super::{App, dialect};
+use super::{App, dialect, nodes};
 use crate::access;
 use crate::front_door::Peer;
 use crate::page::Page;
@@ -51,6 +51,8 @@ pub(crate) enum Asks {
     PostAlerts,
     /// To run the server.
     Admin,
+    /// To be another node of the cluster.
+    Node,
 }
 
 impl Asks {
@@ -59,6 +61,8 @@ impl Asks {
         let some = |scope: &Scope| *scope != Scope::none();
         match self {
             Self::Nothing | Self::Login | Self::Caller => true,
+            // No rights of anybody make a node of them.
+            Self::Node => false,
             Self::Subscribe => !rights.subscribe.is_empty(),
             Self::Converse => access::may_converse(rights),
             Self::Publish => !rights.publish.is_empty(),
@@ -84,6 +88,7 @@ impl Asks {
             Self::Silence => "silence alerts",
             Self::PostAlerts => "post alerts",
             Self::Admin => "run this server",
+            Self::Node => "ask what only nodes ask each other",
         }
     }
 
@@ -142,6 +147,7 @@ const ROUTES: &[(&str, Method, Asks)] = &[
     ("/v1/status", Method::GET, Asks::Caller),
     ("/v1/nodes", Method::GET, Asks::Admin),
     ("/v1/nodes/{node}", Method::DELETE, Asks::Admin),
+    ("/v1/nodes/snapshot", Method::GET, Asks::Node),
     ("/v1/advice", Method::GET, Asks::Subscribe),
     ("/v1/advice", Method::POST, Asks::Caller),
     ("/v1/whoami", Method::GET, Asks::Caller),
@@ -257,6 +263,7 @@ pub(super) async fn guard(
         Some(Asks::Nothing | Asks::Login) => {
             return run(&app, (request, next), None).await;
         }
+        Some(Asks::Node) => return run_for_node(&app, request, next).await,
         // The router is not asked: what it might do with the method nobody has permitted.
         None => return other_method(path.as_str(), request.method()),
         Some(asks) => asks,
@@ -305,6 +312,25 @@ pub(super) async fn guard(
             run(&app, (request, next), Some(identity)).await
         }
         Err(problem) => dialect::refuse(path.as_str(), request.headers(), problem),
+    }
+}
+
+/// Has the handler do it for another node.
+async fn run_for_node(app: &Arc<App>, mut request: Request, next: Next) -> Response {
+    let path = request.extensions().get::<MatchedPath>().cloned();
+    let path = path.as_ref().map_or("", MatchedPath::as_str);
+    let from = peer(request.extensions());
+    let (mut parts, body) = request.into_parts();
+    match nodes::check(app, &parts) {
+        Ok(node) => {
+            parts.extensions.insert(node);
+            request = Request::from_parts(parts, body);
+            run(app, (request, next), None).await
+        }
+        Err(problem) => {
+            app.access.on_unreadable(&problem, (path, from));
+            Refused(problem).into_response()
+        }
     }
 }
 
@@ -459,6 +485,7 @@ mod tests {
                 Asks::Attend | Asks::Silence => "`attend`",
                 Asks::PostAlerts => "`post_alerts`",
                 Asks::Admin => "`admin`",
+                Asks::Node => "another node's signature",
             };
             [format!("`{}`", path.replace("{*", "{")), method.to_owned(), right.to_owned()]
         };
@@ -478,7 +505,7 @@ mod tests {
             let method = method.as_str().to_ascii_lowercase();
             let responses = &description["paths"][&path][&method]["responses"];
             // What is renewed is to be the caller's own.
-            let is_right = !matches!(asks, Asks::Nothing | Asks::Login | Asks::Caller)
+            let is_right = !matches!(asks, Asks::Nothing | Asks::Login | Asks::Caller | Asks::Node)
                 || path == "/v1/session/token";
             assert_eq!(responses["401"].is_object(), *asks != Asks::Nothing, "{method} {path}");
             assert_eq!(responses["403"].is_object(), is_right, "{method} {path}");
@@ -488,7 +515,7 @@ mod tests {
     #[test]
     fn no_rights_allow_nothing_and_all_rights_everything() {
         for (path, _, asks) in ROUTES {
-            assert!(asks.check(&Rights::all()).is_ok(), "{path}");
+            assert_eq!(asks.check(&Rights::all()).is_ok(), *asks != Asks::Node, "{path}");
             let is_for_all = matches!(asks, Asks::Nothing | Asks::Login | Asks::Caller);
             assert_eq!(asks.check(&Rights::none()).is_ok(), is_for_all, "{path}");
         }

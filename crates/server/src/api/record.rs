@@ -6,14 +6,11 @@
 //! What is cut never looks whole: the connection breaks in the midst of the answer, and the record
 //! lacks its end.
 
-use std::io;
 use std::path::{Path, PathBuf};
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use axum::body::{Body, HttpBody};
+use axum::body::Body;
 use axum::extract::{RawQuery, State};
 use axum::response::{IntoResponse, Response};
 use bellwire_alerting::{RecordError, RecordWriter};
@@ -26,11 +23,11 @@ use bellwire_rules::replay::Stretch;
 use bellwire_wire::problem::{Code, Problem};
 use bytes::Bytes;
 use http::{Method, header};
-use hyper::body::Frame;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::time::{Instant, timeout_at};
 
 use super::App;
+use super::pieces::{Piece, Pieces};
 use super::time::parse_time;
 use crate::audit::{Deed, Kind};
 use crate::problem::Refused;
@@ -81,7 +78,7 @@ pub(super) async fn record(
         (header::CONTENT_DISPOSITION, "attachment; filename=\"bellwire.record\""),
     ];
     let (sender, pieces) = mpsc::channel(1);
-    let response = (headers, Body::new(Pieces { pieces, is_over: false })).into_response();
+    let response = (headers, Body::new(Pieces::new(pieces))).into_response();
     // Its head is that of the answer with a record, of which no length is known.
     if method == Method::HEAD {
         return Ok(response);
@@ -137,13 +134,6 @@ async fn aside<T: Send + 'static>(
     })
 }
 
-/// What a client is sent: bytes, or that this was all.
-#[derive(Debug)]
-enum Piece {
-    Bytes(Bytes),
-    End,
-}
-
 /// Reads a record for as long as somebody takes it, and fast enough. `next` appends what comes next, and
 /// says whether anything does.
 async fn send<N>(mut next: N, pieces: mpsc::Sender<Piece>, _place: OwnedSemaphorePermit)
@@ -193,33 +183,6 @@ where
 /// How long so many bytes may take.
 fn slowest(bytes: u64) -> Duration {
     Duration::from_secs(bytes / RECORD_BYTES_PER_SECOND_MIN)
-}
-
-/// The body of the answer. Without the end it breaks off.
-struct Pieces {
-    pieces: mpsc::Receiver<Piece>,
-    is_over: bool,
-}
-
-impl HttpBody for Pieces {
-    type Data = Bytes;
-    type Error = io::Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<io::Result<Frame<Bytes>>>> {
-        if self.is_over {
-            return Poll::Ready(None);
-        }
-        let piece = ready!(self.pieces.poll_recv(context));
-        self.is_over = !matches!(piece, Some(Piece::Bytes(_)));
-        Poll::Ready(match piece {
-            Some(Piece::Bytes(bytes)) => Some(Ok(Frame::data(bytes))),
-            Some(Piece::End) => None,
-            None => Some(Err(io::Error::other("the record is cut off"))),
-        })
-    }
 }
 
 #[cfg(test)]

@@ -8,8 +8,8 @@ use bellwire_model::{Labels, duration};
 use bellwire_rules::RuleMode;
 
 use super::values::{
-    choose, cluster_name, cluster_url, networks, one, parse, path, positive, push_contact,
-    span_of_time,
+    choose, cluster_name, cluster_url, networks, node_address, one, parse, path, positive,
+    push_contact, span_of_time,
 };
 use super::{
     Config, DURATION_FORM, Durability, Engine, Hosts, Origins, VARIABLE_PREFIX, parse_bytes,
@@ -235,6 +235,19 @@ pub const SETTINGS: &[Setting] = &[
         is_list: false,
         set: |config, values| {
             config.cluster.name = cluster_name(one(values)?)?;
+            Ok(())
+        },
+    },
+    Setting {
+        key: "cluster_address",
+        value_name: "URL",
+        default: "",
+        help: "Where other nodes of the cluster reach this one, such as http://10.0.0.7:8080. None: where \
+               it listens, or where that is all addresses, the one from which it reaches the engine.",
+        group: Group::Storage,
+        is_list: false,
+        set: |config, values| {
+            config.cluster.address = node_address(values)?;
             Ok(())
         },
     },

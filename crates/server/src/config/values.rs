@@ -71,6 +71,23 @@ pub(super) fn cluster_name(value: &str) -> Result<String, String> {
     Ok(value.to_owned())
 }
 
+/// Where a node is reached, without a slash behind it, or nothing.
+pub(super) fn node_address(values: &[String]) -> Result<String, String> {
+    let value = values.first().map(String::as_str).unwrap_or_default();
+    let is_one = |url: &url::Url| {
+        matches!(url.scheme(), "http" | "https")
+            && matches!(url.path(), "" | "/")
+            && url.username().is_empty()
+            && url.password().is_none()
+            && url.query().is_none()
+            && url.fragment().is_none()
+    };
+    if !value.is_empty() && !url::Url::parse(value).is_ok_and(|url| is_one(&url)) {
+        return Err(format!("expected an address such as http://10.0.0.7:8080, not `{value}`"));
+    }
+    Ok(value.trim_end_matches('/').to_owned())
+}
+
 /// Networks, of which there may be none.
 pub(super) fn networks(values: &[String], target: &mut Networks) -> Result<(), String> {
     let values = values.iter().map(String::as_str).filter(|value| !value.is_empty());

@@ -2,6 +2,8 @@
 //!
 //! ```text
 //! connect ─▶ who keeps the desk? ─▶ catch up, with nobody who looks ─▶ open again, for the hubs ─▶ begin
+//!                                     │ ▲
+//!                                     └─┴─ what comes next is gone: a snapshot of another node
 //! ```
 //!
 //! What others have written while this node was away is applied before any hub begins, so that it
@@ -16,7 +18,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bellwire_cluster::{
-    Clock, ClusterJournal, Error, LeaseTiming, Node, NodeOptions, Standing, Tenure, Watcher,
+    Clock, ClusterJournal, Error, LeaseTiming, Node, NodeOptions, SECRET_BYTES, Secret, Standing,
+    Tenure, Watcher,
 };
 use bellwire_engines::Options;
 use bellwire_journal::{DiskJournal, DiskOptions, Observer, StateLoader};
@@ -31,7 +34,9 @@ use tokio::sync::watch;
 
 use crate::config::{ClusterConfig, Config, Engine};
 use crate::membership::{Membership, Role};
+use crate::peers::{Peers, address};
 use crate::relay::Relay;
+use crate::snapshots::{Snapshots, fetch};
 
 /// What a node is called, in its data directory.
 const NAME_FILE: &str = "node";
@@ -41,6 +46,9 @@ const CONNECT_INTERVAL: Duration = Duration::from_millis(500);
 
 /// The lease of who evaluates the rules.
 const DESK: &str = "desk";
+
+/// How often it catches up at a start: each time but the last a snapshot is got where that helps.
+const SNAPSHOTS_TRIED_MAX: usize = 4;
 
 /// How long it waits for entries at a time while it catches up.
 const TURN: Duration = Duration::from_millis(100);
@@ -59,6 +67,25 @@ pub enum ClusterError {
     NotReached {
         /// How the node stands to it.
         why: String,
+    },
+    /// The system gives nothing random.
+    #[error("the system gives no random numbers")]
+    Entropy(#[source] io::Error),
+    /// What comes next of the log is gone, as often as a snapshot was got.
+    #[error("{why}")]
+    Behind {
+        /// The epoch of the log.
+        epoch: Epoch,
+        /// What that means, and what to do.
+        why: String,
+    },
+    /// The same, and nobody has given a snapshot.
+    #[error("{why}")]
+    NoSnapshot {
+        /// What that means, and what to do.
+        why: String,
+        /// What others have said.
+        source: Box<dyn std::error::Error + Send + Sync>,
     },
     /// The node's name cannot be read or kept.
     #[error("the name of this node, {}", path.display())]
@@ -89,6 +116,8 @@ pub(super) struct Joined {
     name: Box<str>,
     tenure: Arc<Tenure>,
     role: Role,
+    peers: Arc<Peers>,
+    replica: Arc<DiskJournal>,
     /// Becomes true where the log is not the one that was followed, so that all that was shown is void, or
     /// where another keeps the desk from now on.
     anew: watch::Sender<bool>,
@@ -139,24 +168,40 @@ impl Joined {
         let name = name(config)?;
         let tenure = succession.begin(&log, &name).map_err(ClusterError::from)?;
         let role = Role::of(&tenure.decided(CLUSTER_ROLE_PATIENCE));
+        let peers = Arc::new(Peers::new(&name, &secret(&*log)?));
+        let own_address = address::own(config, address);
         let (anew, _) = watch::channel(false);
-        let of = |replica: DiskJournal| -> Result<Node, ClusterError> {
+        let of = |replica: Arc<DiskJournal>| -> Result<Node, ClusterError> {
             let options = NodeOptions {
                 id: name.clone(),
                 version: env!("CARGO_PKG_VERSION").to_owned(),
-                address: address_told(config, address),
+                address: own_address.clone(),
                 clock: Clock::of_process(),
                 lease: LeaseTiming::default(),
                 watcher: Watcher::from(Box::new(|_: &Standing| {}) as Box<_>),
             };
-            Ok(Node::new(Arc::clone(&log), Arc::new(replica), options)?)
+            Ok(Node::new(Arc::clone(&log), replica, options)?)
         };
-        catch_up(of(DiskJournal::open_replica(options(), Box::new(Unseen), &mut ())?)?)?;
+        for tries_left in (0..SNAPSHOTS_TRIED_MAX).rev() {
+            let replica = DiskJournal::open_replica(options(), Box::new(Unseen), &mut ())?;
+            match catch_up(of(Arc::new(replica))?) {
+                Err(ClusterError::Behind { epoch, why }) if tries_left > 0 => {
+                    tracing::warn!("{why}");
+                    fetch::fetch(&*log, &peers, (&config.data, epoch))
+                        .map_err(|error| ClusterError::NoSnapshot { why, source: error.into() })?;
+                }
+                caught_up => {
+                    caught_up?;
+                    break;
+                }
+            }
+        }
         tell_of(&*log, &config.cluster);
         let void = AtomicBool::new(false);
         let observer = Box::new(UntilAnew { observer, void, anew: anew.clone() });
-        let node = of(DiskJournal::open_replica(options(), observer, states)?)?;
-        Ok(Self { node, name: name.into(), tenure, role, anew })
+        let replica = Arc::new(DiskJournal::open_replica(options(), observer, states)?);
+        let node = of(Arc::clone(&replica))?;
+        Ok(Self { node, name: name.into(), tenure, role, peers, replica, anew })
     }
 
     /// Its journal, which takes in nothing before it [begins](Self::begin).
@@ -167,21 +212,22 @@ impl Joined {
     /// Follows and appends from here on.
     pub(super) fn begin(
         self,
-        config: &Config,
+        config: &ClusterConfig,
     ) -> Result<(Arc<Membership>, watch::Receiver<bool>), ClusterError> {
-        let Self { node, name: id, tenure, role, anew } = self;
-        let (journal, name) = (node.spawn()?, config.cluster.name.clone());
+        let Self { node, name: id, tenure, role, peers, replica, anew } = self;
+        let (journal, name) = (node.spawn()?, config.name.clone());
         let begins_anew = anew.subscribe();
         tracing::info!(?role, "The node has a role among the others.");
+        let over = anew.clone();
         tenure.watch(move |seat| {
-            if role.is_over(seat) && !anew.send_replace(true) {
+            if role.is_over(seat) && !over.send_replace(true) {
                 tracing::warn!(?role, ?seat, "Another node evaluates the rules from now on, or this one does: it begins anew.");
             }
         });
-        let scheme = if config.tls_certificate.is_some() { "https" } else { "http" };
-        let relay = Relay::new(&id, scheme);
-        let anew = begins_anew.clone();
-        let membership = Membership { journal, node: id, name, tenure, role, anew, relay };
+        let snapshots = Snapshots::new(Arc::clone(&journal), replica);
+        let relay = Relay::new(Arc::clone(&peers));
+        let membership =
+            Membership { journal, node: id, name, tenure, role, peers, snapshots, anew, relay };
         Ok((Arc::new(membership), begins_anew))
     }
 }
@@ -203,6 +249,21 @@ fn connect(engine: &str, options: &Options) -> Result<Arc<dyn SharedLog>, Cluste
     }
 }
 
+/// What nodes show each other: the cluster's, which the first of them makes.
+fn secret(log: &dyn SharedLog) -> Result<Secret, ClusterError> {
+    let mut fresh = [0; SECRET_BYTES];
+    getrandom::fill(&mut fresh).map_err(|error| ClusterError::Entropy(error.into()))?;
+    let until = clock::uptime() + CLUSTER_CONNECT_PATIENCE;
+    loop {
+        match Secret::of(log, fresh) {
+            Err(Error::Log(bellwire_shared_log::Error::Away(_))) if clock::uptime() < until => {
+                clock::pause(CONNECT_INTERVAL);
+            }
+            found => return Ok(found?),
+        }
+    }
+}
+
 /// What needs that nodes say more to each other than there is in the log.
 fn refuse_what_is_not_yet(config: &Config) -> Result<(), ClusterError> {
     let beside = [("journal = \"memory\"", config.journal == Engine::Memory)];
@@ -220,7 +281,7 @@ fn catch_up(mut node: Node) -> Result<(), ClusterError> {
         |standing| matches!(standing, Standing::Unfit { .. } | Standing::TooOld { .. });
     let has_all =
         node.catch_up(TURN, || clock::uptime() < until && !is_in_vain(journal.standing()));
-    let standing = journal.standing();
+    let (standing, behind) = (journal.standing(), journal.behind());
     drop(node);
     bellwire_journal::Journal::close(&*journal).map_err(Error::from)?;
     if has_all {
@@ -233,6 +294,9 @@ fn catch_up(mut node: Node) -> Result<(), ClusterError> {
         | Standing::TooOld { why } => why.into(),
         Standing::Starting | Standing::Following { .. } => "it says nothing".to_owned(),
     };
+    if let Some(epoch) = behind {
+        return Err(ClusterError::Behind { epoch, why });
+    }
     Err(ClusterError::NotReached { why })
 }
 
@@ -250,11 +314,6 @@ fn tell_of(log: &dyn SharedLog, config: &ClusterConfig) {
             tracing::warn!(%error, "The engine of the cluster does not say what it keeps.");
         }
     }
-}
-
-/// Where others reach it.
-fn address_told(config: &Config, address: SocketAddr) -> String {
-    if config.external_url.is_empty() { address.to_string() } else { config.external_url.clone() }
 }
 
 /// What this node is called: the same at each start.

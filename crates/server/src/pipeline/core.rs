@@ -54,6 +54,12 @@ pub(super) struct Evaluators {
     pub(super) thread: JoinHandle<()>,
 }
 
+/// Who may be told of alerts, how, and where people find this server.
+type Told<'a> = (&'a Arc<Access>, bellwire_alerts::config::Config, &'a str);
+
+/// What tells of alerts, where they are, and the threads behind that.
+type Begun = ((NotifierRun, Courier), (Arc<Push>, Arc<Alerting>), (Evaluators, JoinHandle<()>));
+
 impl Core {
     pub(super) fn open(
         config: &Config,
@@ -75,6 +81,7 @@ impl Core {
         let opened = open_journal(config, &topics, committer, &mut fill, (address, succession))?;
         let journal = opened.journal();
         loaded::tell(config, journal.as_ref());
+        super::warn_of_exposure(config, address);
         let state = fill.end(journal.as_ref())?;
         let tail = journal.bounds().tail;
         let parts = shard_parts(config.shards, ((tail, state), name_hasher))?;
@@ -90,7 +97,7 @@ impl Core {
         // From here on there is who is shown what others write.
         let cluster = match opened {
             Opened::Alone(_) => None,
-            Opened::Among(joined) => Some(joined.begin(config)?),
+            Opened::Among(joined) => Some(joined.begin(&config.cluster)?),
         };
         let membership = cluster.as_ref().map(|(membership, _)| membership);
         let keeping = Keeping::new(&journal, &states, membership);
@@ -110,8 +117,21 @@ impl Core {
         })
     }
 
+    /// Begins with alerts: who tells of them, the desk, and the evaluator behind them.
+    pub(super) fn begin_alerting(
+        &self,
+        config: &Config,
+        (rules, (access, alertmanager, url)): (RuleSet, Told<'_>),
+        draining: watch::Receiver<bool>,
+    ) -> Result<Begun, StartError> {
+        let (notifier, notifying) = self.notify(config, alertmanager, url)?;
+        let (push, courier, alerting, desk) = self.attend(config, (notifier, access), url)?;
+        let evaluators = self.evaluate(config, (rules, &alerting), draining)?;
+        Ok(((notifying, courier), (push, alerting), (evaluators, desk.spawn()?)))
+    }
+
     /// The notifier as the last one ended, and what runs it.
-    pub(super) fn notify(
+    fn notify(
         &self,
         config: &Config,
         alertmanager: bellwire_alerts::config::Config,
@@ -153,7 +173,7 @@ impl Core {
 
     /// The alerts' desk as the last one ended, and what runs at it; and who is told through push
     /// services.
-    pub(super) fn attend(
+    fn attend(
         &self,
         config: &Config,
         (notifier, access): (Arc<Notifier>, &Arc<Access>),
@@ -172,7 +192,7 @@ impl Core {
     }
 
     /// Starts the evaluator where the last one ended.
-    pub(super) fn evaluate(
+    fn evaluate(
         &self,
         config: &Config,
         (rules, alerting): (RuleSet, &Arc<Alerting>),

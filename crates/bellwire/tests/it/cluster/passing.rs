@@ -202,7 +202,7 @@ fn nodes_know_of_each_other() {
         let mut names = BTreeSet::new();
         for node in &pair.nodes {
             let name = std::fs::read_to_string(node.data().join("node")).expect("a name");
-            let addresses = (name.trim().to_owned(), node.address().to_string());
+            let addresses = (name.trim().to_owned(), format!("http://{}", node.address()));
             names.insert(addresses);
         }
         let told = |address| -> BTreeSet<(String, String)> {

@@ -1,6 +1,7 @@
 //! Replicas on the disk: over the ends of processes, full disks, and lives as something else.
 
 mod agreeing;
+mod copies;
 
 use std::path::Path;
 

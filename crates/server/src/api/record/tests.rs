@@ -1,5 +1,7 @@
 //! Records that are taken whole, slowly, or not at all.
 
+use std::io;
+
 use http_body_util::BodyExt;
 
 use super::*;
@@ -39,7 +41,7 @@ where
     let place = records.place().await.expect("a place");
     let (sender, pieces) = mpsc::channel(1);
     tokio::spawn(send(next, sender, place));
-    (Pieces { pieces, is_over: false }, records.places)
+    (Pieces::new(pieces), records.places)
 }
 
 async fn wait_for_places(places: &Semaphore) {

@@ -1,0 +1,105 @@
+//! What of the log is kept for others: a snapshot is of a moment, and whoever gets it follows the log from
+//! there, some time later.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use bellwire_shared_log::Position;
+
+use crate::clock::Clock;
+
+/// How long the log is kept after a snapshot was handed over: its receiver opens it, and catches up.
+const PINNED_AFTER: Duration = Duration::from_mins(5);
+
+/// See the module.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Pins(Arc<Mutex<Pinned>>);
+
+#[derive(Debug, Default)]
+struct Pinned {
+    next: u64,
+    places: Vec<Place>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Place {
+    number: u64,
+    at: Position,
+    /// Until when it counts; nothing while it is held.
+    until: Option<Duration>,
+}
+
+impl Pins {
+    fn pinned(&self) -> MutexGuard<'_, Pinned> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// From now on what is behind there is kept.
+    pub(crate) fn pin(&self, at: Position, clock: &Clock) -> Pin {
+        let mut pinned = self.pinned();
+        let number = pinned.next;
+        pinned.next += 1;
+        pinned.places.push(Place { number, at, until: None });
+        Pin { number, pins: self.clone(), clock: clock.clone() }
+    }
+
+    /// The least of what is kept and of `applied`.
+    pub(crate) fn least(&self, now: Duration, applied: Position) -> Position {
+        let mut pinned = self.pinned();
+        pinned.places.retain(|place| place.until.is_none_or(|until| now < until));
+        pinned.places.iter().fold(applied, |least, place| least.min(place.at))
+    }
+}
+
+/// Keeps the log from being trimmed behind a place, for as long as it lives and some time longer.
+#[derive(Debug)]
+pub struct Pin {
+    number: u64,
+    pins: Pins,
+    clock: Clock,
+}
+
+impl Drop for Pin {
+    fn drop(&mut self) {
+        let until = self.clock.now().uptime.saturating_add(PINNED_AFTER);
+        let mut pinned = self.pins.pinned();
+        for place in pinned.places.iter_mut().filter(|place| place.number == self.number) {
+            place.until = Some(until);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU64, Ordering};
+
+    use bellwire_journal::ClockReading;
+
+    use super::*;
+
+    #[test]
+    fn what_is_pinned_is_kept_while_it_is_held_and_some_time_longer() {
+        let now_s = Arc::new(AtomicU64::new(0));
+        let told = Arc::clone(&now_s);
+        let clock = Clock::told(move || {
+            let uptime = Duration::from_secs(told.load(Ordering::Relaxed));
+            ClockReading { uptime, ..ClockReading::default() }
+        });
+        let pins = Pins::default();
+        let least = |applied| {
+            let least = pins.least(clock.now().uptime, Position::new(applied));
+            least.get()
+        };
+        let one = pins.pin(Position::new(10), &clock);
+        let other = pins.pin(Position::new(20), &clock);
+        assert_eq!((least(5), least(30)), (5, 10));
+        drop(one);
+        now_s.store(PINNED_AFTER.as_secs() - 1, Ordering::Relaxed);
+        assert_eq!(least(30), 10);
+        now_s.store(PINNED_AFTER.as_secs(), Ordering::Relaxed);
+        assert_eq!(least(30), 20);
+        drop(other);
+        now_s.store(2 * PINNED_AFTER.as_secs(), Ordering::Relaxed);
+        assert_eq!(least(30), 30);
+    }
+}

@@ -1,0 +1,79 @@
+//! Where other nodes reach this one.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs as _, UdpSocket};
+
+use url::Url;
+
+use crate::config::Config;
+
+/// What is configured, or else where the server listens. Where that is all that the machine has, it is
+/// the address that the system would reach the engine from.
+pub(crate) fn own(config: &Config, listens: SocketAddr) -> String {
+    if !config.cluster.address.is_empty() {
+        return config.cluster.address.clone();
+    }
+    let scheme = if config.tls_certificate.is_some() { "https" } else { "http" };
+    let mut address = listens;
+    if listens.ip().is_unspecified() {
+        let engine = config.cluster.engine.as_deref().unwrap_or_default();
+        match towards(engine, listens) {
+            Some(from) => address.set_ip(from),
+            None => {
+                tracing::warn!(
+                    "Other nodes are told no address at which they reach this one: set `cluster_address`."
+                );
+                address.set_ip(match listens {
+                    SocketAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
+                    SocketAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
+                });
+            }
+        }
+    }
+    format!("{scheme}://{address}")
+}
+
+/// From which address the system would reach the first of these servers. Nothing is sent.
+fn towards(engine: &str, listens: SocketAddr) -> Option<IpAddr> {
+    let url = Url::parse(engine.split(',').next()?).ok()?;
+    let host = url.host_str()?.trim_matches(['[', ']']);
+    // Which port it is makes no difference to the way.
+    let servers = (host, url.port().unwrap_or(1)).to_socket_addrs().ok()?;
+    // Who listens on all of IPv6 listens on IPv4 as well, as systems come.
+    let mut servers = servers.filter(|server| listens.is_ipv6() || server.is_ipv4());
+    servers.find_map(|server| {
+        let any: IpAddr = match server {
+            SocketAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
+            SocketAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
+        };
+        let socket = UdpSocket::bind((any, 0)).ok()?;
+        socket.connect(server).ok()?;
+        Some(socket.local_addr().ok()?.ip()).filter(|ip| !ip.is_unspecified())
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::ClusterConfig;
+
+    #[test]
+    fn others_are_told_what_is_configured_or_where_it_listens() {
+        for (engine, address, listens, expected) in [
+            ("", "", "10.0.0.7:80", "http://10.0.0.7:80"),
+            ("", "", "[::1]:80", "http://[::1]:80"),
+            ("nats://127.0.0.1:4222", "", "0.0.0.0:80", "http://127.0.0.1:80"),
+            ("nats://127.0.0.1,b", "", "[::]:80", "http://127.0.0.1:80"),
+            ("redis://[bad", "", "0.0.0.0:80", "http://127.0.0.1:80"),
+            ("", "https://a.example:8443", "0.0.0.0:80", "https://a.example:8443"),
+        ] {
+            let cluster = ClusterConfig {
+                engine: Some(engine.to_owned()),
+                name: String::new(),
+                address: address.to_owned(),
+            };
+            let config = Config { cluster, ..Config::default() };
+            let listens = listens.parse().expect("an address");
+            assert_eq!(own(&config, listens), expected, "{listens}");
+        }
+    }
+}
