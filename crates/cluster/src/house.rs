@@ -12,7 +12,7 @@ use crate::Error;
 use crate::epoch;
 use crate::follower::Shared;
 use crate::lease::{self, Lease, Stepped, Wanted};
-use crate::nodes::{Announcer, BEAT, nodes};
+use crate::nodes::{self, Announcer, BEAT};
 use crate::queue::Content;
 use crate::trimming::{TRIM_INTERVAL, TRIM_MARGIN, TRIM_STEP_MAX, Trimming};
 use crate::window::Waiter;
@@ -93,6 +93,13 @@ impl House {
         if standing.is_well() && epoch::current(&*shared.log)? != Some(shared.replica.epoch()) {
             shared.doubted.store(true, Ordering::Release);
         }
+        for node in shared.pins.nodes() {
+            let applied = nodes::applied(&*shared.log, (&node, shared.replica.epoch()));
+            // Where it cannot be read it is kept for as long as for whoever says nothing.
+            if let Ok(Some(applied)) = applied {
+                shared.pins.applied(&node, applied);
+            }
+        }
         self.announcer.announce(&*shared.log, shared.applied())
     }
 
@@ -165,7 +172,7 @@ impl House {
             shared.outbox.queue(Content::Appends(Vec::new()), met, None)?;
         }
         let epoch = shared.replica.epoch();
-        let Some(until) = self.trimming.look(&nodes(&*shared.log)?, epoch, now) else {
+        let Some(until) = self.trimming.look(&nodes::nodes(&*shared.log)?, epoch, now) else {
             return Ok(());
         };
         if until <= span.trimmed {

@@ -91,11 +91,11 @@ impl ClusterJournal {
         *self.shared.behind.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Keeps the log behind what was applied here from being trimmed, for whoever gets a snapshot that is
-    /// made from now on. Nothing, where nothing was applied yet.
-    pub fn pin(&self) -> Option<Pin> {
+    /// Keeps the log behind what was applied here from being trimmed, for a node that gets a snapshot which
+    /// is made from now on. Nothing, where nothing was applied yet.
+    pub fn pin(&self, node: &str) -> Option<Pin> {
         let at = self.shared.applies.resumes_after()?;
-        Some(self.shared.pins.pin(at, &self.shared.clock))
+        Some(self.shared.pins.pin(at, node, &self.shared.clock))
     }
 
     /// Where the log begins and ends. Waits for the engine.

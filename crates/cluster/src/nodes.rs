@@ -110,6 +110,16 @@ pub(crate) fn node(log: &dyn SharedLog, id: &str) -> Result<Option<NodeMark>, Er
     NodeMark::decode(id, &log.register(&name)?.value)
 }
 
+/// What a node has applied of the log of this epoch, as it says itself.
+pub(crate) fn applied(
+    log: &dyn SharedLog,
+    (id, epoch): (&str, Epoch),
+) -> Result<Option<Position>, Error> {
+    let register = log.register(&format!("{PREFIX}{id}"))?;
+    let applied = NodeMark::decode(id, &register.value)?.and_then(|mark| mark.applied);
+    Ok(applied.filter(|applied| applied.epoch == epoch).map(|applied| applied.position))
+}
+
 /// Forgets a node that is gone. One that is not comes back by itself.
 pub(crate) fn forget(log: &dyn SharedLog, id: &str) -> Result<(), Error> {
     let name = format!("{PREFIX}{id}");

@@ -1,5 +1,5 @@
 //! What of the log is kept for others: a snapshot is of a moment, and whoever gets it follows the log from
-//! there, some time later.
+//! there, some time later. Once that node says itself what it has applied nothing is kept for it any more.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -21,9 +21,11 @@ struct Pinned {
     places: Vec<Place>,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 struct Place {
     number: u64,
+    /// For which node.
+    node: Box<str>,
     at: Position,
     /// Until when it counts; nothing while it is held.
     until: Option<Duration>,
@@ -34,13 +36,23 @@ impl Pins {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// From now on what is behind there is kept.
-    pub(crate) fn pin(&self, at: Position, clock: &Clock) -> Pin {
+    /// From now on what is behind there is kept, for this node.
+    pub(crate) fn pin(&self, at: Position, node: &str, clock: &Clock) -> Pin {
         let mut pinned = self.pinned();
         let number = pinned.next;
         pinned.next += 1;
-        pinned.places.push(Place { number, at, until: None });
+        pinned.places.push(Place { number, node: node.into(), at, until: None });
         Pin { number, pins: self.clone(), clock: clock.clone() }
+    }
+
+    /// For which nodes something is kept.
+    pub(crate) fn nodes(&self) -> Vec<Box<str>> {
+        self.pinned().places.iter().map(|place| place.node.clone()).collect()
+    }
+
+    /// A node says that it has applied so much.
+    pub(crate) fn applied(&self, node: &str, position: Position) {
+        self.pinned().places.retain(|place| *place.node != *node || place.at > position);
     }
 
     /// The least of what is kept and of `applied`.
@@ -90,16 +102,24 @@ mod tests {
             let least = pins.least(clock.now().uptime, Position::new(applied));
             least.get()
         };
-        let one = pins.pin(Position::new(10), &clock);
-        let other = pins.pin(Position::new(20), &clock);
+        let one = pins.pin(Position::new(10), "a", &clock);
+        let other = pins.pin(Position::new(20), "b", &clock);
         assert_eq!((least(5), least(30)), (5, 10));
         drop(one);
         now_s.store(PINNED_AFTER.as_secs() - 1, Ordering::Relaxed);
         assert_eq!(least(30), 10);
         now_s.store(PINNED_AFTER.as_secs(), Ordering::Relaxed);
         assert_eq!(least(30), 20);
+        // Who has got it says so.
+        pins.applied("a", Position::new(30));
+        pins.applied("b", Position::new(19));
+        assert_eq!((least(30), pins.nodes()), (20, vec!["b".into()]));
+        pins.applied("b", Position::new(20));
+        assert_eq!(least(30), 30);
         drop(other);
-        now_s.store(2 * PINNED_AFTER.as_secs(), Ordering::Relaxed);
+        let other = pins.pin(Position::new(20), "b", &clock);
+        drop(other);
+        now_s.store(3 * PINNED_AFTER.as_secs(), Ordering::Relaxed);
         assert_eq!(least(30), 30);
     }
 }

@@ -102,15 +102,17 @@ impl Snapshots {
         Err(Problem::new(Code::JournalUnavailable, detail))
     }
 
-    /// Makes one.
-    pub(crate) async fn make(&self) -> Result<Made, Problem> {
+    /// Makes one, for this node.
+    pub(crate) async fn make(&self, node: &str) -> Result<Made, Problem> {
         self.check()?;
         let place = Arc::clone(&self.places).try_acquire_owned().map_err(|_| {
             let detail = "a snapshot is made or sent already: come back later, or ask another node";
             Problem::new(Code::ReadersBusy, detail).retry_after(BUSY_S)
         })?;
         let (journal, replica) = (Arc::clone(&self.journal), Arc::clone(&self.replica));
-        let made = tokio::task::spawn_blocking(move || make(&journal, &replica, place)).await;
+        let node: Box<str> = node.into();
+        let made =
+            tokio::task::spawn_blocking(move || make(&journal, &replica, (&node, place))).await;
         made.map_err(|error| Problem::new(Code::JournalUnavailable, error))?
     }
 }
@@ -118,7 +120,7 @@ impl Snapshots {
 fn make(
     journal: &ClusterJournal,
     replica: &DiskJournal,
-    place: OwnedSemaphorePermit,
+    (node, place): (&str, OwnedSemaphorePermit),
 ) -> Result<Made, Problem> {
     let failed = |error: &dyn std::error::Error| {
         let detail = format!("no snapshot can be made: {}", with_causes(error));
@@ -126,7 +128,7 @@ fn make(
         Problem::new(Code::JournalUnavailable, detail)
     };
     // Before it is made: what follows it is not to go meanwhile.
-    let pin = journal.pin().ok_or_else(|| {
+    let pin = journal.pin(node).ok_or_else(|| {
         Problem::new(Code::JournalUnavailable, "nothing was applied yet: there is no snapshot")
     })?;
     let Snapshot { mut file, bytes, epoch, tail } =
@@ -145,7 +147,7 @@ fn make(
     file.rewind().map_err(|error| failed(&error))?;
     let (position, digest) = (place_of(tail).get(), digest.finish().into());
     let told = Told { epoch, position, bytes, digest };
-    tracing::info!(bytes, position, "A snapshot was made for another node.");
+    tracing::info!(node, bytes, position, "A snapshot was made for another node.");
     Ok(Made { told, file, _pin: pin, _place: place })
 }
 

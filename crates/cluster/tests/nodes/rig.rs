@@ -243,7 +243,10 @@ impl World {
     /// A snapshot of a node. The log behind it is kept for a while.
     fn snapshot(&self, of: usize) -> Snapshot {
         let machine = &self.machines[of];
-        let _pin = machine.journal().pin().expect("something was applied");
+        let _pin = machine
+            .journal()
+            .pin(&format!("n{}", self.machines.len()))
+            .expect("something was applied");
         let replica = machine.replica.as_ref().expect("it is on a disk");
         replica.snapshot().expect("copied")
     }

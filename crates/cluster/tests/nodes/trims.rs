@@ -128,7 +128,7 @@ fn the_log_is_kept_for_whoever_is_given_a_snapshot() {
     world.run();
     publish(&mut world, &[0, 1], ENTRIES);
     world.run();
-    let pin = world.machines[1].journal().pin().expect("something was applied");
+    let pin = world.machines[1].journal().pin("n9").expect("something was applied");
     let pinned = world.machines[1].journal().applied().expect("something was applied").get();
     publish(&mut world, &[0, 1], 2 * ENTRIES);
     pass(&mut world, 4 * LOOK);

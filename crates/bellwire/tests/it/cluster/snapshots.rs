@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use serde_json::{Value, json};
 
-use super::{Pair, data, history, on_each, tail};
+use super::{Pair, history, on_each, tail};
 use crate::harness::{Request, Server, get, post, request, until};
 use crate::resume::Way;
 use crate::state::put;
@@ -147,6 +147,13 @@ fn a_node_that_comes_back_behind_a_trim_has_what_it_missed() {
         has_all(other, "lab/a", &cursors);
         has_all(other, "lab/b", &more);
         are_alike(one, other, "lab/b");
+        until("nothing is kept for it any more", || {
+            let said = nodes(one);
+            let applied = |node: &Value| node["applied"].as_u64();
+            let told: Vec<_> =
+                said["nodes"].as_array().expect("nodes").iter().map(applied).collect();
+            told.len() == 3 && told.iter().all(|it| *it == told[0])
+        });
         // One that was only paused begins anew by itself.
         pair.nodes[1].process().signal("STOP");
         let stopped = end_of_log(one);
@@ -195,7 +202,7 @@ fn a_peer_that_dies_while_it_sends_is_no_loss_and_without_one_a_node_says_what_t
         let joining = joining.join().expect("it joins");
         are_alike(third.address(), joining.address(), "lab/a");
         has_all(joining.address(), "lab/a", &cursors);
-        assert_eq!(history(joining.address(), "lab/large").len(), 100);
+        are_alike(third.address(), joining.address(), "lab/large");
         drop((third, joining));
         // Nobody is there who has what is gone.
         let folder = tempfile::tempdir().expect("a folder");
@@ -217,7 +224,6 @@ fn a_peer_that_dies_while_it_sends_is_no_loss_and_without_one_a_node_says_what_t
         // Those that were killed still have it.
         pair.nodes[0].restart();
         has_all(addresses[0], "lab/a", &cursors);
-        assert_eq!(data(&history(addresses[0], "lab/large")).len(), 100);
     });
 }
 

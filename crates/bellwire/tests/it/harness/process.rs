@@ -283,11 +283,6 @@ impl Server {
         self.process.kill();
     }
 
-    /// The same, where others look at it meanwhile.
-    pub(crate) fn kill_now(&self) {
-        self.process.signal("KILL");
-    }
-
     /// Ends it gracefully.
     pub(crate) fn end(&mut self) -> ExitStatus {
         self.process.signal("TERM");
