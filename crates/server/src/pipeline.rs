@@ -34,10 +34,11 @@ use tokio::runtime::Runtime;
 use tokio::sync::watch;
 
 pub use self::cluster::{ClusterError, Succession};
-use self::core::{Core, Evaluators, kept_state_folder};
-pub use self::core::{rule_settings, rule_state_folder};
+pub use self::core::rule_settings;
+use self::core::{Core, Evaluators};
 use self::journal::apply_retention;
-use self::keeping::Keeping;
+pub use self::keeping::rule_state_folder;
+use self::keeping::{Keeping, kept_state_folder};
 use self::listening::{listen, open, url};
 pub use self::push::PushKeyError;
 use crate::access::{Access, AccessRules};

@@ -2,7 +2,6 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 use std::thread::{JoinHandle, available_parallelism};
 
@@ -26,7 +25,7 @@ use super::journal::{Opened, open_journal};
 use super::keeping::Keeping;
 use super::{memory_bytes, push};
 use crate::access::{Access, Mandates};
-use crate::config::{Config, Engine};
+use crate::config::Config;
 use crate::loaded;
 use crate::membership::Membership;
 use crate::observe::Figures;
@@ -241,16 +240,6 @@ fn topics(config: &Config) -> TopicRules {
 fn past_rules(config: &Config) -> PastRules {
     let share = usize::try_from(memory_bytes(config) / PASTS_SHARE).unwrap_or(usize::MAX);
     PastRules::new(config.sample_history.clone(), config.history_bytes_max.min(share))
-}
-
-/// The folder of the rules' state, in a data directory.
-pub fn rule_state_folder(data: &Path) -> PathBuf {
-    data.join("rules")
-}
-
-/// The same of a server that keeps something.
-pub(super) fn kept_state_folder(config: &Config) -> Option<PathBuf> {
-    (config.journal == Engine::Disk).then(|| rule_state_folder(&config.data))
 }
 
 /// What an engine of a server works by.

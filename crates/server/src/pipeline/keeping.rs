@@ -5,7 +5,7 @@
 //! not know: with no rules, over an empty journal that is nobody's, and they show nothing.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::sync_channel;
 
@@ -19,9 +19,8 @@ use bellwire_shards::States;
 
 use super::StartError;
 use super::cluster::ClusterError;
-use super::core::kept_state_folder;
 use crate::board::{Board, Nowhere, SharedBoard};
-use crate::config::Config;
+use crate::config::{Config, Engine};
 use crate::membership::{Membership, Role};
 
 /// Whose evaluation the newest transitions in the log are of: a node and a number.
@@ -142,6 +141,16 @@ pub(super) struct RuleState {
     pub(super) beginning: Beginning,
     /// What is to stand there of whose it is, once the rules have begun.
     newest: Option<(PathBuf, String)>,
+}
+
+/// The folder of the rules' state, in a data directory.
+pub fn rule_state_folder(data: &Path) -> PathBuf {
+    data.join("rules")
+}
+
+/// The same of a server that keeps something.
+pub(super) fn kept_state_folder(config: &Config) -> Option<PathBuf> {
+    (config.journal == Engine::Disk).then(|| rule_state_folder(&config.data))
 }
 
 /// Nobody is shown what becomes of nothing.
