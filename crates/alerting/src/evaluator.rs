@@ -87,6 +87,8 @@ pub struct EvaluatorParts {
     pub settings: Settings,
     /// Where the rules' state is kept; nowhere where the journal is not kept either.
     pub state_folder: Option<PathBuf>,
+    /// Whether what is there is what the journal goes on from.
+    pub beginning: Beginning,
     /// How much of what has happened is kept there.
     pub record: RecordKept,
     pub forward: Vec<Filter>,
@@ -97,6 +99,15 @@ pub struct EvaluatorParts {
     pub alerting: Arc<Alerting>,
     pub figures: Arc<Figures>,
     pub draining: watch::Receiver<bool>,
+}
+
+/// What rules begin with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Beginning {
+    /// With what they had when the last process ended, where that is kept.
+    WhereItEnded,
+    /// With what the journal tells of alerts: others have evaluated them since.
+    Afresh,
 }
 
 /// How many rules there are from now on.
@@ -117,8 +128,8 @@ pub fn spawn(
     let register = parts.register;
     note_loaded(&figures, &rules);
     let mut state = match &state_folder {
-        Some(folder) => wal::read(folder)?,
-        None => State::default(),
+        Some(folder) if parts.beginning == Beginning::WhereItEnded => wal::read(folder)?,
+        _ => State::default(),
     };
     lead::correct(&mut state, &mut restored, clock::now());
     clock::go_on_from(state.ended_at());

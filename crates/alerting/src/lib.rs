@@ -14,6 +14,7 @@
 //! |---|---|
 //! | `evaluator` | the rules' thread: samples in, transitions to journal and board; the rules' state on the disk (`wal`) |
 //! | `live`, `following` | standing queries: who follows them, what is recorded under names, and their answers on their way to `query/…` |
+//! | `charge` | whether this server is the one that tells of alerts |
 //! | `desk` | the alerts' desk: from the rules and the API to records, board and notifier |
 //! | `notifier` | runs the dispatcher on the clock, and brings notifications to webhooks |
 //! | `push` | subscriptions of browsers, and what they are told through their push services |
@@ -22,6 +23,7 @@
 //!
 //! `docs/internals/rules.md` and `docs/internals/alerts.md` tell the whole.
 
+mod charge;
 mod desk;
 mod evaluator;
 mod events;
@@ -40,8 +42,9 @@ mod states;
 #[cfg(test)]
 mod tests;
 
+pub use charge::Charge;
 pub use desk::{Alerting, AlertingParts, Run as DeskRun, new_silence_id};
-pub use evaluator::{EvaluatorParts, RecordKept, SampleIntake, Source, restore, spawn};
+pub use evaluator::{Beginning, EvaluatorParts, RecordKept, SampleIntake, Source, restore, spawn};
 pub use events::{ALERTS_ACTIVE, place_of_series};
 pub use figures::Figures;
 pub use following::{Editor, Followed, LiveQueries, Recorded, Recording};
@@ -56,7 +59,7 @@ pub use push::{
     SubscriptionState, VapidKey, VapidKeyError,
 };
 pub use record::{RecordEnd, RecordError, RecordHeader, RecordReader, RecordWriter, write_record};
-pub use reload::{Also, Hangups, Reload, ReloadParts, TakeEffect};
+pub use reload::{Also, Hangups, InForce, Reload, ReloadParts, TakeEffect};
 pub use rule_files::{
     RuleFileText, RuleFiles, RuleFilesError, load as load_rules, read as read_rule_files,
 };

@@ -48,6 +48,7 @@ pub use self::reach::Reach;
 pub(crate) use self::reach::{OutOfReach, Resolver, out_of_reach};
 use self::taken::TakenLog;
 pub(crate) use self::webhook::Trust;
+use crate::charge::Charge;
 use crate::figures::Figures;
 
 /// The wall clock may be set, and the journal may take what it did not take before: both are looked
@@ -83,12 +84,15 @@ pub struct NotifierParts {
     pub start_delay: Duration,
     /// What webhooks may connect to.
     pub reach: Reach,
+    /// Whether it is this server that tells them.
+    pub charge: Charge,
 }
 
 impl Notifier {
     /// With what the journal says of earlier notifications, and what runs it.
     pub fn open(parts: NotifierParts) -> Result<(Arc<Self>, Run), bellwire_journal::Error> {
-        let NotifierParts { config, journal, figures, external_url, start_delay, reach } = parts;
+        let NotifierParts { config, journal, figures, external_url, .. } = parts;
+        let NotifierParts { start_delay, reach, charge, .. } = parts;
         let config = Arc::new(config);
         let stored = journal.records(Address::KEY_PREFIX)?;
         let has_news = Arc::new(Notify::new());
@@ -116,6 +120,7 @@ impl Notifier {
             journal,
             figures,
             external_url,
+            charge,
             deliveries: JoinSet::new(),
             on_the_way: NameMap::default(),
             ledger,
@@ -191,6 +196,7 @@ pub struct Run {
     journal: Arc<dyn Journal>,
     figures: Arc<Figures>,
     external_url: Arc<str>,
+    charge: Charge,
     deliveries: JoinSet<Result<Delivered, NotDelivered>>,
     on_the_way: NameMap<Id, Arc<Notification>>,
     ledger: Ledger,
@@ -278,10 +284,11 @@ impl Run {
         let lane = Arc::clone(&self.lanes[receiver][*webhook]);
         let notification = Arc::new(notification);
         let (url, figures) = (Arc::clone(&self.external_url), Arc::clone(&self.figures));
+        let charge = self.charge.clone();
         let sent = Arc::clone(&notification);
         let task = self.deliveries.spawn(async move {
             owed.settled().await;
-            lane.deliver(&sent, &url, &figures).await
+            lane.deliver(&sent, &url, (&figures, &charge)).await
         });
         self.on_the_way.insert(task.id(), notification);
     }

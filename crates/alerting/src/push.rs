@@ -41,6 +41,7 @@ use self::register::Register;
 use self::subscription::Subscription;
 pub use self::subscription::{ListedSubscription, NewSubscription, SubscriptionState};
 pub use self::vapid::{VapidKey, VapidKeyError};
+use crate::charge::Charge;
 use crate::figures::Figures;
 use crate::notifier::Reach;
 
@@ -66,6 +67,8 @@ pub struct PushParts {
     pub start_delay: Duration,
     /// What push services may have for addresses.
     pub reach: Reach,
+    /// Whether it is this server that tells them.
+    pub charge: Charge,
 }
 
 /// Subscriptions of browsers, and where news of alerts are left for them.
@@ -112,8 +115,8 @@ pub enum Subscribed {
 impl Push {
     /// With the subscriptions that the journal has, and what tells them. Blocks on the disk.
     pub fn open(parts: PushParts) -> Result<(Arc<Self>, Courier), Error> {
-        let PushParts { journal, figures, standing, key, contact, lasts, start_delay, reach } =
-            parts;
+        let PushParts { journal, figures, standing, key, contact, .. } = parts;
+        let PushParts { lasts, start_delay, reach, charge, .. } = parts;
         let register = Register::of_records(journal.records(register::PREFIX)?);
         let mut told = register::told_marks(&journal.records(register::TOLD)?);
         // One that a clock had set which was ahead would keep news from being told.
@@ -135,7 +138,7 @@ impl Push {
         });
         let starts_at = clock::steady().saturating_add(start_delay);
         let courier =
-            Courier::new(Arc::clone(&push), standing, (reach, contact), (told, starts_at));
+            Courier::new(Arc::clone(&push), standing, (reach, contact, charge), (told, starts_at));
         Ok((push, courier))
     }
 

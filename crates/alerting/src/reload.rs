@@ -56,14 +56,21 @@ pub struct ReloadParts {
     pub mode: RuleMode,
     /// Alertmanager's configuration file.
     pub alertmanager_config: Option<PathBuf>,
-    /// Who evaluates the rules.
-    pub intake: Arc<SampleIntake>,
-    /// Who routes alerts.
-    pub alerting: Arc<Alerting>,
+    /// Where they are in force. `None`: at another node, and the files are looked at alone.
+    pub in_force: Option<InForce>,
     /// What else is read.
     pub also: Arc<dyn Also>,
     /// Where it is counted.
     pub figures: Arc<Figures>,
+}
+
+/// Who goes by rules and Alertmanager's configuration.
+#[derive(Clone, Debug)]
+pub struct InForce {
+    /// Who evaluates the rules.
+    pub intake: Arc<SampleIntake>,
+    /// Who routes alerts.
+    pub alerting: Arc<Alerting>,
 }
 
 impl Reload {
@@ -114,9 +121,10 @@ impl Reload {
         let take_effect = read.map_err(|error| Problem::new(Code::RulesInvalid, error))?;
         // What may be refused comes first: behind it only the server's end keeps either from
         // taking effect.
-        let place = self.parts.alerting.place().await?;
-        self.parts.intake.replace(rules).await?;
-        self.parts.alerting.replace(place, config).await?;
+        let Some(InForce { intake, alerting }) = &self.parts.in_force else { return Ok(()) };
+        let place = alerting.place().await?;
+        intake.replace(rules).await?;
+        alerting.replace(place, config).await?;
         take_effect();
         Ok(())
     }

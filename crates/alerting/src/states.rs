@@ -14,6 +14,12 @@ pub trait StateTopics: fmt::Debug + Send + Sync {
     /// What one call changes is seen together. One result each. Never blocks.
     fn apply_now(&self, events: Vec<Event>) -> Vec<Result<(), NotShown>>;
 
+    /// [`apply_now`](Self::apply_now) of newer values of what is shown, which may be shown a while later:
+    /// of each key the newest counts. Where nothing is saved by that it is done at once.
+    fn apply_soon(&self, events: Vec<Event>) -> Vec<Result<(), NotShown>> {
+        self.apply_now(events)
+    }
+
     /// [`apply_now`](Self::apply_now) of events with the numbers that they tell of, where those are
     /// samples of a series: they are remembered for a while.
     fn apply_measured(&self, events: Vec<(Event, Option<f64>)>) -> Vec<Result<(), NotShown>>;

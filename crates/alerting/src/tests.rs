@@ -63,6 +63,7 @@ fn open_desk(
         external_url: "http://bellwire".into(),
         start_delay: Duration::ZERO,
         reach: crate::Reach::default(),
+        charge: crate::Charge::always(),
     };
     let (notifier, _run) = Notifier::open(parts).expect("opened");
     let (push, _courier) = Push::open(fixture::no_push(journal)).expect("opened");
@@ -89,6 +90,7 @@ fn open_for_evaluator(
         rules,
         settings: Settings::default(),
         state_folder: None,
+        beginning: crate::Beginning::WhereItEnded,
         record: crate::RecordKept::default(),
         register: Arc::default(),
         forward: Vec::new(),

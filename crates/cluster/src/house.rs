@@ -11,7 +11,7 @@ use bellwire_shared_log::{Fence, Position};
 use crate::Error;
 use crate::epoch;
 use crate::follower::Shared;
-use crate::lease::{Lease, LeaseStep, Wanted};
+use crate::lease::{self, Lease, Stepped, Wanted};
 use crate::nodes::{self, Announcer, BEAT};
 use crate::queue::Content;
 use crate::trimming::{TRIM_INTERVAL, TRIM_MARGIN, TRIM_STEP_MAX, Trimming};
@@ -118,27 +118,11 @@ impl House {
         } else {
             self.lease.want(Wanted::Yes);
         }
-        let log = Arc::clone(&self.shared.log);
-        let (name, beat) = (self.lease.register().to_owned(), self.lease.beat_register());
-        let begun = self.now();
-        match self.lease.next(begun) {
-            LeaseStep::Wait(until) => return until,
-            LeaseStep::Look => {
-                let registers =
-                    log.register(&name).and_then(|lease| Ok((lease, log.register(&beat)?)));
-                let Ok((lease, beat)) = registers else { return self.next_beat };
-                self.lease.looked((begun, self.now()), &lease, &beat);
-            }
-            LeaseStep::Take(expected, value) => {
-                let answer = log.set_register(&name, expected, value);
-                self.lease.took(self.now(), answer);
-            }
-            LeaseStep::Beat(expected, value) => {
-                let answer = log.set_register(&beat, expected, value);
-                self.lease.beat(self.now(), answer);
-            }
+        match lease::step(&mut self.lease, &*self.shared.log, &self.shared.clock) {
+            Stepped::Waits(until) => until,
+            Stepped::Unanswered => self.next_beat,
+            Stepped::Looked(_) | Stepped::Set => self.now(),
         }
-        self.now()
     }
 
     /// What the holder of the lease does.

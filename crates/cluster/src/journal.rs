@@ -81,6 +81,17 @@ impl ClusterJournal {
         self.shared.outbox.queue(Content::Appends(batch), Waiter::Appends(reply), Some(fence))
     }
 
+    /// The same of changes of records.
+    pub fn write_records_fenced(
+        &self,
+        changes: Vec<RecordChange>,
+        fence: Fence,
+        reply: RecordReply,
+    ) -> Result<(), JournalError> {
+        self.shared.replica.check_room_for_records(&changes)?;
+        self.shared.outbox.queue(Content::Records(changes), Waiter::Records(reply), Some(fence))
+    }
+
     /// Up to where the log was applied here, which is what others may trim at most.
     pub fn applied(&self) -> Option<Position> {
         Some(self.shared.applies.tail()?.position)

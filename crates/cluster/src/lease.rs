@@ -29,6 +29,7 @@
 //!   is worth half a look. Clocks that go back have no place here.
 
 mod register;
+mod step;
 
 use std::time::Duration;
 
@@ -36,6 +37,7 @@ use bellwire_shared_log::{Error as LogError, Fence, Generation, Register};
 use bytes::Bytes;
 
 use register::{Beat, Held};
+pub(crate) use step::{Looked, Stepped, step};
 
 /// How long is waited for what.
 #[derive(Clone, Copy, Debug)]
@@ -84,12 +86,25 @@ pub struct Lease {
     seen: Option<Seen>,
     /// When the last look began.
     looked: Option<Duration>,
-    /// A take-over whose answer is not known: when it began.
-    asked: Option<Duration>,
+    /// A take-over whose answer is not known.
+    asked: Option<Asked>,
     /// What it was, or would be, known by when it was taken last.
     nonce: u64,
     held: Option<Holding>,
+    /// The lease's register as this node has set it, until it is seen to be another's.
+    own: Option<Generation>,
+    /// How often it was taken from where it was not this node's own.
+    terms: u64,
     is_wanted: bool,
+}
+
+/// A take-over that is asked for.
+#[derive(Clone, Copy, Debug)]
+struct Asked {
+    /// When that began.
+    at: Duration,
+    /// What the register was.
+    from: Generation,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -128,6 +143,8 @@ impl Lease {
             asked: None,
             nonce: 0,
             held: None,
+            own: None,
+            terms: 0,
             is_wanted: true,
         }
     }
@@ -147,10 +164,35 @@ impl Lease {
         Held::decode(&register.value)?.node
     }
 
+    /// Whether this node has set the register as it is.
+    fn is_own(&self, register: &Register) -> bool {
+        let held = Held::decode(&register.value);
+        held.is_some_and(|held| held.nonce == self.nonce && self.nonce > 0)
+    }
+
     /// What appends are fenced by while it is held; nothing where it is not.
     pub fn held(&self, now: Duration) -> Option<Fence> {
         let held = self.held.filter(|held| now < held.until)?;
         Some(Fence { register: self.name.to_string(), generation: held.generation })
+    }
+
+    /// Up to when it is held, where it is.
+    pub fn held_until(&self) -> Option<Duration> {
+        Some(self.held?.until)
+    }
+
+    /// In which term it is this node's own, and what appends are fenced by in it. A term goes on for as
+    /// long as nobody else was seen to have taken it, whether or not it is held by the clock: where
+    /// somebody has, the engine keeps out what is appended. What was decided in one term is void in the
+    /// next.
+    pub fn term(&self) -> Option<(u64, Fence)> {
+        let generation = self.own?;
+        Some((self.terms, Fence { register: self.name.to_string(), generation }))
+    }
+
+    /// What was appended under its fence was kept out: it is looked at once more.
+    pub fn doubt(&mut self) {
+        (self.held, self.looked) = (None, None);
     }
 
     /// What is to be done.
@@ -165,7 +207,7 @@ impl Lease {
         match (self.seen, self.looked) {
             (Some(seen), Some(_)) if self.may_take(seen) => {
                 self.nonce = fastrand::u64(1..);
-                self.asked = Some(now);
+                self.asked = Some(Asked { at: now, from: seen.lease });
                 // Whatever comes of it, it is looked at again before another one.
                 self.looked = None;
                 let held = Held { node: Some(self.node.clone()), nonce: self.nonce };
@@ -189,7 +231,7 @@ impl Lease {
         if !self.is_wanted {
             // It is over here before it is so for others.
             let generation = held.generation;
-            (self.held, self.seen) = (None, None);
+            (self.held, self.seen, self.own) = (None, None, None);
             return LeaseStep::Take(generation, Held { node: None, nonce: 0 }.encode());
         }
         (held.begun, held.due) = (now, now.saturating_add(self.timing.beat));
@@ -211,12 +253,16 @@ impl Lease {
         beat: &Register,
     ) {
         let held = Held::decode(&lease.value);
-        let is_own = held.as_ref().is_some_and(|held| held.nonce == self.nonce && self.nonce > 0);
+        let is_own = self.is_own(lease);
         let beat = beat.generation;
         if let Some(asked) = self.asked.take()
             && is_own
         {
-            self.begin((asked, now), lease.generation, beat);
+            self.note_own(asked.from, lease.generation);
+            self.begin((asked.at, now), lease.generation, beat);
+        }
+        if !is_own {
+            self.own = None;
         }
         // Its own, of which it has given up: nobody else goes by that.
         let is_free = lease.value.is_empty() || is_own || held.is_some_and(|it| it.node.is_none());
@@ -233,17 +279,26 @@ impl Lease {
 
     /// The lease's register was set, or was not, or nobody knows.
     pub fn took(&mut self, now: Duration, answer: Result<Generation, LogError>) {
-        let Some(begun) = self.asked else { return };
+        let Some(asked) = self.asked else { return };
         match answer {
             Ok(generation) => {
                 self.asked = None;
                 let beat = self.seen.map_or(Generation::NEVER, |seen| seen.beat);
-                self.begin((begun, now), generation, beat);
+                self.note_own(asked.from, generation);
+                self.begin((asked.at, now), generation, beat);
             }
             // It may be done: the next look tells.
             Err(LogError::Away(_)) => {}
             Err(_) => self.asked = None,
         }
+    }
+
+    /// It was set by this node, from what it was.
+    fn note_own(&mut self, from: Generation, generation: Generation) {
+        if self.own != Some(from) {
+            self.terms += 1;
+        }
+        self.own = Some(generation);
     }
 
     /// It is held from when that began, if it is not over already.

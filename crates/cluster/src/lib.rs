@@ -10,7 +10,8 @@
 //! same offsets: the entry's position, and which event of it. A publisher is answered when its batch is
 //! durable in the engine, as far as that says, and was applied here.
 //!
-//! - [`Lease`] says who of several nodes does something, for a while.
+//! - [`Lease`] says who of several nodes does something, for a while; a [`Tenure`] asks for one and holds it,
+//!   and a [`FencedJournal`] appends only while it does.
 //! - [`Standing`] says how a node stands to the log.
 //! - A [`Node`] takes its turns on threads of its own, or where a simulation has it do so.
 #![deny(missing_docs)]
@@ -22,6 +23,7 @@ mod clock;
 mod envelope;
 mod epoch;
 mod error;
+mod fenced;
 mod fields;
 mod follower;
 mod house;
@@ -38,12 +40,14 @@ mod secret;
 mod seed;
 mod sightings;
 mod standing;
+mod tenure;
 mod threads;
 mod trimming;
 mod window;
 
 pub use clock::Clock;
 pub use error::Error;
+pub use fenced::FencedJournal;
 pub use follower::place_of;
 pub use journal::ClusterJournal;
 pub use lease::{Lease, LeaseStep, LeaseTiming, Wanted};
@@ -52,3 +56,4 @@ pub use nodes::{Applied, NODES_MAX, NodeMark, Roster, nodes};
 pub use pins::Pin;
 pub use secret::{SECRET_BYTES, Secret};
 pub use standing::{Standing, Watcher};
+pub use tenure::{Other, Seat, Tenure};

@@ -101,6 +101,15 @@ pub fn nodes(log: &dyn SharedLog) -> Result<Vec<NodeMark>, Error> {
     Ok(nodes)
 }
 
+/// What one node says of itself; nothing where it was forgotten, or has said nothing yet.
+pub(crate) fn node(log: &dyn SharedLog, id: &str) -> Result<Option<NodeMark>, Error> {
+    let name = format!("{PREFIX}{id}");
+    if !is_node_id(id) {
+        return Ok(None);
+    }
+    NodeMark::decode(id, &log.register(&name)?.value)
+}
+
 /// What a node has applied of the log of this epoch, as it says itself.
 pub(crate) fn applied(
     log: &dyn SharedLog,

@@ -646,6 +646,19 @@ pub const CLUSTER_START_PATIENCE: Duration = Duration::from_mins(2);
 pub const CLUSTER_BEHIND_MAX: Duration = Duration::from_secs(10);
 /// It is so no more once it has known of it for less than that.
 pub const CLUSTER_BEHIND_CLEARED: Duration = Duration::from_secs(2);
+/// How long a node that starts waits to learn who has the samples and alerts of its cluster: longer than a
+/// lease lasts of a node that is gone.
+pub const CLUSTER_ROLE_PATIENCE: Duration = Duration::from_secs(6);
+/// Requests that a node passes on at once: each takes a connection here and at the other end.
+pub const RELAYED_MAX: usize = 512;
+/// How long a node waits for a connection to another one.
+pub const RELAY_CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+/// How long it waits for the head of the other's answer: longer than any of those takes.
+pub const RELAY_TIMEOUT: Duration = Duration::from_mins(1);
+/// How often values of alerts that go on are put on the board that nodes share: each stays in the log.
+pub const BOARD_VALUES_INTERVAL: Duration = Duration::from_mins(1);
+/// Alerts that are shown with one append there.
+pub const SHOWN_AT_ONCE_MAX: usize = 1_000;
 /// The longest name of a cluster, in bytes: it is part of names in its engine.
 pub const CLUSTER_NAME_BYTES_MAX: usize = 32;
 /// How long a request of one node to another counts, either way: clocks may be so far apart.

@@ -123,7 +123,7 @@ pub(crate) struct App {
     /// Whether the pages of the examples are there.
     pub(crate) shows_examples: bool,
     /// The nodes that it stands among, if it does.
-    pub(crate) cluster: Option<Membership>,
+    pub(crate) cluster: Option<Arc<Membership>>,
 }
 
 impl App {

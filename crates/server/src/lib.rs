@@ -23,6 +23,8 @@
 //! | `api` | the HTTP API by resource; the crate's `openapi.json` describes it |
 //! | `durable_streams` | what is known of streams of that protocol beside their events |
 //! | `requests` | where the shards and the alerting meet |
+//! | `board` | the state topics as the alerting shows on them |
+//! | `membership`, `relay` | what a server is among other nodes, and what it passes on to the one that has the alerts |
 //! | `sys` | the server's own topics, `$sys/…` |
 //! | `config`, `observe` | the tables of settings and figures, which the reference is made of |
 //! | `journal_watch`, `loaded`, `open_files` | what the server says of its journal, of what it has loaded, and of the limit of descriptors |
@@ -34,6 +36,7 @@ mod admission;
 mod allowances;
 mod api;
 mod audit;
+mod board;
 pub mod config;
 mod durable_streams;
 mod front_door;
@@ -59,6 +62,7 @@ mod problem;
 mod proxies;
 mod queries;
 mod receiver;
+mod relay;
 mod requests;
 mod scraping;
 mod snapshots;
@@ -77,6 +81,6 @@ pub use bellwire_authn::{AccessError, NOBODY_COMES_IN, check_access, explain_tok
 pub use bellwire_shards::{Kind, StateDurability, TopicRule};
 pub use config::{Config, ConfigError};
 pub use pipeline::{
-    ClusterError, PushKeyError, Server, StartError, rule_settings, rule_state_folder,
+    ClusterError, PushKeyError, Server, StartError, Succession, rule_settings, rule_state_folder,
 };
 pub use tls::{TlsError, check_tls};

@@ -77,6 +77,17 @@ impl Peers {
         Ok(Answered { response, shown: shown.into() })
     }
 
+    /// What a node is shown that a request is passed on to, of somebody else's: by this node.
+    pub(crate) fn shown(&self, to: &str, parts: &Parts) -> Option<HeaderValue> {
+        let wanted = NodeRequest { to, method: parts.method.as_str(), target: target(&parts.uri) };
+        HeaderValue::try_from(&*self.key.sign(&self.node, wanted, clock::now())).ok()
+    }
+
+    /// What this node is called.
+    pub(crate) fn node(&self) -> &str {
+        &self.node
+    }
+
     /// Which node a request is of.
     pub(crate) fn verify(&self, parts: &Parts) -> Result<FromNode, Problem> {
         let invalid = |error: String| Problem::new(Code::CredentialInvalid, error);

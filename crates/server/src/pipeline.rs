@@ -3,6 +3,7 @@
 mod cluster;
 mod core;
 mod journal;
+mod keeping;
 mod listening;
 mod push;
 
@@ -14,8 +15,8 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use bellwire_alerting::{
-    Alerting, AlertmanagerConfigError, Courier, Hangups, History, NotifierRun, Reload, ReloadParts,
-    RuleFilesError, SampleIntake, load_alertmanager_config,
+    Alerting, AlertmanagerConfigError, Courier, Hangups, History, InForce, NotifierRun, Reload,
+    ReloadParts, RuleFilesError, SampleIntake, load_alertmanager_config,
 };
 use bellwire_authn::config::{AccessConfig, Wider};
 use bellwire_authn::{AccessError, Authenticator, NOBODY_COMES_IN};
@@ -32,10 +33,12 @@ use thiserror::Error;
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
 
-pub use self::cluster::ClusterError;
-use self::core::{Core, Evaluators, kept_state_folder};
-pub use self::core::{rule_settings, rule_state_folder};
+pub use self::cluster::{ClusterError, Succession};
+pub use self::core::rule_settings;
+use self::core::{Core, Evaluators};
 use self::journal::apply_retention;
+pub use self::keeping::rule_state_folder;
+use self::keeping::{Keeping, kept_state_folder};
 use self::listening::{listen, open, url};
 pub use self::push::PushKeyError;
 use crate::access::{Access, AccessRules};
@@ -48,7 +51,6 @@ use crate::front_door::Door;
 use crate::hosts::KnownHosts;
 use crate::journal_watch;
 use crate::live::QueryPasts;
-use crate::membership::Membership;
 use crate::mqtt::MqttDoor;
 use crate::observe::Figures;
 use crate::open_files;
@@ -136,8 +138,8 @@ pub struct Server {
     accepting: tokio::task::JoinHandle<()>,
     threads: Threads,
     spread: Arc<Spread>,
-    /// Whose last words the journal takes before it is closed.
-    kept: (Arc<Access>, Arc<dyn Journal>),
+    /// Whose last words the journal takes before it is closed, and what the next one is handed.
+    kept: (Arc<Access>, Arc<dyn Journal>, Succession),
     /// Of a node among others, whether all begins anew.
     anew: Option<watch::Receiver<bool>>,
 }
@@ -155,23 +157,34 @@ impl Server {
     /// Starts everything; returns once connections are accepted. It is called within a runtime,
     /// which hears signals for it, and takes long where there is much to read.
     pub fn start(config: Config) -> Result<Self, StartError> {
+        Self::start_after(config, Succession::default())
+    }
+
+    /// The same of one that begins anew, where another has ended.
+    #[expect(
+        clippy::too_many_lines,
+        reason = "a list of all parts, each behind those that it needs"
+    )]
+    pub fn start_after(config: Config, succession: Succession) -> Result<Self, StartError> {
         let hangups = Hangups::listen()?;
         // What can be wrong comes first: nothing has been touched yet.
         let (rules, alertmanager) = check(&config)?;
         let (figures, hosts) = (Arc::<Figures>::default(), Arc::new(KnownHosts::new(&config)));
         let (tls, access) = (start_tls(&config, &figures, &hosts)?, access(&config, &figures)?);
-        let (listener, sensors) = (listen(config.listen, &config)?, listen_to_sensors(&config)?);
+        let listener = listen(config.listen, &config)?;
         let address = listener.local_addr()?;
-        let core = Core::open(&config, &figures, address)?;
-        let url = url(address, tls.as_deref());
+        let (core, url) =
+            (Core::open(&config, &figures, address, &succession)?, url(address, tls.as_deref()));
+        let sensors = listen_to_sensors(&config, &core)?;
         access.begin(&core.journal)?;
-        let (notifier, notifying) = core.notify(&config, alertmanager, &url)?;
         let (draining, drains) = watch::channel(false);
-        let (push, courier, alerting, desk) = core.attend(&config, (notifier, &access), &url)?;
-        let Evaluators { intake, live, thread: evaluator } =
-            core.evaluate(&config, (rules, &alerting), drains.clone())?;
-        let (alerts, subscriptions) = (desk.spawn()?, Arc::new(Subscriptions::default()));
-        let Core { journal, history, table, states, topics, rates, parts, cluster, .. } = core;
+        let ((notifying, courier), (push, alerting), begun) =
+            core.begin_alerting(&config, (rules, (&access, alertmanager, &*url)), drains.clone())?;
+        let (Evaluators { intake, live, thread: evaluator }, alerts) = begun;
+        let subscriptions = Arc::new(Subscriptions::default());
+        let Core {
+            journal, history, table, states, topics, rates, parts, keeping, cluster, ..
+        } = core;
         let ((cluster, anew), sys) = (cluster.unzip(), sys_topics(&figures, &states));
         let (presence, pasts) =
             (Presence::new(config.presence.clone()), query_pasts(&config, &states));
@@ -179,17 +192,15 @@ impl Server {
         let admission = admission(&config, &figures, drains.clone());
         let (house, around) = ((&figures, &admission, &access), (&pasts, cluster.as_ref()));
         let errands = Errands::new(&publisher, (&intake, &alerting, &live), house, around);
-        let surroundings = surroundings(
-            (&config, parts.len()),
-            (&journal, table, &subscriptions, &publisher.topics),
-            (errands, &access, &sys),
-            presence.as_ref(),
-        )?;
-        let (shards, spread) = spawn_shards(parts, &surroundings)?;
+        let (events, of) =
+            ((&journal, table, &subscriptions, &publisher.topics), presence.as_ref());
+        let (shards, spread) =
+            spawn_shards(&config, parts, events, ((errands, &access, &sys), of))?;
         let receiver = Receiver::new(&intake, &access, (&figures, &admission), &publisher);
-        let (reload, scraper) = reload(&config, (&intake, &alerting), (&receiver, &figures));
+        let (reload, scraper) =
+            reload(&config, (&keeping, &intake, &alerting), (&receiver, &figures));
         let streams = DurableStreams::open(&publisher)?;
-        let outages = Outages::new(&spread, &admission, cluster.as_ref());
+        let outages = Outages::new(&spread, &admission, cluster.as_deref());
         let app = App {
             streams: StreamsApi::new(Arc::clone(&streams)),
             callers: callers(&config, hosts, Arc::clone(&publisher)),
@@ -220,19 +231,24 @@ impl Server {
             shows_examples: config.examples,
             cluster,
         };
-        let rejoins = app.cluster.as_ref().map(Membership::rejoins);
+        let rejoins = app.cluster.as_ref().map(|cluster| cluster.rejoins());
         let doors = doors(app, tls, config.stall_timeout);
         let (runtime, accepting, sensors) = open_all(doors, (listener, sensors), drains)?;
         rejoins.map(|rejoins| runtime.spawn(rejoins));
-        warn_of_exposure(&config, address);
         keep_house(
             &runtime,
             (&access, &journal, outages),
             (admission, sys, presence),
             (reload, hangups),
         );
-        begin(&runtime, (notifying, courier, history), (&scraper, config.scrape), streams);
-        let (threads, kept) = (Threads { sensors, evaluator, alerts, shards }, (access, journal));
+        begin(
+            &runtime,
+            (notifying, courier, history),
+            (&scraper, config.scrape),
+            (streams, keeping),
+        );
+        let threads = Threads { sensors, evaluator, alerts, shards };
+        let kept = (access, journal, succession);
         Ok(Self { address, url, runtime, draining, accepting, threads, spread, kept, anew })
     }
 
@@ -259,6 +275,12 @@ impl Server {
     /// the journal is synced, subscribers are told good-bye. Blocks, for
     /// [`DRAIN_TIMEOUT`](bellwire_model::limits::DRAIN_TIMEOUT) at most where clients hang.
     pub fn drain(self) {
+        // Behind the last word: who takes over finds all of it.
+        self.hand_over().give_up();
+    }
+
+    /// The same, and hands on what is held to whoever [comes after](Self::start_after) it.
+    pub fn hand_over(self) -> Succession {
         self.draining.send_replace(true);
         let accepting = self.accepting;
         let finish = async { tokio::time::timeout(DRAIN_TIMEOUT, accepting).await };
@@ -268,7 +290,7 @@ impl Server {
         if let Some(sensors) = self.threads.sensors {
             sensors.drain();
         }
-        let (access, journal) = self.kept;
+        let (access, journal, succession) = self.kept;
         let finish = async { tokio::time::timeout(DRAIN_TIMEOUT, access.finish()).await };
         if self.runtime.block_on(finish).is_err() {
             tracing::warn!("The journal has not taken in time what is known of the use of keys.");
@@ -290,6 +312,7 @@ impl Server {
                 tracing::error!("A shard had failed.");
             }
         }
+        succession
     }
 }
 
@@ -357,33 +380,34 @@ fn publisher(
 /// What is read again at a reload; the scraper is among whom it concerns.
 fn reload(
     config: &Config,
-    (intake, alerting): (&Arc<SampleIntake>, &Arc<Alerting>),
+    (keeping, intake, alerting): (&Keeping, &Arc<SampleIntake>, &Arc<Alerting>),
     (receiver, figures): (&Receiver, &Figures),
 ) -> (Arc<Reload>, Arc<Scraper>) {
     let scraping = Scraping::new(config, receiver.clone());
     let scraper = Arc::clone(&scraping.scraper);
+    let in_force = InForce { intake: Arc::clone(intake), alerting: Arc::clone(alerting) };
     let reload = Reload::new(ReloadParts {
         rules: config.rules.clone(),
         mode: config.rule_mode,
         alertmanager_config: config.alertmanager_config.clone(),
-        intake: Arc::clone(intake),
-        alerting: Arc::clone(alerting),
+        in_force: keeping.evaluates().then_some(in_force),
         also: Arc::new(scraping),
         figures: Arc::clone(&figures.alerting),
     });
     (Arc::new(reload), scraper)
 }
 
+/// What shards show, and to whom.
+type Events<'a> = (&'a Arc<dyn Journal>, SharedTable, &'a Arc<Subscriptions>, &'a TopicRules);
+
+/// What shards ask, and by whose leave.
+type Asked<'a> = (Errands, &'a Arc<Access>, &'a SysTopics);
+
 /// What shards reach of all else.
 fn surroundings(
     (config, shards): (&Config, usize),
-    (journal, table, subscriptions, topics): (
-        &Arc<dyn Journal>,
-        SharedTable,
-        &Arc<Subscriptions>,
-        &TopicRules,
-    ),
-    (errands, access, sys): (Errands, &Arc<Access>, &SysTopics),
+    (journal, table, subscriptions, topics): Events<'_>,
+    (errands, access, sys): Asked<'_>,
     presence: Option<&Arc<Presence>>,
 ) -> io::Result<Arc<Surroundings>> {
     Ok(Arc::new(Surroundings {
@@ -435,8 +459,10 @@ fn admission(
 /// What is configured of MQTT, and the socket that sensors come to.
 type Sensors<'a> = Option<(&'a MqttConfig, Option<TcpListener>)>;
 
-fn listen_to_sensors(config: &Config) -> Result<Sensors<'_>, StartError> {
-    let Some(mqtt) = &config.mqtt else { return Ok(None) };
+/// Sensors are for whoever evaluates the rules.
+fn listen_to_sensors<'a>(config: &'a Config, core: &Core) -> Result<Sensors<'a>, StartError> {
+    let mqtt = config.mqtt.as_ref().filter(|_| core.keeping.evaluates());
+    let Some(mqtt) = mqtt else { return Ok(None) };
     Ok(Some((mqtt, mqtt.listen.map(|address| listen(address, config)).transpose()?)))
 }
 
@@ -491,11 +517,14 @@ fn door(app: App, tls: Option<Arc<Tls>>, stall_timeout: Duration) -> Door {
 }
 
 fn spawn_shards(
+    config: &Config,
     parts: Vec<ShardParts>,
-    surroundings: &Arc<Surroundings>,
+    events: Events<'_>,
+    (asked, presence): (Asked<'_>, Option<&Arc<Presence>>),
 ) -> io::Result<(Vec<JoinHandle<()>>, Arc<Spread>)> {
+    let surroundings = surroundings((config, parts.len()), events, asked, presence)?;
     let spread = Spread::new(parts.iter().map(|parts| parts.handle.clone()).collect());
-    let spawn = |(index, parts)| bellwire_shards::spawn(index, parts, Arc::clone(surroundings));
+    let spawn = |(index, parts)| bellwire_shards::spawn(index, parts, Arc::clone(&surroundings));
     let shards = parts.into_iter().enumerate().map(spawn).collect::<io::Result<_>>()?;
     Ok((shards, Arc::new(spread)))
 }
@@ -550,8 +579,10 @@ fn begin(
     runtime: &Runtime,
     (notifying, courier, history): (NotifierRun, Courier, Arc<History>),
     (scraper, jobs): (&Scraper, Vec<Job>),
-    streams: Arc<DurableStreams>,
+    (streams, keeping): (Arc<DurableStreams>, Keeping),
 ) {
+    let jobs = if keeping.evaluates() { jobs } else { Vec::new() };
+    keeping.board.map(|board| runtime.spawn(board.keep_current()));
     runtime.spawn(notifying.forever());
     runtime.spawn(courier.forever());
     runtime.spawn(streams.keep_house());

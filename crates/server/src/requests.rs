@@ -1,23 +1,22 @@
-//! Where the shards and the alerting meet: what the clients of WebSockets ask of the server, and
-//! what the alerting shows on state topics.
+//! Where the shards and the alerting meet: what the clients of WebSockets ask of the server.
 
 use std::net::IpAddr;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use bellwire_access::{Identity, Means};
-use bellwire_alerting::{Alerting, LiveQueries, NotShown, SampleIntake, StateTopics};
+use bellwire_alerting::{Alerting, LiveQueries, SampleIntake};
 use bellwire_alerts::desk::{Action, Desk, Plan};
 use bellwire_authn::Shown;
 use bellwire_ingest::{Decoded, Rejection, json as samples};
 use bellwire_model::{
-    AskedQuery, Condition, EffectiveFilter, Event, Filter, Fingerprint, NewAcknowledgement,
-    Principal, Timestamp, Topic, WriteTerms,
+    AskedQuery, Condition, EffectiveFilter, Filter, Fingerprint, NewAcknowledgement, Principal,
+    Topic, WriteTerms,
 };
 use bellwire_process::clock;
 use bellwire_shards::{
     EVENTS_PATH, FollowedQueries, Held, Published, Publisher, QueriesReply, RenewalReply, Reply,
-    Requests, Results, SampleRejection, SamplesReply, SamplesTaken, States, Write,
+    Requests, Results, SampleRejection, SamplesReply, SamplesTaken, Write,
 };
 use bellwire_sources::{Kind, Outcome, Sender};
 use bellwire_wire::problem::{Code, Problem};
@@ -30,7 +29,7 @@ use crate::allowances::Sent;
 use crate::api::Asks;
 use crate::audit::{Deed, Kind as DeedKind};
 use crate::live::{self, QueryPasts};
-use crate::membership::{Membership, stands_in_cluster};
+use crate::membership::{self, Membership};
 use crate::observe::Figures;
 use crate::receiver;
 use crate::turns::Asker;
@@ -50,8 +49,8 @@ pub(crate) struct Errands {
     access: Arc<Access>,
     /// Where what takes a while is done.
     runtime: Handle,
-    /// Whether others would not hear of samples, and of what is made of alerts.
-    is_in_cluster: bool,
+    /// The nodes that it stands among, if it does.
+    cluster: Option<Arc<Membership>>,
 }
 
 impl Errands {
@@ -60,7 +59,7 @@ impl Errands {
         publisher: &Arc<Publisher>,
         (intake, alerting, live): (&Arc<SampleIntake>, &Arc<Alerting>, &Arc<LiveQueries>),
         (figures, admission, access): (&Arc<Figures>, &Arc<Admission>, &Arc<Access>),
-        (pasts, cluster): (&Arc<QueryPasts>, Option<&Membership>),
+        (pasts, cluster): (&Arc<QueryPasts>, Option<&Arc<Membership>>),
     ) -> Self {
         Self {
             publisher: Arc::clone(publisher),
@@ -72,12 +71,13 @@ impl Errands {
             admission: Arc::clone(admission),
             access: Arc::clone(access),
             runtime: Handle::current(),
-            is_in_cluster: cluster.is_some(),
+            cluster: cluster.cloned(),
         }
     }
 
-    fn check_alone(&self) -> Result<(), Problem> {
-        if self.is_in_cluster { Err(stands_in_cluster()) } else { Ok(()) }
+    /// Refuses what another node does that evaluates the rules.
+    fn check_evaluates(&self) -> Result<(), Problem> {
+        membership::check_evaluates(self.cluster.as_deref())
     }
 
     fn publish_event(&self, write: Write, reply: Reply) -> Result<(), Problem> {
@@ -110,7 +110,7 @@ impl Errands {
         (fingerprint, action, kind): (Fingerprint, Action, DeedKind),
         reply: Reply,
     ) -> Result<(), Problem> {
-        self.check_alone()?;
+        self.check_evaluates()?;
         let identity = self.access.identity(principal);
         let attending = Attending::of(Arc::clone(&identity));
         let reply = self.audited(Deed::to(kind, fingerprint), identity, reply);
@@ -141,6 +141,7 @@ impl Requests for Errands {
         (queries, history): (Vec<AskedQuery>, Option<Duration>),
         reply: QueriesReply,
     ) -> Result<(), Problem> {
+        self.check_evaluates()?;
         let identity = self.access.identity(principal);
         self.noting(&identity, Asks::Query.check(&identity.rights))?;
         let live = self.live.upgrade().ok_or_else(is_draining)?;
@@ -255,7 +256,7 @@ impl Requests for Errands {
         json: &[u8],
         reply: SamplesReply,
     ) -> Result<(), Problem> {
-        self.check_alone()?;
+        self.check_evaluates()?;
         let identity = self.access.identity(principal);
         self.noting(&identity, Asks::Ingest.check(&identity.rights))?;
         self.admission.publication()?;
@@ -340,44 +341,4 @@ fn samples_taken(outcome: Outcome) -> SamplesTaken {
 
 fn is_draining() -> Problem {
     Problem::new(Code::Draining, "the server ends")
-}
-
-/// The state topics, as the alerting shows on them.
-#[derive(Debug)]
-pub(crate) struct Board(pub(crate) Arc<States>);
-
-impl StateTopics for Board {
-    fn wait_for_room(&self) {
-        self.0.wait_for_room();
-    }
-
-    fn apply_now(&self, events: Vec<Event>) -> Vec<Result<(), NotShown>> {
-        let results = self.0.apply_now(events).into_iter();
-        results.map(|result| result.map_err(|_| NotShown)).collect()
-    }
-
-    fn apply_measured(&self, events: Vec<(Event, Option<f64>)>) -> Vec<Result<(), NotShown>> {
-        let results = self.0.apply_measured(events).into_iter();
-        results.map(|result| result.map_err(|_| NotShown)).collect()
-    }
-
-    fn past(&self, topic: &Topic, key: &str, points_max: usize) -> Vec<(Timestamp, f64)> {
-        let Some(past) = self.0.past(topic, key) else { return Vec::new() };
-        let points = past.points().map(|point| (Timestamp::from_ms(point.time_ms), point.value));
-        let mut points: Vec<_> = points.collect();
-        points.drain(..points.len().saturating_sub(points_max));
-        points
-    }
-
-    fn forget_pasts(&self, topic: &Topic) {
-        self.0.forget_pasts(topic);
-    }
-
-    fn time(&self, topic: &Topic, key: &str) -> Option<Timestamp> {
-        self.0.time(topic, key)
-    }
-
-    fn expire_samples(&self, before: Timestamp) {
-        self.0.expire_samples(before);
-    }
 }

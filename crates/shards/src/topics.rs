@@ -74,11 +74,20 @@ const OWN_STATE: [&str; 5] = ["alerts/active", "samples/**", "rules/**", "query/
 pub struct TopicRules {
     rules: Vec<TopicRule>,
     retention_age: Duration,
+    /// Where the board of alerts is kept.
+    board: StateDurability,
 }
 
 impl TopicRules {
     pub fn new(rules: Vec<TopicRule>, retention_age: Duration) -> Self {
-        Self { rules, retention_age }
+        Self { rules, retention_age, board: StateDurability::Memory }
+    }
+
+    /// The same with the board of alerts in the journal, for nodes that share one: whichever of them
+    /// changes it, all have it.
+    #[must_use]
+    pub fn with_board_on_disk(self) -> Self {
+        Self { board: StateDurability::Disk, ..self }
     }
 
     pub fn kind(&self, topic: &Topic) -> Kind {
@@ -99,8 +108,12 @@ impl TopicRules {
         rule.map_or(Kind::Stream, |rule| rule.kind)
     }
 
-    /// Where a state topic is kept. The server's own are in memory.
+    /// Where a state topic is kept. The server's own are in memory, but for the board of alerts where
+    /// nodes share it.
     pub fn state_durability(&self, topic: &Topic) -> StateDurability {
+        if topic.as_str() == Topic::OF_BOARD {
+            return self.board;
+        }
         let rule = self.rules.iter().find(|rule| rule.pattern.matches(topic));
         match rule {
             Some(rule) if rule.kind == Kind::State && !topic.is_reserved() => rule.durability,
@@ -123,7 +136,11 @@ impl TopicRules {
             let place = if is_on_disk(rule) { "disk" } else { "elsewhere" };
             format!("{} {place}\n", rule.pattern)
         };
-        self.rules[..rules].iter().map(line).collect()
+        let board = match self.board {
+            StateDurability::Memory => String::new(),
+            StateDurability::Disk => format!("{} disk\n", Topic::OF_BOARD),
+        };
+        board + &self.rules[..rules].iter().map(line).collect::<String>()
     }
 
     /// Whether all state topics that pass are on the disk, as far as the patterns tell.
@@ -136,7 +153,10 @@ impl TopicRules {
             let own: Filter = own.parse().expect("a filter");
             own.intersection(filter).is_some()
         };
-        if filter.as_str().starts_with('$') || OWN_STATE.iter().any(meets) {
+        let is_in_memory =
+            |own: &&&str| **own != Topic::OF_BOARD || self.board == StateDurability::Memory;
+        let mut in_memory = OWN_STATE.iter().filter(is_in_memory);
+        if filter.as_str().starts_with('$') || in_memory.any(meets) {
             return false;
         }
         for rule in &self.rules {
@@ -503,6 +523,22 @@ mod tests {
             let filters = filters.iter().map(|filter| filter.parse().expect("a filter"));
             let filters = FilterSet::new(filters).expect("a set");
             assert_eq!(rules.are_on_disk(&filters), expected, "{filters}");
+        }
+    }
+
+    #[test]
+    fn the_board_of_alerts_is_on_the_disk_where_nodes_share_it() {
+        let board: Topic = Topic::OF_BOARD.parse().expect("a topic");
+        let alone = TopicRules::new(Vec::new(), Duration::from_hours(1));
+        let shared = alone.clone().with_board_on_disk();
+        assert_ne!(alone.state_places(), shared.state_places());
+        for (rules, is_on_disk) in [(alone, false), (shared, true)] {
+            assert_eq!((rules.kind(&board), rules.is_on_disk(&board)), (Kind::State, is_on_disk));
+            let all = |filter: &str| {
+                rules.are_on_disk(&filter.parse::<Filter>().expect("a filter").into())
+            };
+            assert_eq!((all("alerts/active"), all("alerts/**")), (is_on_disk, is_on_disk));
+            assert!(!all("**") && !all("rules/x"));
         }
     }
 

@@ -127,6 +127,7 @@ codes! {
     OriginForbidden 403 "origin_forbidden" "Pages of this origin may not use the API.";
     JournalFull 507 "journal_full" "The disk that holds the journal is full.";
     StandsInCluster 501 "stands_in_cluster" "A node of a cluster does not do this yet.";
+    DeskAway 503 "desk_away" "No node of the cluster has the samples and alerts now, or it is not reached.";
     Draining 503 "draining" "The server is about to end.";
 }
 

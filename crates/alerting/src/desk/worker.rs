@@ -267,9 +267,14 @@ impl Worker {
         self.notifier.take(shown.iter().filter(concerns_all).map(update_of));
         self.push.take(shown.iter().filter(concerns_all).map(update_of));
         self.push.forget(removed.iter().copied());
-        let shown = shown.into_iter().map(|shown| board_event(now, &shown));
+        let (shown, values): (Vec<_>, Vec<_>) = shown.into_iter().partition(|it| concerns_all(&it));
+        let shown = shown.iter().map(|shown| board_event(now, shown));
         let removed = removed.into_iter().map(|fingerprint| removal(now, fingerprint));
-        let results = self.states.apply_now(shown.chain(removed).collect());
+        let mut results = self.states.apply_now(shown.chain(removed).collect());
+        if !values.is_empty() {
+            let values = values.iter().map(|shown| board_event(now, shown));
+            results.extend(self.states.apply_soon(values.collect()));
+        }
         // Queued in the same turn: records must follow each other as what they tell of did.
         self.keep(records);
         drop(turn);

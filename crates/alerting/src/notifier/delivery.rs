@@ -20,6 +20,7 @@ use tokio::time::timeout;
 use super::payload;
 use super::reach::Reach;
 use super::webhook::{Failure, Remedy, Trust, WebhookClient};
+use crate::charge::Charge;
 use crate::figures::Figures;
 
 /// The body for more alerts than these is made on a thread that serves nobody else meanwhile: it takes
@@ -84,11 +85,11 @@ impl Lane {
         &self,
         notification: &Arc<Notification>,
         external_url: &Arc<str>,
-        figures: &Figures,
+        (figures, charge): (&Figures, &Charge),
     ) -> Result<Delivered, NotDelivered> {
         let Ok(_place) = self.places.try_acquire() else { return Err(NotDelivered::Postponed) };
         let _waiting = figures.notifications_waiting.enter();
-        match self.try_on(notification, external_url, figures).await {
+        match self.try_on(notification, external_url, (figures, charge)).await {
             Ok(delivered) => Ok(delivered),
             Err(undelivered) => {
                 let payload = self.payload(notification, external_url).await;
@@ -112,7 +113,7 @@ impl Lane {
         &self,
         notification: &Arc<Notification>,
         external_url: &Arc<str>,
-        figures: &Figures,
+        (figures, charge): (&Figures, &Charge),
     ) -> Result<Delivered, Undelivered> {
         let mut journey = Undelivered {
             reason: "other notifications of this webhook took all the time".to_owned(),
@@ -129,6 +130,7 @@ impl Lane {
             // Between attempts others have their turn.
             let attempt = async {
                 let _request = self.requests.acquire().await.expect("it is never closed");
+                charge.ours().await;
                 journey.attempts += 1;
                 figures.notification_requests.add(1);
                 // It may have millions of bytes, which those that wait for their turn do not hold.

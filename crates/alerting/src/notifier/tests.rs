@@ -2,6 +2,8 @@
 
 mod receiver;
 
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
 use bellwire_journal::{MemoryJournal, ReadLimit};
 use bellwire_model::{AlertStatus, Body, Epoch, Filter, Networks, Offset};
 use http::HeaderValue;
@@ -27,6 +29,14 @@ fn start_within(
     webhooks: &str,
     reach: Reach,
 ) -> (Arc<Notifier>, Arc<Figures>) {
+    start_in(journal, webhooks, (reach, Charge::always()))
+}
+
+fn start_in(
+    journal: &Arc<dyn Journal>,
+    webhooks: &str,
+    (reach, charge): (Reach, Charge),
+) -> (Arc<Notifier>, Arc<Figures>) {
     let figures = Arc::new(Figures::default());
     let parts = NotifierParts {
         config: config(webhooks),
@@ -35,6 +45,7 @@ fn start_within(
         external_url: "http://bellwire".into(),
         start_delay: Duration::ZERO,
         reach,
+        charge,
     };
     let (notifier, run) = Notifier::open(parts).expect("opened");
     tokio::spawn(run.forever());
@@ -100,6 +111,27 @@ async fn a_webhook_is_told_and_a_restart_does_not_tell_it_again() {
     again.take([firing("Cold")]);
     let got = requests.recv().await.expect("a request");
     assert_eq!(got.story(), "new alerts added: Cold Hot");
+}
+
+#[tokio::test]
+async fn who_does_not_tell_of_alerts_now_waits_until_they_do() {
+    let (address, mut requests) = receiver([]).await;
+    let journal = journal();
+    let asked = Arc::new(AtomicUsize::new(0));
+    let is_ours = Arc::new(AtomicBool::new(false));
+    let (of, counted) = (Arc::clone(&is_ours), Arc::clone(&asked));
+    let charge = Charge::told(move || {
+        counted.fetch_add(1, Ordering::Relaxed);
+        of.load(Ordering::Relaxed)
+    });
+    let allowed = Networks::read(["loopback"]).expect("a network");
+    let to = (Reach::of_webhooks(allowed), charge);
+    let (notifier, figures) = start_in(&journal, &format!("{{url: 'http://{address}'}}"), to);
+    notifier.take([firing("Hot")]);
+    until(|| asked.load(Ordering::Relaxed) > 2).await;
+    assert!(figures.notification_requests.get() == 0 && requests.try_recv().is_err());
+    is_ours.store(true, Ordering::Relaxed);
+    assert_eq!(requests.recv().await.expect("a request").story(), "first notification: Hot");
 }
 
 #[tokio::test]

@@ -18,6 +18,7 @@ use super::rounds::{Moment, Round, Rounds};
 use super::service::{Answer, Reason, Services};
 use super::subscription::Subscription;
 use super::{Push, Standing};
+use crate::charge::Charge;
 use crate::notifier::Reach;
 
 /// Brings messages to push services, for as long as the server runs.
@@ -25,6 +26,8 @@ use crate::notifier::Reach;
 pub struct Courier {
     push: Arc<Push>,
     standing: Arc<dyn Standing>,
+    /// Whether it is this server that tells them.
+    charge: Charge,
     services: Arc<Services>,
     rounds: Option<Rounds>,
     sending: JoinSet<Answer>,
@@ -41,13 +44,14 @@ impl Courier {
     pub(super) fn new(
         push: Arc<Push>,
         standing: Arc<dyn Standing>,
-        (reach, contact): (Reach, Box<str>),
+        (reach, contact, charge): (Reach, Box<str>, Charge),
         (told, starts_at): (NameMap<Box<str>, Timestamp>, Timestamp),
     ) -> Self {
         Self {
             rounds: Some(Rounds::new(Arc::clone(&push), Arc::clone(&standing), (told, starts_at))),
             push,
             standing,
+            charge,
             services: Arc::new(Services::new(reach, &contact)),
             sending: JoinSet::new(),
             on_the_way: NameMap::default(),
@@ -80,6 +84,9 @@ impl Courier {
     async fn step(&mut self) -> Duration {
         while let Some(landed) = self.sending.try_join_next_with_id() {
             self.on_landed(landed);
+        }
+        if !self.charge.is_ours() {
+            return PUSH_LOOK_INTERVAL;
         }
         let mut rounds = self.rounds.take().expect("it is given back");
         rounds.take_news(now());

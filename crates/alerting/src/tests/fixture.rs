@@ -9,6 +9,7 @@ use bellwire_model::{
     Alert, AlertSource, AlertState, Entry, Event, Fingerprint, Labels, Scope, Timestamp, Topic,
 };
 
+use crate::charge::Charge;
 use crate::notifier::Reach;
 use crate::push::{PushParts, Standing};
 use crate::states::{NotShown, StateTopics};
@@ -39,6 +40,7 @@ pub(crate) fn no_push(journal: &Arc<dyn Journal>) -> PushParts {
         lasts: Duration::from_hours(24),
         start_delay: Duration::ZERO,
         reach: Reach::default(),
+        charge: Charge::always(),
     }
 }
 

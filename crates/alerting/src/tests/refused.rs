@@ -41,8 +41,10 @@ async fn a_reload_that_is_refused_has_changed_nothing() {
         rules: vec![file.path().to_str().expect("UTF-8").to_owned()],
         mode: bellwire_rules::RuleMode::Stream,
         alertmanager_config: None,
-        intake: Arc::clone(&intake),
-        alerting: Arc::clone(&alerting),
+        in_force: Some(crate::InForce {
+            intake: Arc::clone(&intake),
+            alerting: Arc::clone(&alerting),
+        }),
         also: Arc::new(NothingElse),
         figures: Arc::clone(&figures),
     });

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use bellwire_server::{Config, Server};
+use bellwire_server::{Config, Server, Succession};
 use rustix::fs::Mode;
 use rustix::process::umask;
 
@@ -55,21 +55,23 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
         // Where others know to find it, also where the system has chosen the port.
         let config = Config { listen: server.address(), ..config };
         while !is_ended(&server, &mut signals).await {
-            tokio::task::spawn_blocking(move || server.drain())
+            let succession = tokio::task::spawn_blocking(move || server.hand_over())
                 .await
                 .context("the drain failed")?;
-            server = start_anew(&config, &mut signals).await;
+            server = start_anew(&config, succession, &mut signals).await;
         }
         drain(server, signals).await
     })
 }
 
 /// Starts again what has served, for as long as it takes: what keeps it from that may pass.
-async fn start_anew(config: &Config, signals: &mut Signals) -> Server {
+async fn start_anew(config: &Config, succession: Succession, signals: &mut Signals) -> Server {
     loop {
-        match start(config.clone(), signals).await {
+        match start_after(config.clone(), succession.clone(), signals).await {
             Ok(server) => return server,
             Err(error) => {
+                // Another node may be able to do what this one is to do.
+                succession.give_up();
                 let error = format!("{error:#}");
                 tracing::error!(error, "It does not start yet; it is tried again.");
             }
@@ -92,8 +94,17 @@ async fn is_ended(server: &Server, signals: &mut Signals) -> bool {
 /// Starts a server, or ends the process at a signal meanwhile: nothing was served yet, and what is
 /// on the disk bears any end.
 pub(super) async fn start(config: Config, signals: &mut Signals) -> Result<Server> {
+    start_after(config, Succession::default(), signals).await
+}
+
+/// The same of one that begins anew.
+async fn start_after(
+    config: Config,
+    succession: Succession,
+    signals: &mut Signals,
+) -> Result<Server> {
     hide_files_from_others();
-    let starting = tokio::task::spawn_blocking(|| Server::start(config));
+    let starting = tokio::task::spawn_blocking(|| Server::start_after(config, succession));
     tokio::select! {
         started = starting => started.context("the start failed")?.context("cannot start"),
         () = signals.next() => {

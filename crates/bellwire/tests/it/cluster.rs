@@ -2,6 +2,7 @@
 
 mod away;
 mod behind;
+mod desk;
 mod outages;
 mod passing;
 mod refusals;
@@ -35,8 +36,16 @@ impl Pair {
     }
 
     fn on(engine: Engine) -> Self {
+        Self::configured(engine, CONFIG, &[])
+    }
+
+    /// Nodes of this configuration, with these files beside it.
+    fn configured(engine: Engine, config: &str, files: &[(&str, &str)]) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
-        std::fs::write(folder.path().join("bellwire.toml"), CONFIG).expect("written");
+        for (name, text) in [("bellwire.toml", config)].iter().chain(files) {
+            let text = text.replace("{folder}", folder.path().to_str().expect("UTF-8"));
+            std::fs::write(folder.path().join(name), text).expect("written");
+        }
         let nodes = [node(&engine, &folder), node(&engine, &folder)];
         Self { engine, nodes, folder }
     }

@@ -354,3 +354,69 @@ fn a_clock_that_jumps_ahead_is_worth_half_a_look() {
     }
     assert_eq!(looks, 9);
 }
+
+/// A register that is set, and what becomes of that.
+struct Engine {
+    lease: Register,
+    beat: Register,
+}
+
+impl Engine {
+    fn set(
+        register: &mut Register,
+        expected: Generation,
+        value: Bytes,
+    ) -> Result<Generation, LogError> {
+        if register.generation != expected {
+            return Err(LogError::Changed(register.clone()));
+        }
+        *register = Register { generation: Generation::new(expected.get() + 1), value };
+        Ok(register.generation)
+    }
+
+    /// Has a node go on until it holds it.
+    fn take(&mut self, lease: &mut Lease, now: &mut Duration) -> (u64, Fence) {
+        while lease.held(*now).is_none() {
+            match lease.next(*now) {
+                LeaseStep::Wait(until) => *now = until,
+                LeaseStep::Look => lease.looked((*now, *now), &self.lease, &self.beat),
+                LeaseStep::Take(expected, value) => {
+                    lease.took(*now, Self::set(&mut self.lease, expected, value));
+                }
+                LeaseStep::Beat(expected, value) => {
+                    lease.beat(*now, Self::set(&mut self.beat, expected, value));
+                }
+            }
+        }
+        lease.term().expect("it is its own")
+    }
+}
+
+#[test]
+fn a_term_goes_on_for_as_long_as_nobody_else_has_taken_it() {
+    let mut engine = Engine { lease: Register::default(), beat: Register::default() };
+    let mut now = MS;
+    let (mut one, mut two) = (
+        Lease::new("x", "one", LeaseTiming::default()),
+        Lease::new("x", "two", LeaseTiming::default()),
+    );
+    let (first, fence) = engine.take(&mut one, &mut now);
+    // It has given up by the clock, and nobody has taken it: what it appends still counts.
+    now += LeaseTiming::default().hold;
+    assert_eq!((one.held(now), one.term()), (None, Some((first, fence.clone()))));
+    let (again, fenced_anew) = engine.take(&mut one, &mut now);
+    assert_eq!(again, first);
+    assert!(fenced_anew.generation > fence.generation);
+    // Something was kept out, and yet it is nobody else's.
+    one.doubt();
+    assert_eq!(one.held(now), None);
+    assert_eq!(engine.take(&mut one, &mut now).0, first);
+    // Another takes it, and gives it up.
+    engine.take(&mut two, &mut now);
+    two.want(Wanted::No);
+    let LeaseStep::Take(expected, value) = two.next(now) else { panic!("it is given up") };
+    assert_eq!(two.term(), None);
+    Engine::set(&mut engine.lease, expected, value).expect("set");
+    now += LeaseTiming::default().lease;
+    assert_ne!(engine.take(&mut one, &mut now).0, first);
+}

@@ -28,6 +28,7 @@ use crate::access::{self, Permitted};
 use crate::admission::Visitor;
 use crate::front_door::{Opening, Passage, stream_headers};
 use crate::live;
+use crate::membership;
 use crate::page::Page;
 use crate::problem::Refused;
 use crate::turns::Asker;
@@ -191,6 +192,7 @@ async fn with_queries(
         return Ok((request, Vec::new()));
     }
     Asks::Query.check(&identity.rights)?;
+    membership::check_evaluates(app.cluster.as_deref())?;
     let read = live::read(&app.live, identity, std::mem::take(&mut queries.asked)).await?;
     let topics: Vec<Filter> = read.iter().map(|query| (&query.id().topic()).into()).collect();
     *follows = queries.beside(follows, topics.clone())?;

@@ -15,18 +15,39 @@ use serde_json::{Value, json};
 
 use super::App;
 use super::permission::{Asks, Caller};
-use crate::membership::{Membership, stands_in_cluster};
+use crate::membership::{Membership, Role, stands_in_cluster};
 use crate::problem::Refused;
+use crate::relay;
 
 /// A login at a provider ends at the node at which it began, which a load balancer does not know.
 const LOGINS: &str = "/v1/session/";
 
-/// Where everything that a node takes in is in the log: the rest changes what others would not hear of.
-const TAKEN_IN: [&str; 4] = ["/v1/events", "/v1/topics/", "/v1/webhooks/", "/v1/nodes/"];
+/// Where everything that a node takes in is in the log, or concerns it alone: the rest changes what others
+/// would not hear of.
+const TAKEN_IN: [&str; 5] =
+    ["/v1/events", "/v1/topics/", "/v1/webhooks/", "/v1/nodes/", "/-/reload"];
 
 /// What changes nothing, though it is asked for by `POST`.
-const ASKED: [&str; 4] =
-    ["/v1/advice", "/v1/silences/preview", "/api/v1/query", "/api/v1/parse_query"];
+const ASKED: [&str; 1] = ["/v1/advice"];
+
+/// What the keeper of the desk does alone.
+const OF_DESK: [&str; 11] = [
+    "/v1/status",
+    "/v1/samples",
+    "/v1/metrics",
+    "/v1/silences",
+    "/v1/alerts",
+    "/v1/rules",
+    "/v1/record",
+    "/v1/queries",
+    "/v1/push",
+    "/write",
+    "/query",
+];
+
+/// The same of what is below.
+const OF_DESK_BELOW: [&str; 6] =
+    ["/v1/silences/", "/v1/alerts/", "/v1/queries/", "/v1/push/", "/api/v1/", "/api/v2/"];
 
 /// When to ask again while the engine is away, in seconds.
 const AWAY_S: u32 = 5;
@@ -62,6 +83,7 @@ pub(super) async fn list(
         "node": cluster.node,
         "epoch": cluster.journal.epoch().to_string(),
         "standing": standing(cluster),
+        "desk": desk(cluster),
         "engine": engine,
         "losses": losses,
         "log": { "trimmed": span.trimmed.get(), "tail": span.tail.get() },
@@ -86,6 +108,18 @@ pub(super) async fn forget(
     Ok(StatusCode::NO_CONTENT)
 }
 
+/// Which node has the samples and alerts, as far as this one knows: one that is about to begin as that has
+/// them not yet.
+fn desk(cluster: &Membership) -> Option<Box<str>> {
+    if *cluster.anew.borrow() {
+        return None;
+    }
+    if cluster.is_in_charge() {
+        return Some(cluster.node.clone());
+    }
+    cluster.tenure.seat().other.map(|other| other.node)
+}
+
 fn standing(cluster: &Membership) -> Value {
     match cluster.journal.standing() {
         Standing::Starting => json!({ "state": "starting" }),
@@ -101,18 +135,105 @@ fn away(error: &bellwire_cluster::Error) -> Problem {
     Problem::new(Code::JournalUnavailable, bellwire_model::with_causes(error)).retry_after(AWAY_S)
 }
 
-/// Refuses what a node of a cluster would do for itself alone: samples, alerts and what people make of
-/// them, keys, streams of Durable Streams.
+/// Has the keeper of the desk do what it alone does, and refuses what a node of a cluster would do for
+/// itself alone: keys, logins, streams of Durable Streams.
 pub(super) async fn guard(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
-    if app.cluster.is_none() || is_for_all_nodes(request.method(), request.uri().path()) {
+    let Some(cluster) = &app.cluster else { return next.run(request).await };
+    let (method, path) = (request.method(), request.uri().path());
+    if is_of_desk(path) {
+        return of_desk(cluster, request, next).await;
+    }
+    if is_for_all_nodes(method, path) {
         return next.run(request).await;
     }
     Refused(stands_in_cluster()).into_response()
 }
 
+/// What the keeper of the desk does: here, or at the node that is it.
+async fn of_desk(cluster: &Membership, request: Request, next: Next) -> Response {
+    if cluster.role == Role::Other {
+        let answer = tokio::select! {
+            answer = cluster.relay.pass_on(cluster.tenure.seat(), request) => answer,
+            // A keeper that is gone without a word must not keep this node from taking over.
+            () = cluster.begins_anew() => {
+                Err(relay::nobody_keeps("the node that had the alerts is taken over from; it may have done this"))
+            }
+        };
+        return answer.unwrap_or_else(|problem| Refused(problem).into_response());
+    }
+    if changes_nothing(request.method()) {
+        return next.run(request).await;
+    }
+    // Who has been asleep may be the keeper no more, and learns it now or while it works. What is kept out
+    // of the log by then must not be answered as if it were not.
+    let away =
+        || Refused(relay::nobody_keeps("another node may have the samples and alerts by now"));
+    if !cluster.is_in_charge() {
+        return away().into_response();
+    }
+    let response = next.run(request).await;
+    if response.status().is_success() && !cluster.is_in_charge() {
+        return away().into_response();
+    }
+    response
+}
+
+/// Samples, alerts, what people make of them, rules and what they remember.
+fn is_of_desk(path: &str) -> bool {
+    let begins = |begin: &str| path.starts_with(begin);
+    OF_DESK.contains(&path) || OF_DESK_BELOW.into_iter().any(begins)
+}
+
+fn changes_nothing(method: &Method) -> bool {
+    matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS)
+}
+
 /// Whether others hear of what this asks for, or need not.
 fn is_for_all_nodes(method: &Method, path: &str) -> bool {
-    let changes_nothing = matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS);
     let begins = |paths: &[&str]| paths.iter().any(|begin| path.starts_with(begin));
-    changes_nothing && !path.starts_with(LOGINS) || begins(&TAKEN_IN) || begins(&ASKED)
+    changes_nothing(method) && !path.starts_with(LOGINS) || begins(&TAKEN_IN) || begins(&ASKED)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_keeper_alone_knows_is_told_from_what_each_node_does() {
+        for path in [
+            "/v1/samples",
+            "/v1/metrics",
+            "/write",
+            "/query",
+            "/v1/alerts",
+            "/v1/alerts/actions",
+            "/v1/silences/preview",
+            "/v1/rules",
+            "/v1/record",
+            "/v1/queries/x",
+            "/v1/push",
+            "/v1/push/subscriptions",
+            "/api/v1/write",
+            "/api/v1/query",
+            "/api/v2/silence/x",
+        ] {
+            assert!(is_of_desk(path), "{path}");
+        }
+        for path in [
+            "/v1/events",
+            "/v1/topics/alerts/active",
+            "/v1/topics",
+            "/v1/webhooks/x",
+            "/v1/nodes",
+            "/v1/keys",
+            "/metrics",
+            "/readyz",
+            "/",
+            "/push-worker.js",
+            "/-/reload",
+            "/v1/alertsx",
+        ] {
+            assert!(!is_of_desk(path), "{path}");
+        }
+    }
 }

@@ -1,5 +1,5 @@
 //! Whose a request is: of the address that its connection comes from, or of the one that a trusted
-//! proxy names. Each request of such a connection may be another client's.
+//! proxy names, or another node that has passed it on. Each request of such a connection may be another client's.
 
 use std::sync::Arc;
 
@@ -10,6 +10,7 @@ use axum::response::{IntoResponse, Response};
 use super::App;
 use crate::front_door::Peer;
 use crate::problem::Refused;
+use crate::relay;
 
 /// The request has come over a connection of a trusted proxy. Found among its extensions.
 #[derive(Clone, Copy, Debug)]
@@ -25,14 +26,23 @@ pub(super) async fn guard(
     let Some(Peer(source)) = request.extensions().get().copied() else {
         return next.run(request).await;
     };
-    if !app.callers.proxies.trust(source) {
-        return next.run(request).await;
-    }
-    let client = app.callers.proxies.client_of(source, request.headers());
+    let (head, body) = request.into_parts();
+    let relayed = app.cluster.as_ref().and_then(|cluster| relay::client_of(&cluster.peers, &head));
+    request = Request::from_parts(head, body);
+    let client = match relayed {
+        Some(client) => Ok(client),
+        None if app.callers.proxies.trust(source) => {
+            app.callers.proxies.client_of(source, request.headers())
+        }
+        None => return next.run(request).await,
+    };
     match client.and_then(|client| app.admission.visitor(client)) {
         Ok(visitor) => {
             let visitor = Arc::new(visitor);
-            request.extensions_mut().insert(OfProxy);
+            // What a proxy says of who it is a node has not looked at.
+            if relayed.is_none() {
+                request.extensions_mut().insert(OfProxy);
+            }
             request.extensions_mut().insert(Peer(visitor.address));
             request.extensions_mut().insert(Arc::clone(&visitor));
             next.run(request).await

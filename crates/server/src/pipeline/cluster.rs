@@ -1,28 +1,32 @@
 //! A node among others: its journal is a replica of the log that they share.
 //!
 //! ```text
-//! connect ─▶ catch up, with nobody who looks ─▶ open again, for the hubs ─▶ begin
-//!              │ ▲
-//!              └─┴─ what comes next is gone: a snapshot of another node
+//! connect ─▶ who keeps the desk? ─▶ catch up, with nobody who looks ─▶ open again, for the hubs ─▶ begin
+//!                                     │ ▲
+//!                                     └─┴─ what comes next is gone: a snapshot of another node
 //! ```
 //!
 //! What others have written while this node was away is applied before any hub begins, so that it
-//! begins at the newest event, and with the epoch of the cluster.
+//! begins at the newest event, and with the epoch of the cluster. The lease for the desk comes before that:
+//! what its last keeper has appended is before what is caught up with, and nothing of it comes after.
 
 use std::fs::File;
 use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bellwire_cluster::{
     Clock, ClusterJournal, Error, LeaseTiming, Node, NodeOptions, SECRET_BYTES, Secret, Standing,
-    Watcher,
+    Tenure, Watcher,
 };
 use bellwire_engines::Options;
 use bellwire_journal::{DiskJournal, DiskOptions, Observer, StateLoader};
-use bellwire_model::limits::{CLUSTER_CONNECT_PATIENCE, CLUSTER_START_PATIENCE};
+use bellwire_model::limits::{
+    CLUSTER_CONNECT_PATIENCE, CLUSTER_ROLE_PATIENCE, CLUSTER_START_PATIENCE,
+};
 use bellwire_model::{Entry, Epoch, Offset};
 use bellwire_process::clock;
 use bellwire_shared_log::{Assurance, SharedLog};
@@ -30,8 +34,9 @@ use thiserror::Error;
 use tokio::sync::watch;
 
 use crate::config::{ClusterConfig, Config, Durability, Engine};
-use crate::membership::Membership;
+use crate::membership::{Membership, Role};
 use crate::peers::{Peers, address};
+use crate::relay::Relay;
 use crate::snapshots::{Snapshots, fetch};
 
 /// What a node is called, in its data directory.
@@ -39,6 +44,9 @@ const NAME_FILE: &str = "node";
 
 /// How long it waits before it tries to reach the engine again.
 const CONNECT_INTERVAL: Duration = Duration::from_millis(500);
+
+/// The lease of who evaluates the rules.
+const DESK: &str = "desk";
 
 /// How often it catches up at a start: each time but the last a snapshot is got where that helps.
 const SNAPSHOTS_TRIED_MAX: usize = 4;
@@ -120,17 +128,50 @@ pub(super) struct Joined {
     name: Box<str>,
     /// What the engine may lose, as it said at the start.
     losses: Vec<String>,
+    tenure: Arc<Tenure>,
+    role: Role,
     peers: Arc<Peers>,
     replica: Arc<DiskJournal>,
-    void: watch::Sender<bool>,
-    /// Becomes true where the log is not the one that was followed: all that was shown is void.
-    anew: watch::Receiver<bool>,
+    /// Becomes true where the log is not the one that was followed, so that all that was shown is void, or
+    /// where another keeps the desk from now on.
+    anew: watch::Sender<bool>,
+}
+
+/// What a server that begins anew hands on to the next one: that of several nodes it is the one that
+/// evaluates the rules, say.
+#[derive(Clone, Debug, Default)]
+pub struct Succession(Arc<Mutex<Option<Arc<Tenure>>>>);
+
+impl Succession {
+    fn tenure(&self) -> MutexGuard<'_, Option<Arc<Tenure>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Nobody comes after it, or not now: another node takes over at once.
+    pub fn give_up(&self) {
+        if let Some(tenure) = self.tenure().take() {
+            tenure.end();
+        }
+    }
+
+    /// What it was handed, or what begins now.
+    fn begin(&self, log: &Arc<dyn SharedLog>, node: &str) -> Result<Arc<Tenure>, Error> {
+        let mut tenure = self.tenure();
+        if let Some(tenure) = &*tenure {
+            // Where the log is another one the lease may have gone with it.
+            tenure.doubt();
+            return Ok(Arc::clone(tenure));
+        }
+        let timing = LeaseTiming::default();
+        let begun = Tenure::begin(Arc::clone(log), (DESK, node), Clock::of_process(), timing)?;
+        Ok(Arc::clone(tenure.insert(Arc::new(begun))))
+    }
 }
 
 impl Joined {
     /// Catches up with the log, and opens the replica for whoever observes it.
     pub(super) fn open(
-        (config, engine): (&Config, &str),
+        (config, engine, succession): (&Config, &str, &Succession),
         address: SocketAddr,
         options: impl Fn() -> DiskOptions,
         (observer, states): (impl Observer + 'static, &mut dyn StateLoader),
@@ -140,9 +181,11 @@ impl Joined {
         let log = connect(engine, &shared)?;
         let losses = losses(&*log, config)?;
         let name = name(config)?;
+        let tenure = succession.begin(&log, &name).map_err(ClusterError::from)?;
+        let role = Role::of(&tenure.decided(CLUSTER_ROLE_PATIENCE));
         let peers = Arc::new(Peers::new(&name, &secret(&*log)?));
         let own_address = address::own(config, address);
-        let (void, anew) = watch::channel(false);
+        let (anew, _) = watch::channel(false);
         let of = |replica: Arc<DiskJournal>| -> Result<Node, ClusterError> {
             let options = NodeOptions {
                 id: name.clone(),
@@ -169,10 +212,11 @@ impl Joined {
             }
         }
         tracing::info!(name = config.cluster.name, "The node has caught up with its cluster.");
-        let observer = Box::new(UntilAnew { observer, void: void.clone() });
+        let void = AtomicBool::new(false);
+        let observer = Box::new(UntilAnew { observer, void, anew: anew.clone() });
         let replica = Arc::new(DiskJournal::open_replica(options(), observer, states)?);
         let node = of(Arc::clone(&replica))?;
-        Ok(Self { node, name: name.into(), losses, peers, replica, void, anew })
+        Ok(Self { node, name: name.into(), losses, tenure, role, peers, replica, anew })
     }
 
     /// Its journal, which takes in nothing before it [begins](Self::begin).
@@ -184,12 +228,32 @@ impl Joined {
     pub(super) fn begin(
         self,
         config: &ClusterConfig,
-    ) -> Result<(Membership, watch::Receiver<bool>), ClusterError> {
-        let Self { node, name: id, losses, peers, replica, void, anew } = self;
+    ) -> Result<(Arc<Membership>, watch::Receiver<bool>), ClusterError> {
+        let Self { node, name: id, losses, tenure, role, peers, replica, anew } = self;
         let (journal, name) = (node.spawn()?, config.name.clone());
+        let begins_anew = anew.subscribe();
+        tracing::info!(?role, "The node has a role among the others.");
+        let over = anew.clone();
+        tenure.watch(move |seat| {
+            if role.is_over(seat) && !over.send_replace(true) {
+                tracing::warn!(?role, ?seat, "Another node evaluates the rules from now on, or this one does: it begins anew.");
+            }
+        });
         let snapshots = Snapshots::new(Arc::clone(&journal), replica);
-        let membership = Membership { journal, node: id, name, losses, peers, snapshots, void };
-        Ok((membership, anew))
+        let relay = Relay::new(Arc::clone(&peers));
+        let membership = Membership {
+            journal,
+            node: id,
+            name,
+            losses,
+            tenure,
+            role,
+            peers,
+            snapshots,
+            anew,
+            relay,
+        };
+        Ok((Arc::new(membership), begins_anew))
     }
 }
 
@@ -227,13 +291,7 @@ fn secret(log: &dyn SharedLog) -> Result<Secret, ClusterError> {
 
 /// What needs that nodes say more to each other than there is in the log.
 fn refuse_what_is_not_yet(config: &Config) -> Result<(), ClusterError> {
-    let beside = [
-        ("journal = \"memory\"", config.journal == Engine::Memory),
-        ("rules", !config.rules.is_empty()),
-        ("alertmanager_config", config.alertmanager_config.is_some()),
-        ("[[scrape]]", !config.scrape.is_empty()),
-        ("[mqtt]", config.mqtt.is_some()),
-    ];
+    let beside = [("journal = \"memory\"", config.journal == Engine::Memory)];
     match beside.into_iter().find(|(_, is_there)| *is_there) {
         Some((what, _)) => Err(ClusterError::NotYet(what)),
         None => Ok(()),
@@ -330,19 +388,21 @@ impl Observer for Unseen {
 /// everybody who has seen it.
 struct UntilAnew<O> {
     observer: O,
-    void: watch::Sender<bool>,
+    void: AtomicBool,
+    anew: watch::Sender<bool>,
 }
 
 impl<O: Observer> Observer for UntilAnew<O> {
     fn on_commit(&mut self, entries: Vec<Entry>) {
-        if !*self.void.borrow() {
+        if !self.void.load(Ordering::Relaxed) {
             self.observer.on_commit(entries);
         }
     }
 
     fn on_begin_anew(&mut self, epoch: Epoch, _: Offset) {
         tracing::warn!(%epoch, "The log of the cluster is not what it was: all clients begin anew.");
-        self.void.send_replace(true);
+        self.void.store(true, Ordering::Relaxed);
+        self.anew.send_replace(true);
     }
 }
 

@@ -2,14 +2,12 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 use std::thread::{JoinHandle, available_parallelism};
 
 use bellwire_alerting::{
     Alerting, AlertingParts, Courier, DeskRun, EvaluatorParts, History, LiveQueries, Notifier,
     NotifierParts, NotifierRun, Push, PushParts, Reach, RecordKept, Register, SampleIntake,
-    StateTopics,
 };
 use bellwire_journal::Journal;
 use bellwire_model::limits::PASTS_SHARE;
@@ -17,19 +15,20 @@ use bellwire_model::{Life, NameHasher, Offset, Progress};
 use bellwire_rules::{Externals, RuleSet};
 use bellwire_shards::{
     Committer, Destination, Feed, Onward, PastRules, ShardParts, SharedTable, StateDurability,
-    States, TableFill, TopicRates, TopicRule, TopicRules,
+    States, TableFill, TopicRates, TopicRules,
 };
 use tokio::sync::watch;
 
 use super::StartError;
+use super::cluster::Succession;
 use super::journal::{Opened, open_journal};
+use super::keeping::Keeping;
 use super::{memory_bytes, push};
 use crate::access::{Access, Mandates};
-use crate::config::{Config, Engine};
+use crate::config::Config;
 use crate::loaded;
 use crate::membership::Membership;
 use crate::observe::Figures;
-use crate::requests::Board;
 
 /// From the journal to the hubs: what all else is built on.
 pub(super) struct Core {
@@ -41,8 +40,10 @@ pub(super) struct Core {
     pub(super) rates: Arc<TopicRates>,
     pub(super) parts: Vec<ShardParts>,
     pub(super) figures: Arc<Figures>,
+    /// What the alerting stands on.
+    pub(super) keeping: Keeping,
     /// Of a node among others: what it is there, and whether all begins anew.
-    pub(super) cluster: Option<(Membership, watch::Receiver<bool>)>,
+    pub(super) cluster: Option<(Arc<Membership>, watch::Receiver<bool>)>,
 }
 
 /// The evaluator's thread, and the ways to it.
@@ -52,13 +53,20 @@ pub(super) struct Evaluators {
     pub(super) thread: JoinHandle<()>,
 }
 
+/// Who may be told of alerts, how, and where people find this server.
+type Told<'a> = (&'a Arc<Access>, bellwire_alerts::config::Config, &'a str);
+
+/// What tells of alerts, where they are, and the threads behind that.
+type Begun = ((NotifierRun, Courier), (Arc<Push>, Arc<Alerting>), (Evaluators, JoinHandle<()>));
+
 impl Core {
     pub(super) fn open(
         config: &Config,
         figures: &Arc<Figures>,
         address: SocketAddr,
+        succession: &Succession,
     ) -> Result<Self, StartError> {
-        let topics = TopicRules::new(topics(config), config.retention_age);
+        let topics = topics(config);
         let rates = Arc::new(TopicRates::default());
         let onward = Arc::new(OnceLock::new());
         let (to, rating, rules) = (Arc::clone(&onward), Arc::clone(&rates), topics.clone());
@@ -69,9 +77,10 @@ impl Core {
             Life::new(getrandom::u32().map_err(|error| io::Error::other(error.to_string()))?);
         let table = bellwire_shards::new_table(life, name_hasher);
         let mut fill = TableFill::new(&table, &topics);
-        let opened = open_journal(config, &topics, committer, &mut fill, address)?;
+        let opened = open_journal(config, &topics, committer, &mut fill, (address, succession))?;
         let journal = opened.journal();
         loaded::tell(config, journal.as_ref());
+        super::warn_of_exposure(config, address);
         let state = fill.end(journal.as_ref())?;
         let tail = journal.bounds().tail;
         let parts = shard_parts(config.shards, ((tail, state), name_hasher))?;
@@ -89,13 +98,39 @@ impl Core {
             Opened::Alone(_) => None,
             Opened::Among(joined) => Some(joined.begin(&config.cluster)?),
         };
+        let membership = cluster.as_ref().map(|(membership, _)| membership);
+        let keeping = Keeping::new(&journal, &states, membership);
         let figures = Arc::clone(figures);
         let history = Arc::new(History::new(Arc::clone(&journal)));
-        Ok(Self { journal, history, table, states, topics, rates, parts, figures, cluster })
+        Ok(Self {
+            journal,
+            history,
+            table,
+            states,
+            topics,
+            rates,
+            parts,
+            figures,
+            keeping,
+            cluster,
+        })
+    }
+
+    /// Begins with alerts: who tells of them, the desk, and the evaluator behind them.
+    pub(super) fn begin_alerting(
+        &self,
+        config: &Config,
+        (rules, (access, alertmanager, url)): (RuleSet, Told<'_>),
+        draining: watch::Receiver<bool>,
+    ) -> Result<Begun, StartError> {
+        let (notifier, notifying) = self.notify(config, alertmanager, url)?;
+        let (push, courier, alerting, desk) = self.attend(config, (notifier, access), url)?;
+        let evaluators = self.evaluate(config, (rules, &alerting), draining)?;
+        Ok(((notifying, courier), (push, alerting), (evaluators, desk.spawn()?)))
     }
 
     /// The notifier as the last one ended, and what runs it.
-    pub(super) fn notify(
+    fn notify(
         &self,
         config: &Config,
         alertmanager: bellwire_alerts::config::Config,
@@ -104,11 +139,12 @@ impl Core {
         let external_url = if config.external_url.is_empty() { url } else { &config.external_url };
         let parts = NotifierParts {
             config: alertmanager,
-            journal: Arc::clone(&self.journal),
+            journal: Arc::clone(&self.keeping.journal),
             figures: Arc::clone(&self.figures.alerting),
             external_url: external_url.into(),
             start_delay: config.notification_start_delay,
             reach: Reach::of_webhooks(config.webhook_networks()),
+            charge: self.keeping.charge.clone(),
         };
         Ok(Notifier::open(parts)?)
     }
@@ -121,7 +157,7 @@ impl Core {
         url: &str,
     ) -> Result<(Arc<Push>, Courier), StartError> {
         let parts = PushParts {
-            journal: Arc::clone(&self.journal),
+            journal: Arc::clone(&self.keeping.journal),
             figures: Arc::clone(&self.figures.alerting),
             standing: Arc::new(Mandates(Arc::clone(access))),
             key: push::key(config)?,
@@ -129,13 +165,14 @@ impl Core {
             lasts: config.push.lifetime,
             start_delay: config.notification_start_delay,
             reach: Reach::of_push_services(config.push_networks()),
+            charge: self.keeping.charge.clone(),
         };
         Ok(Push::open(parts)?)
     }
 
     /// The alerts' desk as the last one ended, and what runs at it; and who is told through push
     /// services.
-    pub(super) fn attend(
+    fn attend(
         &self,
         config: &Config,
         (notifier, access): (Arc<Notifier>, &Arc<Access>),
@@ -143,8 +180,8 @@ impl Core {
     ) -> Result<(Arc<Push>, Courier, Arc<Alerting>, DeskRun), StartError> {
         let (push, courier) = self.push(config, access, url)?;
         let parts = AlertingParts {
-            journal: Arc::clone(&self.journal),
-            states: self.board(),
+            journal: Arc::clone(&self.keeping.journal),
+            states: Arc::clone(&self.keeping.states),
             notifier,
             push: Arc::clone(&push),
             figures: Arc::clone(&self.figures.alerting),
@@ -154,63 +191,55 @@ impl Core {
     }
 
     /// Starts the evaluator where the last one ended.
-    pub(super) fn evaluate(
+    fn evaluate(
         &self,
         config: &Config,
         (rules, alerting): (RuleSet, &Arc<Alerting>),
         draining: watch::Receiver<bool>,
     ) -> Result<Evaluators, StartError> {
-        let restored = bellwire_alerting::restore(self.journal.as_ref())?;
+        let membership = self.cluster.as_ref().map(|(membership, _)| membership);
+        let state = self.keeping.state(config, membership)?;
+        let rules = if self.keeping.evaluates() { rules } else { RuleSet::default() };
+        let restored = bellwire_alerting::restore(self.keeping.journal.as_ref())?;
         let register = Arc::<Register>::default();
         let parts = EvaluatorParts {
             rules,
             settings: rule_settings(config),
-            state_folder: kept_state_folder(config),
+            state_folder: state.folder.clone(),
+            beginning: state.beginning,
             record: RecordKept { age: config.record_age, bytes: config.record_bytes_max },
             forward: config.forward.clone(),
-            journal: Arc::clone(&self.journal),
-            states: self.board(),
+            journal: Arc::clone(&self.keeping.journal),
+            states: Arc::clone(&self.keeping.states),
             register: Arc::clone(&register),
             alerting: Arc::clone(alerting),
             figures: Arc::clone(&self.figures.alerting),
             draining,
         };
         let (intake, thread) = bellwire_alerting::spawn(parts, restored)?;
-        let journal = Arc::clone(&self.journal);
+        self.keeping.begun(&state)?;
+        let journal = Arc::clone(&self.keeping.journal);
         let live = Arc::new(LiveQueries::open(register, Arc::clone(&intake), journal)?);
         Ok(Evaluators { intake, live, thread })
-    }
-
-    fn board(&self) -> Arc<dyn StateTopics> {
-        Arc::new(Board(Arc::clone(&self.states)))
     }
 }
 
 /// What the configuration says of topics. What all nodes are to have is in the log.
-fn topics(config: &Config) -> Vec<TopicRule> {
+fn topics(config: &Config) -> TopicRules {
     let mut topics = config.topics.clone();
-    if config.cluster.engine.is_some() {
-        for topic in &mut topics {
-            topic.durability = StateDurability::Disk;
-        }
+    if config.cluster.engine.is_none() {
+        return TopicRules::new(topics, config.retention_age);
     }
-    topics
+    for topic in &mut topics {
+        topic.durability = StateDurability::Disk;
+    }
+    TopicRules::new(topics, config.retention_age).with_board_on_disk()
 }
 
 /// What is remembered of series, within a part of the memory.
 fn past_rules(config: &Config) -> PastRules {
     let share = usize::try_from(memory_bytes(config) / PASTS_SHARE).unwrap_or(usize::MAX);
     PastRules::new(config.sample_history.clone(), config.history_bytes_max.min(share))
-}
-
-/// The folder of the rules' state, in a data directory.
-pub fn rule_state_folder(data: &Path) -> PathBuf {
-    data.join("rules")
-}
-
-/// The same of a server that keeps something.
-pub(super) fn kept_state_folder(config: &Config) -> Option<PathBuf> {
-    (config.journal == Engine::Disk).then(|| rule_state_folder(&config.data))
 }
 
 /// What an engine of a server works by.

@@ -13,7 +13,7 @@ use bellwire_process::clock;
 use bellwire_shards::{Committer, TopicRules};
 
 use super::StartError;
-use super::cluster::Joined;
+use super::cluster::{Joined, Succession};
 use crate::config::{Config, Durability, Engine};
 
 /// A journal as it is opened.
@@ -40,13 +40,14 @@ pub(super) fn open_journal(
     topics: &TopicRules,
     committer: Committer,
     states: &mut dyn StateLoader,
-    address: SocketAddr,
+    (address, succession): (SocketAddr, &Succession),
 ) -> Result<Opened, StartError> {
     let epoch = getrandom::u32().map_err(|error| io::Error::other(error.to_string()))?;
     let epoch = Epoch::new(epoch);
     if let Some(engine) = &config.cluster.engine {
         let options = || disk_options(config, topics, epoch);
-        let open = Joined::open((config, engine), address, options, (committer, states));
+        let open =
+            Joined::open((config, engine, succession), address, options, (committer, states));
         return Ok(Opened::Among(Box::new(open?)));
     }
     let observer = Box::new(committer);

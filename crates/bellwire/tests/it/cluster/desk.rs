@@ -1,0 +1,312 @@
+//! Samples, rules and alerts of a cluster: one node has them, all do as if they had.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+
+use serde_json::{Value, json};
+
+use super::{KINDS, Pair, history, try_get};
+use crate::harness::{Answer, Engine, Raw, Server, Stream, Webhook, get, post, until};
+
+const RULES: &str = "
+groups:
+  - name: house
+    rules:
+      - {alert: DoorOpen, expr: door_open == 1, labels: {severity: info}}
+      - {alert: Fire, expr: fire == 1, labels: {severity: critical}}
+";
+
+/// Two nodes with the same rules and the same webhook.
+struct House {
+    pair: Pair,
+    webhook: Webhook,
+    /// Which node has the alerts.
+    keeper: usize,
+}
+
+impl House {
+    fn on(engine: Engine) -> Self {
+        let webhook = Webhook::answering(&[]);
+        let notify = format!(
+            "route: {{receiver: ops, group_wait: 0s, group_interval: 200ms}}\n\
+             receivers: [{{name: ops, webhook_configs: [{{url: '{}'}}]}}]\n",
+            webhook.url()
+        );
+        let config = "rules = [\"{folder}/rules.yml\"]\nalertmanager_config = \"{folder}/alertmanager.yml\"\n";
+        let files = [("rules.yml", RULES), ("alertmanager.yml", &*notify)];
+        let pair = Pair::configured(engine, config, &files);
+        let mut house = Self { pair, webhook, keeper: 0 };
+        house.keeper = house.named_keeper(&house.pair.nodes[1]).expect("one that has begun");
+        house
+    }
+
+    /// The node that this one names, where it is awake.
+    fn named_keeper(&self, node: &Server) -> Option<usize> {
+        let desk = nodes(node.address())?["desk"].clone();
+        let is_it = |of: &Server| nodes(of.address()).is_some_and(|told| told["node"] == desk);
+        self.pair.nodes.iter().position(is_it)
+    }
+
+    fn keeper(&mut self) -> &mut Server {
+        &mut self.pair.nodes[self.keeper]
+    }
+
+    /// Waits until the webhook was told, and the log says so: else another node tells it again.
+    #[track_caller]
+    fn told_webhook(&self, story: &str) {
+        assert_eq!(self.webhook.next_story(), story);
+        let told = "alerts/notifications/ops";
+        until("it is told of", || history(self.other(), told).len() == 1);
+        // The record stands right behind that, and before whatever is published later.
+        post(self.pair.addresses()[self.keeper], "/v1/topics/lab/behind", "0").cursor();
+    }
+
+    fn other(&self) -> SocketAddr {
+        self.pair.addresses()[1 - self.keeper]
+    }
+
+    /// Waits until the other node has taken over.
+    fn pass_over(&mut self) {
+        let other = self.other();
+        until("the other has taken over", || {
+            nodes(other).is_some_and(|told| told["node"] == told["desk"])
+        });
+        self.keeper = 1 - self.keeper;
+    }
+}
+
+/// What a node says of its cluster; nothing while it begins anew.
+fn nodes(address: SocketAddr) -> Option<Value> {
+    Some(try_get(address, "/v1/nodes").filter(|it| it.status == 200)?.json())
+}
+
+fn on_each(test: impl Fn(House)) {
+    KINDS.into_iter().filter_map(Engine::start).map(House::on).for_each(test);
+}
+
+fn try_post(address: SocketAddr, path: &str, body: &Value) -> Option<Answer> {
+    let head = "Content-Type: application/json\r\n";
+    Raw::try_connect(address).ok()?.try_post(path, head, body.to_string()).ok()
+}
+
+/// Sends until it is taken: while nobody has the alerts whoever sends is told to come again.
+#[track_caller]
+fn sample(address: SocketAddr, name: &str, value: u8) {
+    let sample = json!({ "name": name, "labels": { "site": "oslo" }, "value": value });
+    until("the sample is taken", || {
+        let Some(answer) = try_post(address, "/v1/samples", &sample) else { return false };
+        if answer.status != 200 {
+            assert_eq!(answer.status, 503, "{}", answer.text());
+            assert!(answer.header("retry-after").is_some(), "{:?}", answer.headers);
+        }
+        answer.status == 200
+    });
+}
+
+/// Of each alert what has become of it, as one node tells.
+fn told(address: SocketAddr) -> BTreeMap<String, Vec<String>> {
+    let mut told: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    let query = "topic=alerts/events/**&after=earliest";
+    for event in Stream::open(address, query).until_ready() {
+        let alert = event.payload();
+        let name = alert["labels"]["alertname"].as_str().expect("a name");
+        let state = alert["state"].as_str().expect("a state");
+        told.entry(name.to_owned()).or_default().push(state.to_owned());
+    }
+    told
+}
+
+fn story(of: &[(&str, &[&str])]) -> BTreeMap<String, Vec<String>> {
+    let states = |states: &[&str]| states.iter().map(ToString::to_string).collect();
+    of.iter().map(|(name, of)| ((*name).to_owned(), states(of))).collect()
+}
+
+/// The names of the alerts on the board that have not resolved.
+fn board(address: SocketAddr) -> Vec<String> {
+    let answer = get(address, "/v1/topics/alerts/active");
+    let events = answer.json()["events"].as_array().expect("events").clone();
+    let goes_on = |event: &&Value| event["data"]["state"] != "resolved";
+    let name = |event: &Value| event["data"]["labels"]["alertname"].as_str().map(str::to_owned);
+    let mut names: Vec<String> = events.iter().filter(goes_on).filter_map(name).collect();
+    names.sort();
+    names
+}
+
+/// What is answered, but for what moves with the clock.
+fn answered(address: SocketAddr, path: &str) -> (u16, Value) {
+    let answer = get(address, path);
+    let mut said = answer.json();
+    for alert in said.as_array_mut().into_iter().flatten() {
+        if alert["status"]["state"] == "active" {
+            alert["endsAt"].take();
+        }
+    }
+    (answer.status, said)
+}
+
+fn silence(address: SocketAddr) -> String {
+    let silence = json!({
+        "matchers": [{ "name": "alertname", "value": "Fire", "isRegex": false }],
+        "startsAt": "2020-01-01T00:00:00Z",
+        "endsAt": "2999-01-01T00:00:00Z",
+        "createdBy": "ada",
+        "comment": "a drill",
+    });
+    let made = post(address, "/api/v2/silences", silence.to_string());
+    assert_eq!(made.status, 200, "{}", made.text());
+    made.json()["silenceID"].as_str().expect("an id").to_owned()
+}
+
+#[test]
+fn what_is_asked_of_either_node_is_done_once_and_answered_alike() {
+    on_each(|house| {
+        let addresses = house.pair.addresses();
+        let mut streams = addresses.map(|address| Stream::open(address, "topic=alerts/events/**"));
+        for stream in &mut streams {
+            stream.until_ready();
+        }
+        sample(house.other(), "door_open", 1);
+        let seen = streams.each_mut().map(|stream| stream.events(1).remove(0));
+        assert_eq!(seen[0].event_type, "alert.firing");
+        assert_eq!(seen[0], seen[1]);
+        assert_eq!(house.webhook.next_story(), "first notification: +DoorOpen");
+        let id = silence(house.other());
+        let fingerprint = seen[0].json()["key"].as_str().expect("a fingerprint").to_owned();
+        let attended =
+            post(house.other(), &format!("/v1/alerts/{fingerprint}/ack"), "{\"by\":\"ada\"}");
+        assert!(attended.status < 300, "{}", attended.text());
+        // The acknowledgement is the next event.
+        for stream in &mut streams {
+            assert_eq!(stream.events(1)[0].event_type, "alert.acknowledged");
+        }
+        for path in [
+            "/api/v2/alerts",
+            "/api/v2/silences",
+            &format!("/api/v2/silence/{id}"),
+            "/v1/silences",
+            "/v1/alerts",
+            &format!("/v1/alerts/{fingerprint}"),
+            "/api/v1/series?match[]=door_open",
+            "/api/v1/label/site/values",
+            "/api/v1/nothing",
+        ] {
+            let [one, other] = addresses.map(|address| answered(address, path));
+            assert_eq!(one, other, "{path}");
+        }
+        until("both have the board", || addresses.into_iter().all(|it| board(it) == ["DoorOpen"]));
+        sample(house.other(), "door_open", 0);
+        for stream in &mut streams {
+            assert_eq!(stream.events(1)[0].event_type, "alert.resolved");
+        }
+        assert_eq!(house.webhook.next_story(), "all alerts resolved: -DoorOpen");
+        until("the board is empty", || addresses.into_iter().all(|it| board(it).is_empty()));
+        assert!(house.webhook.is_idle());
+    });
+}
+
+#[test]
+fn when_the_node_that_has_the_alerts_is_killed_another_goes_on_with_them() {
+    on_each(|mut house| {
+        sample(house.other(), "door_open", 1);
+        house.told_webhook("first notification: +DoorOpen");
+        let id = silence(house.other());
+        house.pair.settle();
+        let mut stream = Stream::open(house.other(), "topic=alerts/events/**&after=earliest");
+        let mut cursor = stream.events(1)[0].id.clone();
+        house.keeper().kill();
+        house.pass_over();
+        let address = house.pair.addresses()[house.keeper];
+        // Whoever followed there was sent away, and comes back where it was.
+        while let Some(item) = stream.next() {
+            assert!(matches!(item.event_type.as_str(), "ready" | "bye"), "{item:?}");
+            cursor = if item.id.is_empty() { cursor } else { item.id };
+        }
+        let mut stream = Stream::resume(address, "topic=alerts/events/**", &cursor);
+        let silence = get(address, &format!("/api/v2/silence/{id}"));
+        assert_eq!((silence.status, &silence.json()["comment"]), (200, &json!("a drill")));
+        assert_eq!(board(address), ["DoorOpen"]);
+        // It fires, and is silenced by what was made before.
+        sample(address, "fire", 1);
+        let fired = stream.events(1).remove(0);
+        assert_eq!(
+            (fired.event_type.as_str(), &fired.payload()["labels"]["alertname"]),
+            ("alert.firing", &json!("Fire"))
+        );
+        sample(address, "door_open", 1);
+        sample(address, "door_open", 0);
+        assert_eq!(stream.events(1)[0].event_type, "alert.resolved");
+        assert_eq!(house.webhook.next_story(), "all alerts resolved: -DoorOpen");
+        let expected = story(&[("DoorOpen", &["firing", "resolved"]), ("Fire", &["firing"])]);
+        assert_eq!(told(address), expected);
+        // The one that was killed comes back as one of the others.
+        let old = 1 - house.keeper;
+        house.pair.nodes[old].restart();
+        let old = house.pair.addresses()[old];
+        until("it has all", || told(old) == expected && board(old) == ["Fire"]);
+        sample(old, "fire", 0);
+        until("it is told", || told(address)["Fire"] == ["firing", "resolved"]);
+        until("the board is empty", || board(old).is_empty() && board(address).is_empty());
+    });
+}
+
+#[test]
+fn a_node_that_sleeps_while_another_takes_over_tells_nothing_when_it_wakes() {
+    on_each(|mut house| {
+        sample(house.other(), "door_open", 1);
+        house.told_webhook("first notification: +DoorOpen");
+        let sleeping = house.keeper;
+        let asleep = house.pair.addresses()[sleeping];
+        // It has got this when it wakes, and nobody else has.
+        house.keeper().process().signal("STOP");
+        let mut raw = Raw::connect(asleep);
+        let body = json!({ "name": "fire", "labels": { "site": "oslo" }, "value": 1 }).to_string();
+        raw.send(format!(
+            "POST /v1/samples HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n\
+             Content-Length: {}\r\n\r\n{body}",
+            body.len()
+        ));
+        house.pass_over();
+        let address = house.pair.addresses()[house.keeper];
+        sample(address, "door_open", 0);
+        assert_eq!(house.webhook.next_story(), "all alerts resolved: -DoorOpen");
+        house.pair.nodes[sleeping].process().signal("CONT");
+        if let Ok(answer) = raw.try_answer() {
+            assert!(matches!(answer.status, 200 | 503), "{}", answer.text());
+        }
+        until("it is one of the others", || {
+            house.named_keeper(&house.pair.nodes[sleeping]) == Some(house.keeper)
+        });
+        house.pair.settle();
+        let resolved = story(&[("DoorOpen", &["firing", "resolved"])]);
+        let through_it = match told(asleep) {
+            // What it was sent came to the new keeper, by way of it.
+            told if told.contains_key("Fire") => {
+                story(&[("DoorOpen", &["firing", "resolved"]), ("Fire", &["firing"])])
+            }
+            _ => resolved,
+        };
+        assert_eq!((told(asleep), told(address)), (through_it.clone(), through_it));
+        until("both have the same board", || board(asleep) == board(address));
+    });
+}
+
+#[test]
+fn a_node_that_ends_hands_over_at_once_and_the_rules_go_on() {
+    on_each(|mut house| {
+        sample(house.other(), "fire", 1);
+        house.told_webhook("first notification: +Fire");
+        for round in 0..2 {
+            house.keeper().end();
+            house.pass_over();
+            let address = house.pair.addresses()[house.keeper];
+            assert_eq!(told(address), story(&[("Fire", &["firing"])]), "round {round}");
+            assert_eq!(board(address), ["Fire"]);
+            house.pair.nodes[1 - house.keeper].restart();
+        }
+        let asked = house.other();
+        sample(asked, "fire", 0);
+        until("it is told", || told(asked) == story(&[("Fire", &["firing", "resolved"])]));
+        assert_eq!(house.webhook.next_story(), "all alerts resolved: -Fire");
+        assert_eq!(history(asked, "alerts/events/critical/Fire").len(), 2);
+    });
+}

@@ -1,0 +1,79 @@
+//! Two tenures of one lease, on the process's clock and with waits that are short.
+
+use std::sync::mpsc::{Receiver, sync_channel};
+
+use bellwire_shared_log::MemoryLogs;
+
+use super::*;
+
+const TIMING: LeaseTiming = LeaseTiming {
+    lease: Duration::from_millis(400),
+    hold: Duration::from_millis(300),
+    beat: Duration::from_millis(20),
+    look: Duration::from_millis(10),
+};
+
+/// As long as it takes: what is waited for comes, or the test is stopped from without.
+const PATIENCE: Duration = Duration::from_mins(10);
+
+/// Seats that wait for the test.
+const SEATS_MAX: usize = 100;
+
+fn begin(logs: &MemoryLogs, node: &str) -> Tenure {
+    Tenure::begin(logs.handle(), ("x", node), Clock::of_process(), TIMING).expect("a thread")
+}
+
+fn told(tenure: &Tenure) -> Receiver<Seat> {
+    let (sender, seats) = sync_channel(SEATS_MAX);
+    tenure.watch(move |seat| drop(sender.try_send(seat.clone())));
+    seats
+}
+
+fn wait_for(seats: &Receiver<Seat>, is_it: impl Fn(&Seat) -> bool) -> Seat {
+    let seat = seats.iter().find(|seat| is_it(seat));
+    seat.expect("it is told for as long as it is watched")
+}
+
+#[test]
+fn the_first_holds_it_the_second_knows_where_and_takes_it_once_it_is_given_up() {
+    let logs = MemoryLogs::immediate();
+    let mark = nodes::NodeMark {
+        id: "one".into(),
+        version: "1".into(),
+        address: "[::1]:7".into(),
+        run: 1,
+        beat: 0,
+        applied: None,
+    };
+    nodes::Announcer::new(mark).announce(&*logs.handle(), None).expect("announced");
+    let one = begin(&logs, "one");
+    let term = one.decided(PATIENCE).term.expect("nobody else wants it");
+    let two = begin(&logs, "two");
+    let seat = two.decided(PATIENCE);
+    let other = seat.other.expect("it is the other's");
+    assert_eq!((&*other.node, other.address.as_deref()), ("one", Some("[::1]:7")));
+    assert_eq!((seat.term, seat.is_held), (None, false));
+    assert!(one.fence(term).is_some() && one.fence(term + 1).is_none());
+    let seats = told(&two);
+    one.end();
+    assert_eq!((one.fence(term), one.holds(term)), (None, false));
+    let seat = wait_for(&seats, |seat| seat.is_held);
+    assert!(two.fence(seat.term.expect("its own")).is_some());
+}
+
+#[test]
+fn what_another_has_taken_behind_its_back_is_another_term() {
+    let logs = MemoryLogs::immediate();
+    let one = begin(&logs, "one");
+    let first = one.decided(PATIENCE).term.expect("nobody else wants it");
+    let seats = told(&one);
+    // Its own beat goes on: it does not know yet.
+    let log = logs.handle();
+    let before = log.register("lease-x").expect("read");
+    log.set_register("lease-x", before.generation, "another's".into()).expect("set");
+    assert!(one.fence(first).is_some());
+    one.doubt();
+    let seat = wait_for(&seats, |seat| seat.is_held && seat.term != Some(first));
+    assert_eq!((one.fence(first), one.holds(first)), (None, false));
+    assert!(one.fence(seat.term.expect("its own")).is_some());
+}

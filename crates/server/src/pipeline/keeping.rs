@@ -1,0 +1,161 @@
+//! What the alerting stands on: the journal of a server that stands alone, that of the keeper among other
+//! nodes, or nothing.
+//!
+//! A node that is not the keeper has all parts of the alerting as well, so that whoever reaches them need
+//! not know: with no rules, over an empty journal that is nobody's, and they show nothing.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::mpsc::sync_channel;
+
+use bellwire_alerting::{Beginning, Charge, StateTopics};
+use bellwire_cluster::FencedJournal;
+use bellwire_journal::{Journal, MemoryJournal, Observer, RecordChange};
+use bellwire_model::Entry;
+use bellwire_model::limits::CLUSTER_START_PATIENCE;
+use bellwire_process::clock;
+use bellwire_shards::States;
+
+use super::StartError;
+use super::cluster::ClusterError;
+use crate::board::{Board, Nowhere, SharedBoard};
+use crate::config::{Config, Engine};
+use crate::membership::{Membership, Role};
+
+/// Whose evaluation the newest transitions in the log are of: a node and a number.
+const LAST: &str = "alerting/keeper";
+
+/// The same of what the data directory has of rules.
+const LAST_FILE: &str = "keeper";
+
+/// See the module.
+#[derive(Debug)]
+pub(super) struct Keeping {
+    pub(super) journal: Arc<dyn Journal>,
+    pub(super) states: Arc<dyn StateTopics>,
+    /// Where the board of alerts is one that nodes share.
+    pub(super) board: Option<Arc<SharedBoard>>,
+    pub(super) charge: Charge,
+    pub(super) role: Keeps,
+}
+
+/// What a server does of the alerting.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Keeps {
+    /// All, alone.
+    Alone,
+    /// All, as one of several that may.
+    Among,
+    /// Nothing: another does.
+    Nothing,
+}
+
+impl Keeping {
+    pub(super) fn new(
+        journal: &Arc<dyn Journal>,
+        states: &Arc<States>,
+        cluster: Option<&Arc<Membership>>,
+    ) -> Self {
+        let states = Arc::clone(states);
+        let Some(cluster) = cluster else {
+            let (journal, charge) = (Arc::clone(journal), Charge::always());
+            let states = Arc::new(Board(states));
+            return Self { journal, states, board: None, charge, role: Keeps::Alone };
+        };
+        let Role::Keeper(term) = cluster.role else {
+            let epoch = journal.epoch();
+            let journal = Arc::new(MemoryJournal::new(epoch, Vec::new(), Box::new(Nobody)));
+            let (states, charge) = (Arc::new(Nowhere), Charge::told(|| false));
+            return Self { journal, states, board: None, charge, role: Keeps::Nothing };
+        };
+        let tenure = Arc::clone(&cluster.tenure);
+        let journal = FencedJournal::new(Arc::clone(&cluster.journal), tenure, term);
+        let journal: Arc<dyn Journal> = Arc::new(journal);
+        let board = Arc::new(SharedBoard::new(states, Arc::clone(&journal)));
+        let of = Arc::clone(cluster);
+        let charge = Charge::told(move || of.is_in_charge());
+        let states = Arc::<SharedBoard>::clone(&board);
+        Self { journal, states, board: Some(board), charge, role: Keeps::Among }
+    }
+
+    /// Whether this server evaluates rules.
+    pub(super) fn evaluates(&self) -> bool {
+        self.role != Keeps::Nothing
+    }
+
+    /// Where the rules' state is kept, and what they begin with. Blocks on the log, where it is to say that
+    /// from now on it is this node that evaluates them.
+    pub(super) fn state(
+        &self,
+        config: &Config,
+        cluster: Option<&Arc<Membership>>,
+    ) -> Result<RuleState, StartError> {
+        let folder = kept_state_folder(config);
+        let beginning = Beginning::WhereItEnded;
+        let cluster = match (self.role, cluster) {
+            (Keeps::Among, Some(cluster)) => cluster,
+            (Keeps::Nothing, _) => return Ok(RuleState { folder: None, beginning, newest: None }),
+            _ => return Ok(RuleState { folder, beginning, newest: None }),
+        };
+        let file = config.data.join(LAST_FILE);
+        let records = self.journal.records(LAST)?;
+        let told = records.first().map(|record| record.value.clone());
+        let own = match std::fs::read(&file) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+            read => Some(read?),
+        };
+        if told.is_some() && own.as_deref() == told.as_deref() {
+            return Ok(RuleState { folder, beginning, newest: None });
+        }
+        let number = getrandom::u64().map_err(|error| io::Error::other(error.to_string()))?;
+        let newest = format!("{} {number:016x}", cluster.node);
+        let (reply, replied) = sync_channel(1);
+        let reply = Box::new(move |answer| {
+            let _ = reply.send(answer);
+        });
+        let value = Some(newest.clone().into_bytes().into());
+        self.journal.write_records(vec![RecordChange { key: LAST.into(), value }], reply)?;
+        let written = replied.recv_timeout(CLUSTER_START_PATIENCE);
+        written.map_err(|_| ClusterError::NotReached { why: "it takes nothing".to_owned() })??;
+        let newest = Some((file, newest));
+        Ok(RuleState { folder, beginning: Beginning::Afresh, newest })
+    }
+
+    /// The rules have begun, and all alerts are shown.
+    pub(super) fn begun(&self, state: &RuleState) -> io::Result<()> {
+        if let Some((file, newest)) = &state.newest {
+            std::fs::write(file, newest)?;
+        }
+        if let Some(board) = &self.board {
+            board.settle(clock::now());
+        }
+        Ok(())
+    }
+}
+
+/// What a data directory has of rules.
+#[derive(Debug)]
+pub(super) struct RuleState {
+    pub(super) folder: Option<PathBuf>,
+    pub(super) beginning: Beginning,
+    /// What is to stand there of whose it is, once the rules have begun.
+    newest: Option<(PathBuf, String)>,
+}
+
+/// The folder of the rules' state, in a data directory.
+pub fn rule_state_folder(data: &Path) -> PathBuf {
+    data.join("rules")
+}
+
+/// The same of a server that keeps something.
+pub(super) fn kept_state_folder(config: &Config) -> Option<PathBuf> {
+    (config.journal == Engine::Disk).then(|| rule_state_folder(&config.data))
+}
+
+/// Nobody is shown what becomes of nothing.
+struct Nobody;
+
+impl Observer for Nobody {
+    fn on_commit(&mut self, _: Vec<Entry>) {}
+}

@@ -1,0 +1,261 @@
+//! Passes on to the keeper of the desk what another node is asked for and cannot answer.
+//!
+//! ```text
+//! client ─▶ node ── the same request, with X-Forwarded-For and a mark ─▶ keeper: asks who it is, answers
+//!                ◀────────────────── the answer as it comes ──────────────
+//! ```
+//!
+//! One hop alone: what carries the mark and comes to a node that is not the keeper is refused. Nothing is
+//! tried twice, since it may have been done: whoever asks is told to ask again.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::extract::Request;
+use axum::response::Response;
+use bellwire_access::between_nodes::NODE_HEADER;
+use bellwire_cluster::{Other, Seat};
+use bellwire_model::limits::{RELAY_CONNECT_TIMEOUT, RELAY_TIMEOUT, RELAYED_MAX};
+use bellwire_model::with_causes;
+use bellwire_wire::problem::{Code, Problem};
+use http::request::Parts;
+use http::{HeaderMap, HeaderName, HeaderValue, Uri, Version, header};
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+use tokio::sync::Semaphore;
+
+use crate::front_door::Peer;
+use crate::peers::Peers;
+use crate::proxies::FORWARDED_FOR;
+
+/// The mark of what was passed on, with the name of the node that did.
+const RELAYED_BY: HeaderName = HeaderName::from_static("bellwire-relayed-by");
+
+/// Of one hop alone (RFC 9110, 7.6.1), and what this node has answered for already: where a request comes
+/// from, and whether its page may ask.
+const NOT_PASSED_ON: [HeaderName; 14] = [
+    header::CONNECTION,
+    header::PROXY_AUTHENTICATE,
+    header::PROXY_AUTHORIZATION,
+    header::TE,
+    header::TRAILER,
+    header::TRANSFER_ENCODING,
+    header::UPGRADE,
+    header::EXPECT,
+    header::FORWARDED,
+    header::ORIGIN,
+    HeaderName::from_static("keep-alive"),
+    HeaderName::from_static("proxy-connection"),
+    HeaderName::from_static("sec-fetch-site"),
+    HeaderName::from_static(NODE_HEADER),
+];
+
+/// Idle connections are closed before the keeper does.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// When to ask again while nobody keeps the desk, in seconds.
+const AWAY_S: u32 = 1;
+
+/// See the module.
+#[derive(Debug)]
+pub(crate) struct Relay {
+    client: Client<HttpsConnector<HttpConnector>, Body>,
+    /// Places for requests under way.
+    places: Arc<Semaphore>,
+    peers: Arc<Peers>,
+}
+
+impl Relay {
+    /// Of this node; it trusts whom the system trusts. Nothing is connected before something is passed on.
+    pub(crate) fn new(peers: Arc<Peers>) -> Self {
+        let mut roots = rustls::RootCertStore::empty();
+        roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let tls = rustls::ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .expect("the provider knows the protocol's versions")
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        let mut connector = HttpConnector::new();
+        connector.enforce_http(false);
+        connector.set_nodelay(true);
+        connector.set_connect_timeout(Some(RELAY_CONNECT_TIMEOUT));
+        let connector = HttpsConnectorBuilder::new()
+            .with_tls_config(tls)
+            .https_or_http()
+            .enable_http1()
+            .wrap_connector(connector);
+        let client = Client::builder(TokioExecutor::new())
+            .pool_timer(TokioTimer::new())
+            .pool_idle_timeout(IDLE_TIMEOUT)
+            .set_host(false)
+            .build(connector);
+        Self { client, places: Arc::new(Semaphore::new(RELAYED_MAX)), peers }
+    }
+
+    /// Passes a request on to the keeper, and its answer back.
+    pub(crate) async fn pass_on(&self, seat: Seat, request: Request) -> Result<Response, Problem> {
+        let Some(Other { node, address: Some(address), .. }) = seat.other else {
+            return Err(nobody_keeps("no node has the samples and alerts now"));
+        };
+        if request.headers().contains_key(RELAYED_BY) {
+            return Err(nobody_keeps("this was passed on by a node that knew another keeper"));
+        }
+        let place = Arc::clone(&self.places).try_acquire_owned().map_err(|_| {
+            let detail =
+                "as many requests as may be are on their way to the node that has the alerts";
+            Problem::new(Code::ReadersBusy, detail).retry_after(AWAY_S)
+        })?;
+        let request = self.readdressed((&node, &address), request)?;
+        let answer = tokio::time::timeout(RELAY_TIMEOUT, self.client.request(request)).await;
+        let answer =
+            answer.map_err(|_| nobody_keeps("the node that has the alerts does not answer"))?;
+        let answer = answer.map_err(|error| {
+            let error = with_causes(&error);
+            tracing::debug!(%error, %address, "The keeper of the desk was not reached.");
+            nobody_keeps("the node that has the alerts is not reached; it may have done this")
+        })?;
+        let (mut head, body) = answer.into_parts();
+        drop_headers(&mut head.headers);
+        head.version = Version::HTTP_11;
+        // The place is held until the last byte has come.
+        let body = http_body_util::BodyExt::map_frame(body, move |frame| {
+            let _held = &place;
+            frame
+        });
+        Ok(Response::from_parts(head, Body::new(body)))
+    }
+
+    /// The same for the keeper.
+    fn readdressed(
+        &self,
+        (node, address): (&str, &str),
+        request: Request,
+    ) -> Result<Request, Problem> {
+        let (mut head, body) = request.into_parts();
+        let base = address.trim_end_matches('/');
+        let asked = head.uri.path_and_query().map_or("/", |asked| asked.as_str());
+        let host = head.uri.authority().map(|host| HeaderValue::from_str(host.as_str()));
+        let uri = format!("{base}{asked}").parse::<Uri>();
+        head.uri = uri.map_err(|_| nobody_keeps("the node that has the alerts has no address"))?;
+        // As the client has named it: it is known under the same names.
+        if let Some(Ok(host)) = host {
+            head.headers.entry(header::HOST).or_insert(host);
+        }
+        drop_headers(&mut head.headers);
+        if let Some(Peer(client)) = head.extensions.get() {
+            let client =
+                HeaderValue::from_str(&client.to_string()).expect("an address is of ASCII");
+            head.headers.insert(FORWARDED_FOR, client);
+        }
+        let by = HeaderValue::from_str(self.peers.node()).expect("letters and digits");
+        head.headers.insert(RELAYED_BY, by);
+        // So that it counts whose it is, and not who has passed it on.
+        if let Some(shown) = self.peers.shown(node, &head) {
+            head.headers.insert(NODE_HEADER, shown);
+        }
+        head.version = Version::HTTP_11;
+        // What this server notes of a request is no part of it.
+        head.extensions = http::Extensions::new();
+        Ok(Request::from_parts(head, body))
+    }
+}
+
+/// Whose a request is that another node has passed on; nothing where none has, or it cannot say that.
+pub(crate) fn client_of(peers: &Peers, head: &Parts) -> Option<IpAddr> {
+    if !head.headers.contains_key(RELAYED_BY) {
+        return None;
+    }
+    peers.verify(head).ok()?;
+    head.headers.get(FORWARDED_FOR)?.to_str().ok()?.parse().ok()
+}
+
+/// Drops what is of one hop alone, also what `Connection` names.
+fn drop_headers(headers: &mut HeaderMap) {
+    let named: Vec<HeaderName> = headers
+        .get_all(header::CONNECTION)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .filter_map(|name| name.trim().parse().ok())
+        .collect();
+    for name in NOT_PASSED_ON.iter().chain(&named) {
+        headers.remove(name);
+    }
+}
+
+/// Nobody does what is asked for now; another time somebody will.
+pub(crate) fn nobody_keeps(detail: &str) -> Problem {
+    Problem::new(Code::DeskAway, format!("{detail}: ask again")).retry_after(AWAY_S)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn relay(node: &str) -> Relay {
+        let logs = bellwire_shared_log::MemoryLogs::immediate();
+        let secret = bellwire_cluster::Secret::of(&*logs.handle(), [7; 32]).expect("one");
+        Relay::new(Arc::new(Peers::new(node, &secret)))
+    }
+
+    #[test]
+    fn what_is_of_one_hop_goes_no_further_and_all_else_does() {
+        let sender = relay("n1");
+        let request = Request::get("http://bell.example/v1/alerts?state=firing")
+            .header("Connection", "close, X-Private")
+            .header("X-Private", "1")
+            .header("X-Forwarded-For", "192.0.2.9")
+            .header("Transfer-Encoding", "chunked")
+            .header("Authorization", "Bearer k")
+            .extension(Peer("192.0.2.7".parse().expect("an address")))
+            .body(Body::empty())
+            .expect("a request");
+        let to = ("n2", "http://[::1]:9/");
+        let request = sender.readdressed(to, request).expect("an address");
+        assert_eq!(request.uri(), "http://[::1]:9/v1/alerts?state=firing");
+        let (head, _) = request.into_parts();
+        // The one that it is for believes it, and nobody else.
+        let whose = |node: &str| client_of(&relay(node).peers, &head);
+        assert_eq!((whose("n2"), whose("n3")), ("192.0.2.7".parse().ok(), None));
+        let mut headers: Vec<(&str, &str)> = head
+            .headers
+            .iter()
+            .filter(|(name, _)| *name != NODE_HEADER)
+            .map(|(name, value)| (name.as_str(), value.to_str().expect("ASCII")))
+            .collect();
+        headers.sort_unstable();
+        let expected = [
+            ("authorization", "Bearer k"),
+            ("bellwire-relayed-by", "n1"),
+            ("host", "bell.example"),
+            ("x-forwarded-for", "192.0.2.7"),
+        ];
+        assert_eq!(headers, expected);
+    }
+
+    #[tokio::test]
+    async fn nothing_is_passed_on_twice_or_to_nobody() {
+        let sender = relay("n1");
+        let other = |address: &str| Seat {
+            other: Some(Other { node: "n2".into(), address: Some(address.into()), is_alive: true }),
+            ..Seat::default()
+        };
+        let request = |mark: &str| {
+            let request = Request::post("/v1/samples").header(RELAYED_BY, mark);
+            request.body(Body::from("[]")).expect("a request")
+        };
+        for (seat, request) in [
+            (Seat::default(), Request::new(Body::empty())),
+            (other("http://127.0.0.1:1"), request("n3")),
+            (other("no address"), Request::new(Body::empty())),
+        ] {
+            let problem = sender.pass_on(seat, request).await.expect_err("nobody is asked");
+            assert_eq!(problem.code, Code::DeskAway, "{problem:?}");
+        }
+    }
+}
