@@ -224,7 +224,9 @@ mod tests {
     fn a_digest_is_of_the_whole_however_it_comes() {
         let of = |pieces: &[&[u8]]| {
             let mut digest = ContentDigest::default();
-            pieces.iter().for_each(|piece| digest.update(piece));
+            for piece in pieces {
+                digest.update(piece);
+            }
             digest.finish()
         };
         assert_eq!(of(&[b"a", b"", b"bc"]), of(&[b"abc"]));

@@ -47,6 +47,7 @@ mod socket;
 mod speech;
 mod standing;
 mod subscription;
+mod telling;
 #[cfg(test)]
 mod tests;
 mod turn;

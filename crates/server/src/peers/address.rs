@@ -16,18 +16,16 @@ pub(crate) fn own(config: &Config, listens: SocketAddr) -> String {
     let mut address = listens;
     if listens.ip().is_unspecified() {
         let engine = config.cluster.engine.as_deref().unwrap_or_default();
-        match towards(engine, listens) {
-            Some(from) => address.set_ip(from),
-            None => {
-                tracing::warn!(
-                    "Other nodes are told no address at which they reach this one: set `cluster_address`."
-                );
-                address.set_ip(match listens {
-                    SocketAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
-                    SocketAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
-                });
+        let from = towards(engine, listens).unwrap_or_else(|| {
+            tracing::warn!(
+                "Other nodes are told no address at which they reach this one: set `cluster_address`."
+            );
+            match listens {
+                SocketAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
+                SocketAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
             }
-        }
+        });
+        address.set_ip(from);
     }
     format!("{scheme}://{address}")
 }

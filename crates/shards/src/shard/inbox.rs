@@ -13,9 +13,12 @@ use mio::Waker;
 
 use super::change::Change;
 use super::collector::Ticket;
-use super::outages::News;
 use super::{Answered, Handoff, PageRead};
 use crate::feed::{Batch, Destination};
+
+/// There is an outage from now on, or none.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct News(pub(super) Option<Outage>);
 
 /// What waits for a shard.
 #[derive(Debug, Default)]

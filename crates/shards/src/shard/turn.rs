@@ -11,8 +11,7 @@ use bellwire_model::limits::{IDLE_INPUT_BYTES_MAX, LOOKS_PER_TURN_MAX, VISITS_PE
 use bellwire_process::crash;
 use mio::Events;
 
-use super::inbox::Waiting;
-use super::outages::News;
+use super::inbox::{News, Waiting};
 use super::parts::{self, INBOX, Shard, ShardParts};
 use super::{Surroundings, work};
 use crate::feed::Batch;

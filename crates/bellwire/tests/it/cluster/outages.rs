@@ -83,14 +83,18 @@ fn is_told_once(items: &[Value], name: &str, events: &[Value]) {
 }
 
 /// Takes something away, gives it back, and looks at what streams are told of that.
-fn outage(pair: &mut Pair, number: usize, (take, give): (fn(&mut Pair), fn(&mut Pair))) {
+fn outage(pair: &mut Pair, number: usize, [take, give]: [fn(&mut Pair); 2]) {
     let addresses = pair.addresses();
     let mut readers: Vec<Reader> =
         addresses.into_iter().flat_map(|it| Reader::all(it, "topic=lab/a")).collect();
-    readers.iter_mut().for_each(|reader| drop(reader.control("ready")));
+    for reader in &mut readers {
+        reader.control("ready");
+    }
     let known = history(addresses[0], "lab/a");
     take(pair);
-    readers.iter_mut().for_each(|reader| says_so(&reader.control("degraded")));
+    for reader in &mut readers {
+        says_so(&reader.control("degraded"));
+    }
     for address in addresses {
         // Who comes meanwhile has what there is, and is told behind it.
         let mut late = Reader::all(address, "topic=lab/a");
@@ -130,7 +134,7 @@ fn streams_are_told_of_an_outage_once_and_of_its_end_and_get_every_event_once() 
     on_each(|mut pair| {
         post(pair.addresses()[0], "/v1/topics/lab/a", "0").cursor();
         pair.settle();
-        outage(&mut pair, 1, (|pair| pair.engine.pause(), |pair| pair.engine.resume()));
-        outage(&mut pair, 2, (|pair| pair.engine.kill(), |pair| pair.engine.start_again()));
+        outage(&mut pair, 1, [|pair| pair.engine.pause(), |pair| pair.engine.resume()]);
+        outage(&mut pair, 2, [|pair| pair.engine.kill(), |pair| pair.engine.start_again()]);
     });
 }

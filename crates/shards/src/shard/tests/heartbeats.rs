@@ -147,7 +147,7 @@ fn what_is_between_offsets_and_is_no_event_does_not_pass_anybody_by() {
         for round in 0..3 {
             rig.leave_out(RING_EVENTS_MAX as u64);
             let far = rig.publish("a", "1");
-            rig.put("board/1", round..round + 1);
+            rig.put("board/1", round..=round);
             rig.turn();
             assert_eq!(told(&client.take(), far), 0, "{form:?}");
         }
