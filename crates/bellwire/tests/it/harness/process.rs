@@ -125,11 +125,14 @@ impl Process {
         self.child.id()
     }
 
-    /// Sends a signal by its name, such as `TERM`.
+    /// Sends a signal by its name, such as `TERM`. Who is sent `STOP` stands still by then.
     pub(crate) fn signal(&self, name: &str) {
         let id = self.id().to_string();
         let status = Command::new("kill").args(["-s", name, &id]).status().expect("kill runs");
         assert!(status.success(), "no process to send {name} to");
+        if name == "STOP" {
+            until("all its threads stand still", || stands_still(&id));
+        }
     }
 
     /// Waits for the end.
@@ -176,6 +179,15 @@ impl Drop for Process {
     fn drop(&mut self) {
         self.kill();
     }
+}
+
+/// Whether each thread of a process is stopped. A thread that runs elsewhere is for a moment yet.
+fn stands_still(id: &str) -> bool {
+    let tasks = std::fs::read_dir(format!("/proc/{id}/task")).expect("it is there");
+    tasks.flatten().all(|task| {
+        let status = std::fs::read_to_string(task.path().join("status"));
+        status.is_ok_and(|status| status.contains("\nState:\tT"))
+    })
 }
 
 /// Waits until it is so: looks again and again at what cannot be waited for.
