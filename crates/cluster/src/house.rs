@@ -129,7 +129,6 @@ impl House {
     fn keep(&mut self) -> Result<(), Error> {
         let Some(fence) = self.lease.held(self.now()) else {
             self.keeping = None;
-            self.trimming = Trimming::default();
             return Ok(());
         };
         let shared = Arc::clone(&self.shared);
