@@ -272,7 +272,6 @@ impl Follower {
         shared.standings.followed(applied);
         // Who has read nothing yet does not say that there is nothing.
         shared.look_at_tail()?;
-        shared.behind().forget();
         shared.set_needs_snapshot(None);
         if self.doubts < DOUBTS_MAX {
             shared.standings.set(Standing::Following { lag: 0 });
@@ -291,6 +290,7 @@ impl Follower {
         tracing::warn!(%epoch, %behind, "The replica begins anew.");
         shared.applies.settle()?;
         shared.applies.forget();
+        shared.behind().forget();
         shared.replica.begin_anew(epoch, Offset::new(behind.get() << EVENT_BITS))?;
         shared.outbox.begin(behind, epoch, Begin::Another);
         shared.standings.followed(behind);

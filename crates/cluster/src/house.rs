@@ -145,8 +145,9 @@ impl House {
         let now = self.now();
         if now >= self.next_refresh {
             self.next_refresh = now.saturating_add(REFRESH_INTERVAL);
+            let epoch = shared.replica.epoch();
             if let Some(tail) = shared.applies.tail() {
-                epoch::refresh(&*shared.log, shared.replica.epoch(), tail)?;
+                epoch::refresh(&*shared.log, epoch, tail)?;
             }
         }
         if now >= self.next_expiry && self.deleting.load(Ordering::Acquire) == 0 {
@@ -162,6 +163,8 @@ impl House {
     /// Lets go of what nobody needs of the log any more, a part at a time.
     fn trim(&mut self, now: Duration) -> Result<(), Error> {
         let shared = Arc::clone(&self.shared);
+        // Before the tail: one of before is never told as of a newer epoch.
+        let epoch = shared.replica.epoch();
         let Some(tail) = shared.applies.tail() else { return Ok(()) };
         let span = shared.log.span()?;
         if span.tail.get().saturating_sub(tail.position.get()) > TRIM_MARGIN {
@@ -170,8 +173,9 @@ impl House {
             let met = Waiter::Appends(Box::new(|_| ()));
             shared.outbox.queue(Content::Appends(Vec::new()), met, None)?;
         }
-        let epoch = shared.replica.epoch();
-        let Some(until) = self.trimming.look(&nodes::nodes(&*shared.log)?, epoch, now) else {
+        let Some(until) =
+            self.trimming.look(&nodes::nodes(&*shared.log)?, (epoch, span.trimmed), now)
+        else {
             return Ok(());
         };
         if until <= span.trimmed {

@@ -54,6 +54,11 @@ impl ClusterJournal {
         self.shared.outbox.is_idle()
     }
 
+    /// Gives up what waits to be appended, so that whoever closes it does not wait for that either.
+    pub fn give_up(&self) {
+        self.shared.outbox.refuse(&JournalError::Closed);
+    }
+
     /// The nodes of the cluster, as they say themselves. Waits for the engine.
     pub fn nodes(&self) -> Result<Vec<NodeMark>, Error> {
         nodes::nodes(&*self.shared.log)
@@ -117,9 +122,10 @@ impl ClusterJournal {
     /// Lets go of the log up to what is placed there, which was applied here. Replicas that have not got
     /// there begin anew. Waits for the engine.
     pub fn trim_log(&self, until: Position) -> Result<(), Error> {
+        let epoch = self.shared.replica.epoch();
         let Some(tail) = self.shared.applies.tail() else { return Ok(()) };
         // So that whoever was away can tell that nothing was lost.
-        if !epoch::refresh(&*self.shared.log, self.shared.replica.epoch(), tail)? {
+        if !epoch::refresh(&*self.shared.log, epoch, tail)? {
             return Ok(());
         }
         Ok(self.shared.log.trim(until.min(tail.position))?)

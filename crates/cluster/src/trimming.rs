@@ -7,7 +7,8 @@
 //!
 //! - Acknowledged events must not hang on one disk: without the log it takes two nodes that have them, and
 //!   that were seen to be there.
-//! - Whoever is away holds the log for [`AWAY_AGE`], and so does whoever has not said anything yet.
+//! - Whoever is away holds the log for [`AWAY_AGE`], and so does whoever has not said anything yet. Whoever
+//!   wants what is gone already gets a snapshot, and holds nothing.
 //! - What is let go of was said by all at the look before, so that it is on their disks, however they sync.
 
 use std::collections::BTreeMap;
@@ -50,11 +51,12 @@ struct Seen {
 }
 
 impl Trimming {
-    /// Looks at what nodes say now. Returns up to where the log of this epoch may go.
+    /// Looks at what nodes say now. Returns up to where the log of this epoch may go, which is gone up to
+    /// `trimmed`.
     pub(crate) fn look(
         &mut self,
         marks: &[NodeMark],
-        epoch: Epoch,
+        (epoch, trimmed): (Epoch, Position),
         now: Duration,
     ) -> Option<Position> {
         let mut before = std::mem::take(&mut self.nodes);
@@ -70,8 +72,11 @@ impl Trimming {
             if now.saturating_sub(seen.since) >= AWAY_AGE {
                 continue;
             }
-            there += usize::from(seen.is_there);
             let applied = mark.applied.filter(|applied| applied.epoch == epoch);
+            if applied.is_some_and(|applied| applied.position < trimmed) {
+                continue;
+            }
+            there += usize::from(seen.is_there);
             least = least.zip(applied).map(|(least, applied)| least.min(applied.position));
         }
         let least = least.filter(|_| there >= NODES_MIN);
@@ -95,7 +100,7 @@ mod tests {
     }
 
     /// Looks at these nodes, each time one interval later.
-    struct Looks(Trimming, u64);
+    struct Looks(Trimming, u64, Position);
 
     impl Looks {
         fn look(&mut self, nodes: &[(&str, u64, Option<u64>)]) -> Option<u64> {
@@ -103,14 +108,14 @@ mod tests {
                 nodes.iter().map(|(id, beat, applied)| mark(id, *beat, *applied)).collect();
             self.1 += 1;
             let now = TRIM_INTERVAL * u32::try_from(self.1).unwrap();
-            let until = self.0.look(&marks, EPOCH, now)?;
+            let until = self.0.look(&marks, (EPOCH, self.2), now)?;
             Some(until.get() + TRIM_MARGIN)
         }
     }
 
     #[test]
     fn what_two_nodes_have_applied_for_a_while_may_go() {
-        let mut looks = Looks(Trimming::default(), 0);
+        let mut looks = Looks(Trimming::default(), 0, Position::START);
         assert_eq!(looks.look(&[("a", 1, Some(1_000)), ("b", 1, Some(1_100))]), None, "seen once");
         assert_eq!(
             looks.look(&[("a", 2, Some(2_000)), ("b", 2, Some(1_200))]),
@@ -129,7 +134,7 @@ mod tests {
 
     #[test]
     fn who_is_away_holds_the_log_for_a_while_and_who_has_said_nothing_as_long() {
-        let mut looks = Looks(Trimming::default(), 0);
+        let mut looks = Looks(Trimming::default(), 0, Position::START);
         let mut at = |beat: u64, third: Option<u64>| {
             let applied = Some(1_000 + beat);
             looks.look(&[("a", beat, applied), ("b", beat, applied), ("c", 1, third)])
@@ -141,12 +146,29 @@ mod tests {
         assert_eq!(at(rounds, Some(500)), Some(500));
         assert_eq!(at(rounds + 1, Some(500)), Some(1_000 + rounds));
         // Away or not, what says nothing of what it has is of an older version, or just begins.
-        let mut looks = Looks(Trimming::default(), 0);
+        let mut looks = Looks(Trimming::default(), 0, Position::START);
         for beat in 0..rounds {
             let applied = Some(1_000 + beat);
             let until =
                 looks.look(&[("a", beat, applied), ("b", beat, applied), ("c", beat, None)]);
             assert_eq!(until, None);
+        }
+    }
+
+    /// Such as a node that was paused, and reaches nobody who has a snapshot.
+    #[test]
+    fn who_wants_what_is_gone_already_holds_nothing() {
+        let mut looks = Looks(Trimming::default(), 0, Position::new(400));
+        let mut until = None;
+        for beat in 0..4 {
+            let applied = Some(1_000 + beat);
+            until = looks.look(&[("a", beat, applied), ("b", beat, applied), ("c", beat, Some(5))]);
+        }
+        assert_eq!(until, Some(1_002));
+        // It is none of the two that have to have it either.
+        let mut looks = Looks(Trimming::default(), 0, Position::new(400));
+        for beat in 0..4 {
+            assert_eq!(looks.look(&[("a", beat, Some(1_000)), ("c", beat, Some(5))]), None);
         }
     }
 
@@ -159,7 +181,11 @@ mod tests {
                 mark("a", beat, Some(1_000)),
                 NodeMark { applied: Some(other), ..mark("b", beat, None) },
             ];
-            trimming.look(&marks, EPOCH, TRIM_INTERVAL * u32::try_from(beat).unwrap())
+            trimming.look(
+                &marks,
+                (EPOCH, Position::START),
+                TRIM_INTERVAL * u32::try_from(beat).unwrap(),
+            )
         };
         for beat in 0..4 {
             assert_eq!(look(beat, Epoch::new(8)), None);

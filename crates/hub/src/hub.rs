@@ -430,7 +430,11 @@ impl<P: Payload> Hub<P> {
     /// A cursor from before there is worth a newer one: half of the ring or more would be read behind it.
     /// Offsets alone do not tell, since there may be holes between them.
     pub fn half_ring(&self) -> Offset {
-        self.ring.first_of_newest(self.limits.ring_events_max / 2)
+        let events_max = self.limits.ring_events_max / 2;
+        // Where bytes bound the ring it has fewer.
+        let is_half_full = self.ring.size_bytes() > self.limits.ring_bytes_max / 2;
+        let half = if is_half_full { self.ring.len().div_ceil(2) } else { events_max };
+        self.ring.first_of_newest(half.min(events_max))
     }
 
     /// What the subscriber has of state topics, where that can be said in one version.

@@ -49,6 +49,10 @@ impl<P> Ring<P> {
         first.map_or(self.floor, |entry| entry.offset)
     }
 
+    pub(crate) fn len(&self) -> usize {
+        self.entries.len()
+    }
+
     pub(crate) fn size_bytes(&self) -> usize {
         self.size_bytes
     }

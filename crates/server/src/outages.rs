@@ -43,7 +43,8 @@ impl Outages {
 
     /// Looks whether there is something to tell, at this time of some clock that goes on.
     pub(crate) fn look(&mut self, journal: &dyn Journal, now: Duration) {
-        if let Some(cluster) = &self.cluster {
+        // While it does not follow it knows nothing new of how far it is behind.
+        if let Some(cluster) = self.cluster.as_ref().filter(|it| it.standing().is_well()) {
             self.admission.note_behind(cluster.behind());
         }
         let outage = outage(journal, self.cluster.as_ref().map(|it| it.standing()));

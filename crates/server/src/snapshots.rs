@@ -102,19 +102,27 @@ impl Snapshots {
         Err(Problem::new(Code::JournalUnavailable, detail))
     }
 
+    /// The same, and a place for whoever asks now.
+    pub(crate) fn check_place(&self) -> Result<(), Problem> {
+        self.check()?;
+        if self.places.available_permits() == 0 { Err(busy()) } else { Ok(()) }
+    }
+
     /// Makes one, for this node.
     pub(crate) async fn make(&self, node: &str) -> Result<Made, Problem> {
         self.check()?;
-        let place = Arc::clone(&self.places).try_acquire_owned().map_err(|_| {
-            let detail = "a snapshot is made or sent already: come back later, or ask another node";
-            Problem::new(Code::ReadersBusy, detail).retry_after(BUSY_S)
-        })?;
+        let place = Arc::clone(&self.places).try_acquire_owned().map_err(|_| busy())?;
         let (journal, replica) = (Arc::clone(&self.journal), Arc::clone(&self.replica));
         let node: Box<str> = node.into();
         let made =
             tokio::task::spawn_blocking(move || make(&journal, &replica, (&node, place))).await;
         made.map_err(|error| Problem::new(Code::JournalUnavailable, error))?
     }
+}
+
+fn busy() -> Problem {
+    let detail = "a snapshot is made or sent already: come back later, or ask another node";
+    Problem::new(Code::ReadersBusy, detail).retry_after(BUSY_S)
 }
 
 fn make(

@@ -231,3 +231,26 @@ fn a_topic_that_ends_is_told_once_in_each_of_very_many_lanes() {
         }
     }
 }
+
+#[test]
+fn a_cursor_is_old_once_half_of_the_ring_has_passed_it_by_number_or_by_bytes() {
+    const STEP: u64 = 16_384;
+    let half = |(ring_events_max, ring_bytes_max): (usize, usize), count: u64| {
+        let limits = HubLimits { ring_events_max, ring_bytes_max, ..HubLimits::default() };
+        let tail = Cursor::new(EPOCH, Offset::ZERO);
+        let mut hub: Hub<Thing> = Hub::new(tail, limits, NameHasher::new([1, 2]));
+        for number in 1..=count {
+            let (offset, topic) = (Offset::new(number * STEP), "a".parse().expect("a topic"));
+            let entry = Arc::new(Entry { offset, topic, size_bytes: 10, payload: Thing::from(1) });
+            hub.push(&[entry], &mut Vec::new());
+        }
+        hub.half_ring().get()
+    };
+    assert_eq!(half((8, 1_000), 3), 0, "whoever has nothing from the begin on lacks three");
+    assert_eq!(half((8, 1_000), 4), STEP, "whoever lacks the first of four");
+    assert_eq!(half((8, 1_000), 20), 17 * STEP);
+    // The ring has no room for more than eight.
+    assert_eq!(half((100, 80), 4), 0);
+    assert_eq!(half((100, 80), 5), 3 * STEP);
+    assert_eq!(half((100, 80), 20), 17 * STEP);
+}

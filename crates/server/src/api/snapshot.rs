@@ -28,7 +28,7 @@ pub(super) async fn snapshot(
         return Err(Problem::new(Code::NotFound, "this server stands alone").into());
     };
     if method == Method::HEAD {
-        cluster.snapshots.check()?;
+        cluster.snapshots.check_place()?;
         return Ok(StatusCode::OK.into_response());
     }
     let made = cluster.snapshots.make(&from.node).await?;

@@ -181,8 +181,8 @@ impl Joined {
         let log = connect(engine, &shared)?;
         let losses = losses(&*log, config)?;
         let name = name(config)?;
-        let tenure = succession.begin(&log, &name).map_err(ClusterError::from)?;
-        let role = Role::of(&tenure.decided(CLUSTER_ROLE_PATIENCE));
+        let mut tenure = succession.begin(&log, &name).map_err(ClusterError::from)?;
+        let mut role = Role::of(&tenure.decided(CLUSTER_ROLE_PATIENCE));
         let peers = Arc::new(Peers::new(&name, &secret(&*log)?));
         let own_address = address::own(config, address);
         let (anew, _) = watch::channel(false);
@@ -202,8 +202,12 @@ impl Joined {
             match catch_up(of(Arc::new(replica))?) {
                 Err(ClusterError::Behind { epoch, why }) if tries_left > 0 => {
                     tracing::warn!("{why}");
+                    // That may take long, and another node may have all that the desk needs.
+                    succession.give_up();
                     fetch::fetch(&*log, &peers, (&config.data, epoch))
                         .map_err(|error| ClusterError::NoSnapshot { why, source: error.into() })?;
+                    tenure = succession.begin(&log, &name).map_err(ClusterError::from)?;
+                    role = Role::of(&tenure.decided(CLUSTER_ROLE_PATIENCE));
                 }
                 caught_up => {
                     caught_up?;
@@ -308,6 +312,9 @@ fn catch_up(mut node: Node) -> Result<(), ClusterError> {
         node.catch_up(TURN, || clock::uptime() < until && !is_in_vain(journal.standing()));
     let (standing, behind) = (journal.standing(), journal.needs_snapshot());
     drop(node);
+    if !has_all {
+        journal.give_up();
+    }
     bellwire_journal::Journal::close(&*journal).map_err(Error::from)?;
     if has_all {
         return Ok(());
