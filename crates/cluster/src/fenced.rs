@@ -54,7 +54,9 @@ impl FencedJournal {
 
 /// Whether somebody else holds by now what this was to be done under.
 fn is_fenced(error: &JournalError) -> bool {
-    let JournalError::Storage { source, .. } = error else { return false };
+    let (JournalError::Away(source) | JournalError::Storage { source, .. }) = error else {
+        return false;
+    };
     matches!(source.downcast_ref::<Error>(), Some(Error::Fenced(_)))
 }
 
@@ -138,5 +140,17 @@ impl Journal for FencedJournal {
 
     fn close(&self) -> Result<(), JournalError> {
         self.journal.close()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_fence_keeps_out_is_known_as_that() {
+        assert!(is_fenced(&as_journal(&Error::Fenced("lease-desk".into()))));
+        assert!(!is_fenced(&as_journal(&Error::Away("nobody answers".into()))));
+        assert!(!is_fenced(&JournalError::Closed));
     }
 }

@@ -655,6 +655,8 @@ pub const RELAYED_MAX: usize = 512;
 pub const RELAY_CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 /// How long it waits for the head of the other's answer: longer than any of those takes.
 pub const RELAY_TIMEOUT: Duration = Duration::from_mins(1);
+/// How often a node that waits for the keeper's answer looks whether another one has taken over.
+pub const RELAY_LOOK_INTERVAL: Duration = Duration::from_millis(500);
 /// How often values of alerts that go on are put on the board that nodes share: each stays in the log.
 pub const BOARD_VALUES_INTERVAL: Duration = Duration::from_mins(1);
 /// Alerts that are shown with one append there.

@@ -29,6 +29,7 @@ use hyper_util::rt::{TokioExecutor, TokioTimer};
 use tokio::sync::Semaphore;
 
 use crate::front_door::Peer;
+use crate::page::FETCH_SITE;
 use crate::peers::Peers;
 use crate::proxies::FORWARDED_FOR;
 
@@ -50,7 +51,7 @@ const NOT_PASSED_ON: [HeaderName; 14] = [
     header::ORIGIN,
     HeaderName::from_static("keep-alive"),
     HeaderName::from_static("proxy-connection"),
-    HeaderName::from_static("sec-fetch-site"),
+    FETCH_SITE,
     HeaderName::from_static(NODE_HEADER),
 ];
 
@@ -102,7 +103,7 @@ impl Relay {
         let Some(Other { node, address: Some(address), .. }) = seat.other else {
             return Err(nobody_keeps("no node has the samples and alerts now"));
         };
-        if request.headers().contains_key(RELAYED_BY) {
+        if is_marked(request.headers()) {
             return Err(nobody_keeps("this was passed on by a node that knew another keeper"));
         }
         let place = Arc::clone(&self.places).try_acquire_owned().map_err(|_| {
@@ -146,7 +147,13 @@ impl Relay {
         if let Some(Ok(host)) = host {
             head.headers.entry(header::HOST).or_insert(host);
         }
+        // Of what changes something this node has refused what it had to; all else is answered by whose page
+        // asks.
+        let site = head.headers.get(FETCH_SITE).cloned().filter(|_| head.method.is_safe());
         drop_headers(&mut head.headers);
+        if let Some(site) = site {
+            head.headers.insert(FETCH_SITE, site);
+        }
         if let Some(Peer(client)) = head.extensions.get() {
             let client =
                 HeaderValue::from_str(&client.to_string()).expect("an address is of ASCII");
@@ -165,9 +172,14 @@ impl Relay {
     }
 }
 
+/// Whether a request says that another node has passed it on, whoever says so.
+pub(crate) fn is_marked(headers: &HeaderMap) -> bool {
+    headers.contains_key(RELAYED_BY)
+}
+
 /// Whose a request is that another node has passed on; nothing where none has, or it cannot say that.
 pub(crate) fn client_of(peers: &Peers, head: &Parts) -> Option<IpAddr> {
-    if !head.headers.contains_key(RELAYED_BY) {
+    if !is_marked(&head.headers) {
         return None;
     }
     peers.verify(head).ok()?;
@@ -186,6 +198,11 @@ fn drop_headers(headers: &mut HeaderMap) {
     for name in NOT_PASSED_ON.iter().chain(&named) {
         headers.remove(name);
     }
+}
+
+/// The node that was asked is the keeper no more, and says nothing.
+pub(crate) fn taken_over() -> Problem {
+    nobody_keeps("the node that had the alerts is taken over from; it may have done this")
 }
 
 /// Nobody does what is asked for now; another time somebody will.
@@ -236,6 +253,13 @@ mod tests {
             ("x-forwarded-for", "192.0.2.7"),
         ];
         assert_eq!(headers, expected);
+        // What changes something was refused where a foreign page has asked for it.
+        for (method, passes) in [("GET", true), ("POST", false)] {
+            let request = Request::builder().method(method).uri("/query?u=a&p=b");
+            let request = request.header("Sec-Fetch-Site", "cross-site").body(Body::empty());
+            let request = sender.readdressed(to, request.expect("a request")).expect("an address");
+            assert_eq!(request.headers().contains_key(FETCH_SITE), passes, "{method}");
+        }
     }
 
     #[tokio::test]

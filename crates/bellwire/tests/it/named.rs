@@ -59,6 +59,11 @@ fn a_trusted_proxy_says_who_somebody_is_and_which_of_their_groups_are_roles() {
     ] {
         assert_eq!(whoami(headers).status, 401, "{headers:?}");
     }
+    // A node that passes a request on has not looked at who says so; nor has whoever claims to be one.
+    let marked = [(USER, "eve"), (GROUPS, "admin"), ("Bellwire-Relayed-By", "1f0c6f2a9be4d713")];
+    assert_eq!(whoami(&marked).status, 401);
+    let signed = [("X-Forwarded-For", "192.0.2.1, 192.0.2.2"), ("Bellwire-Node", "a 1 b")];
+    assert_eq!(whoami(&[&marked[..], &signed].concat()).status, 401);
     // Pages of other sites have the browser ask through the proxy, too.
     for foreign in [("Sec-Fetch-Site", "cross-site"), ("Origin", "https://evil.example")] {
         assert_eq!(whoami(&[(USER, "ada"), foreign]).status, 401, "{foreign:?}");

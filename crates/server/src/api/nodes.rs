@@ -6,8 +6,9 @@ use axum::Json;
 use axum::extract::{Path, Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use bellwire_cluster::Standing;
+use bellwire_cluster::{Seat, Standing};
 use bellwire_journal::Journal;
+use bellwire_model::limits::RELAY_LOOK_INTERVAL;
 use bellwire_shared_log::Assurance;
 use bellwire_wire::problem::{Code, Problem};
 use http::{Method, StatusCode};
@@ -152,12 +153,12 @@ pub(super) async fn guard(State(app): State<Arc<App>>, request: Request, next: N
 /// What the keeper of the desk does: here, or at the node that is it.
 async fn of_desk(cluster: &Membership, request: Request, next: Next) -> Response {
     if cluster.role == Role::Other {
+        let seat = cluster.tenure.seat();
         let answer = tokio::select! {
-            answer = cluster.relay.pass_on(cluster.tenure.seat(), request) => answer,
+            answer = cluster.relay.pass_on(seat.clone(), request) => answer,
             // A keeper that is gone without a word must not keep this node from taking over.
-            () = cluster.begins_anew() => {
-                Err(relay::nobody_keeps("the node that had the alerts is taken over from; it may have done this"))
-            }
+            () = cluster.begins_anew() => Err(relay::taken_over()),
+            () = is_succeeded(cluster, &seat) => Err(relay::taken_over()),
         };
         return answer.unwrap_or_else(|problem| Refused(problem).into_response());
     }
@@ -176,6 +177,19 @@ async fn of_desk(cluster: &Membership, request: Request, next: Next) -> Response
         return away().into_response();
     }
     response
+}
+
+/// Waits until another node than the one of this seat is the keeper.
+async fn is_succeeded(cluster: &Membership, seat: &Seat) {
+    let keeper = |seat: &Seat| seat.other.as_ref().map(|other| other.node.clone());
+    let asked = keeper(seat);
+    loop {
+        tokio::time::sleep(RELAY_LOOK_INTERVAL).await;
+        let now = keeper(&cluster.tenure.seat());
+        if now.is_some() && now != asked {
+            return;
+        }
+    }
 }
 
 /// Samples, alerts, what people make of them, rules and what they remember.

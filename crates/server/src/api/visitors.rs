@@ -39,8 +39,9 @@ pub(super) async fn guard(
     match client.and_then(|client| app.admission.visitor(client)) {
         Ok(visitor) => {
             let visitor = Arc::new(visitor);
-            // What a proxy says of who it is a node has not looked at.
-            if relayed.is_none() {
+            // What is said of who it is may be the client's own word where a node has passed it on, which
+            // looks at none of that: be that node known, or not, or a proxy between the two.
+            if !relay::is_marked(request.headers()) {
                 request.extensions_mut().insert(OfProxy);
             }
             request.extensions_mut().insert(Peer(visitor.address));

@@ -295,7 +295,11 @@ fn secret(log: &dyn SharedLog) -> Result<Secret, ClusterError> {
 
 /// What needs that nodes say more to each other than there is in the log.
 fn refuse_what_is_not_yet(config: &Config) -> Result<(), ClusterError> {
-    let beside = [("journal = \"memory\"", config.journal == Engine::Memory)];
+    let beside = [
+        ("journal = \"memory\"", config.journal == Engine::Memory),
+        // Nodes speak to each other as clients without a proxy do, and would be refused.
+        ("proxy_protocol", config.proxy_protocol),
+    ];
     match beside.into_iter().find(|(_, is_there)| *is_there) {
         Some((what, _)) => Err(ClusterError::NotYet(what)),
         None => Ok(()),

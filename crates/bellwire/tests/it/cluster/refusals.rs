@@ -68,6 +68,10 @@ fn what_only_a_server_does_that_stands_alone_is_refused_beside_a_cluster() {
         let (code, errors) = refused(&["--cluster", &url, "--journal", "memory"]);
         assert_eq!(code, Some(1), "{errors}");
         says(&errors, "`journal = \"memory\"` is for a server that stands alone");
+        let proxied = ["--trusted-proxies", "10.0.0.0/8", "--proxy-protocol"];
+        let (code, errors) = refused(&[&["--cluster", &url], &proxied[..]].concat());
+        assert_eq!(code, Some(1), "{errors}");
+        says(&errors, "`proxy_protocol` is for a server that stands alone");
     }
 }
 
