@@ -7,6 +7,8 @@ mod nats;
 mod proxy;
 mod refusals;
 mod server;
+#[path = "../shared/standstill.rs"]
+mod standstill;
 mod trimming;
 
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -9,6 +9,8 @@ use std::time::Duration;
 use bellwire_process::clock::pause;
 use tempfile::TempDir;
 
+use crate::standstill::await_standstill;
+
 /// How long a server may take to start, in pauses.
 const PAUSE: Duration = Duration::from_millis(10);
 const PAUSES_MAX: usize = 3000;
@@ -126,9 +128,13 @@ impl Server {
 
     /// Sends it a signal: `STOP` or `CONT`.
     pub(crate) fn signal(&self, signal: &str) {
-        let id = self.child.as_ref().unwrap().id().to_string();
-        let sent = Command::new("kill").arg(format!("-{signal}")).arg(id).status().unwrap();
+        let id = self.child.as_ref().unwrap().id();
+        let mut kill = Command::new("kill");
+        let sent = kill.arg(format!("-{signal}")).arg(id.to_string()).status().unwrap();
         assert!(sent.success());
+        if signal == "STOP" {
+            await_standstill(id);
+        }
     }
 
     /// Copies its data elsewhere.

@@ -6,6 +6,8 @@
 
 mod proxy;
 mod server;
+#[path = "../shared/standstill.rs"]
+mod standstill;
 
 use std::io::Write;
 use std::path::{Path, PathBuf};

@@ -15,6 +15,7 @@ use bellwire_shared_log::{Error, SharedLog};
 use redis::{Client, Cmd, Connection, FromRedisValue};
 
 use crate::proxy::Proxy;
+use crate::standstill::await_standstill;
 
 /// How often it is looked whether a server listens, with a pause between.
 const LOOKS_MAX: usize = 1000;
@@ -119,8 +120,11 @@ impl Server {
 
     /// Sends a signal to the server that was started here.
     fn signal(&self, name: &str) {
-        let id = self.child.as_ref().unwrap().id().to_string();
-        assert!(Command::new("kill").args([name, &id]).status().unwrap().success());
+        let id = self.child.as_ref().unwrap().id();
+        assert!(Command::new("kill").args([name, &id.to_string()]).status().unwrap().success());
+        if name == "-STOP" {
+            await_standstill(id);
+        }
     }
 
     fn copy_folder(from: &Path, to: &Path) {
