@@ -530,11 +530,13 @@ impl Evaluator {
 }
 
 /// The alerts that were firing, or had resolved lately, when the journal was last written: the
-/// newest transition of each.
-pub fn restore(journal: &dyn Journal) -> Result<Vec<Alert>, Error> {
+/// newest transition of each. Where that is gone, because the alert has fired for longer than events are
+/// kept, it is as it was `shown`: no transition is older than what is shown of it.
+pub fn restore(journal: &dyn Journal, shown: Vec<Alert>) -> Result<Vec<Alert>, Error> {
     let filter: Filter = format!("{ALERTS_EVENTS}/**").parse().expect("a filter");
     let filters = filter.into();
-    let mut newest = std::collections::BTreeMap::new();
+    let shown = shown.into_iter().map(|alert| (alert.fingerprint, alert));
+    let mut newest: std::collections::BTreeMap<_, _> = shown.collect();
     let mut after = bellwire_model::Offset::ZERO;
     let tail = journal.bounds().tail;
     while after < tail {

@@ -3,6 +3,7 @@
 pub(crate) mod fixture;
 pub(crate) mod refused;
 
+use std::collections::BTreeMap;
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -13,8 +14,8 @@ use bellwire_alerts::desk::Plan;
 use bellwire_journal::{Append, Journal, MemoryJournal, Observer, ReadLimit};
 use bellwire_model::limits::TOPICS_RESERVED;
 use bellwire_model::{
-    Alert, AlertSource, AlertState, Entry, Epoch, Filter, Labels, NewAcknowledgement, Offset,
-    RuleName, Timestamp, Transition, TransitionKind,
+    Alert, AlertSource, AlertState, Entry, Epoch, Filter, Fingerprint, Labels, NewAcknowledgement,
+    Offset, RuleName, Timestamp, Transition, TransitionKind,
 };
 use bellwire_rules::{RuleFile, RuleSet, Settings};
 use tokio::sync::watch;
@@ -151,11 +152,20 @@ fn what_people_say_of_an_alert_that_has_resolved_does_not_bring_it_back() {
     let reply = Box::new(move |result: Result<Vec<_>, _>| sender.send(result).expect("awaited"));
     journal.append(batch, reply).expect("queued");
     assert_eq!(answered.recv().expect("answered").expect("appended").len(), 7);
-    let restored = restore(&journal).expect("readable");
+    let restored = restore(&journal, Vec::new()).expect("readable");
     assert_eq!(
         restored.iter().map(|alert| alert.state).collect::<Vec<_>>(),
         [AlertState::Resolved]
     );
+    // Of what is shown the one counts of which the journal says nothing any more.
+    let labels = Labels::from_pairs([("alertname", "Old")]).expect("labels");
+    let old = Alert { fingerprint: Fingerprint::of(&labels), labels, ..firing.clone() };
+    let fired_on = restore(&journal, vec![firing, old.clone()]).expect("readable");
+    let states: BTreeMap<_, _> =
+        fired_on.iter().map(|alert| (alert.fingerprint, alert.state)).collect();
+    let expected =
+        [(old.fingerprint, AlertState::Firing), (resolved.fingerprint, AlertState::Resolved)];
+    assert_eq!(states, expected.into());
 }
 
 /// A desk whose journal takes no further topics.

@@ -8,9 +8,10 @@ use std::time::Duration;
 use bellwire_alerting::{ALERTS_ACTIVE, NotShown, StateTopics};
 use bellwire_journal::{Append, Journal};
 use bellwire_model::limits::{BOARD_VALUES_INTERVAL, SHOWN_AT_ONCE_MAX};
-use bellwire_model::{Event, Filter, FilterSet, Keep, NameMap, NameSet, Timestamp, Topic};
+use bellwire_model::{Alert, Event, Filter, FilterSet, Keep, NameMap, NameSet, Timestamp, Topic};
 use bellwire_process::clock::Ticker;
 use bellwire_shards::States;
+use bellwire_wire::json;
 
 /// How often it is looked whether something is to be offered to the journal again.
 const LOOK_INTERVAL: Duration = Duration::from_millis(500);
@@ -80,9 +81,8 @@ struct Waiting {
 impl SharedBoard {
     /// What was shown before, by whichever node, is there until it is [claimed](Self::settle).
     pub(crate) fn new(states: Arc<States>, journal: Arc<dyn Journal>) -> Self {
-        let filters: FilterSet = ALERTS_ACTIVE.parse::<Filter>().expect("a filter").into();
         let mut unclaimed = NameSet::<Box<str>>::default();
-        states.read(&filters, |value| {
+        states.read(&filters(), |value| {
             unclaimed.insert(Box::<str>::from(&*value.key));
             ControlFlow::Continue(())
         });
@@ -92,6 +92,24 @@ impl SharedBoard {
 
     fn waiting(&self) -> MutexGuard<'_, Waiting> {
         lock(&self.waiting)
+    }
+
+    /// The alerts as they are in the log.
+    pub(crate) fn alerts(&self) -> Vec<Alert> {
+        let mut alerts = Vec::new();
+        self.own.0.read(&filters(), |value| {
+            let body = value.payload.event().body.as_ref();
+            match body.map(|body| json::read_shown_alert(body.bytes())) {
+                Some(Ok((alert, _))) => alerts.push(alert),
+                Some(Err(error)) => {
+                    let key = &*value.key;
+                    tracing::warn!(key, %error, "A value of the board is not an alert; it is passed over.");
+                }
+                None => {}
+            }
+            ControlFlow::Continue(())
+        });
+        alerts
     }
 
     /// All alerts that there are have been shown: what stands for no other goes.
@@ -141,6 +159,10 @@ impl SharedBoard {
         offer(&self.journal, &self.waiting);
         results
     }
+}
+
+fn filters() -> FilterSet {
+    ALERTS_ACTIVE.parse::<Filter>().expect("a filter").into()
 }
 
 /// When something is to be shown.

@@ -200,7 +200,8 @@ impl Core {
         let membership = self.cluster.as_ref().map(|(membership, _)| membership);
         let state = self.keeping.state(config, membership)?;
         let rules = if self.keeping.evaluates() { rules } else { RuleSet::default() };
-        let restored = bellwire_alerting::restore(self.keeping.journal.as_ref())?;
+        let restored =
+            bellwire_alerting::restore(self.keeping.journal.as_ref(), self.keeping.shown())?;
         let register = Arc::<Register>::default();
         let parts = EvaluatorParts {
             rules,

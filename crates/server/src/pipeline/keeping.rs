@@ -12,8 +12,8 @@ use std::sync::mpsc::sync_channel;
 use bellwire_alerting::{Beginning, Charge, StateTopics};
 use bellwire_cluster::FencedJournal;
 use bellwire_journal::{Journal, MemoryJournal, Observer, RecordChange};
-use bellwire_model::Entry;
 use bellwire_model::limits::CLUSTER_START_PATIENCE;
+use bellwire_model::{Alert, Entry};
 use bellwire_process::clock;
 use bellwire_shards::States;
 
@@ -120,6 +120,11 @@ impl Keeping {
         written.map_err(|_| ClusterError::NotReached { why: "it takes nothing".to_owned() })??;
         let newest = Some((file, newest));
         Ok(RuleState { folder, beginning: Beginning::Afresh, newest })
+    }
+
+    /// The alerts as other nodes have shown them, for longer maybe than the log has their transitions.
+    pub(super) fn shown(&self) -> Vec<Alert> {
+        self.board.as_ref().map_or_else(Vec::new, |board| board.alerts())
     }
 
     /// The rules have begun, and all alerts are shown.

@@ -16,6 +16,9 @@ groups:
       - {alert: Fire, expr: fire == 1, labels: {severity: critical}}
 ";
 
+/// As many times the webhook may be told of four transitions, with room.
+const STORIES_MAX: usize = 12;
+
 /// Two nodes with the same rules and the same webhook.
 struct House {
     pair: Pair,
@@ -26,15 +29,22 @@ struct House {
 
 impl House {
     fn on(engine: Engine) -> Self {
+        Self::configured(engine, "")
+    }
+
+    /// With this configuration of both.
+    fn configured(engine: Engine, of_both: &str) -> Self {
         let webhook = Webhook::answering(&[]);
         let notify = format!(
             "route: {{receiver: ops, group_wait: 0s, group_interval: 200ms}}\n\
              receivers: [{{name: ops, webhook_configs: [{{url: '{}'}}]}}]\n",
             webhook.url()
         );
-        let config = "rules = [\"{folder}/rules.yml\"]\nalertmanager_config = \"{folder}/alertmanager.yml\"\n";
+        let config = format!(
+            "rules = [\"{{folder}}/rules.yml\"]\nalertmanager_config = \"{{folder}}/alertmanager.yml\"\n{of_both}"
+        );
         let files = [("rules.yml", RULES), ("alertmanager.yml", &*notify)];
-        let pair = Pair::configured(engine, config, &files);
+        let pair = Pair::configured(engine, &config, &files);
         let mut house = Self { pair, webhook, keeper: 0 };
         house.keeper = house.named_keeper(&house.pair.nodes[1]).expect("one that has begun");
         house
@@ -308,5 +318,44 @@ fn a_node_that_ends_hands_over_at_once_and_the_rules_go_on() {
         until("it is told", || told(asked) == story(&[("Fire", &["firing", "resolved"])]));
         assert_eq!(house.webhook.next_story(), "all alerts resolved: -Fire");
         assert_eq!(history(asked, "alerts/events/critical/Fire").len(), 2);
+    });
+}
+
+#[test]
+fn an_alert_that_fires_for_longer_than_events_are_kept_is_told_once_over_a_take_over() {
+    let keep = "[[topic]]\nmatch = \"alerts/events/**\"\nretention_events_max = 2\n";
+    let on = |engine| House::configured(engine, keep);
+    KINDS.into_iter().filter_map(Engine::start).map(on).for_each(|mut house| {
+        sample(house.other(), "door_open", 1);
+        house.told_webhook("first notification: +DoorOpen");
+        // Another fires and resolves, and the log has no transition of the first any more.
+        for value in [1, 0, 1, 0] {
+            sample(house.other(), "fire", value);
+        }
+        until("retention is applied", || {
+            house.pair.addresses().into_iter().all(|it| !told(it).contains_key("DoorOpen"))
+        });
+        house.pair.settle();
+        let events = get(house.other(), "/v1/topics/alerts/active").json()["events"].clone();
+        let of_door = |event: &&Value| event["data"]["labels"]["alertname"] == "DoorOpen";
+        let shown = events.as_array().expect("events").iter().find(of_door).expect("it is shown");
+        let fired_at = shown["data"]["fired_at"].clone();
+        house.keeper().kill();
+        house.pass_over();
+        let address = house.pair.addresses()[house.keeper];
+        assert_eq!(board(address), ["DoorOpen"]);
+        sample(address, "door_open", 1);
+        sample(address, "door_open", 0);
+        until("it has resolved", || told(address).contains_key("DoorOpen"));
+        assert_eq!(told(address)["DoorOpen"], ["resolved"]);
+        let transition = &history(address, "alerts/events/info/DoorOpen")[0]["data"];
+        assert_eq!(transition["fired_at"], fired_at);
+        let stories: Vec<_> = std::iter::repeat_with(|| house.webhook.next_story())
+            .take(STORIES_MAX)
+            .take_while(|story| !story.contains("-DoorOpen"))
+            .collect();
+        assert!(stories.len() < STORIES_MAX, "{stories:?}");
+        // Of its group, which has not ended meanwhile, nobody is told as of a new one.
+        assert!(stories.iter().all(|it| !it.starts_with("first notification")), "{stories:?}");
     });
 }
