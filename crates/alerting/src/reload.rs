@@ -5,7 +5,8 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::{Arc, PoisonError};
 
-use bellwire_rules::RuleMode;
+use bellwire_alerts::config::Config;
+use bellwire_rules::{RuleMode, RuleSet};
 use bellwire_wire::problem::{Code, Problem};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::Mutex;
@@ -15,6 +16,23 @@ use crate::evaluator::SampleIntake;
 use crate::figures::Figures;
 use crate::notifier;
 use crate::rule_files;
+
+/// What was last read of rules and of Alertmanager's configuration, and was right. Whoever begins anew in
+/// the same process goes on with it where the files are wrong by then.
+#[derive(Clone, Debug, Default)]
+pub struct LastRead(Arc<std::sync::Mutex<Option<(RuleSet, Config)>>>);
+
+impl LastRead {
+    /// What there is.
+    pub fn get(&self) -> Option<(RuleSet, Config)> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// This was read and is right.
+    pub fn set(&self, rules: RuleSet, config: Config) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some((rules, config));
+    }
+}
 
 /// Reads rules and Alertmanager's configuration again, at `SIGHUP` and when asked.
 #[derive(Debug)]
@@ -58,6 +76,10 @@ pub struct ReloadParts {
     pub alertmanager_config: Option<PathBuf>,
     /// Where they are in force. `None`: at another node, and the files are looked at alone.
     pub in_force: Option<InForce>,
+    /// Where what was right is kept for whoever begins anew.
+    pub last_read: Option<LastRead>,
+    /// What was wrong with the files at the start, where what is in force is older.
+    pub failure: Option<String>,
     /// What else is read.
     pub also: Arc<dyn Also>,
     /// Where it is counted.
@@ -75,8 +97,13 @@ pub struct InForce {
 
 impl Reload {
     /// Whoever reads them is given what takes effect.
-    pub fn new(parts: ReloadParts) -> Self {
-        Self { parts, turn: Mutex::new(()), failure: std::sync::Mutex::default() }
+    pub fn new(mut parts: ReloadParts) -> Self {
+        let failure = parts.failure.take();
+        if failure.is_some() {
+            parts.figures.reloads_failed.add(1);
+            parts.figures.reload_failing.set(1);
+        }
+        Self { parts, turn: Mutex::new(()), failure: std::sync::Mutex::new(failure) }
     }
 
     /// All or nothing: where a file is wrong, or the desk has no room for a request, everything stays
@@ -121,11 +148,17 @@ impl Reload {
         let take_effect = read.map_err(|error| Problem::new(Code::RulesInvalid, error))?;
         // What may be refused comes first: behind it only the server's end keeps either from
         // taking effect.
-        let Some(InForce { intake, alerting }) = &self.parts.in_force else { return Ok(()) };
-        let place = alerting.place().await?;
-        intake.replace(rules).await?;
-        alerting.replace(place, config).await?;
-        take_effect();
+        let read = self.parts.last_read.as_ref();
+        let read = read.map(|last_read| (last_read, rules.clone(), config.clone()));
+        if let Some(InForce { intake, alerting }) = &self.parts.in_force {
+            let place = alerting.place().await?;
+            intake.replace(rules).await?;
+            alerting.replace(place, config).await?;
+            take_effect();
+        }
+        if let Some((last_read, rules, config)) = read {
+            last_read.set(rules, config);
+        }
         Ok(())
     }
 

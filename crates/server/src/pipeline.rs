@@ -15,8 +15,8 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use bellwire_alerting::{
-    Alerting, AlertmanagerConfigError, Courier, Hangups, History, InForce, NotifierRun, Reload,
-    ReloadParts, RuleFilesError, SampleIntake, load_alertmanager_config,
+    Alerting, AlertmanagerConfigError, Courier, Hangups, History, InForce, LastRead, NotifierRun,
+    Reload, ReloadParts, RuleFilesError, SampleIntake, load_alertmanager_config,
 };
 use bellwire_authn::config::{AccessConfig, Wider};
 use bellwire_authn::{AccessError, Authenticator, NOBODY_COMES_IN};
@@ -168,7 +168,7 @@ impl Server {
     pub fn start_after(config: Config, succession: Succession) -> Result<Self, StartError> {
         let hangups = Hangups::listen()?;
         // What can be wrong comes first: nothing has been touched yet.
-        let (rules, alertmanager) = check(&config)?;
+        let ((rules, alertmanager), files) = check(&config, &succession)?;
         let (figures, hosts) = (Arc::<Figures>::default(), Arc::new(KnownHosts::new(&config)));
         let (tls, access) = (start_tls(&config, &figures, &hosts)?, access(&config, &figures)?);
         let listener = listen(config.listen, &config)?;
@@ -198,7 +198,7 @@ impl Server {
             spawn_shards(&config, parts, events, ((errands, &access, &sys), of))?;
         let receiver = Receiver::new(&intake, &access, (&figures, &admission), &publisher);
         let (reload, scraper) =
-            reload(&config, (&keeping, &intake, &alerting), (&receiver, &figures));
+            reload(&config, (&keeping, &intake, &alerting), (&receiver, &figures), files);
         let streams = DurableStreams::open(&publisher)?;
         let outages = Outages::new(&spread, &admission, cluster.as_deref());
         let app = App {
@@ -316,9 +316,35 @@ impl Server {
     }
 }
 
+/// What rule files and Alertmanager's configuration say.
+type Files = (RuleSet, bellwire_alerts::config::Config);
+
+/// Where what files said is kept for whoever begins anew, and what is wrong with them where this one goes
+/// on with what was kept.
+type Kept = (Option<LastRead>, Option<String>);
+
 /// Whether it may be reached as it is to be, and what its files say.
-fn check(config: &Config) -> Result<(RuleSet, bellwire_alerts::config::Config), StartError> {
+fn check(config: &Config, succession: &Succession) -> Result<(Files, Kept), StartError> {
     config.check_exposure()?;
+    let kept = config.cluster.engine.is_some().then(|| succession.last_read.clone());
+    match (read_files(config), kept.as_ref().and_then(LastRead::get)) {
+        (Ok((rules, alertmanager)), _) => {
+            if let Some(kept) = &kept {
+                kept.set(rules.clone(), alertmanager.clone());
+            }
+            Ok(((rules, alertmanager), (kept, None)))
+        }
+        // It has served, and is not to end because of what a reload would have refused.
+        (Err(error), Some(files)) => {
+            let reason = error.to_string();
+            tracing::error!(reason, "Rules and notifications stay as they were.");
+            Ok((files, (kept, Some(reason))))
+        }
+        (Err(error), None) => Err(error),
+    }
+}
+
+fn read_files(config: &Config) -> Result<Files, StartError> {
     let rules = bellwire_alerting::load_rules(&config.rules, config.rule_mode)?;
     Ok((rules, load_alertmanager_config(config.alertmanager_config.as_deref())?))
 }
@@ -382,6 +408,7 @@ fn reload(
     config: &Config,
     (keeping, intake, alerting): (&Keeping, &Arc<SampleIntake>, &Arc<Alerting>),
     (receiver, figures): (&Receiver, &Figures),
+    (last_read, failure): Kept,
 ) -> (Arc<Reload>, Arc<Scraper>) {
     let scraping = Scraping::new(config, receiver.clone());
     let scraper = Arc::clone(&scraping.scraper);
@@ -391,6 +418,8 @@ fn reload(
         mode: config.rule_mode,
         alertmanager_config: config.alertmanager_config.clone(),
         in_force: keeping.evaluates().then_some(in_force),
+        last_read,
+        failure,
         also: Arc::new(scraping),
         figures: Arc::clone(&figures.alerting),
     });

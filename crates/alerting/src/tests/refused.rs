@@ -45,6 +45,8 @@ async fn a_reload_that_is_refused_has_changed_nothing() {
             intake: Arc::clone(&intake),
             alerting: Arc::clone(&alerting),
         }),
+        last_read: None,
+        failure: None,
         also: Arc::new(NothingElse),
         figures: Arc::clone(&figures),
     });

@@ -18,6 +18,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use bellwire_alerting::LastRead;
 use bellwire_cluster::{
     Clock, ClusterJournal, Error, LeaseTiming, Node, NodeOptions, SECRET_BYTES, Secret, Standing,
     Tenure, Watcher,
@@ -138,13 +139,17 @@ pub(super) struct Joined {
 }
 
 /// What a server that begins anew hands on to the next one: that of several nodes it is the one that
-/// evaluates the rules, say.
+/// evaluates the rules, say, and by which rules.
 #[derive(Clone, Debug, Default)]
-pub struct Succession(Arc<Mutex<Option<Arc<Tenure>>>>);
+pub struct Succession {
+    tenure: Arc<Mutex<Option<Arc<Tenure>>>>,
+    /// What its files said when they were right.
+    pub(super) last_read: LastRead,
+}
 
 impl Succession {
     fn tenure(&self) -> MutexGuard<'_, Option<Arc<Tenure>>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.tenure.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Nobody comes after it, or not now: another node takes over at once.

@@ -359,3 +359,27 @@ fn an_alert_that_fires_for_longer_than_events_are_kept_is_told_once_over_a_take_
         assert!(stories.iter().all(|it| !it.starts_with("first notification")), "{stories:?}");
     });
 }
+
+#[test]
+fn files_that_are_broken_when_a_node_takes_over_leave_in_force_what_there_was() {
+    on_each(|mut house| {
+        let file = house.pair.folder.path().join("rules.yml");
+        std::fs::write(
+            &file,
+            "groups: [{name: house, rules: [{alert: DoorOpen, expr: door_open ==}]}]",
+        )
+        .expect("written");
+        house.keeper().kill();
+        house.pass_over();
+        let address = house.pair.addresses()[house.keeper];
+        sample(address, "door_open", 1);
+        assert_eq!(house.webhook.next_story(), "first notification: +DoorOpen");
+        let told = get(address, "/v1/rules").json()["reload_failure"]["detail"].clone();
+        assert!(told.as_str().is_some_and(|told| told.contains("rules.yml")), "{told}");
+        assert!(get(address, "/metrics").text().contains("\nbellwire_reload_failing 1\n"));
+        // What was right last is what was read last.
+        std::fs::write(&file, RULES).expect("written");
+        assert_eq!(post(address, "/-/reload", "").status, 200);
+        assert_eq!(get(address, "/v1/rules").json()["reload_failure"], Value::Null);
+    });
+}
