@@ -1,14 +1,17 @@
 //! A node among others: its journal is a replica of the log that they share.
 //!
 //! ```text
-//! connect ─▶ who keeps the desk? ─▶ catch up, with nobody who looks ─▶ open again, for the hubs ─▶ begin
-//!                                     │ ▲
-//!                                     └─┴─ what comes next is gone: a snapshot of another node
+//! connect ─▶ catch up, with nobody who looks ─▶ who keeps the desk? ─▶ open again, for the hubs ─▶ begin
+//!               │ ▲                                │ this node: once more
+//!               │ ├────────────────────────────────┘
+//!               └─┴─ what comes next is gone: a snapshot of another node
 //! ```
 //!
 //! What others have written while this node was away is applied before any hub begins, so that it
-//! begins at the newest event, and with the epoch of the cluster. The lease for the desk comes before that:
-//! what its last keeper has appended is before what is caught up with, and nothing of it comes after.
+//! begins at the newest event, and with the epoch of the cluster. The lease for the desk is asked for by who
+//! has caught up: until then others keep it better. Whoever gets it catches up once more: what the last
+//! keeper has appended is before that, and nothing of it comes after. A server that begins anew as the one
+//! that holds the lease keeps it meanwhile, for as long as that is short.
 
 use std::fs::File;
 use std::io::{self, Write};
@@ -51,6 +54,10 @@ const DESK: &str = "desk";
 
 /// How often it catches up at a start: each time but the last a snapshot is got where that helps.
 const SNAPSHOTS_TRIED_MAX: usize = 4;
+
+/// For how long a node catches up that begins anew as the one that keeps the desk, before it gives that up:
+/// another may have caught up.
+const DESK_CATCH_UP_MAX: Duration = Duration::from_secs(3);
 
 /// How long it waits for entries at a time while it catches up.
 const TURN: Duration = Duration::from_millis(100);
@@ -152,6 +159,11 @@ impl Succession {
         self.tenure.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Whether there is one that asks for the lease, or holds it.
+    fn is_handed_on(&self) -> bool {
+        self.tenure().is_some()
+    }
+
     /// Nobody comes after it, or not now: another node takes over at once.
     pub fn give_up(&self) {
         if let Some(tenure) = self.tenure().take() {
@@ -186,8 +198,6 @@ impl Joined {
         let log = connect(engine, &shared)?;
         let losses = losses(&*log, config)?;
         let name = name(config)?;
-        let mut tenure = succession.begin(&log, &name).map_err(ClusterError::from)?;
-        let mut role = Role::of(&tenure.decided(CLUSTER_ROLE_PATIENCE));
         let peers = Arc::new(Peers::new(&name, &secret(&*log)?));
         let own_address = address::own(config, address);
         let (anew, _) = watch::channel(false);
@@ -202,24 +212,39 @@ impl Joined {
             };
             Ok(Node::new(Arc::clone(&log), replica, options)?)
         };
-        for tries_left in (0..SNAPSHOTS_TRIED_MAX).rev() {
+        let ask = || -> Result<(Arc<Tenure>, Role), ClusterError> {
+            let tenure = succession.begin(&log, &name)?;
+            let role = Role::of(&tenure.decided(CLUSTER_ROLE_PATIENCE));
+            Ok((tenure, role))
+        };
+        let mut asked = if succession.is_handed_on() { Some(ask()?) } else { None };
+        let mut limit = asked.is_some().then_some(DESK_CATCH_UP_MAX);
+        let mut tries_left = SNAPSHOTS_TRIED_MAX;
+        let (tenure, role) = loop {
             let replica = DiskJournal::open_replica(options(), Box::new(Unseen), &mut ())?;
-            match catch_up(of(Arc::new(replica))?) {
-                Err(ClusterError::Behind { epoch, why }) if tries_left > 0 => {
+            match catch_up(of(Arc::new(replica))?, (succession, limit.take())) {
+                Err(ClusterError::Behind { epoch, why }) if tries_left > 1 => {
+                    tries_left -= 1;
                     tracing::warn!("{why}");
                     // That may take long, and another node may have all that the desk needs.
                     succession.give_up();
+                    asked = None;
                     fetch::fetch(&*log, &peers, (&config.data, epoch))
                         .map_err(|error| ClusterError::NoSnapshot { why, source: error.into() })?;
-                    tenure = succession.begin(&log, &name).map_err(ClusterError::from)?;
-                    role = Role::of(&tenure.decided(CLUSTER_ROLE_PATIENCE));
                 }
                 caught_up => {
                     caught_up?;
-                    break;
+                    if let Some(asked) = asked.take().filter(|_| succession.is_handed_on()) {
+                        break asked;
+                    }
+                    let (tenure, role) = ask()?;
+                    if role == Role::Other {
+                        break (tenure, role);
+                    }
+                    asked = Some((tenure, role));
                 }
             }
-        }
+        };
         tracing::info!(name = config.cluster.name, "The node has caught up with its cluster.");
         let void = AtomicBool::new(false);
         let observer = Box::new(UntilAnew { observer, void, anew: anew.clone() });
@@ -311,14 +336,23 @@ fn refuse_what_is_not_yet(config: &Config) -> Result<(), ClusterError> {
     }
 }
 
-/// Applies all that there is.
-fn catch_up(mut node: Node) -> Result<(), ClusterError> {
-    let until = clock::uptime() + CLUSTER_START_PATIENCE;
+/// Applies all that there is. The desk is given up where it takes longer than so.
+fn catch_up(
+    mut node: Node,
+    (succession, limit): (&Succession, Option<Duration>),
+) -> Result<(), ClusterError> {
+    let began = clock::uptime();
+    let until = began + CLUSTER_START_PATIENCE;
+    let gives_up_at = limit.map(|limit| began + limit);
     let journal = Arc::clone(node.journal());
     let is_in_vain =
         |standing| matches!(standing, Standing::Unfit { .. } | Standing::TooOld { .. });
-    let has_all =
-        node.catch_up(TURN, || clock::uptime() < until && !is_in_vain(journal.standing()));
+    let has_all = node.catch_up(TURN, || {
+        if gives_up_at.is_some_and(|at| clock::uptime() >= at) {
+            succession.give_up();
+        }
+        clock::uptime() < until && !is_in_vain(journal.standing())
+    });
     let (standing, behind) = (journal.standing(), journal.needs_snapshot());
     drop(node);
     if !has_all {

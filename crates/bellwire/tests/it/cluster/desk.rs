@@ -6,7 +6,9 @@ use std::net::SocketAddr;
 use serde_json::{Value, json};
 
 use super::{KINDS, Pair, history, try_get};
-use crate::harness::{Answer, Engine, Raw, Server, Stream, Webhook, get, post, until};
+use crate::harness::{
+    Answer, Engine, FailingDisk, Fault, Process, Raw, Server, Stream, Webhook, get, post, until,
+};
 
 const RULES: &str = "
 groups:
@@ -382,4 +384,28 @@ fn files_that_are_broken_when_a_node_takes_over_leave_in_force_what_there_was() 
         assert_eq!(post(address, "/-/reload", "").status, 200);
         assert_eq!(get(address, "/v1/rules").json()["reload_failure"], Value::Null);
     });
+}
+
+#[test]
+fn a_node_that_is_still_catching_up_leaves_the_desk_to_others() {
+    let Some(disk) = FailingDisk::load() else {
+        println!("SKIPPED: failing disks need Linux and a C compiler, `cc`");
+        return;
+    };
+    let Some(mut pair) = KINDS.into_iter().find_map(Pair::start) else { return };
+    pair.nodes.iter_mut().for_each(Server::kill);
+    // It writes its name, and then it is at the first of the log for a long time.
+    disk.fail(Fault { kind: "sync", skip: 1, count: 1_000_000, errno: 0, sleep_ms: 20_000 });
+    let (data, url) = (disk.data(), pair.engine.url());
+    let arguments = ["serve", "--listen", "127.0.0.1:0", "--data", &data, "--cluster", &url];
+    let _joiner = Process::spawn(disk.command(&arguments));
+    until("it catches up", || disk.hits() > 0);
+    pair.nodes[0].restart();
+    let address = pair.nodes[0].address();
+    let mut told = Value::Null;
+    until("somebody has the desk", || {
+        told = nodes(address).unwrap_or_default();
+        !told["desk"].is_null()
+    });
+    assert_eq!(told["desk"], told["node"], "{told}");
 }
