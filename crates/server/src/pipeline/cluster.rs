@@ -311,7 +311,8 @@ fn connect(engine: &str, options: &Options) -> Result<Arc<dyn SharedLog>, Cluste
 /// What nodes show each other: the cluster's, which the first of them makes.
 fn secret(log: &dyn SharedLog) -> Result<Secret, ClusterError> {
     let mut fresh = [0; SECRET_BYTES];
-    getrandom::fill(&mut fresh).map_err(|error| ClusterError::Entropy(error.into()))?;
+    let refused = |error: getrandom::Error| io::Error::other(error.to_string());
+    getrandom::fill(&mut fresh).map_err(|error| ClusterError::Entropy(refused(error)))?;
     let until = clock::uptime() + CLUSTER_CONNECT_PATIENCE;
     loop {
         match Secret::of(log, fresh) {
