@@ -25,7 +25,7 @@ use hyper::body::Incoming;
 use url::Url;
 
 use self::client::Client;
-pub(crate) use self::client::PeerError;
+pub(crate) use self::client::{Connector, PeerError};
 use crate::problem::Refused;
 
 /// Speaks to other nodes, as this one.
@@ -45,6 +45,11 @@ impl Peers {
     /// What signs requests and vouches for answers.
     pub(crate) fn key(&self) -> &NodeKey {
         &self.key
+    }
+
+    /// Connects to other nodes for whoever speaks to them itself, each time within `patience`.
+    pub(crate) fn connector(&self, patience: Duration) -> Connector {
+        self.client.connector(patience)
     }
 
     /// Whether a node is this one.

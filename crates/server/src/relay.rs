@@ -22,15 +22,13 @@ use bellwire_model::with_causes;
 use bellwire_wire::problem::{Code, Problem};
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Uri, Version, header};
-use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client;
-use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use tokio::sync::Semaphore;
 
 use crate::front_door::Peer;
 use crate::page::FETCH_SITE;
-use crate::peers::Peers;
+use crate::peers::{Connector, Peers};
 use crate::proxies::FORWARDED_FOR;
 
 /// The mark of what was passed on, with the name of the node that did.
@@ -64,37 +62,20 @@ const AWAY_S: u32 = 1;
 /// See the module.
 #[derive(Debug)]
 pub(crate) struct Relay {
-    client: Client<HttpsConnector<HttpConnector>, Body>,
+    client: Client<Connector, Body>,
     /// Places for requests under way.
     places: Arc<Semaphore>,
     peers: Arc<Peers>,
 }
 
 impl Relay {
-    /// Of this node; it trusts whom the system trusts. Nothing is connected before something is passed on.
+    /// Of this node, which connects as its peers do. Nothing is connected before something is passed on.
     pub(crate) fn new(peers: Arc<Peers>) -> Self {
-        let mut roots = rustls::RootCertStore::empty();
-        roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let tls = rustls::ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .expect("the provider knows the protocol's versions")
-            .with_root_certificates(roots)
-            .with_no_client_auth();
-        let mut connector = HttpConnector::new();
-        connector.enforce_http(false);
-        connector.set_nodelay(true);
-        connector.set_connect_timeout(Some(RELAY_CONNECT_TIMEOUT));
-        let connector = HttpsConnectorBuilder::new()
-            .with_tls_config(tls)
-            .https_or_http()
-            .enable_http1()
-            .wrap_connector(connector);
         let client = Client::builder(TokioExecutor::new())
             .pool_timer(TokioTimer::new())
             .pool_idle_timeout(IDLE_TIMEOUT)
             .set_host(false)
-            .build(connector);
+            .build(peers.connector(RELAY_CONNECT_TIMEOUT));
         Self { client, places: Arc::new(Semaphore::new(RELAYED_MAX)), peers }
     }
 

@@ -13,6 +13,7 @@ use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
+use rustls::ClientConfig;
 use thiserror::Error;
 use tokio::time::timeout;
 
@@ -35,10 +36,14 @@ pub(crate) enum PeerError {
     Status(StatusCode),
 }
 
+/// Connects to nodes.
+pub(crate) type Connector = HttpsConnector<HttpConnector>;
+
 /// Speaks to nodes over HTTP/1.1, and trusts whom the system trusts.
 #[derive(Debug)]
 pub(super) struct Client {
-    client: legacy::Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
+    tls: ClientConfig,
+    client: legacy::Client<Connector, Full<Bytes>>,
 }
 
 impl Client {
@@ -47,26 +52,22 @@ impl Client {
         let mut roots = rustls::RootCertStore::empty();
         roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let tls = rustls::ClientConfig::builder_with_provider(provider)
+        let tls = ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
             .expect("the provider knows the protocol's versions")
             .with_root_certificates(roots)
             .with_no_client_auth();
-        let mut connector = HttpConnector::new();
-        connector.enforce_http(false);
-        connector.set_nodelay(true);
-        connector.set_connect_timeout(Some(NODE_CONNECT_PATIENCE));
-        let connector = HttpsConnectorBuilder::new()
-            .with_tls_config(tls)
-            .https_or_http()
-            .enable_http1()
-            .wrap_connector(connector);
         let client = legacy::Client::builder(TokioExecutor::new())
             .pool_timer(TokioTimer::new())
             .pool_idle_timeout(IDLE_TIMEOUT)
             .pool_max_idle_per_host(IDLE_MAX)
-            .build(connector);
-        Self { client }
+            .build(connector(tls.clone(), NODE_CONNECT_PATIENCE));
+        Self { tls, client }
+    }
+
+    /// Connects to nodes in the same way, each time within `patience`.
+    pub(super) fn connector(&self, patience: Duration) -> Connector {
+        connector(self.tls.clone(), patience)
     }
 
     /// Sends a request. No redirect is followed: what is asked of a node is for nobody else.
@@ -81,4 +82,16 @@ impl Client {
         let status = answer.status();
         if status.is_success() { Ok(answer) } else { Err(PeerError::Status(status)) }
     }
+}
+
+fn connector(tls: ClientConfig, patience: Duration) -> Connector {
+    let mut connector = HttpConnector::new();
+    connector.enforce_http(false);
+    connector.set_nodelay(true);
+    connector.set_connect_timeout(Some(patience));
+    HttpsConnectorBuilder::new()
+        .with_tls_config(tls)
+        .https_or_http()
+        .enable_http1()
+        .wrap_connector(connector)
 }
