@@ -128,21 +128,8 @@ impl Publishers {
         let end = Instant::now() + duration;
         let mut heard_at = Instant::now();
         while Instant::now() < end {
-            match self.poll.poll(&mut self.events, Some(end - Instant::now().min(end))) {
-                Err(error) if error.kind() == ErrorKind::Interrupted => continue,
-                result => result.context("the poll failed")?,
-            }
-            for event in &self.events {
-                heard_at = Instant::now();
-                let publisher = &mut self.members[event.token().0];
-                if event.is_readable() {
-                    publisher.receive(&mut self.piece, &self.acknowledgement, tally)?;
-                }
-                publisher.send(tally)?;
-            }
-            if heard_at.elapsed() > SILENCE_MAX {
-                bail!("the server has not answered for {} s", SILENCE_MAX.as_secs());
-            }
+            let patience = end - Instant::now().min(end);
+            self.turn((patience, |_| true), &mut heard_at, tally)?;
         }
         // A server that has fallen silent answers these late, or never.
         let under_way = self.members.iter().filter(|publisher| publisher.sent > 0);
@@ -150,31 +137,40 @@ impl Publishers {
         tally.request.reach(oldest.unwrap_or_default());
         Ok(())
     }
-}
 
-impl Publishers {
     /// Sends nothing new, and waits for the answers that are under way.
     pub(crate) fn finish(&mut self, tally: &mut Tally) -> Result<()> {
         let mut heard_at = Instant::now();
         while self.members.iter().any(|publisher| publisher.sent > 0) {
-            match self.poll.poll(&mut self.events, Some(SILENCE_MAX)) {
-                Err(error) if error.kind() == ErrorKind::Interrupted => continue,
-                result => result.context("the poll failed")?,
+            // The socket may have had no room for the rest of it.
+            self.turn((SILENCE_MAX, |publisher| publisher.sent > 0), &mut heard_at, tally)?;
+        }
+        Ok(())
+    }
+
+    /// Waits so long for what happens: takes what has come, and has those send who are to.
+    fn turn(
+        &mut self,
+        (patience, sends): (Duration, impl Fn(&Publisher) -> bool),
+        heard_at: &mut Instant,
+        tally: &mut Tally,
+    ) -> Result<()> {
+        match self.poll.poll(&mut self.events, Some(patience)) {
+            Err(error) if error.kind() == ErrorKind::Interrupted => return Ok(()),
+            result => result.context("the poll failed")?,
+        }
+        for event in &self.events {
+            *heard_at = Instant::now();
+            let publisher = &mut self.members[event.token().0];
+            if event.is_readable() {
+                publisher.receive(&mut self.piece, &self.acknowledgement, tally)?;
             }
-            for event in &self.events {
-                heard_at = Instant::now();
-                let publisher = &mut self.members[event.token().0];
-                if event.is_readable() {
-                    publisher.receive(&mut self.piece, &self.acknowledgement, tally)?;
-                }
-                // The socket had no room for the rest of it.
-                if publisher.sent > 0 {
-                    publisher.send(tally)?;
-                }
+            if sends(publisher) {
+                publisher.send(tally)?;
             }
-            if heard_at.elapsed() > SILENCE_MAX {
-                bail!("the server has not answered for {} s", SILENCE_MAX.as_secs());
-            }
+        }
+        if heard_at.elapsed() > SILENCE_MAX {
+            bail!("the server has not answered for {} s", SILENCE_MAX.as_secs());
         }
         Ok(())
     }
