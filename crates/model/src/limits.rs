@@ -1134,6 +1134,8 @@ pub const IDLE_INPUT_BYTES_MAX: usize = 64 * 1024;
 pub const DRAIN_BODY_TIMEOUT: Duration = Duration::from_secs(5);
 /// Time that a drain takes at most.
 pub const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
+/// Time that a first head has once the server drains, where its connection was there before.
+pub const DRAIN_HEAD_TIMEOUT: Duration = Duration::from_millis(500);
 /// Over this time reconnects are spread when the server drains.
 pub const DRAIN_RETURN: Duration = Duration::from_secs(5);
 

@@ -171,7 +171,7 @@ impl Server {
         let ((rules, alertmanager), files) = check(&config, &succession)?;
         let (figures, hosts) = (Arc::<Figures>::default(), Arc::new(KnownHosts::new(&config)));
         let (tls, access) = (start_tls(&config, &figures, &hosts)?, access(&config, &figures)?);
-        let listener = listen(config.listen, &config)?;
+        let listener = open_door(&config, &succession)?;
         let address = listener.local_addr()?;
         let (core, url) =
             (Core::open(&config, &figures, address, &succession)?, url(address, tls.as_deref()));
@@ -275,6 +275,8 @@ impl Server {
     /// the journal is synced, subscribers are told good-bye. Blocks, for
     /// [`DRAIN_TIMEOUT`](bellwire_model::limits::DRAIN_TIMEOUT) at most where clients hang.
     pub fn drain(self) {
+        let (_, _, succession) = &self.kept;
+        succession.door.close();
         // Behind the last word: who takes over finds all of it.
         self.hand_over().give_up();
     }
@@ -314,6 +316,12 @@ impl Server {
         }
         succession
     }
+}
+
+/// Where clients come to. That of a node among others stays open where it begins anew.
+fn open_door(config: &Config, succession: &Succession) -> Result<TcpListener, StartError> {
+    let listen = || listen(config.listen, config);
+    if config.cluster.engine.is_some() { succession.door.open(listen) } else { listen() }
 }
 
 /// What rule files and Alertmanager's configuration say.

@@ -37,6 +37,7 @@ use bellwire_shared_log::{Assurance, SharedLog};
 use thiserror::Error;
 use tokio::sync::watch;
 
+use super::listening::KeptDoor;
 use crate::config::{ClusterConfig, Config, Durability, Engine};
 use crate::membership::{Membership, Role};
 use crate::peers::{Peers, address};
@@ -152,6 +153,8 @@ pub struct Succession {
     tenure: Arc<Mutex<Option<Arc<Tenure>>>>,
     /// What its files said when they were right.
     pub(super) last_read: LastRead,
+    /// Where clients come to.
+    pub(super) door: KeptDoor,
 }
 
 impl Succession {
@@ -164,8 +167,14 @@ impl Succession {
         self.tenure().is_some()
     }
 
-    /// Nobody comes after it, or not now: another node takes over at once.
+    /// Nobody comes after it, or not now: another node takes over at once, and clients go there.
     pub fn give_up(&self) {
+        self.door.close();
+        self.give_up_desk();
+    }
+
+    /// The desk alone: another node takes that over at once.
+    fn give_up_desk(&self) {
         if let Some(tenure) = self.tenure().take() {
             tenure.end();
         }
@@ -227,7 +236,7 @@ impl Joined {
                     tries_left -= 1;
                     tracing::warn!("{why}");
                     // That may take long, and another node may have all that the desk needs.
-                    succession.give_up();
+                    succession.give_up_desk();
                     asked = None;
                     fetch::fetch(&*log, &peers, (&config.data, epoch))
                         .map_err(|error| ClusterError::NoSnapshot { why, source: error.into() })?;
@@ -350,7 +359,7 @@ fn catch_up(
         |standing| matches!(standing, Standing::Unfit { .. } | Standing::TooOld { .. });
     let has_all = node.catch_up(TURN, || {
         if gives_up_at.is_some_and(|at| clock::uptime() >= at) {
-            succession.give_up();
+            succession.give_up_desk();
         }
         clock::uptime() < until && !is_in_vain(journal.standing())
     });

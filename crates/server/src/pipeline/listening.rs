@@ -2,7 +2,7 @@
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 #[cfg(target_os = "linux")]
 use std::time::Duration;
 
@@ -22,6 +22,35 @@ const BACKLOG: i32 = 4096;
 /// least so much longer.
 #[cfg(target_os = "linux")]
 const SHARD_LATE_MAX: Duration = Duration::from_secs(5);
+
+/// The socket of a server that may begin anew: it stays, so that whoever comes in between waits for the
+/// next one. Refused, a proxy would take the node for dead.
+#[derive(Clone, Debug, Default)]
+pub(super) struct KeptDoor(Arc<Mutex<Option<TcpListener>>>);
+
+impl KeptDoor {
+    fn kept(&self) -> MutexGuard<'_, Option<TcpListener>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The socket that was kept, or the one that `listen` makes, which is kept from now on.
+    pub(super) fn open(
+        &self,
+        listen: impl FnOnce() -> Result<TcpListener, StartError>,
+    ) -> Result<TcpListener, StartError> {
+        let mut kept = self.kept();
+        let socket = match kept.take() {
+            Some(socket) => socket,
+            None => listen()?,
+        };
+        Ok(kept.insert(socket).try_clone()?)
+    }
+
+    /// Whoever comes is refused once the server has let go of it, too.
+    pub(super) fn close(&self) {
+        self.kept().take();
+    }
+}
 
 /// A socket that listens there.
 pub(super) fn listen(address: SocketAddr, config: &Config) -> Result<TcpListener, StartError> {
@@ -81,7 +110,29 @@ pub(super) fn url(address: SocketAddr, tls: Option<&Tls>) -> String {
 
 #[cfg(all(test, target_os = "linux"))]
 mod tests {
+    use std::net::TcpStream;
+
     use super::*;
+
+    /// Whoever comes while one server has ended and the next has not begun is that one's.
+    #[test]
+    fn a_door_that_is_kept_refuses_nobody() {
+        let listen_at = |address: &str| {
+            let address = address.parse().expect("an address");
+            listen(address, &Config::default())
+        };
+        let door = KeptDoor::default();
+        let before = door.open(|| listen_at("127.0.0.1:0")).expect("it listens");
+        let address = before.local_addr().expect("it is bound");
+        drop(before);
+        let client = TcpStream::connect(address).expect("nobody is refused");
+        let after = door.open(|| unreachable!("it is kept")).expect("it is there");
+        let (_, from) = after.accept().expect("who waits is accepted");
+        assert_eq!(from, client.local_addr().expect("it is connected"));
+        door.close();
+        drop(after);
+        TcpStream::connect(address).expect_err("nobody listens");
+    }
 
     /// A client that takes nothing is one to the kernel, too: who is first says why it ends.
     #[test]

@@ -1,7 +1,9 @@
 //! Samples, rules and alerts of a cluster: one node has them, all do as if they had.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpStream};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
@@ -258,6 +260,26 @@ fn when_the_node_that_has_the_alerts_is_killed_another_goes_on_with_them() {
         sample(old, "fire", 0);
         until("it is told", || told(address)["Fire"] == ["firing", "resolved"]);
         until("the board is empty", || board(old).is_empty() && board(address).is_empty());
+    });
+}
+
+/// A proxy takes whoever refuses a connection for dead.
+#[test]
+fn a_node_that_takes_over_refuses_no_connection() {
+    on_each(|mut house| {
+        let other = house.other();
+        house.keeper().kill();
+        let is_over = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while !is_over.load(Ordering::Relaxed) {
+                    TcpStream::connect(other).expect("somebody listens");
+                    std::thread::park_timeout(Duration::from_millis(1));
+                }
+            });
+            house.pass_over();
+            is_over.store(true, Ordering::Relaxed);
+        });
     });
 }
 
