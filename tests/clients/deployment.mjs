@@ -73,9 +73,22 @@ export function folderOf(atEnd) {
 }
 
 /**
- * Starts all of it: a node for each name, and where these are fewer than the file has, the last one
- * stands for the others. With `plainPort` HAProxy takes connections without TLS there, too.
+ * Starts a proxy with its file before the nodes at these addresses, a `host:port` each; where they are
+ * fewer than the file has, the last one stands for the others. With `plainPort` HAProxy takes
+ * connections without TLS there, too.
  */
+export async function startBefore(addresses, { proxy, plainPort = null }, atEnd) {
+  const folder = folderOf(atEnd);
+  const { certificate } = makeCertificate(folder);
+  const [key, both, port] = [join(folder, 'key.pem'), join(folder, 'both.pem'), await freePort()];
+  const trust = readFileSync(certificate, 'utf8');
+  writeFileSync(both, trust + readFileSync(key, 'utf8'));
+  const places = NAMES.map((name, index) => [`${name}:8080`, addresses[index] ?? addresses.at(-1)]);
+  const said = await startProxy(proxy, FILES[proxy](port, places, { certificate, key, both, plainPort }), port, atEnd);
+  return { said, certificate, trust, url: `https://localhost:${port}` };
+}
+
+/** Starts all of it: a node for each name, and the proxy [before them](startBefore). */
 export async function deploy({ proxy, kind, names = NAMES, flags = [], plainPort = null }, atEnd) {
   const folder = folderOf(atEnd);
   const engine = new Engine(kind, folder, { settings: await settingsOf(folder), who: `bellwire:${PASSWORD}` });
@@ -84,11 +97,6 @@ export async function deploy({ proxy, kind, names = NAMES, flags = [], plainPort
   const nodes = names.map((name) => new Server(BINARY, 'serve', join(folder, name), [...HEARTBEAT, ...flags], environmentOf(engine)));
   nodes.forEach((node) => atEnd(() => node.end('SIGKILL')));
   await Promise.all(nodes.map((node) => node.start()));
-  const { certificate } = makeCertificate(folder);
-  const [key, both, port] = [join(folder, 'key.pem'), join(folder, 'both.pem'), await freePort()];
-  const trust = readFileSync(certificate, 'utf8');
-  writeFileSync(both, trust + readFileSync(key, 'utf8'));
-  const places = NAMES.map((name, index) => [`${name}:8080`, new URL((nodes[index] ?? nodes.at(-1)).url).host]);
-  const said = await startProxy(proxy, FILES[proxy](port, places, { certificate, key, both, plainPort }), port, atEnd);
-  return { engine, nodes, said, certificate, trust, url: `https://localhost:${port}` };
+  const before = await startBefore(nodes.map(({ url }) => new URL(url).host), { proxy, plainPort }, atEnd);
+  return { engine, nodes, ...before };
 }
