@@ -39,7 +39,7 @@ use self::core::{Core, Evaluators};
 use self::journal::apply_retention;
 pub use self::keeping::rule_state_folder;
 use self::keeping::{Keeping, kept_state_folder};
-use self::listening::{listen, open, url};
+use self::listening::{Entrance, listen, open, url};
 pub use self::push::PushKeyError;
 use crate::access::{Access, AccessRules};
 use crate::admission::{self, Admission, AdmissionLimits};
@@ -171,8 +171,8 @@ impl Server {
         let ((rules, alertmanager), files) = check(&config, &succession)?;
         let (figures, hosts) = (Arc::<Figures>::default(), Arc::new(KnownHosts::new(&config)));
         let (tls, access) = (start_tls(&config, &figures, &hosts)?, access(&config, &figures)?);
-        let listener = open_door(&config, &succession)?;
-        let address = listener.local_addr()?;
+        let entrance = entrance(&config, &succession)?;
+        let address = entrance.address()?;
         let (core, url) =
             (Core::open(&config, &figures, address, &succession)?, url(address, tls.as_deref()));
         let sensors = listen_to_sensors(&config, &core)?;
@@ -233,6 +233,7 @@ impl Server {
         };
         let rejoins = app.cluster.as_ref().map(|cluster| cluster.rejoins());
         let doors = doors(app, tls, config.stall_timeout);
+        let listener = entrance.open(&config)?;
         let (runtime, accepting, sensors) = open_all(doors, (listener, sensors), drains)?;
         rejoins.map(|rejoins| runtime.spawn(rejoins));
         keep_house(
@@ -271,12 +272,17 @@ impl Server {
         }
     }
 
+    /// What becomes of it, where it [ends and another begins](Self::hand_over) in its place.
+    pub fn succession(&self) -> Succession {
+        let (_, _, succession) = &self.kept;
+        succession.clone()
+    }
+
     /// Ends it in order: no more connections, requests under way finish, transitions are written,
     /// the journal is synced, subscribers are told good-bye. Blocks, for
     /// [`DRAIN_TIMEOUT`](bellwire_model::limits::DRAIN_TIMEOUT) at most where clients hang.
     pub fn drain(self) {
-        let (_, _, succession) = &self.kept;
-        succession.door.close();
+        self.succession().turn_away();
         // Behind the last word: who takes over finds all of it.
         self.hand_over().give_up();
     }
@@ -318,10 +324,12 @@ impl Server {
     }
 }
 
-/// Where clients come to. That of a node among others stays open where it begins anew.
-fn open_door(config: &Config, succession: &Succession) -> Result<TcpListener, StartError> {
-    let listen = || listen(config.listen, config);
-    if config.cluster.engine.is_some() { succession.door.open(listen) } else { listen() }
+/// Where clients come to.
+fn entrance(config: &Config, succession: &Succession) -> Result<Entrance, StartError> {
+    match config.cluster.engine {
+        Some(_) => Entrance::shut(config, &succession.door),
+        None => Entrance::ajar(config),
+    }
 }
 
 /// What rule files and Alertmanager's configuration say.

@@ -14,8 +14,8 @@ use bellwire_wire::problem::{Code, Problem};
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
 
-use super::App;
 use super::permission::{Asks, Caller};
+use super::{App, status};
 use crate::membership::{Membership, Role, stands_in_cluster};
 use crate::problem::Refused;
 use crate::relay;
@@ -33,7 +33,7 @@ const ASKED: [&str; 1] = ["/v1/advice"];
 
 /// What the keeper of the desk does alone.
 const OF_DESK: [&str; 11] = [
-    "/v1/status",
+    status::PATH,
     "/v1/samples",
     "/v1/metrics",
     "/v1/silences",
@@ -142,7 +142,9 @@ pub(super) async fn guard(State(app): State<Arc<App>>, request: Request, next: N
     let Some(cluster) = &app.cluster else { return next.run(request).await };
     let (method, path) = (request.method(), request.uri().path());
     if is_of_desk(path) {
-        return of_desk(cluster, request, next).await;
+        let is_status = path == status::PATH;
+        let answer = of_desk(cluster, request, next).await;
+        return if is_status { status::by_way_of(&app, answer).await } else { answer };
     }
     if is_for_all_nodes(method, path) {
         return next.run(request).await;

@@ -169,8 +169,13 @@ impl Succession {
 
     /// Nobody comes after it, or not now: another node takes over at once, and clients go there.
     pub fn give_up(&self) {
-        self.door.close();
+        self.turn_away();
         self.give_up_desk();
+    }
+
+    /// Whoever comes is refused until the next server has started, and goes to another node.
+    pub fn turn_away(&self) {
+        self.door.close();
     }
 
     /// The desk alone: another node takes that over at once.
