@@ -107,8 +107,8 @@ pub struct Plan {
 pub(crate) const NODES_MAX: usize = 6;
 
 /// Of so many seeds one is a long run, and so many lose what the engine had.
-const LONG_ONE_IN: u64 = 12;
-const LOSSY_OF: u64 = 3;
+const LONG_ONE_IN: u64 = 20;
+const LOSSY_OF: u64 = 6;
 
 impl Plan {
     /// The plan of a seed.
@@ -120,13 +120,13 @@ impl Plan {
         };
         let mut chance = fastrand::Rng::with_seed(seed);
         let seconds = match kind {
-            Kind::Long => chance.u64(900..2_000),
+            Kind::Long => chance.u64(700..1_300),
             Kind::Sound | Kind::Lossy => chance.u64(25..70),
         };
         let end = Duration::from_secs(seconds);
         let (pace_ms, every_ms) = match kind {
-            Kind::Long => (chance.u64(6_000..15_000), chance.u64(20_000..90_000)),
-            Kind::Sound | Kind::Lossy => (chance.u64(300..3_000), chance.u64(500..6_000)),
+            Kind::Long => (chance.u64(6_000..20_000), chance.u64(8_000..40_000)),
+            Kind::Sound | Kind::Lossy => (chance.u64(200..2_500), chance.u64(300..3_000)),
         };
         let mut plan = Self {
             seed,

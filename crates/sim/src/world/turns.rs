@@ -184,12 +184,17 @@ impl World<'_> {
         let pace = self.plan.pace.as_millis() as u64;
         let next = now + Duration::from_millis(self.chance.u64(..2 * pace));
         let publisher = &mut self.publishers[client];
+        let has_asked = publisher.is_waiting();
         let looked = publisher.look((&self.answers, losses), &mut self.truth.lock(), now);
         publisher.due = now + pause;
         if looked == Turn::Waits {
             return;
         }
         let is_asking = publisher.is_waiting();
+        if has_asked && !is_asking {
+            publisher.due = next;
+            return;
+        }
         if self.stage != Stage::Trouble && !is_asking {
             publisher.due = now + 10 * self.plan.pace;
             return;
