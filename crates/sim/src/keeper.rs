@@ -55,11 +55,7 @@ enum Stage {
     /// What stood before this term is applied once this was met.
     Meets(Answer),
     /// It writes.
-    Writes {
-        number: u64,
-        flight: Option<Answer>,
-        next_at: Duration,
-    },
+    Writes { number: u64, flight: Option<Answer>, next_at: Duration },
 }
 
 /// See the module.
@@ -115,9 +111,10 @@ impl Keeper {
         }
         self.epoch = epoch;
         let wait = self.hold(desk);
-        let term = self.lease.term().filter(|(term, _)| {
-            matches!(self.stage, Stage::Out) || *term == self.term
-        });
+        let term = self
+            .lease
+            .term()
+            .filter(|(term, _)| matches!(self.stage, Stage::Out) || *term == self.term);
         let Some((term, fence)) = term else {
             self.stage = Stage::Out;
             return wait;

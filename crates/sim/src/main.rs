@@ -19,6 +19,9 @@ struct Arguments {
     /// Play this seed alone.
     #[arg(long)]
     seed: Option<u64>,
+    /// Of its acts these alone, by their numbers.
+    #[arg(long, requires = "seed", value_delimiter = ',')]
+    acts: Option<Vec<usize>>,
     /// How many seeds to play.
     #[arg(long, default_value_t = 1_000)]
     seeds: u64,
@@ -73,12 +76,15 @@ fn main() -> ExitCode {
 
 /// Plays a seed. Returns how many have failed.
 fn play(seed: u64, arguments: &Arguments, total: &Mutex<Total>) -> u64 {
-    let plan = Plan::of(seed);
+    let mut plan = Plan::of(seed);
+    arguments.acts.iter().for_each(|acts| plan.keep(acts));
     let outcome = run(&plan, &Honest);
     let shown = outcome.breach.as_ref().map(|breach| {
         let least = if arguments.whole { plan } else { shrink(&plan, &Honest, SHRINKS_MAX) };
         let still = run(&least, &Honest).breach.unwrap_or_else(|| breach.clone());
-        format!("FAILED: {breach}\nwith the least that it takes: {still}\n{least}again: --seed {seed}\n")
+        let acts: Vec<String> = least.acts.iter().map(|act| act.number.to_string()).collect();
+        let again = format!("--seed {seed} --acts {} --whole", acts.join(","));
+        format!("FAILED: {breach}\nwith the least that it takes: {still}\n{least}again: {again}\n")
     });
     let mut total = total.lock().expect("nobody panics with it");
     total.figures.add(&outcome.figures);

@@ -70,6 +70,8 @@ pub enum Trouble {
 /// A trouble, and when it begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Act {
+    /// Which one of the seed's it is.
+    pub number: usize,
     /// When.
     pub at: Duration,
     /// What.
@@ -78,7 +80,7 @@ pub struct Act {
 
 impl fmt::Display for Act {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:>9.3} s  {:?}", self.at.as_secs_f64(), self.trouble)
+        write!(f, "{:>4}  {:>9.3} s  {:?}", self.number, self.at.as_secs_f64(), self.trouble)
     }
 }
 
@@ -140,10 +142,16 @@ impl Plan {
         };
         let mut at = Duration::from_millis(chance.u64(1_000..8_000));
         while at < end {
-            plan.acts.push(Act { at, trouble: plan.trouble(&mut chance) });
+            let (number, trouble) = (plan.acts.len(), plan.trouble(&mut chance));
+            plan.acts.push(Act { number, at, trouble });
             at += Duration::from_millis(chance.u64(..2 * every_ms));
         }
         plan
+    }
+
+    /// Leaves out all acts but those of these numbers.
+    pub fn keep(&mut self, numbers: &[usize]) {
+        self.acts.retain(|act| numbers.contains(&act.number));
     }
 
     fn trouble(&self, chance: &mut fastrand::Rng) -> Trouble {

@@ -292,7 +292,9 @@ impl Publisher {
                 let topic = ["plain/a", "plain/b/c", "brief/a"][chance.usize(..3)];
                 Append::new(of(topic, None), None)
             }
-            Kind::Keyed => Append::new(of(&format!("keyed/{}", self.index), None), Some(text.into())),
+            Kind::Keyed => {
+                Append::new(of(&format!("keyed/{}", self.index), None), Some(text.into()))
+            }
             Kind::Numbered => {
                 let numbered = Text::of(&of("numbered/all", None));
                 let Some(Text::Numbered { epoch, sequence, .. }) = numbered else {

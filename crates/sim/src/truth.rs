@@ -108,7 +108,12 @@ impl Life {
     }
 
     /// Whether what it tells follows what it has told.
-    fn follows(&mut self, entry: &Entry, text: Option<&Text>, losses: Losses) -> Result<(), String> {
+    fn follows(
+        &mut self,
+        entry: &Entry,
+        text: Option<&Text>,
+        losses: Losses,
+    ) -> Result<(), String> {
         if entry.offset <= self.last {
             return Err(format!("{} comes behind {}", entry.offset, self.last));
         }
@@ -129,7 +134,9 @@ impl Life {
                 let before = self.count.replace((*number, entry.offset));
                 let place = before.map(|(_, offset)| (self.epoch, offset));
                 if *after != place || before.is_some_and(|(last, _)| *number != last + 1) {
-                    return Err(format!("the count {number} has compared {after:?}, and follows {place:?}"));
+                    return Err(format!(
+                        "the count {number} has compared {after:?}, and follows {place:?}"
+                    ));
                 }
             }
             // What was decided in an epoch that is over is void.
@@ -278,7 +285,8 @@ impl Truth {
         let mut wrong = of_epoch.wrong.clone();
         if self.losses == Losses::None {
             let missing = self.promised.iter().find(|text| !of_epoch.places.contains_key(*text));
-            wrong = wrong.or_else(|| Some(format!("`{}` was acknowledged and is nowhere", missing?)));
+            wrong =
+                wrong.or_else(|| Some(format!("`{}` was acknowledged and is nowhere", missing?)));
         }
         if let Some(what) = wrong {
             self.fail(what);

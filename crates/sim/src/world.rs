@@ -1,8 +1,8 @@
 //! A world: whoever is due first has its turn.
 
 mod ending;
-mod turns;
 mod troubles;
+mod turns;
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -175,7 +175,9 @@ impl<'a> World<'a> {
                 first = (due, turn);
             }
         };
-        if let Some(act) = self.plan.acts.get(self.next_act).filter(|_| self.stage == Stage::Trouble) {
+        if let Some(act) =
+            self.plan.acts.get(self.next_act).filter(|_| self.stage == Stage::Trouble)
+        {
             offer(act.at, Turn::Act);
         }
         offer(self.engine.ends(), Turn::Relief);
@@ -253,7 +255,8 @@ impl<'a> World<'a> {
     fn fetch(&mut self, index: usize) {
         let now = self.now();
         let machine = &self.machines[index];
-        let Some(epoch) = machine.process().and_then(|it| it.node.journal().needs_snapshot()) else {
+        let Some(epoch) = machine.process().and_then(|it| it.node.journal().needs_snapshot())
+        else {
             return;
         };
         if self.losses() == Losses::None

@@ -76,9 +76,10 @@ impl World<'_> {
             && places.len() == self.machines.len()
             && places.iter().all(|place| place == first)
             && self.journals().all(|journal| journal.is_idle())
-            && self.followers.iter().all(|follower| {
-                follower.cursor().is_some_and(|it| (it.epoch, it.offset) == *first)
-            })
+            && self
+                .followers
+                .iter()
+                .all(|follower| follower.cursor().is_some_and(|it| (it.epoch, it.offset) == *first))
     }
 
     fn wait(
@@ -140,10 +141,8 @@ impl World<'_> {
                 truth.fail(format!("node {index} has something else than node 0: {what}"));
             }
         }
-        let places: BTreeMap<String, Offset> = truth
-            .acknowledged_in(epoch)
-            .map(|(text, offset)| (text.to_owned(), offset))
-            .collect();
+        let places: BTreeMap<String, Offset> =
+            truth.acknowledged_in(epoch).map(|(text, offset)| (text.to_owned(), offset)).collect();
         for (text, answered) in again {
             let answered = answered.lock().unwrap_or_else(PoisonError::into_inner).take();
             let Some(place) = places.get(&text) else { continue };

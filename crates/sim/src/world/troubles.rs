@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use bellwire_shared_log::contract::Fault;
 use bellwire_shared_log::SharedLog as _;
+use bellwire_shared_log::contract::Fault;
 
 use super::{Stage, World};
 use crate::machine::State;

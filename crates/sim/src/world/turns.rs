@@ -123,9 +123,8 @@ impl World<'_> {
         let clock = self.machines[index].clock.clone();
         let Some(process) = self.machines[index].process_mut() else { return };
         let until = process.node.append();
-        let wait = until.map_or(look, |until| {
-            clock.world(until.saturating_sub(clock.now_reading().uptime))
-        });
+        let wait = until
+            .map_or(look, |until| clock.world(until.saturating_sub(clock.now_reading().uptime)));
         process.append_at = now + wait.clamp(Duration::from_millis(1), look);
         self.wake_engine();
     }

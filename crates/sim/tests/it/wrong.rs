@@ -110,7 +110,8 @@ fn each_wrong_world_is_found() {
             played += 1;
             Some((plan.seed, run(&plan, how).breach?))
         });
-        let (seed, breach) = found.unwrap_or_else(|| panic!("{how:?} is not found in {most} seeds"));
+        let (seed, breach) =
+            found.unwrap_or_else(|| panic!("{how:?} is not found in {most} seeds"));
         println!("{how:?}: seed {seed}, the {played}. played: {breach}");
     }
 }
