@@ -8,14 +8,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 
-use bellwire_cluster::{ClusterJournal, Lease, LeaseStep, LeaseTiming};
+use bellwire_cluster::{ClusterJournal, Lease, LeaseStep, LeaseTiming, Wanted};
 use bellwire_journal::{Append, Reply};
 use bellwire_model::Epoch;
 use bellwire_shared_log::{Fence, SharedLog};
 
 use crate::clients::{DESK, Text, event};
 use crate::machine::MachineClock;
-use crate::parts::Parts;
 use crate::watch::Watch;
 
 /// The lease.
@@ -81,7 +80,6 @@ pub(crate) struct Desk<'a> {
     pub(crate) journal: &'a ClusterJournal,
     pub(crate) watch: &'a Watch,
     pub(crate) clock: &'a MachineClock,
-    pub(crate) parts: &'a dyn Parts,
 }
 
 impl Keeper {
@@ -110,7 +108,7 @@ impl Keeper {
             self.stage = Stage::Out;
         }
         self.epoch = epoch;
-        let wait = self.hold(desk);
+        let wait = self.hold(desk.clock);
         let term = self
             .lease
             .term()
@@ -129,9 +127,18 @@ impl Keeper {
         wait.min(PACE)
     }
 
+    /// Lets go of the lease, so that another takes it at once.
+    pub(crate) fn give_up(&mut self, clock: &MachineClock) {
+        self.lease.want(Wanted::No);
+        if self.lease.held(clock.now_reading().uptime).is_some() {
+            self.hold(clock);
+        }
+        self.stage = Stage::Out;
+    }
+
     /// Holds the lease, or asks for it.
-    fn hold(&mut self, desk: &Desk<'_>) -> Duration {
-        let now = || desk.clock.now_reading().uptime;
+    fn hold(&mut self, clock: &MachineClock) -> Duration {
+        let now = || clock.now_reading().uptime;
         let (name, beat) = (self.lease.register().to_owned(), self.lease.beat_register());
         loop {
             let begun = now();
@@ -162,7 +169,7 @@ impl Keeper {
     }
 
     fn write(&mut self, fence: Fence, desk: &Desk<'_>) {
-        let Desk { journal, watch, clock, parts } = desk;
+        let Desk { journal, watch, clock } = desk;
         let now = clock.now();
         match &mut self.stage {
             Stage::Out => {
@@ -170,9 +177,6 @@ impl Keeper {
                 let asked = journal.append_fenced(Vec::new(), fence, answer.reply());
                 if asked.is_ok() {
                     self.stage = Stage::Meets(answer);
-                    if !parts.meets_a_barrier() {
-                        self.begin(desk);
-                    }
                 }
             }
             Stage::Meets(answer) => match answer.get() {

@@ -35,11 +35,6 @@ pub trait Parts: fmt::Debug + Sync {
     fn waits_for_the_journal(&self) -> bool {
         true
     }
-
-    /// Whether whoever takes a lease first meets something of its own in the log.
-    fn meets_a_barrier(&self) -> bool {
-        true
-    }
 }
 
 /// As it should be.

@@ -245,7 +245,8 @@ impl Publisher {
     /// As no node would.
     fn acknowledge_at_once(&mut self, desk: Desk<'_>) {
         let Some(Request { texts, .. }) = self.request.take() else { return };
-        for text in &texts {
+        // Of a count it is not known then whether it is taken.
+        for text in texts.iter().filter(|_| self.kind != Kind::Count) {
             desk.truth.promised(text);
         }
         if self.kind == Kind::Numbered {

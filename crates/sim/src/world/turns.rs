@@ -102,8 +102,10 @@ impl World<'_> {
     /// Ends a node once nothing waits.
     fn drain(&mut self, index: usize, (until, down): (Duration, Duration)) {
         let now = self.now();
+        let clock = self.machines[index].clock.clone();
         let Some(process) = self.machines[index].process_mut() else { return };
         if process.node.journal().is_idle() {
+            process.keeper.give_up(&clock);
             // Nothing waits, so it does not either.
             let closed = process.node.journal().close();
             process.node.keep_house();
@@ -144,7 +146,6 @@ impl World<'_> {
     pub(super) fn keep(&mut self, index: usize) {
         let now = self.now();
         let at_append = self.notice(index);
-        let parts = self.parts;
         let clock = self.machines[index].clock.clone();
         let Some(process) = self.machines[index].process_mut() else { return };
         if !process.is_ready.load(Ordering::Relaxed) || process.draining.is_some() {
@@ -152,7 +153,7 @@ impl World<'_> {
             return;
         }
         let Process { node, keeper, watch, .. } = process;
-        let desk = keeper::Desk { journal: node.journal(), watch, clock: &clock, parts };
+        let desk = keeper::Desk { journal: node.journal(), watch, clock: &clock };
         let term = keeper.term();
         let wait = keeper.turn(&desk);
         let is_other = keeper.term() != term;

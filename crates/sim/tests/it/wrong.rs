@@ -18,8 +18,6 @@ use self::replica::WrongReplica;
 enum How {
     /// Appends are stored whatever their fence says.
     IgnoresFences,
-    /// Registers are set whatever they are.
-    DoesNotCompare,
     /// More of the log goes than is asked for.
     TrimsTooMuch,
     /// The log always seems to be the one that was followed.
@@ -36,14 +34,11 @@ enum How {
     ForgetsKeys,
     /// A snapshot has no producers.
     ForgetsProducers,
-    /// Who takes a lease begins before it knows what stood before.
-    MeetsNoBarrier,
 }
 
 /// Each, with the seeds that may find it: of this kind, so many at most.
 const WRONG: &[(How, Kind, u64)] = &[
-    (How::IgnoresFences, Kind::Sound, 200),
-    (How::DoesNotCompare, Kind::Sound, 50),
+    (How::IgnoresFences, Kind::Sound, 100),
     (How::TrimsTooMuch, Kind::Long, 10),
     (How::SeesNoLoss, Kind::Lossy, 50),
     (How::GoesOn, Kind::Lossy, 50),
@@ -52,7 +47,6 @@ const WRONG: &[(How, Kind, u64)] = &[
     (How::AnswersAtOnce, Kind::Sound, 50),
     (How::ForgetsKeys, Kind::Long, 20),
     (How::ForgetsProducers, Kind::Long, 20),
-    (How::MeetsNoBarrier, Kind::Sound, 100),
 ];
 
 impl Parts for How {
@@ -84,10 +78,6 @@ impl Parts for How {
 
     fn waits_for_the_journal(&self) -> bool {
         *self != Self::AnswersAtOnce
-    }
-
-    fn meets_a_barrier(&self) -> bool {
-        *self != Self::MeetsNoBarrier
     }
 }
 

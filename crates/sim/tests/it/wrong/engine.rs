@@ -75,10 +75,6 @@ impl SharedLog for WrongLog {
         expected: Generation,
         value: Bytes,
     ) -> Result<Generation, Error> {
-        let expected = match self.how {
-            How::DoesNotCompare => self.log.register(name)?.generation,
-            _ => expected,
-        };
         self.log.set_register(name, expected, value)
     }
 
