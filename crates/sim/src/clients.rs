@@ -3,8 +3,6 @@
 use bellwire_model::{Body, Epoch, Event, Offset, Timestamp};
 use bytes::Bytes;
 
-use crate::truth::body;
-
 /// The topic of a count that is written by compare and set, and its key.
 pub(crate) const COUNT: (&str, &str) = ("state/count", "all");
 
@@ -79,4 +77,10 @@ pub(crate) fn event((topic, key): (&str, Option<&str>), text: &str, time: Timest
         time,
         body: Some(Body::Json(Bytes::from(text.to_owned().into_bytes()))),
     }
+}
+
+/// What was published.
+pub(crate) fn body(event: &Event) -> Option<String> {
+    let body = event.body.as_ref()?;
+    Some(String::from_utf8_lossy(body.bytes()).into_owned())
 }

@@ -14,7 +14,7 @@ use bellwire_journal::{
 };
 use bellwire_model::{Epoch, FilterSet, Offset, Timestamp};
 
-use crate::machine::MachineClock;
+use crate::clock::MachineClock;
 
 /// Events of topics that match this are kept for so long as there are no more of them.
 const RETAINED: (&str, u64) = ("brief/**", 40);

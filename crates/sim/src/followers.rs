@@ -6,7 +6,8 @@ use bellwire_cluster::ClusterJournal;
 use bellwire_journal::{Journal as _, ReadLimit};
 use bellwire_model::{Cursor, Epoch, Filter, FilterSet, Offset};
 
-use crate::truth::{Truth, body};
+use crate::clients::body;
+use crate::truth::Truth;
 
 /// What is read at once.
 const PAGE: ReadLimit = ReadLimit { events: 20, ..ReadLimit::PAGE };

@@ -14,7 +14,7 @@ use bellwire_model::Epoch;
 use bellwire_shared_log::{Fence, SharedLog};
 
 use crate::clients::{DESK, Text, event};
-use crate::machine::MachineClock;
+use crate::clock::MachineClock;
 use crate::watch::Watch;
 
 /// The lease.

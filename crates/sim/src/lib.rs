@@ -31,6 +31,7 @@
 #![deny(missing_docs)]
 
 mod clients;
+mod clock;
 mod disk;
 mod figures;
 mod followers;

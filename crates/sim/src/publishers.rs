@@ -8,6 +8,7 @@ use bellwire_journal::{Append, Appended, Error, Fenced, Journal as _};
 use bellwire_model::{Condition, Epoch, Fence, KeyVersion};
 
 use crate::clients::{COUNT, TIMED, Text, event};
+use crate::clock::MachineClock;
 use crate::machine::Process;
 use crate::parts::Parts;
 use crate::truth::{Losses, Truth};
@@ -96,7 +97,7 @@ pub(crate) struct Publisher {
 #[derive(Debug)]
 pub(crate) struct Desk<'a> {
     pub(crate) process: &'a Process,
-    pub(crate) clock: &'a crate::machine::MachineClock,
+    pub(crate) clock: &'a MachineClock,
     pub(crate) truth: &'a mut Truth,
     pub(crate) answers: &'a Answers,
     pub(crate) parts: &'a dyn Parts,
@@ -206,10 +207,7 @@ impl Publisher {
         let is_again = self.request.is_some();
         let texts = match self.request.take() {
             Some(request) => request.texts,
-            None => match self.texts(chance, &desk) {
-                Some(texts) => texts,
-                None => return Turn::Done,
-            },
+            None => self.texts(chance, &desk),
         };
         let batch = texts.iter().map(|text| self.append(text, chance, &desk)).collect();
         if self.kind == Kind::Timed
@@ -254,13 +252,13 @@ impl Publisher {
         }
     }
 
-    fn texts(&mut self, chance: &mut fastrand::Rng, desk: &Desk<'_>) -> Option<Vec<String>> {
+    fn texts(&mut self, chance: &mut fastrand::Rng, desk: &Desk<'_>) -> Vec<String> {
         let client = self.index;
         let mut serial = |kind: &str| {
             self.serial += 1;
             format!("{kind} {client} {}", self.serial)
         };
-        Some(match self.kind {
+        match self.kind {
             Kind::Plain if chance.u32(..LARGE_ONE_IN) == 0 => {
                 vec![format!("{} {}", serial("large"), "x".repeat(LARGE_BYTES))]
             }
@@ -282,7 +280,7 @@ impl Publisher {
                 let after = count.map(|(_, offset)| (epoch, offset));
                 vec![Text::Count { client, try_number: self.serial, number, after }.write()]
             }
-        })
+        }
     }
 
     fn append(&self, text: &str, chance: &mut fastrand::Rng, desk: &Desk<'_>) -> Append {

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bellwire_model::{Entry, Epoch, Event, Offset};
 
-use crate::clients::Text;
+use crate::clients::{Text, body};
 
 /// By how much a key may go early, in hundredths of its time: clocks go a little too fast.
 const EARLY_PERCENT_MAX: u32 = 12;
@@ -292,10 +292,4 @@ impl Truth {
             self.fail(what);
         }
     }
-}
-
-/// What was published.
-pub(crate) fn body(event: &Event) -> Option<String> {
-    let body = event.body.as_ref()?;
-    Some(String::from_utf8_lossy(body.bytes()).into_owned())
 }

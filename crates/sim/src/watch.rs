@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use bellwire_journal::Observer;
 use bellwire_model::{Entry, Epoch, Offset};
 
-use crate::machine::MachineClock;
+use crate::clock::MachineClock;
 use crate::truth::{Life, SharedTruth};
 
 /// See the module.

@@ -10,9 +10,10 @@ use std::time::Duration;
 
 use bellwire_shared_log::{MemoryLog, MemoryLogs, SharedLog as _};
 
+use crate::clock::{MachineClock, WorldTime};
 use crate::figures::Figures;
 use crate::followers::Follower;
-use crate::machine::{Fetch, Machine, MachineClock, State, WorldTime};
+use crate::machine::{Fetch, Machine, State};
 use crate::parts::Parts;
 use crate::plan::{Kind, Plan};
 use crate::publishers::{Answers, KINDS, Publisher};
@@ -247,7 +248,8 @@ impl<'a> World<'a> {
         let now = self.now();
         for index in 0..self.machines.len() {
             let is_there = self.is_there(&self.machines[index]);
-            self.machines[index].absence.note(is_there, now);
+            let absence = &mut self.machines[index].absence;
+            if is_there { absence.end(now) } else { absence.begin(now) }
         }
     }
 

@@ -9,20 +9,22 @@ use bellwire_journal::{Append, Appended, Error, Journal as _, ReadLimit, Record}
 use bellwire_model::{Epoch, Filter, FilterSet, Offset};
 
 use super::{Stage, World};
-use crate::clients::{TIMED, event};
-use crate::truth::{Breach, body};
+use crate::clients::{TIMED, body, event};
+use crate::machine::Process;
+use crate::publishers::Publisher;
+use crate::truth::Breach;
 
 /// How long it takes at most until everybody is answered, and a lease is held.
-const ANSWERED_MAX: Duration = Duration::from_secs(180);
+const ANSWERED_MAX: Duration = Duration::from_mins(3);
 
 /// How long it takes at most until all have the same.
-const AGREED_MAX: Duration = Duration::from_secs(60);
+const AGREED_MAX: Duration = Duration::from_mins(1);
 
 /// How long it is waited between two looks.
 const LOOK: Duration = Duration::from_millis(250);
 
 /// How long values stay at most that go by themselves, however far clocks are apart.
-const TIMED_MAX: Duration = Duration::from_secs(180);
+const TIMED_MAX: Duration = Duration::from_mins(3);
 
 /// So many are published once more, with their keys.
 const AGAIN_MAX: usize = 12;
@@ -42,7 +44,7 @@ struct Held {
 pub(crate) fn settle(world: &mut World<'_>) -> Result<(), Breach> {
     world.heal();
     let is_answered = |world: &World<'_>| {
-        let waits = world.publishers.iter().any(|publisher| publisher.is_waiting());
+        let waits = world.publishers.iter().any(Publisher::is_waiting);
         let writes = |machine: &crate::machine::Machine| {
             machine.process().is_some_and(|process| process.serves() && process.keeper.writes())
         };
@@ -64,7 +66,7 @@ impl World<'_> {
     }
 
     fn all_serve(&self) -> bool {
-        self.machines.iter().all(|machine| machine.process().is_some_and(|it| it.serves()))
+        self.machines.iter().all(|machine| machine.process().is_some_and(Process::serves))
     }
 
     /// Whether nobody has anything to do, and nodes are at one place.

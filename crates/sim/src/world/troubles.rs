@@ -151,6 +151,10 @@ impl World<'_> {
                     && process.node.journal().forget_node(&name).is_ok()
                 {
                     self.figures.members += 1;
+                    // Nobody waits for who is away and forgotten.
+                    if !self.is_there(&self.machines[node % count]) {
+                        self.machines[node % count].absence.leave();
+                    }
                 }
             }
             Trouble::Retain(node) => self.retain(node % count),
