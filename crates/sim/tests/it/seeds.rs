@@ -3,7 +3,7 @@
 use bellwire_sim::{Figures, Honest, Kind, Plan, run, shrink};
 
 /// How many.
-const SEEDS: u64 = 60;
+const SEEDS: u64 = 40;
 
 /// So many runs at most until a plan is small.
 const SHRINKS_MAX: usize = 200;
