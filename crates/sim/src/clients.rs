@@ -12,6 +12,9 @@ pub(crate) const DESK: &str = "desk/numbers";
 /// The topic of values that go by themselves.
 pub(crate) const TIMED: &str = "state/timed";
 
+/// What topics begin with that end.
+pub(crate) const ENDING: &str = "ending";
+
 /// What an event says, where something follows of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Text {

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 
 use bellwire_cluster::{ClusterJournal, Lease, LeaseStep, LeaseTiming, Wanted};
-use bellwire_journal::{Append, Reply};
+use bellwire_journal::{Append, RecordChange, Reply};
 use bellwire_model::Epoch;
 use bellwire_shared_log::{Fence, SharedLog};
 
@@ -19,6 +19,9 @@ use crate::watch::Watch;
 
 /// The lease.
 const NAME: &str = "desk";
+
+/// The record that is written with each number, before it.
+const RECORD: &str = "desk/number";
 
 /// Between two numbers.
 const PACE: Duration = Duration::from_millis(700);
@@ -200,7 +203,11 @@ impl Keeper {
                     Text::Desk { number: *number + 1, generation, epoch, node: self.node.clone() };
                 let event = event((DESK, None), &text.write(), clock.now_reading().wall);
                 let (answer, batch) = (Answer::default(), vec![Append::new(event, None)]);
-                if journal.append_fenced(batch, fence, answer.reply()).is_ok() {
+                let value = Some(text.write().into_bytes().into());
+                let change = RecordChange { key: RECORD.into(), value };
+                let written =
+                    journal.write_records_fenced(vec![change], fence.clone(), Box::new(drop));
+                if written.is_ok() && journal.append_fenced(batch, fence, answer.reply()).is_ok() {
                     *flight = Some(answer);
                 }
             }

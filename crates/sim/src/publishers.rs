@@ -5,9 +5,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bellwire_journal::{Append, Appended, Error, Fenced, Journal as _};
-use bellwire_model::{Condition, Epoch, Fence, KeyVersion};
+use bellwire_model::{Closure, Condition, Epoch, Fence, KeyVersion};
 
-use crate::clients::{COUNT, TIMED, Text, event};
+use crate::clients::{COUNT, ENDING, TIMED, Text, event};
 use crate::clock::MachineClock;
 use crate::machine::Process;
 use crate::parts::Parts;
@@ -40,11 +40,21 @@ pub(crate) enum Kind {
     Values,
     /// Values that go by themselves.
     Timed,
+    /// Events of topics that several write and end.
+    Ending,
 }
 
 /// All kinds.
-pub(crate) const KINDS: [Kind; 6] =
-    [Kind::Keyed, Kind::Plain, Kind::Numbered, Kind::Count, Kind::Values, Kind::Timed];
+pub(crate) const KINDS: [Kind; 8] = [
+    Kind::Keyed,
+    Kind::Plain,
+    Kind::Numbered,
+    Kind::Count,
+    Kind::Values,
+    Kind::Timed,
+    Kind::Ending,
+    Kind::Ending,
+];
 
 /// What was answered, and in which epoch.
 #[derive(Debug)]
@@ -190,6 +200,7 @@ impl Publisher {
                     return;
                 }
                 Some(fenced) => truth.fail(format!("`{text}` was kept out: {fenced:?}")),
+                None if appended.has_ended || text.starts_with(GONE) => {}
                 None => truth.acknowledged(text, epoch, appended.offset),
             }
         }
@@ -243,8 +254,8 @@ impl Publisher {
     /// As no node would.
     fn acknowledge_at_once(&mut self, desk: Desk<'_>) {
         let Some(Request { texts, .. }) = self.request.take() else { return };
-        // Of a count it is not known then whether it is taken.
-        for text in texts.iter().filter(|_| self.kind != Kind::Count) {
+        // Of these it is not known then whether they are taken.
+        for text in texts.iter().filter(|_| !matches!(self.kind, Kind::Count | Kind::Ending)) {
             desk.truth.promised(text);
         }
         if self.kind == Kind::Numbered {
@@ -264,7 +275,10 @@ impl Publisher {
             }
             Kind::Plain => (0..chance.usize(1..4)).map(|_| serial("plain")).collect(),
             Kind::Keyed => (0..chance.usize(1..3)).map(|_| serial("keyed")).collect(),
+            Kind::Values if chance.u32(..DELETED_ONE_IN) == 0 => vec![serial(GONE)],
             Kind::Values => vec![serial("value")],
+            Kind::Ending if chance.u32(..ENDED_ONE_IN) == 0 => vec![serial(GONE)],
+            Kind::Ending => (0..chance.usize(1..4)).map(|_| serial("ending")).collect(),
             Kind::Timed => vec![serial("timed")],
             Kind::Numbered => {
                 let epoch = self.epoch;
@@ -315,7 +329,15 @@ impl Publisher {
             }
             Kind::Values => {
                 let key = format!("k{}", chance.usize(..KEYS));
-                Append::of_state(of("state/values", Some(&key)), None)
+                let mut event = of("state/values", Some(&key));
+                event.body = event.body.filter(|_| !text.starts_with(GONE));
+                Append::of_state(event, None)
+            }
+            Kind::Ending => {
+                let topic = format!("{ENDING}/{}", desk.clock.now().as_secs() / ENDING_SECONDS);
+                let event = of(&topic, None);
+                let closed = Closure::End.event(event.topic.clone(), event.time);
+                Append::new(if text.starts_with(GONE) { closed } else { event }, None)
             }
             Kind::Timed => {
                 let expires_at = Some(now.uptime + TTL);
@@ -324,6 +346,16 @@ impl Publisher {
         }
     }
 }
+
+/// What stands for an event without text.
+const GONE: &str = "gone";
+
+/// One value in so many is deleted, and one topic in so many ended.
+const DELETED_ONE_IN: u32 = 4;
+const ENDED_ONE_IN: u32 = 5;
+
+/// For so long a topic is written to, if it does not end before.
+const ENDING_SECONDS: u64 = 6;
 
 /// How long a value stays that goes by itself.
 const TTL: Duration = Duration::from_secs(20);

@@ -1,11 +1,11 @@
 //! What was promised, compared with what nodes tell, answer and deliver.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use bellwire_model::{Entry, Epoch, Event, Offset};
+use bellwire_model::{Closure, Entry, Epoch, Event, Offset, Topic};
 
 use crate::clients::{Text, body};
 
@@ -85,12 +85,14 @@ pub(crate) struct Life {
     count: Option<(u64, Offset)>,
     /// The newest of who holds the lease, and under which generation.
     desk: Option<(u64, u64)>,
+    /// Topics that have ended.
+    ended: HashSet<Topic>,
 }
 
 impl Life {
     pub(crate) fn new(machine: usize, epoch: Epoch, base: Offset) -> Self {
-        let producers = HashMap::new();
-        Self { machine, epoch, last: base, producers, count: None, desk: None }
+        let (producers, ended) = (HashMap::new(), HashSet::new());
+        Self { machine, epoch, last: base, producers, count: None, desk: None, ended }
     }
 
     pub(crate) fn machine(&self) -> usize {
@@ -118,6 +120,15 @@ impl Life {
             return Err(format!("{} comes behind {}", entry.offset, self.last));
         }
         self.last = entry.offset;
+        if self.ended.contains(&entry.event.topic) {
+            return Err(format!(
+                "{} has ended, and goes on at {}",
+                entry.event.topic, entry.offset
+            ));
+        }
+        if entry.event.closure() == Some(Closure::End) {
+            self.ended.insert(entry.event.topic.clone());
+        }
         match text {
             Some(Text::Numbered { client, epoch, sequence }) => {
                 let before = self.producers.insert(*client, (*epoch, *sequence));
