@@ -328,10 +328,15 @@ impl Lease {
                 held.beat = generation;
                 held.until = held.begun.saturating_add(self.timing.hold);
             }
-            // One of before that was done when nobody answered, or of who held it before.
-            Err(LogError::Changed(register)) => {
+            // One of before that was done when nobody answered.
+            Err(LogError::Changed(register))
+                if Beat::nonce(&register.value) == Some(self.nonce) =>
+            {
                 (held.beat, held.due) = (register.generation, now);
             }
+            // Somebody else's, or nobody's: the registers may be those of an old copy of the engine, in
+            // which this node holds nothing. Whose it is the lease's register says.
+            Err(LogError::Changed(_)) => self.doubt(),
             Err(_) => held.due = now.saturating_add(self.timing.look),
         }
     }

@@ -315,6 +315,38 @@ fn an_answer_that_comes_too_late_counts_for_nothing() {
     assert_eq!(lease.held(begun + timing.hold), None);
 }
 
+/// The engine has gone back to where it was never taken, or to another holder.
+#[test]
+fn who_finds_that_the_beat_is_not_its_own_looks_whose_the_lease_is() {
+    let timing = LeaseTiming::default();
+    let at = Duration::from_secs(100);
+    let others = Held { node: Some("m".into()), nonce: 7 };
+    let beat = Beat { nonce: 7, count: 3 }.encode();
+    let of_other = [(5, others.encode()), (6, beat)].map(|(generation, value)| {
+        let generation = Generation::new(generation);
+        Register { generation, value }
+    });
+    for [register, beat] in [[Register::default(), Register::default()], of_other] {
+        let mut lease = held(at, timing);
+        let now = at + timing.beat;
+        assert!(matches!(lease.next(now), LeaseStep::Beat(..)));
+        lease.beat(now, Err(LogError::Changed(beat.clone())));
+        assert_eq!(lease.held(now), None);
+        assert_eq!(lease.next(now), LeaseStep::Look);
+        lease.looked((now, now), &register, &beat);
+        assert_eq!(lease.term(), None);
+        let is_taken = matches!(lease.next(now), LeaseStep::Take(Generation::NEVER, _));
+        assert_eq!(is_taken, register.value.is_empty());
+    }
+    // One of its own that was done late is none of these.
+    let mut lease = held(at, timing);
+    let now = at + timing.beat;
+    let LeaseStep::Beat(_, value) = lease.next(now) else { panic!("it is due") };
+    lease.beat(now, Err(LogError::Changed(Register { generation: Generation::new(9), value })));
+    assert!(lease.held(now).is_some());
+    assert!(matches!(lease.next(now), LeaseStep::Beat(generation, _) if generation.get() == 9));
+}
+
 #[test]
 fn a_take_over_whose_answer_was_lost_is_read_back() {
     let timing = LeaseTiming::default();
