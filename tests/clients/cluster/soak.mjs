@@ -16,6 +16,7 @@ import { BINARY, eventually } from '../bellwire.mjs';
 import { deploy } from '../deployment.mjs';
 import { Follower, eventSource, http2Stream, longPoll, webSocket } from '../followers.mjs';
 import { check, placeOf } from './checker.mjs';
+import { Gate } from './gate.mjs';
 import { Trouble, ofEngine, ofNodes } from './trouble.mjs';
 
 const PUBLISHERS = 3;
@@ -23,6 +24,8 @@ const PUBLISHERS = 3;
 const PAUSE_MS = 40;
 /** How long an answer is waited for before the event is offered again. */
 const ANSWER_MS = 15_000;
+/** How long, once all is well again, publishers may take to have their last event taken. */
+const LAST_ANSWER_MS = 120_000;
 const FILTER = 'lab/**';
 const CLIENT = fileURLToPath(new URL('../../../clients/js/', import.meta.url));
 
@@ -65,8 +68,12 @@ function command({ url, certificate, write }, atEnd) {
   return follower;
 }
 
-/** Publishes one number after the other, each with a key until it is taken, while `goesOn`. */
-async function publish({ url, trust: ca, seed, publisher, acknowledge, counts }, goesOn, atEnd) {
+/**
+ * Publishes one number after the other while `goesOn`, each with a key until it is taken or `end`
+ * aborts. Gives what is wrong.
+ */
+async function publish({ url, trust: ca, seed, publisher, acknowledge, counts, end }, goesOn, atEnd) {
+  let why = '';
   const dispatcher = new Agent({ connect: { ca } });
   atEnd(() => dispatcher.destroy());
   const offer = async (number) => {
@@ -78,17 +85,20 @@ async function publish({ url, trust: ca, seed, publisher, acknowledge, counts },
       signal: AbortSignal.timeout(ANSWER_MS),
     });
     const said = await answer.json();
-    return answer.status === 201 || answer.status === 200 ? said.cursor : null;
+    if (answer.status === 201 || answer.status === 200) return said.cursor;
+    throw new Error(JSON.stringify(said));
   };
   for (let number = 1; goesOn(); number += 1) {
     let cursor;
-    while (!(cursor = await offer(number).catch(() => null))) {
+    while (!(cursor = await offer(number).catch((error) => ((why = `${error}`), null)))) {
+      if (end.aborted) return [`publisher ${publisher}: number ${number} was not taken within ${LAST_ANSWER_MS} ms of peace: ${why}`];
       counts.refusals += 1;
       await setTimeout(PAUSE_MS);
     }
     acknowledge({ publisher, number, cursor });
     await setTimeout(PAUSE_MS);
   }
+  return [];
 }
 
 /**
@@ -98,7 +108,12 @@ async function publish({ url, trust: ca, seed, publisher, acknowledge, counts },
 export async function soak({ seconds, seed, kind, each, intervalMs, folder }, atEnd) {
   const plainPort = await freePort();
   const sdk = await packageOf();
-  const { engine, nodes, ...way } = await deploy({ proxy: 'haproxy', kind, plainPort }, atEnd);
+  const gates = [];
+  const reaches = async (engine, index) => {
+    gates[index] = new Gate(() => engine.port);
+    return engine.urlAt(await gates[index].start(atEnd));
+  };
+  const { engine, nodes, ...way } = await deploy({ proxy: 'haproxy', kind, plainPort, reaches }, atEnd);
   const begin = (start, index) => {
     const write = ledger(join(folder, `follower-${index}.ndjson`), atEnd);
     return start({ ...way, topic: FILTER, write: ({ control, from, to, reason, cursor, data }) =>
@@ -117,21 +132,24 @@ export async function soak({ seconds, seed, kind, each, intervalMs, folder }, at
     if (!last || placeOf(item.cursor).offset > placeOf(last).offset) last = item.cursor;
   };
   let goesOn = true;
+  const end = new AbortController();
   const publishing = Array.from({ length: PUBLISHERS }, (_, publisher) =>
-    publish({ ...way, seed, publisher, acknowledge, counts }, () => goesOn, atEnd));
+    publish({ ...way, seed, publisher, acknowledge, counts, end: end.signal }, () => goesOn, atEnd));
 
   const troubles = [seed, seed + 1].map((seed) => new Trouble(randomOf(seed), intervalMs));
-  const running = [troubles[0].run('node', ofNodes(nodes)), troubles[1].run('engine', ofEngine(engine))];
+  const running = [troubles[0].run('node', ofNodes(nodes, gates)), troubles[1].run('engine', ofEngine(engine))];
   await Promise.race([setTimeout(seconds * 1000), ...running]);
   troubles.forEach((trouble) => trouble.stop());
   await Promise.all(running);
   // All is well again: what is published now comes to everybody.
   goesOn = false;
-  await Promise.all(publishing);
+  const deadline = globalThis.setTimeout(() => end.abort(), LAST_ANSWER_MS);
+  const unpublished = (await Promise.all(publishing)).flat();
+  clearTimeout(deadline);
   const hasAll = ({ place }) => place && placeOf(place).epoch === placeOf(last).epoch && placeOf(place).offset >= placeOf(last).offset;
   // Who has not is for the checker to tell.
   await eventually('all followers to have all', () => followers.every(hasAll)).catch(() => {});
   const outcome = await check(folder);
   const opens = Object.fromEntries(followers.map(({ name, opens }, index) => [`${index} ${name}`, opens]));
-  return { ...outcome, refusals: counts.refusals, faults: Object.assign({}, ...troubles.map(({ counts }) => counts)), opens };
+  return { ...outcome, mistakes: [...unpublished, ...outcome.mistakes], refusals: counts.refusals, faults: Object.assign({}, ...troubles.map(({ counts }) => counts)), opens };
 }
