@@ -229,6 +229,9 @@ impl Standby {
         }
         shared.release(self.mode);
         let report = shared.following.report();
+        if report.is_none() {
+            shared.files.close();
+        }
         drop(shared);
         self.changed.notify_all();
         let is_whole = report.as_ref().is_some_and(|it| it.stage == StandbyStage::Whole);
@@ -251,7 +254,7 @@ impl Standby {
     pub fn drain(&self, is_keeper: bool) {
         let until = clock::uptime() + STANDBY_PATIENCE;
         let mut shared = self.lock();
-        shared.is_closing = is_keeper && shared.following.is_named();
+        shared.is_closing = is_keeper && shared.following.is_waited_for();
         while shared.is_closing && shared.following.lacks_what_is_written() {
             let left = until.saturating_sub(clock::uptime());
             if left.is_zero() {
@@ -332,7 +335,9 @@ impl Shared {
         while let Some(first) = self.held.front()
             && (first.answer.is_err() || !self.lacks(first.place, mode))
         {
-            self.answer_first(true);
+            // What is handed over to a standby that does not have it is with nobody.
+            let is_with_nobody = self.is_closing && self.following.lacks(first.place);
+            self.answer_first(mode != StandbyMode::Wait || !is_with_nobody);
         }
     }
 

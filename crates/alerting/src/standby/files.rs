@@ -64,6 +64,11 @@ impl Files {
         Ok(())
     }
 
+    /// Nobody reads any more: what is removed is to take no room on the disk.
+    pub(super) fn close(&mut self) {
+        self.open.clear();
+    }
+
     /// Opens what is wanted, where the log is written up to there.
     pub(super) fn open(&mut self, want: &Want, written: Place) -> io::Result<Opened> {
         let newest = self.newest()?.unwrap_or(0);

@@ -182,6 +182,11 @@ impl Following {
         self.lacks(self.written.unwrap_or_default())
     }
 
+    /// Whether one may be named in the log.
+    pub(super) fn is_waited_for(&self) -> bool {
+        self.follower.as_ref().is_some_and(|it| it.stage != StandbyStage::Copies)
+    }
+
     /// Whether one is the standby that has all.
     pub(super) fn is_named(&self) -> bool {
         self.follower.as_ref().is_some_and(|it| it.stage == StandbyStage::Whole)

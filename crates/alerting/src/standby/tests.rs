@@ -118,28 +118,31 @@ async fn what_is_copied_is_what_a_restart_would_find() {
     (0..20).for_each(|_| keeper.step());
     let mut copy = begin(&keeper).await;
     assert_eq!(state(&keeper.copy_folder()), keeper.state());
-    // Logs begin and end, and the copy keeps no more than it needs.
     for round in 0..6 {
         (0..5).for_each(|_| keeper.step());
         level(&keeper, &mut copy).await;
-        assert_eq!(state(&keeper.copy_folder()), keeper.state(), "{round}");
         keeper.wal.begin_next();
         while keeper.wal.is_in_checkpoint() {
             keeper.step();
         }
+        settle(&mut keeper, &mut copy).await;
+        assert_eq!(state(&keeper.copy_folder()), keeper.state(), "{round}");
     }
-    // Its mark, a checkpoint and a log are left, once the keeper has put the last checkpoint in its place.
+}
+
+/// Copies until the keeper has put its last checkpoint in its place, and the copy has that: its mark, a
+/// checkpoint and a log.
+async fn settle(keeper: &mut Keeper, copy: &mut StateCopy) {
     let files = |folder: &Path| fs::read_dir(folder).expect("a folder").count();
     for _ in 0..ROUNDS_MAX {
         keeper.step();
-        level(&keeper, &mut copy).await;
+        level(keeper, copy).await;
         if files(&keeper.copy_folder()) == 3 {
-            break;
+            return;
         }
         std::thread::yield_now();
     }
-    assert_eq!(files(&keeper.copy_folder()), 3);
-    assert_eq!(state(&keeper.copy_folder()), keeper.state());
+    panic!("there are {} files", files(&keeper.copy_folder()));
 }
 
 #[tokio::test]
@@ -237,6 +240,21 @@ async fn a_keeper_that_ends_takes_nothing_more_and_its_standby_has_all() {
     assert!(waiting.try_recv().expect("answered").is_ok());
     assert_eq!(state(&keeper.copy_folder()), keeper.state());
     assert_eq!(keeper.standby.begin("t"), Err(NotRead::NotNow));
+}
+
+#[tokio::test]
+async fn what_a_standby_does_not_get_from_a_keeper_that_ends_is_to_be_sent_again() {
+    let mut keeper = Keeper::new(StandbyMode::Wait);
+    let _copy = begin(&keeper).await;
+    keeper.note();
+    keeper.step();
+    let waiting = keeper.ask();
+    keeper.standby.drain(true);
+    let problem = waiting.try_recv().expect("answered").expect_err("nobody has it");
+    assert_eq!(problem.code, Code::DeskAway);
+    // So is what is seen while it ends.
+    keeper.step();
+    assert!(keeper.ask().try_recv().expect("answered").is_err());
 }
 
 #[tokio::test]

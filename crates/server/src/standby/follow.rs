@@ -72,7 +72,7 @@ pub(super) async fn follow(cluster: Arc<Membership>, folder: PathBuf) {
                 follower.copy = None;
                 continue;
             }
-            Failure::Peer(PeerError::Status(_)) => REFUSED_PAUSE,
+            Failure::Peer(PeerError::Status(_)) if follower.copy.is_none() => REFUSED_PAUSE,
             Failure::Disk(error) => {
                 tracing::warn!(%error, "What the rules know cannot be copied here; trying again.");
                 follower.copy = None;
