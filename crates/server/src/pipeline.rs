@@ -51,6 +51,7 @@ use crate::front_door::Door;
 use crate::hosts::KnownHosts;
 use crate::journal_watch;
 use crate::live::QueryPasts;
+use crate::membership::Membership;
 use crate::mqtt::MqttDoor;
 use crate::observe::Figures;
 use crate::open_files;
@@ -61,6 +62,7 @@ use crate::queries::Queries;
 use crate::receiver::Receiver;
 use crate::requests::Errands;
 use crate::scraping::Scraping;
+use crate::standby;
 use crate::sys::SysTopics;
 use crate::tls::{self, Tls, TlsError};
 
@@ -142,6 +144,8 @@ pub struct Server {
     kept: (Arc<Access>, Arc<dyn Journal>, Succession),
     /// Of a node among others, whether all begins anew.
     anew: Option<watch::Receiver<bool>>,
+    /// What it is among them.
+    cluster: Option<Arc<Membership>>,
 }
 
 /// What a drain waits for.
@@ -231,11 +235,15 @@ impl Server {
             shows_examples: config.examples,
             cluster,
         };
-        let rejoins = app.cluster.as_ref().map(|cluster| cluster.rejoins());
+        let member = app.cluster.clone();
+        let rejoins = member.as_ref().map(|cluster| cluster.rejoins());
         let doors = doors(app, tls, config.stall_timeout);
         let listener = entrance.open(&config)?;
         let (runtime, accepting, sensors) = open_all(doors, (listener, sensors), drains)?;
         rejoins.map(|rejoins| runtime.spawn(rejoins));
+        if let Some(cluster) = &member {
+            standby::begin(&runtime, (cluster, &keeping.journal), &config.data);
+        }
         keep_house(
             &runtime,
             (&access, &journal, outages),
@@ -250,7 +258,18 @@ impl Server {
         );
         let threads = Threads { sensors, evaluator, alerts, shards };
         let kept = (access, journal, succession);
-        Ok(Self { address, url, runtime, draining, accepting, threads, spread, kept, anew })
+        Ok(Self {
+            address,
+            url,
+            runtime,
+            draining,
+            accepting,
+            threads,
+            spread,
+            kept,
+            anew,
+            cluster: member,
+        })
     }
 
     /// Where it listens.
@@ -289,6 +308,10 @@ impl Server {
 
     /// The same, and hands on what is held to whoever [comes after](Self::start_after) it.
     pub fn hand_over(self) -> Succession {
+        // While it is still asked: what is taken from here on is taken by another.
+        if let Some(cluster) = self.cluster {
+            cluster.hand_over();
+        }
         self.draining.send_replace(true);
         let accepting = self.accepting;
         let finish = async { tokio::time::timeout(DRAIN_TIMEOUT, accepting).await };

@@ -18,7 +18,7 @@ use super::permission::{Asks, Caller};
 use super::{App, status};
 use crate::membership::{Membership, Role, stands_in_cluster};
 use crate::problem::Refused;
-use crate::relay;
+use crate::{relay, standby};
 
 /// A login at a provider ends at the node at which it began, which a load balancer does not know.
 const LOGINS: &str = "/v1/session/";
@@ -85,6 +85,7 @@ pub(super) async fn list(
         "epoch": cluster.journal.epoch().to_string(),
         "standing": standing(cluster),
         "desk": desk(cluster),
+        "standby": standby::told(cluster),
         "engine": engine,
         "losses": losses,
         "log": { "trimmed": span.trimmed.get(), "tail": span.tail.get() },

@@ -92,6 +92,7 @@ mod tests {
                 engine: Some(engine.to_owned()),
                 name: String::new(),
                 address: address.to_owned(),
+                ..ClusterConfig::default()
             };
             let config = Config { cluster, ..Config::default() };
             let listens = listens.parse().expect("an address");
