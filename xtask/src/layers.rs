@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! floor 4   bellwire
-//! floor 3   server
+//! floor 3   server  sim
 //! floor 2   authn  shards  alerting  sources  bench  client  sockets, threads, tasks; never each other
 //! floor 1   access advice wire ingest rules alerts journal hub process pages   see floor 0 only, never each other
 //! floor 0   model ─▶ re2
@@ -44,6 +44,7 @@ const FLOORS: &[(&str, u8)] = &[
     ("bellwire-bench", 2),
     ("bellwire-client", 2),
     ("bellwire-server", 3),
+    ("bellwire-sim", 3),
     ("bellwire", 4),
     // The commands of this file build and run the others but must not link them: they have to
     // work when the rest does not compile.

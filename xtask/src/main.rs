@@ -33,6 +33,7 @@ cargo xtask <command>
   compare  measure this system and others in turns: `compare OUT [ROUNDS]`
   soak     follow over a network that fails: `soak [--hours N | --minutes N] [OUT]`
   cluster  kill and pause nodes and their engine: `cluster [--seconds S] [--engine nats|redis] …`
+  sim      play clusters in trouble on virtual time: `sim [--seeds N] [--seed N] [--jobs N] …`
   layers   check which crate may depend on which, and modules on which
   tidy     check the house style
   fuzz     run each fuzz target for a few seconds
@@ -41,7 +42,7 @@ cargo xtask <command>
 
 /// What there is, as [`USAGE`] lists it.
 const COMMANDS: &[&str] =
-    &["test", "demo", "compare", "soak", "cluster", "layers", "tidy", "fuzz", "audit"];
+    &["test", "demo", "compare", "soak", "cluster", "sim", "layers", "tidy", "fuzz", "audit"];
 
 fn main() -> ExitCode {
     let mut arguments = std::env::args().skip(1);
@@ -59,7 +60,7 @@ fn run(command: &str, arguments: &[String]) -> Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     ensure!(COMMANDS.contains(&command), "there is no command `{command}`\n\n{USAGE}");
-    if !matches!(command, "demo" | "compare" | "soak" | "cluster") && !arguments.is_empty() {
+    if !matches!(command, "demo" | "compare" | "soak" | "cluster" | "sim") && !arguments.is_empty() {
         bail!("`{command}` takes no arguments\n\n{USAGE}");
     }
     let workspace = Workspace::read()?;
@@ -69,6 +70,10 @@ fn run(command: &str, arguments: &[String]) -> Result<ExitCode> {
         "compare" => compare::run(&workspace, arguments)?,
         "soak" => soak::run(&workspace, arguments)?,
         "cluster" => cluster::run(&workspace, arguments)?,
+        "sim" => {
+            let mut played = process::cargo(&["run", "--package", "bellwire-sim", "--"]);
+            process::run(played.args(arguments).current_dir(&workspace.root))?;
+        }
         "layers" => layers::run(&workspace)?,
         "tidy" => tidy::run(&workspace)?,
         "fuzz" => fuzz::run(&workspace, || {})?,

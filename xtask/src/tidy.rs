@@ -45,6 +45,7 @@ const BUDGETS: &[(&str, usize)] = &[
     ("alerting", 4_000),
     ("sources", 4_000),
     ("server", 6_000),
+    ("sim", 3_000),
     ("bench", 4000),
     ("client", 3000),
     ("bellwire", 2000),

@@ -53,7 +53,7 @@ impl FencedJournal {
 }
 
 /// Whether somebody else holds by now what this was to be done under.
-fn is_fenced(error: &JournalError) -> bool {
+pub(crate) fn is_fenced(error: &JournalError) -> bool {
     let (JournalError::Away(source) | JournalError::Storage { source, .. }) = error else {
         return false;
     };

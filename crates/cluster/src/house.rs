@@ -5,11 +5,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
+use bellwire_journal::{Appended, Error as JournalError};
 use bellwire_model::limits::STATE_LOOKS_MAX;
 use bellwire_shared_log::{Fence, Position};
 
 use crate::Error;
 use crate::epoch;
+use crate::fenced::is_fenced;
 use crate::follower::Shared;
 use crate::lease::{self, Lease, Stepped, Wanted};
 use crate::nodes::{self, Announcer, BEAT};
@@ -35,6 +37,8 @@ pub(crate) struct House {
     keeping: Option<(Fence, Arc<Barrier>)>,
     /// Deletions that are not answered.
     deleting: Arc<AtomicUsize>,
+    /// Something was kept out by the fence: the lease is another's, or gone with what the engine has lost.
+    is_kept_out: Arc<AtomicBool>,
     next_beat: Duration,
     next_refresh: Duration,
     next_expiry: Duration,
@@ -50,6 +54,7 @@ impl House {
             lease,
             keeping: None,
             deleting: Arc::new(AtomicUsize::new(0)),
+            is_kept_out: Arc::default(),
             next_beat: Duration::ZERO,
             next_refresh: Duration::ZERO,
             next_expiry: Duration::ZERO,
@@ -117,6 +122,9 @@ impl House {
             self.lease.want(Wanted::No);
         } else {
             self.lease.want(Wanted::Yes);
+        }
+        if self.is_kept_out.swap(false, Ordering::AcqRel) {
+            self.lease.doubt();
         }
         match lease::step(&mut self.lease, &*self.shared.log, &self.shared.clock) {
             Stepped::Waits(until) => until,
@@ -195,8 +203,9 @@ impl House {
     /// Puts nothing into the log, to meet it there.
     fn ask(&mut self, fence: &Fence) -> Result<Arc<Barrier>, Error> {
         let barrier = Arc::new(Barrier::default());
-        let met = Arc::clone(&barrier);
+        let (met, is_kept_out) = (Arc::clone(&barrier), Arc::clone(&self.is_kept_out));
         let reply = Waiter::Appends(Box::new(move |answer| {
+            note(&answer, &is_kept_out);
             let flag = if answer.is_ok() { &met.was_met } else { &met.has_failed };
             flag.store(true, Ordering::Release);
         }));
@@ -215,11 +224,22 @@ impl House {
         for key in due.keys {
             let guard = Deleting::one(&self.deleting);
             // It may have got another value or another time meanwhile: then it stays.
-            let reply = Waiter::Appends(Box::new(move |_| drop(guard)));
+            let is_kept_out = Arc::clone(&self.is_kept_out);
+            let reply = Waiter::Appends(Box::new(move |answer| {
+                note(&answer, &is_kept_out);
+                drop(guard);
+            }));
             let content = Content::Appends(vec![key.deletion(now.wall)]);
             self.shared.outbox.queue(content, reply, Some(fence.clone()))?;
         }
         Ok(())
+    }
+}
+
+/// Says so where a fence has kept something out.
+fn note(answer: &Result<Vec<Appended>, JournalError>, is_kept_out: &AtomicBool) {
+    if answer.as_ref().is_err_and(is_fenced) {
+        is_kept_out.store(true, Ordering::Release);
     }
 }
 

@@ -70,6 +70,8 @@ struct State {
     term: Option<(u64, Fence)>,
     held_until: Option<Duration>,
     watcher: Option<Watcher>,
+    /// How long it is left to others.
+    deference: Duration,
     is_doubted: bool,
     is_closing: bool,
 }
@@ -150,6 +152,11 @@ impl Tenure {
         self.shared.changed.notify_all();
     }
 
+    /// Leaves it to others for so long, whenever it is nobody's: one of them is to have it first.
+    pub fn defer(&self, deference: Duration) {
+        self.shared.state().deference = deference;
+    }
+
     /// Gives it up, so that another takes it at once.
     pub fn end(&self) {
         self.shared.state().is_closing = true;
@@ -198,6 +205,7 @@ impl Asking {
                 self.lease.doubt();
                 (self.looked, self.other) = (None, None);
             }
+            self.lease.defer(state.deference);
             drop(state);
             let wait = self.turn();
             self.tell();

@@ -655,6 +655,24 @@ pub const RELAYED_MAX: usize = 512;
 pub const RELAY_CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 /// How long it waits for the head of the other's answer: longer than any of those takes.
 pub const RELAY_TIMEOUT: Duration = Duration::from_mins(1);
+/// How long the standby of the rules may say nothing, or not get further, before the keeper goes on
+/// without it.
+pub const STANDBY_PATIENCE: Duration = Duration::from_secs(2);
+/// How long whoever sent samples waits for the standby to have them, or to be left, before it is told to
+/// send them again.
+pub const STANDBY_ANSWER_PATIENCE: Duration = Duration::from_secs(5);
+/// Batches of samples whose senders wait for the standby.
+pub const STANDBY_ANSWERS_MAX: usize = 8_192;
+/// Bytes of the rules' log that the standby may lack before the keeper goes on without it.
+pub const STANDBY_BEHIND_BYTES_MAX: u64 = 64 * 1024 * 1024;
+/// Bytes that a node may lack of the rules' log when the keeper begins to wait for it.
+pub const STANDBY_JOINS_WITHIN_BYTES: u64 = 1024 * 1024;
+/// Bytes of the rules' state that the standby is sent at once.
+pub const STANDBY_PIECE_BYTES: usize = 1024 * 1024;
+/// How long the standby waits for what the keeper writes next: it is heard as often.
+pub const STANDBY_POLL: Duration = Duration::from_millis(500);
+/// How long another node than the standby leaves it the desk.
+pub const STANDBY_FIRST: Duration = Duration::from_millis(2_500);
 /// How often a node that waits for the keeper's answer looks whether another one has taken over.
 pub const RELAY_LOOK_INTERVAL: Duration = Duration::from_millis(500);
 /// How often values of alerts that go on are put on the board that nodes share: each stays in the log.

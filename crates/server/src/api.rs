@@ -34,6 +34,7 @@ mod samples;
 mod session;
 mod silences;
 mod snapshot;
+mod standby;
 mod status;
 mod system;
 mod tickets;
@@ -158,6 +159,7 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .route("/v1/nodes", get(nodes::list))
         .route("/v1/nodes/{node}", delete(nodes::forget))
         .route("/v1/nodes/snapshot", get(snapshot::snapshot))
+        .route("/v1/nodes/standby", post(standby::standby))
         .route("/v1/advice", get(advice::of_traffic).post(advice::of_flows))
         .route("/v1/whoami", get(whoami::whoami))
         .route("/v1/tickets", post(tickets::make))

@@ -66,6 +66,7 @@ mod relay;
 mod requests;
 mod scraping;
 mod snapshots;
+mod standby;
 mod sys;
 mod tls;
 mod traffic;

@@ -6,6 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use bellwire_alerting::Standby;
 use bellwire_cluster::{ClusterJournal, Seat, Tenure};
 use bellwire_wire::problem::{Code, Problem};
 use tokio::sync::watch;
@@ -38,6 +39,8 @@ pub(crate) struct Membership {
     pub(crate) snapshots: Snapshots,
     /// Becomes true where all has to begin anew: the role is over, or the log another one.
     pub(crate) anew: watch::Sender<bool>,
+    /// Another node that takes over with what the rules know; nothing where none is wanted.
+    pub(crate) standby: Option<Arc<Standby>>,
     /// The way to the keeper.
     pub(crate) relay: Relay,
 }
@@ -99,6 +102,14 @@ impl Membership {
                     }
                 }
             }
+        }
+    }
+
+    /// The server is about to end: the standby gets the rest, where this node is the keeper. Blocks for a
+    /// moment.
+    pub(crate) fn hand_over(&self) {
+        if let Some(standby) = &self.standby {
+            standby.drain(self.is_in_charge());
         }
     }
 

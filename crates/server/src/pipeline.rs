@@ -39,7 +39,7 @@ use self::core::{Core, Evaluators};
 use self::journal::apply_retention;
 pub use self::keeping::rule_state_folder;
 use self::keeping::{Keeping, kept_state_folder};
-use self::listening::{listen, open, url};
+use self::listening::{Entrance, listen, open, url};
 pub use self::push::PushKeyError;
 use crate::access::{Access, AccessRules};
 use crate::admission::{self, Admission, AdmissionLimits};
@@ -51,6 +51,7 @@ use crate::front_door::Door;
 use crate::hosts::KnownHosts;
 use crate::journal_watch;
 use crate::live::QueryPasts;
+use crate::membership::Membership;
 use crate::mqtt::MqttDoor;
 use crate::observe::Figures;
 use crate::open_files;
@@ -61,6 +62,7 @@ use crate::queries::Queries;
 use crate::receiver::Receiver;
 use crate::requests::Errands;
 use crate::scraping::Scraping;
+use crate::standby;
 use crate::sys::SysTopics;
 use crate::tls::{self, Tls, TlsError};
 
@@ -142,6 +144,8 @@ pub struct Server {
     kept: (Arc<Access>, Arc<dyn Journal>, Succession),
     /// Of a node among others, whether all begins anew.
     anew: Option<watch::Receiver<bool>>,
+    /// What it is among them.
+    cluster: Option<Arc<Membership>>,
 }
 
 /// What a drain waits for.
@@ -171,8 +175,8 @@ impl Server {
         let ((rules, alertmanager), files) = check(&config, &succession)?;
         let (figures, hosts) = (Arc::<Figures>::default(), Arc::new(KnownHosts::new(&config)));
         let (tls, access) = (start_tls(&config, &figures, &hosts)?, access(&config, &figures)?);
-        let listener = open_door(&config, &succession)?;
-        let address = listener.local_addr()?;
+        let entrance = entrance(&config, &succession)?;
+        let address = entrance.address()?;
         let (core, url) =
             (Core::open(&config, &figures, address, &succession)?, url(address, tls.as_deref()));
         let sensors = listen_to_sensors(&config, &core)?;
@@ -231,10 +235,15 @@ impl Server {
             shows_examples: config.examples,
             cluster,
         };
-        let rejoins = app.cluster.as_ref().map(|cluster| cluster.rejoins());
+        let member = app.cluster.clone();
+        let rejoins = member.as_ref().map(|cluster| cluster.rejoins());
         let doors = doors(app, tls, config.stall_timeout);
+        let listener = entrance.open(&config)?;
         let (runtime, accepting, sensors) = open_all(doors, (listener, sensors), drains)?;
         rejoins.map(|rejoins| runtime.spawn(rejoins));
+        if let Some(cluster) = &member {
+            standby::begin(&runtime, (cluster, &keeping.journal), &config.data);
+        }
         keep_house(
             &runtime,
             (&access, &journal, outages),
@@ -249,7 +258,18 @@ impl Server {
         );
         let threads = Threads { sensors, evaluator, alerts, shards };
         let kept = (access, journal, succession);
-        Ok(Self { address, url, runtime, draining, accepting, threads, spread, kept, anew })
+        Ok(Self {
+            address,
+            url,
+            runtime,
+            draining,
+            accepting,
+            threads,
+            spread,
+            kept,
+            anew,
+            cluster: member,
+        })
     }
 
     /// Where it listens.
@@ -271,18 +291,27 @@ impl Server {
         }
     }
 
+    /// What becomes of it, where it [ends and another begins](Self::hand_over) in its place.
+    pub fn succession(&self) -> Succession {
+        let (_, _, succession) = &self.kept;
+        succession.clone()
+    }
+
     /// Ends it in order: no more connections, requests under way finish, transitions are written,
     /// the journal is synced, subscribers are told good-bye. Blocks, for
     /// [`DRAIN_TIMEOUT`](bellwire_model::limits::DRAIN_TIMEOUT) at most where clients hang.
     pub fn drain(self) {
-        let (_, _, succession) = &self.kept;
-        succession.door.close();
+        self.succession().turn_away();
         // Behind the last word: who takes over finds all of it.
         self.hand_over().give_up();
     }
 
     /// The same, and hands on what is held to whoever [comes after](Self::start_after) it.
     pub fn hand_over(self) -> Succession {
+        // While it is still asked: what is taken from here on is taken by another.
+        if let Some(cluster) = self.cluster {
+            cluster.hand_over();
+        }
         self.draining.send_replace(true);
         let accepting = self.accepting;
         let finish = async { tokio::time::timeout(DRAIN_TIMEOUT, accepting).await };
@@ -318,10 +347,12 @@ impl Server {
     }
 }
 
-/// Where clients come to. That of a node among others stays open where it begins anew.
-fn open_door(config: &Config, succession: &Succession) -> Result<TcpListener, StartError> {
-    let listen = || listen(config.listen, config);
-    if config.cluster.engine.is_some() { succession.door.open(listen) } else { listen() }
+/// Where clients come to.
+fn entrance(config: &Config, succession: &Succession) -> Result<Entrance, StartError> {
+    match config.cluster.engine {
+        Some(_) => Entrance::shut(config, &succession.door),
+        None => Entrance::ajar(config),
+    }
 }
 
 /// What rule files and Alertmanager's configuration say.

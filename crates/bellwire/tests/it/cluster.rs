@@ -7,6 +7,7 @@ mod outages;
 mod passing;
 mod refusals;
 mod snapshots;
+mod standby;
 mod state;
 
 use std::net::SocketAddr;

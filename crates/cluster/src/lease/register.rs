@@ -56,4 +56,10 @@ impl Beat {
         put_number(&mut value, self.count);
         value.into()
     }
+
+    /// By which nonce a register has it; nothing of what is of another version, or was never set.
+    pub(super) fn nonce(value: &[u8]) -> Option<u64> {
+        let mut fields = Fields::of(value);
+        (fields.byte().ok()? == VERSION).then(|| fields.number().ok())?
+    }
 }

@@ -287,6 +287,34 @@ fn who_lets_go_of_it_leaves_it_to_the_others_at_once() {
     assert_eq!(Lease::holder(&world.lease), Some(format!("n{}", 1 - holder).into()));
 }
 
+#[test]
+fn who_defers_leaves_it_to_another_and_takes_it_where_there_is_none() {
+    let deference = MS * 2_500;
+    for lets_go in [true, false] {
+        let mut world = World::new(fastrand::Rng::with_seed(11), 3, Clocks::Drift);
+        (0..5_000).for_each(|at| world.step(at));
+        let [holder] = world.holders(5_000)[..] else { panic!("nobody holds it") };
+        let (first, last) = ((holder + 1) % 3, (holder + 2) % 3);
+        world.nodes[last].lease.defer(deference);
+        let end = |world: &mut World, at: u64, of: usize| {
+            if lets_go {
+                world.nodes[of].lease.want(Wanted::No);
+            } else {
+                world.nodes[of].paused = u64::MAX;
+            }
+            let taken = (at..at + 20_000).find_map(|at| {
+                world.step(at);
+                world.holders(at).into_iter().find(|now| *now != of).map(|now| (at, now))
+            });
+            taken.expect("somebody takes it")
+        };
+        let (at, taken) = end(&mut world, 5_000, holder);
+        assert_eq!(taken, first, "{lets_go}");
+        let (_, taken) = end(&mut world, at, first);
+        assert_eq!(taken, last, "{lets_go}");
+    }
+}
+
 /// A lease that is held from `at` on, by a register of this generation.
 fn held(at: Duration, timing: LeaseTiming) -> Lease {
     let mut lease = Lease::new("x", "n", timing);
@@ -313,6 +341,38 @@ fn an_answer_that_comes_too_late_counts_for_nothing() {
     lease.beat((at + timing.hold).saturating_sub(MS), Ok(Generation::new(2)));
     assert!(lease.held((begun + timing.hold).saturating_sub(MS)).is_some());
     assert_eq!(lease.held(begun + timing.hold), None);
+}
+
+/// The engine has gone back to where it was never taken, or to another holder.
+#[test]
+fn who_finds_that_the_beat_is_not_its_own_looks_whose_the_lease_is() {
+    let timing = LeaseTiming::default();
+    let at = Duration::from_secs(100);
+    let others = Held { node: Some("m".into()), nonce: 7 };
+    let beat = Beat { nonce: 7, count: 3 }.encode();
+    let of_other = [(5, others.encode()), (6, beat)].map(|(generation, value)| {
+        let generation = Generation::new(generation);
+        Register { generation, value }
+    });
+    for [register, beat] in [[Register::default(), Register::default()], of_other] {
+        let mut lease = held(at, timing);
+        let now = at + timing.beat;
+        assert!(matches!(lease.next(now), LeaseStep::Beat(..)));
+        lease.beat(now, Err(LogError::Changed(beat.clone())));
+        assert_eq!(lease.held(now), None);
+        assert_eq!(lease.next(now), LeaseStep::Look);
+        lease.looked((now, now), &register, &beat);
+        assert_eq!(lease.term(), None);
+        let is_taken = matches!(lease.next(now), LeaseStep::Take(Generation::NEVER, _));
+        assert_eq!(is_taken, register.value.is_empty());
+    }
+    // One of its own that was done late is none of these.
+    let mut lease = held(at, timing);
+    let now = at + timing.beat;
+    let LeaseStep::Beat(_, value) = lease.next(now) else { panic!("it is due") };
+    lease.beat(now, Err(LogError::Changed(Register { generation: Generation::new(9), value })));
+    assert!(lease.held(now).is_some());
+    assert!(matches!(lease.next(now), LeaseStep::Beat(generation, _) if generation.get() == 9));
 }
 
 #[test]

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use bellwire_journal::{Append, Journal, ReadLimit};
 use bellwire_model::{Body, Entry, Event, Offset, Timestamp};
+use bellwire_shared_log::SharedLog;
 use bytes::Bytes;
 
 use crate::rig::{Machine, World};
@@ -103,4 +104,24 @@ fn another_node_has_keys_go_where_the_one_that_did_is_away() {
         world.run();
     }
     assert_eq!(keys(&world.machines[0]), keys(&world.machines[1]));
+}
+
+/// As where an old copy of the engine has come back: the beats of who holds it go on, and the engine keeps out
+/// what is fenced by what the lease was.
+#[test]
+fn keys_go_also_where_the_lease_is_not_what_its_holder_has_set() {
+    let mut world = World::new(seed(), 2);
+    world.run();
+    (0..3_000).for_each(|_| world.step());
+    let engine = world.logs.handle();
+    let lease = engine.register("lease-keeper").expect("it is there");
+    assert!(!lease.value.is_empty(), "somebody holds it");
+    engine.set_register("lease-keeper", lease.generation, lease.value).expect("set");
+    put(&world, &world.machines[0], "a", Duration::from_secs(10));
+    world.run();
+    (0..6_000).for_each(|_| world.step());
+    world.run();
+    for machine in &world.machines {
+        assert_eq!(keys(machine).0, [""; 0], "machine {}", machine.index);
+    }
 }

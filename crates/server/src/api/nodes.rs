@@ -14,11 +14,11 @@ use bellwire_wire::problem::{Code, Problem};
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
 
-use super::App;
 use super::permission::{Asks, Caller};
+use super::{App, status};
 use crate::membership::{Membership, Role, stands_in_cluster};
 use crate::problem::Refused;
-use crate::relay;
+use crate::{relay, standby};
 
 /// A login at a provider ends at the node at which it began, which a load balancer does not know.
 const LOGINS: &str = "/v1/session/";
@@ -33,7 +33,7 @@ const ASKED: [&str; 1] = ["/v1/advice"];
 
 /// What the keeper of the desk does alone.
 const OF_DESK: [&str; 11] = [
-    "/v1/status",
+    status::PATH,
     "/v1/samples",
     "/v1/metrics",
     "/v1/silences",
@@ -85,6 +85,7 @@ pub(super) async fn list(
         "epoch": cluster.journal.epoch().to_string(),
         "standing": standing(cluster),
         "desk": desk(cluster),
+        "standby": standby::told(cluster),
         "engine": engine,
         "losses": losses,
         "log": { "trimmed": span.trimmed.get(), "tail": span.tail.get() },
@@ -142,7 +143,9 @@ pub(super) async fn guard(State(app): State<Arc<App>>, request: Request, next: N
     let Some(cluster) = &app.cluster else { return next.run(request).await };
     let (method, path) = (request.method(), request.uri().path());
     if is_of_desk(path) {
-        return of_desk(cluster, request, next).await;
+        let is_status = path == status::PATH;
+        let answer = of_desk(cluster, request, next).await;
+        return if is_status { status::by_way_of(&app, answer).await } else { answer };
     }
     if is_for_all_nodes(method, path) {
         return next.run(request).await;

@@ -148,6 +148,7 @@ const ROUTES: &[(&str, Method, Asks)] = &[
     ("/v1/nodes", Method::GET, Asks::Admin),
     ("/v1/nodes/{node}", Method::DELETE, Asks::Admin),
     ("/v1/nodes/snapshot", Method::GET, Asks::Node),
+    ("/v1/nodes/standby", Method::POST, Asks::Node),
     ("/v1/advice", Method::GET, Asks::Subscribe),
     ("/v1/advice", Method::POST, Asks::Caller),
     ("/v1/whoami", Method::GET, Asks::Caller),

@@ -21,7 +21,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use bellwire_alerting::LastRead;
+use bellwire_alerting::{LastRead, Standby, StandbyMode};
 use bellwire_cluster::{
     Clock, ClusterJournal, Error, LeaseTiming, Node, NodeOptions, SECRET_BYTES, Secret, Standing,
     Tenure, Watcher,
@@ -37,8 +37,9 @@ use bellwire_shared_log::{Assurance, SharedLog};
 use thiserror::Error;
 use tokio::sync::watch;
 
+use super::keeping::rule_state_folder;
 use super::listening::KeptDoor;
-use crate::config::{ClusterConfig, Config, Durability, Engine};
+use crate::config::{Config, Durability, Engine};
 use crate::membership::{Membership, Role};
 use crate::peers::{Peers, address};
 use crate::relay::Relay;
@@ -169,8 +170,13 @@ impl Succession {
 
     /// Nobody comes after it, or not now: another node takes over at once, and clients go there.
     pub fn give_up(&self) {
-        self.door.close();
+        self.turn_away();
         self.give_up_desk();
+    }
+
+    /// Whoever comes is refused until the next server has started, and goes to another node.
+    pub fn turn_away(&self) {
+        self.door.close();
     }
 
     /// The desk alone: another node takes that over at once.
@@ -270,10 +276,11 @@ impl Joined {
     /// Follows and appends from here on.
     pub(super) fn begin(
         self,
-        config: &ClusterConfig,
+        config: &Config,
+        figures: &Arc<bellwire_alerting::Figures>,
     ) -> Result<(Arc<Membership>, watch::Receiver<bool>), ClusterError> {
         let Self { node, name: id, losses, tenure, role, peers, replica, anew } = self;
-        let (journal, name) = (node.spawn()?, config.name.clone());
+        let (journal, name) = (node.spawn()?, config.cluster.name.clone());
         let begins_anew = anew.subscribe();
         tracing::info!(?role, "The node has a role among the others.");
         let over = anew.clone();
@@ -284,6 +291,14 @@ impl Joined {
         });
         let snapshots = Snapshots::new(Arc::clone(&journal), replica);
         let relay = Relay::new(Arc::clone(&peers));
+        // Whoever was the standby's second is so no more.
+        tenure.defer(Duration::ZERO);
+        let mode = config.cluster.standby;
+        let failed =
+            |error: getrandom::Error| ClusterError::Entropy(io::Error::other(error.to_string()));
+        let of_rules = (rule_state_folder(&config.data), getrandom::u64().map_err(failed)?);
+        let standby = || Arc::new(Standby::new(mode, of_rules, Arc::clone(figures)));
+        let standby = (mode != StandbyMode::Off).then(standby);
         let membership = Membership {
             journal,
             node: id,
@@ -294,6 +309,7 @@ impl Joined {
             peers,
             snapshots,
             anew,
+            standby,
             relay,
         };
         Ok((Arc::new(membership), begins_anew))

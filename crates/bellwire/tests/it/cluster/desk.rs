@@ -24,11 +24,11 @@ groups:
 const STORIES_MAX: usize = 12;
 
 /// Two nodes with the same rules and the same webhook.
-struct House {
-    pair: Pair,
+pub(super) struct House {
+    pub(super) pair: Pair,
     webhook: Webhook,
     /// Which node has the alerts.
-    keeper: usize,
+    pub(super) keeper: usize,
 }
 
 impl House {
@@ -38,6 +38,11 @@ impl House {
 
     /// With this configuration of both.
     fn configured(engine: Engine, of_both: &str) -> Self {
+        Self::ruled(engine, of_both, RULES)
+    }
+
+    /// The same, with these rules.
+    pub(super) fn ruled(engine: Engine, of_both: &str, rules: &str) -> Self {
         let webhook = Webhook::answering(&[]);
         let notify = format!(
             "route: {{receiver: ops, group_wait: 0s, group_interval: 200ms}}\n\
@@ -47,7 +52,7 @@ impl House {
         let config = format!(
             "rules = [\"{{folder}}/rules.yml\"]\nalertmanager_config = \"{{folder}}/alertmanager.yml\"\n{of_both}"
         );
-        let files = [("rules.yml", RULES), ("alertmanager.yml", &*notify)];
+        let files = [("rules.yml", rules), ("alertmanager.yml", &*notify)];
         let pair = Pair::configured(engine, &config, &files);
         let mut house = Self { pair, webhook, keeper: 0 };
         house.keeper = house.named_keeper(&house.pair.nodes[1]).expect("one that has begun");
@@ -61,7 +66,7 @@ impl House {
         self.pair.nodes.iter().position(is_it)
     }
 
-    fn keeper(&mut self) -> &mut Server {
+    pub(super) fn keeper(&mut self) -> &mut Server {
         &mut self.pair.nodes[self.keeper]
     }
 
@@ -75,12 +80,12 @@ impl House {
         post(self.pair.addresses()[self.keeper], "/v1/topics/lab/behind", "0").cursor();
     }
 
-    fn other(&self) -> SocketAddr {
+    pub(super) fn other(&self) -> SocketAddr {
         self.pair.addresses()[1 - self.keeper]
     }
 
     /// Waits until the other node has taken over.
-    fn pass_over(&mut self) {
+    pub(super) fn pass_over(&mut self) {
         let other = self.other();
         until("the other has taken over", || {
             nodes(other).is_some_and(|told| told["node"] == told["desk"])
@@ -90,7 +95,7 @@ impl House {
 }
 
 /// What a node says of its cluster; nothing while it begins anew.
-fn nodes(address: SocketAddr) -> Option<Value> {
+pub(super) fn nodes(address: SocketAddr) -> Option<Value> {
     Some(try_get(address, "/v1/nodes").filter(|it| it.status == 200)?.json())
 }
 
@@ -105,7 +110,7 @@ fn try_post(address: SocketAddr, path: &str, body: &Value) -> Option<Answer> {
 
 /// Sends until it is taken: while nobody has the alerts whoever sends is told to come again.
 #[track_caller]
-fn sample(address: SocketAddr, name: &str, value: u8) {
+pub(super) fn sample(address: SocketAddr, name: &str, value: u8) {
     let sample = json!({ "name": name, "labels": { "site": "oslo" }, "value": value });
     until("the sample is taken", || {
         let Some(answer) = try_post(address, "/v1/samples", &sample) else { return false };
@@ -118,7 +123,7 @@ fn sample(address: SocketAddr, name: &str, value: u8) {
 }
 
 /// Of each alert what has become of it, as one node tells.
-fn told(address: SocketAddr) -> BTreeMap<String, Vec<String>> {
+pub(super) fn told(address: SocketAddr) -> BTreeMap<String, Vec<String>> {
     let mut told: BTreeMap<String, Vec<String>> = BTreeMap::new();
     let query = "topic=alerts/events/**&after=earliest";
     for event in Stream::open(address, query).until_ready() {
@@ -130,7 +135,7 @@ fn told(address: SocketAddr) -> BTreeMap<String, Vec<String>> {
     told
 }
 
-fn story(of: &[(&str, &[&str])]) -> BTreeMap<String, Vec<String>> {
+pub(super) fn story(of: &[(&str, &[&str])]) -> BTreeMap<String, Vec<String>> {
     let states = |states: &[&str]| states.iter().map(ToString::to_string).collect();
     of.iter().map(|(name, of)| ((*name).to_owned(), states(of))).collect()
 }

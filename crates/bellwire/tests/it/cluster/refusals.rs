@@ -1,5 +1,7 @@
 //! What a node of a cluster does not do, and with what it does not start.
 
+use std::net::TcpStream;
+
 use serde_json::{Value, json};
 
 use super::{CONFIG, KINDS, Pair, on_each};
@@ -110,6 +112,18 @@ fn an_engine_that_is_not_there_is_told_at_the_start() {
         assert_eq!(code, Some(1), "{errors}");
         says(&errors, "the engine of the cluster");
     }
+}
+
+/// A proxy passes over whoever refuses a connection, and would wait for whoever takes it.
+#[test]
+fn a_node_that_has_not_started_yet_refuses_connections() {
+    let (engine, node, data) = (Port::new(), Port::new(), tempfile::tempdir().expect("a folder"));
+    let (url, listen) = (format!("nats://{}", engine.address()), node.address().to_string());
+    let data = data.path().to_str().expect("UTF-8");
+    let arguments = ["serve", "--listen", &listen, "--data", data, "--cluster", &url];
+    let mut process = Process::start(&arguments);
+    process.wait_for_error("The engine of the cluster is waited for");
+    TcpStream::connect(node.address()).expect_err("it does not listen yet");
 }
 
 /// What is acknowledged is to survive a loss of power, and would not.

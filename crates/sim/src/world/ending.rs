@@ -1,0 +1,222 @@
+//! The end: nothing goes wrong any more, and all of it comes to rest. Then it is looked at.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use bellwire_cluster::ClusterJournal;
+use bellwire_journal::{Append, Appended, Error, Journal as _, ReadLimit, Record};
+use bellwire_model::{Epoch, Filter, FilterSet, Offset};
+
+use super::{Stage, World};
+use crate::clients::{TIMED, body, event};
+use crate::machine::Process;
+use crate::publishers::Publisher;
+use crate::truth::Breach;
+
+/// How long it takes at most until everybody is answered, and a lease is held.
+const ANSWERED_MAX: Duration = Duration::from_mins(3);
+
+/// How long it takes at most until all have the same.
+const AGREED_MAX: Duration = Duration::from_mins(1);
+
+/// How long it is waited between two looks.
+const LOOK: Duration = Duration::from_millis(250);
+
+/// How long values stay at most that go by themselves, however far clocks are apart.
+const TIMED_MAX: Duration = Duration::from_mins(3);
+
+/// So many are published once more, with their keys.
+const AGAIN_MAX: usize = 12;
+
+/// What an append is answered.
+type Answered = Arc<Mutex<Option<Result<Vec<Appended>, Error>>>>;
+
+/// What a node has.
+#[derive(Debug, PartialEq)]
+struct Held {
+    events: Vec<(Offset, Option<String>)>,
+    values: BTreeMap<(String, String), (Offset, Option<String>)>,
+    records: Vec<Record>,
+}
+
+/// Ends trouble, waits until all comes to rest, and looks at it.
+pub(crate) fn settle(world: &mut World<'_>) -> Result<(), Breach> {
+    world.heal();
+    let is_answered = |world: &World<'_>| {
+        let waits = world.publishers.iter().any(Publisher::is_waiting);
+        let writes = |machine: &crate::machine::Machine| {
+            machine.process().is_some_and(|process| process.serves() && process.keeper.writes())
+        };
+        !waits && world.all_serve() && world.machines.iter().any(writes)
+    };
+    world.wait("everybody is answered", ANSWERED_MAX, is_answered)?;
+    world.stage = Stage::Quiet;
+    world.wait("all have the same", AGREED_MAX, World::agrees)?;
+    let again = world.publish_again();
+    let has_gone = |world: &World<'_>| world.agrees() && world.journals().all(|it| timed(it) == 0);
+    world.wait("values have gone whose time is over", TIMED_MAX, has_gone)?;
+    (0..world.machines.len()).for_each(|index| world.retain(index));
+    world.look(again)
+}
+
+impl World<'_> {
+    fn journals(&self) -> impl Iterator<Item = &Arc<ClusterJournal>> {
+        self.machines.iter().filter_map(|machine| Some(machine.process()?.node.journal()))
+    }
+
+    fn all_serve(&self) -> bool {
+        self.machines.iter().all(|machine| machine.process().is_some_and(Process::serves))
+    }
+
+    /// Whether nobody has anything to do, and nodes are at one place.
+    fn agrees(&self) -> bool {
+        let places: Vec<(Epoch, Offset)> =
+            self.journals().map(|journal| (journal.epoch(), journal.bounds().tail)).collect();
+        let Some(first) = places.first() else { return false };
+        self.all_serve()
+            && places.len() == self.machines.len()
+            && places.iter().all(|place| place == first)
+            && self.journals().all(|journal| journal.is_idle())
+            && self
+                .followers
+                .iter()
+                .all(|follower| follower.cursor().is_some_and(|it| (it.epoch, it.offset) == *first))
+    }
+
+    fn wait(
+        &mut self,
+        what: &str,
+        most: Duration,
+        is_so: impl Fn(&Self) -> bool,
+    ) -> Result<(), Breach> {
+        let until = self.now() + most;
+        while !is_so(self) {
+            if self.now() >= until {
+                let standings: Vec<String> = self.machines.iter().map(described).collect();
+                let what = format!("it does not come to where {what}: {}", standings.join("; "));
+                return Err(Breach { what });
+            }
+            self.run_until(self.now() + LOOK)?;
+        }
+        Ok(())
+    }
+
+    /// What was published with keys before, once more and anywhere.
+    fn publish_again(&mut self) -> Vec<(String, Answered)> {
+        let mut texts: Vec<String> =
+            self.publishers.iter().flat_map(|publisher| publisher.keyed.clone()).collect();
+        self.chance.shuffle(&mut texts);
+        texts.truncate(AGAIN_MAX);
+        let mut again = Vec::new();
+        for text in texts {
+            let machine = &self.machines[self.chance.usize(..self.machines.len())];
+            let Some(process) = machine.process() else { continue };
+            let client = text.split(' ').nth(1).unwrap_or_default();
+            let topic = format!("keyed/{client}");
+            let event = event((&topic, None), &text, machine.clock.now_reading().wall);
+            let answered = Answered::default();
+            let answer = Arc::clone(&answered);
+            let reply = Box::new(move |result| {
+                *answer.lock().unwrap_or_else(PoisonError::into_inner) = Some(result);
+            });
+            let append = Append::new(event, Some(text.clone().into()));
+            if process.node.journal().append(vec![append], reply).is_ok() {
+                again.push((text, answered));
+            }
+        }
+        again
+    }
+
+    /// Whether all is as it was promised.
+    fn look(&mut self, again: Vec<(String, Answered)>) -> Result<(), Breach> {
+        let Some(epoch) = self.journals().map(|journal| journal.epoch()).next() else {
+            return Err(Breach { what: "there is no node".into() });
+        };
+        let mut truth = self.truth.lock();
+        truth.settle(epoch);
+        self.followers.iter().for_each(|follower| follower.check(epoch, &mut truth));
+        let held: Vec<Held> = self.journals().map(|journal| held(journal)).collect();
+        for (index, other) in held.iter().enumerate().skip(1) {
+            if *other != held[0] {
+                let what = difference(&held[0], other);
+                truth.fail(format!("node {index} has something else than node 0: {what}"));
+            }
+        }
+        let places: BTreeMap<String, Offset> =
+            truth.acknowledged_in(epoch).map(|(text, offset)| (text.to_owned(), offset)).collect();
+        for (text, answered) in again {
+            let answered = answered.lock().unwrap_or_else(PoisonError::into_inner).take();
+            let Some(place) = places.get(&text) else { continue };
+            let is_right = matches!(&answered, Some(Ok(all)) if matches!(&all[..], [one] if
+                one.duplicate && one.offset == *place));
+            if !is_right {
+                truth.fail(format!("`{text}`, which is at {place}, once more: {answered:?}"));
+            }
+        }
+        truth.breach().map_or(Ok(()), Err)
+    }
+}
+
+fn described(machine: &crate::machine::Machine) -> String {
+    let of = machine.process().map(|process| {
+        let journal = process.node.journal();
+        format!(
+            "{:?}, ready {:?}, idle {}, epoch {}, tail {}, writes {}",
+            journal.standing(),
+            process.is_ready,
+            journal.is_idle(),
+            journal.epoch(),
+            journal.bounds().tail,
+            process.keeper.writes(),
+        )
+    });
+    format!("node {}: {}", machine.index, of.unwrap_or_else(|| "down".into()))
+}
+
+fn everything() -> FilterSet {
+    let all: Filter = "**".parse().expect("it is a filter");
+    FilterSet::new([all]).expect("it is one")
+}
+
+/// Values that go by themselves.
+fn timed(journal: &ClusterJournal) -> usize {
+    held(journal).values.iter().filter(|((topic, _), _)| topic == TIMED).count()
+}
+
+fn held(journal: &ClusterJournal) -> Held {
+    let (mut events, mut after) = (Vec::new(), Offset::ZERO);
+    while let Ok(page) = journal.read(after, &everything(), ReadLimit::PAGE)
+        && !page.entries.is_empty()
+    {
+        events.extend(page.entries.iter().map(|entry| (entry.offset, body(&entry.event))));
+        after = page.end;
+    }
+    let (mut values, mut after) = (BTreeMap::new(), Offset::ZERO);
+    while let Ok(page) = journal.state(after, ReadLimit::PAGE)
+        && !page.entries.is_empty()
+    {
+        for entry in &page.entries {
+            let key = entry.event.key.as_deref().unwrap_or_default().to_owned();
+            let place = (entry.event.topic.as_str().to_owned(), key);
+            values.insert(place, (entry.offset, body(&entry.event)));
+        }
+        after = page.end;
+    }
+    values.retain(|_, (_, value)| value.is_some());
+    let records = journal.records("").unwrap_or_default();
+    Held { events, values, records }
+}
+
+fn difference(one: &Held, other: &Held) -> String {
+    let event = one.events.iter().zip(&other.events).find(|(one, other)| one != other);
+    let value = one.values.iter().find(|(key, value)| other.values.get(*key) != Some(*value));
+    format!(
+        "{} and {} events, first {event:?}; {} and {} values, first {value:?}; records alike: {}",
+        one.events.len(),
+        other.events.len(),
+        one.values.len(),
+        other.values.len(),
+        one.records == other.records
+    )
+}
