@@ -16,26 +16,27 @@ groups:
     rules:
       - {alert: DoorOpen, expr: door_open == 1, labels: {severity: info}}
       - {alert: Fire, expr: fire == 1, labels: {severity: critical}}
+      - {record: doors, expr: sum(door_open)}
 ";
 
 /// As many times the webhook may be told of four transitions, with room.
 const STORIES_MAX: usize = 12;
 
 /// Two nodes with the same rules and the same webhook.
-struct House {
-    pair: Pair,
+pub(super) struct House {
+    pub(super) pair: Pair,
     webhook: Webhook,
     /// Which node has the alerts.
-    keeper: usize,
+    pub(super) keeper: usize,
 }
 
 impl House {
-    fn on(engine: Engine) -> Self {
+    pub(super) fn on(engine: Engine) -> Self {
         Self::configured(engine, "")
     }
 
     /// With this configuration of both.
-    fn configured(engine: Engine, of_both: &str) -> Self {
+    pub(super) fn configured(engine: Engine, of_both: &str) -> Self {
         let webhook = Webhook::answering(&[]);
         let notify = format!(
             "route: {{receiver: ops, group_wait: 0s, group_interval: 200ms}}\n\
@@ -53,13 +54,13 @@ impl House {
     }
 
     /// The node that this one names, where it is awake.
-    fn named_keeper(&self, node: &Server) -> Option<usize> {
+    pub(super) fn named_keeper(&self, node: &Server) -> Option<usize> {
         let desk = nodes(node.address())?["desk"].clone();
         let is_it = |of: &Server| nodes(of.address()).is_some_and(|told| told["node"] == desk);
         self.pair.nodes.iter().position(is_it)
     }
 
-    fn keeper(&mut self) -> &mut Server {
+    pub(super) fn keeper(&mut self) -> &mut Server {
         &mut self.pair.nodes[self.keeper]
     }
 
@@ -73,12 +74,12 @@ impl House {
         post(self.pair.addresses()[self.keeper], "/v1/topics/lab/behind", "0").cursor();
     }
 
-    fn other(&self) -> SocketAddr {
+    pub(super) fn other(&self) -> SocketAddr {
         self.pair.addresses()[1 - self.keeper]
     }
 
     /// Waits until the other node has taken over.
-    fn pass_over(&mut self) {
+    pub(super) fn pass_over(&mut self) {
         let other = self.other();
         until("the other has taken over", || {
             nodes(other).is_some_and(|told| told["node"] == told["desk"])
@@ -88,11 +89,11 @@ impl House {
 }
 
 /// What a node says of its cluster; nothing while it begins anew.
-fn nodes(address: SocketAddr) -> Option<Value> {
+pub(super) fn nodes(address: SocketAddr) -> Option<Value> {
     Some(try_get(address, "/v1/nodes").filter(|it| it.status == 200)?.json())
 }
 
-fn on_each(test: impl Fn(House)) {
+pub(super) fn on_each(test: impl Fn(House)) {
     KINDS.into_iter().filter_map(Engine::start).map(House::on).for_each(test);
 }
 
@@ -103,7 +104,7 @@ fn try_post(address: SocketAddr, path: &str, body: &Value) -> Option<Answer> {
 
 /// Sends until it is taken: while nobody has the alerts whoever sends is told to come again.
 #[track_caller]
-fn sample(address: SocketAddr, name: &str, value: u8) {
+pub(super) fn sample(address: SocketAddr, name: &str, value: u8) {
     let sample = json!({ "name": name, "labels": { "site": "oslo" }, "value": value });
     until("the sample is taken", || {
         let Some(answer) = try_post(address, "/v1/samples", &sample) else { return false };
