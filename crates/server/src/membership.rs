@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use bellwire_alerting::Standby;
 use bellwire_cluster::{ClusterJournal, Seat, Tenure};
+use bellwire_model::limits::RELAY_LOOK_INTERVAL;
 use bellwire_wire::problem::{Code, Problem};
 use tokio::sync::watch;
 
@@ -113,21 +114,22 @@ impl Membership {
         }
     }
 
+    /// Waits until another node than the one of this seat is the keeper.
+    pub(crate) async fn is_succeeded(&self, seat: &Seat) {
+        let keeper = |seat: &Seat| seat.other.as_ref().map(|other| other.node.clone());
+        let asked = keeper(seat);
+        loop {
+            tokio::time::sleep(RELAY_LOOK_INTERVAL).await;
+            let now = keeper(&self.tenure.seat());
+            if now.is_some() && now != asked {
+                return;
+            }
+        }
+    }
+
     /// Whether this node is the keeper, by its own clock: no other is then.
     pub(crate) fn is_in_charge(&self) -> bool {
         matches!(self.role, Role::Keeper(term) if self.tenure.holds(term))
-    }
-}
-
-/// Refuses what only the keeper of the desk does, where that is another node.
-pub(crate) fn check_evaluates(cluster: Option<&Membership>) -> Result<(), Problem> {
-    match cluster {
-        Some(Membership { role: Role::Other, .. }) => {
-            let detail = "another node of the cluster has the samples and alerts, and this is not passed \
-                          on to it: ask for it by a request of its own, or ask that node";
-            Err(Problem::new(Code::StandsInCluster, detail))
-        }
-        _ => Ok(()),
     }
 }
 
