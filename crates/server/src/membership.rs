@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bellwire_alerting::Standby;
-use bellwire_cluster::{ClusterJournal, Seat, Tenure};
+use bellwire_cluster::{ClusterJournal, NodeMark, Seat, Tenure};
 use bellwire_model::limits::RELAY_LOOK_INTERVAL;
 use bellwire_wire::problem::{Code, Problem};
 use tokio::sync::watch;
@@ -78,8 +78,8 @@ impl Membership {
         }
     }
 
-    /// Where the log goes on behind what this node has applied: has the server begin anew, which gets a
-    /// snapshot, once another node has one. Until then it shows what it has.
+    /// Where the log goes on behind what this node has applied, or with what another has: has the server
+    /// begin anew, which gets a snapshot, once another node has one. Until then it shows what it has.
     pub(crate) fn rejoins(&self) -> impl Future<Output = ()> + Send + use<> {
         let (journal, peers) = (Arc::clone(&self.journal), Arc::clone(&self.peers));
         let anew = self.anew.clone();
@@ -88,15 +88,17 @@ impl Membership {
             interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
             loop {
                 interval.tick().await;
-                if journal.needs_snapshot().is_none() {
-                    continue;
-                }
+                let Some(epoch) = journal.needs_snapshot() else { continue };
                 let asked = Arc::clone(&journal);
                 let nodes = tokio::task::spawn_blocking(move || asked.nodes()).await;
-                for peer in nodes.into_iter().flatten().flatten().filter(|it| !peers.is_own(it)) {
+                let has_it = |peer: &NodeMark| {
+                    let applied = peer.applied.is_some_and(|applied| applied.epoch == epoch);
+                    applied && !peers.is_own(peer)
+                };
+                for peer in nodes.into_iter().flatten().flatten().filter(has_it) {
                     if fetch::is_there(&peers, &peer).await && journal.needs_snapshot().is_some() {
                         tracing::warn!(
-                            "The log was trimmed before this node has applied it: it begins with a snapshot."
+                            "This node has not applied what the log goes on with: it begins with a snapshot."
                         );
                         anew.send_replace(true);
                         return;

@@ -66,8 +66,9 @@ impl Follower {
         let records: Vec<Record> =
             pairs.map(|(key, value)| Record { key: key.clone(), value: value.clone() }).collect();
         let bounds = (self.order.speakers_max, self.order.open_bytes_max);
-        let (order, tail) = Order::load(&records, Position::new(base)).expect("its own records");
-        self.order = order;
+        let kept = Order::load(&records, Position::new(base)).expect("its own records");
+        let tail = kept.tail;
+        self.order = kept.order;
         (self.order.speakers_max, self.order.open_bytes_max) = bounds;
         assert_eq!(tail.map(|tail| tail.position.get()), self.applied.last().map(|last| last.0));
         self.at = self.order.reads_after().get();
@@ -257,5 +258,6 @@ fn whoever_begins_again_anywhere_says_the_same() {
         assert_eq!(steady.applied, restarted.applied);
         assert_eq!(steady.records, restarted.records);
         assert_eq!(steady.order.speakers, restarted.order.speakers);
+        assert_eq!(steady.order.fold, restarted.order.fold);
     }
 }
