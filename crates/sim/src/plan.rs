@@ -144,7 +144,7 @@ impl Plan {
             _ => Kind::Sound,
         };
         let mut chance = fastrand::Rng::with_seed(seed);
-        let seconds = if kind.is_long() { chance.u64(700..1_300) } else { chance.u64(25..70) };
+        let seconds = if kind.is_long() { chance.u64(600..1_000) } else { chance.u64(25..70) };
         let end = Duration::from_secs(seconds);
         let (pace_ms, every_ms) = if kind.is_long() {
             (chance.u64(6_000..20_000), chance.u64(8_000..40_000))
