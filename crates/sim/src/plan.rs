@@ -63,6 +63,8 @@ pub enum Trouble {
     SetClock(usize, i64),
     /// It is drained and ends, and starts again after so long.
     Drain(usize, Duration),
+    /// Its disk has no room.
+    FillDisk(usize, Duration),
     /// Its disk is lost, and it starts again after so long.
     LoseDisk(usize, Duration),
     /// It is forgotten, though it may be there.
@@ -200,6 +202,7 @@ impl Plan {
             6..9 => Trouble::Pause(node, time),
             9 | 10 => Trouble::CutOff(node, time),
             11 => Trouble::Isolate(node, time),
+            12 if chance.bool() => Trouble::FillDisk(node, time),
             12 => Trouble::SlowDown(node, time),
             13 => Trouble::Disconnect(node),
             14 => Trouble::LoseAnswers(node, chance.u32(1..5)),
