@@ -3,9 +3,10 @@
 //! A replica is a function of what was applied to it. So what is on a disk after a loss of power is what
 //! was synced, applied again to an empty replica, and a snapshot is the list of another node.
 
-use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
+use std::{fmt, io};
 
 use bellwire_journal::{
     Append, AppliedReply, Bounds, ClockReading, ClockStep, Due, Ended, Error, Journal,
@@ -48,6 +49,8 @@ pub(crate) struct Disk {
     steps: Arc<Mutex<Vec<Done>>>,
     /// In which a replica begins that is new.
     epoch: Epoch,
+    /// Until when it has no room, in microseconds of the world.
+    full_until: Arc<AtomicU64>,
 }
 
 impl fmt::Debug for Disk {
@@ -59,7 +62,21 @@ impl fmt::Debug for Disk {
 impl Disk {
     /// One that is empty.
     pub(crate) fn new() -> Self {
-        Self { steps: Arc::default(), epoch: Epoch::new(fastrand::u32(1..)) }
+        let epoch = Epoch::new(fastrand::u32(1..));
+        Self { steps: Arc::default(), epoch, full_until: Arc::default() }
+    }
+
+    /// It has no room until then.
+    pub(crate) fn fill(&self, until: Duration) {
+        self.full_until.store(until.as_micros() as u64, Ordering::Relaxed);
+    }
+
+    fn check_room(&self, now: Duration) -> Result<(), Error> {
+        if now.as_micros() as u64 >= self.full_until.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        let source = Arc::new(io::Error::from(io::ErrorKind::StorageFull));
+        Err(Error::Full { path: "the disk".into(), source })
     }
 
     /// In which epoch what is on it begins, unless it says otherwise.
@@ -136,7 +153,7 @@ impl Disk {
         // Asked behind all of them, so that they are done.
         journal.due(clock.now_reading(), 0).expect("it is open");
         let (disk, clock) = (self.clone(), clock.clone());
-        Arc::new(Recorded { journal, disk, clock })
+        Arc::new(Recorded { journal, disk, clock, missing: Mutex::default() })
     }
 }
 
@@ -155,10 +172,33 @@ struct Recorded {
     journal: MemoryJournal,
     disk: Disk,
     clock: MachineClock,
+    /// The base of what had no room, and has to be first.
+    missing: Mutex<Option<Offset>>,
+}
+
+impl Recorded {
+    /// What comes of a group commit where the disk has no room, or had none for one before it.
+    fn check_order(&self, base: Offset) -> Result<(), Error> {
+        let mut missing = self.missing.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(missing) = missing.filter(|missing| base > *missing) {
+            return Err(Error::OutOfOrder { missing });
+        }
+        let room = self.disk.check_room(self.clock.now());
+        *missing = room.is_err().then_some(base);
+        room
+    }
 }
 
 impl Replica for Recorded {
     fn apply(&self, placed: Placed, applied: AppliedReply) -> Result<(), Error> {
+        if placed.base > self.journal.bounds().tail
+            && let Err(error) = self.check_order(placed.base)
+        {
+            let replies = placed.batches.into_iter().filter_map(|batch| batch.reply);
+            replies.for_each(|reply| reply(Err(error.clone())));
+            applied(Err(error));
+            return Ok(());
+        }
         let Placed { base, time, batches, records, .. } = &placed;
         let step = Step::Applied {
             base: *base,
@@ -177,7 +217,9 @@ impl Replica for Recorded {
     }
 
     fn begin_anew(&self, epoch: Epoch, base: Offset) -> Result<(), Error> {
+        self.disk.check_room(self.clock.now())?;
         self.journal.begin_anew(epoch, base)?;
+        *self.missing.lock().unwrap_or_else(PoisonError::into_inner) = None;
         self.disk.push(self.clock.now(), Step::Anew(epoch, base));
         Ok(())
     }
@@ -241,6 +283,7 @@ impl Journal for Recorded {
     }
 
     fn health(&self) -> Result<(), Error> {
+        self.disk.check_room(self.clock.now())?;
         self.journal.health()
     }
 
