@@ -60,7 +60,7 @@ pub(crate) enum Verdict {
     Repeat,
     /// What comes before it is missing.
     Hole,
-    /// Its incarnation has ended, was forgotten, or never began: nothing of it counts.
+    /// Its incarnation has ended or was forgotten: nothing of it counts.
     Stale,
 }
 
@@ -150,8 +150,13 @@ impl Order {
         // Of what was born before all that is known here, others may know more. Once something was
         // forgotten, they have forgotten it as well.
         let is_adopted = head.born < self.began && self.horizon == self.began;
-        if !is_adopted && (head.born < self.horizon || head.number != 1) {
+        if !is_adopted && head.born < self.horizon {
             return Verdict::Stale;
+        }
+        // Its maker appends what comes before it again, and must not begin another incarnation for it: what
+        // would be numbered anew then may have counted in what another epoch begins on.
+        if !is_adopted && head.number != 1 {
+            return Verdict::Hole;
         }
         let newest = head.number.saturating_sub(1);
         self.insert(head.incarnation, Speaker::born(head.born, newest, Stage::Speaking));

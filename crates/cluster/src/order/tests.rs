@@ -95,6 +95,16 @@ fn each_batch_counts_once_and_in_its_makers_order() {
     }
 }
 
+/// Of what was sent at once the first failed, and the engine has lost what came before.
+#[test]
+fn what_comes_before_its_incarnation_has_begun_is_behind_a_hole() {
+    let mut follower = Follower::new();
+    let whole = |number| piece((A, number), Part::Whole, "x");
+    assert_eq!(follower.follow(whole(2)), Verdict::Hole);
+    assert_eq!(follower.follow(whole(1)), counts("x"));
+    assert_eq!(follower.follow(whole(2)), counts("x"));
+}
+
 #[test]
 fn a_payload_in_pieces_counts_where_its_last_piece_is() {
     let mut follower = Follower::new();
@@ -186,7 +196,7 @@ fn behind_what_is_gone_what_was_born_before_counts_from_where_it_is_met() {
     };
     assert_eq!(admit(born(A, 17, 99, Part::Whole)), counts("x"));
     assert_eq!(admit(born(A, 17, 99, Part::Whole)), Verdict::Repeat);
-    assert_eq!(admit(born(B, 5, 100, Part::Whole)), Verdict::Stale);
+    assert_eq!(admit(born(B, 5, 100, Part::Whole)), Verdict::Hole);
     assert_eq!(admit(born(B, 5, 50, Part::Middle)), Verdict::Noted);
     assert_eq!(admit(born(B, 6, 50, Part::Last)), Verdict::Noted);
     assert_eq!(admit(born(B, 7, 50, Part::Whole)), counts("x"));
