@@ -35,6 +35,7 @@ mod order;
 mod outbox;
 mod pins;
 mod queue;
+mod raising;
 mod secret;
 #[cfg(test)]
 mod seed;

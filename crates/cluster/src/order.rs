@@ -19,6 +19,10 @@
 //! - An incarnation may end another, of which nothing counts from then on.
 //! - A payload in pieces counts where its last piece is. Pieces that are too old or too many are given
 //!   up, and their incarnation has ended.
+//! - All that has counted, in its order, is folded into a *fingerprint*: replicas that have the same one are
+//!   the same.
+//! - Places go on where another epoch begins on what a replica has ([`crate::epoch`]), whatever the log
+//!   gives out again. What is read then of what was applied before is a repeat, as it is otherwise.
 //! - Where the beginning of the log is gone ([`Order::behind`]), what was born before that counts from the
 //!   first number that is met. Nobody has more of the log, so a payload whose first pieces are gone comes
 //!   to nothing for all.
@@ -32,7 +36,7 @@ use bellwire_shared_log::Position;
 use bytes::Bytes;
 
 use crate::envelope::{Head, Incarnation, PAYLOAD_BYTES_MAX, Piece};
-pub(crate) use kept::{PREFIX, Tail};
+pub(crate) use kept::{Began, Kept, PREFIX, Tail};
 use speaker::{Speaker, Stage};
 
 /// Incarnations that are known: each takes a record of some 60 bytes. Those of nodes that start anew all
@@ -56,7 +60,7 @@ pub(crate) enum Verdict {
     Repeat,
     /// What comes before it is missing.
     Hole,
-    /// Its incarnation has ended, was forgotten, or never began: nothing of it counts.
+    /// Its incarnation has ended or was forgotten: nothing of it counts.
     Stale,
 }
 
@@ -72,6 +76,8 @@ pub(crate) struct Order {
     horizon: Position,
     /// The log is known from here on.
     began: Position,
+    /// Of all that has counted.
+    fold: u64,
     /// What is known of these is not yet written.
     changed: BTreeSet<Incarnation>,
     forgotten: BTreeSet<Incarnation>,
@@ -91,6 +97,7 @@ impl Order {
             open: BTreeSet::new(),
             horizon: began,
             began,
+            fold: 0,
             changed: BTreeSet::new(),
             forgotten: BTreeSet::new(),
             is_horizon_kept: false,
@@ -143,8 +150,13 @@ impl Order {
         // Of what was born before all that is known here, others may know more. Once something was
         // forgotten, they have forgotten it as well.
         let is_adopted = head.born < self.began && self.horizon == self.began;
-        if !is_adopted && (head.born < self.horizon || head.number != 1) {
+        if !is_adopted && head.born < self.horizon {
             return Verdict::Stale;
+        }
+        // Its maker appends what comes before it again, and must not begin another incarnation for it: what
+        // would be numbered anew then may have counted in what another epoch begins on.
+        if !is_adopted && head.number != 1 {
+            return Verdict::Hole;
         }
         let newest = head.number.saturating_sub(1);
         self.insert(head.incarnation, Speaker::born(head.born, newest, Stage::Speaking));
@@ -182,8 +194,12 @@ impl Order {
         }
         self.silent.insert((at, incarnation));
         self.changed.insert(incarnation);
+        self.fold = folded(folded(self.fold, at.get()), checksum.into());
         self.forget();
         self.give_up_pieces();
+        if let Some(speaker) = self.speakers.get_mut(&incarnation) {
+            speaker.fold = self.fold;
+        }
         verdict
     }
 
@@ -238,15 +254,36 @@ impl Order {
         }
     }
 
+    /// Payloads that are not complete are as if they had not begun: for who goes on by another log, which
+    /// may have none of their pieces.
+    pub(crate) fn take_back_pieces(&mut self) {
+        for (_, incarnation) in std::mem::take(&mut self.open) {
+            let Some(speaker) = self.speakers.get_mut(&incarnation) else { continue };
+            if let Some(open) = speaker.open.take() {
+                speaker.newest = open.before;
+                self.changed.insert(incarnation);
+            }
+        }
+    }
+
     /// Nothing more of it counts.
     fn end(&mut self, incarnation: Incarnation) {
         let Some(speaker) = self.speakers.get_mut(&incarnation) else { return };
         speaker.stage = Stage::Ended;
+        self.fold = folded(self.fold, incarnation.get());
         if let Some(open) = speaker.open.take() {
             self.open.remove(&(open.from, incarnation));
         }
         self.changed.insert(incarnation);
     }
+}
+
+/// What was folded, with one number more: all of its bits depend on all of both.
+fn folded(fold: u64, number: u64) -> u64 {
+    let mut bits = fold.rotate_left(29) ^ number.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    bits ^ (bits >> 31)
 }
 
 #[cfg(test)]

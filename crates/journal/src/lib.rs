@@ -208,6 +208,10 @@ pub trait Observer: Send {
     /// A replica has begun anew: all that was seen before is of another life, and offsets of this epoch
     /// follow `base`. No other journal does.
     fn on_begin_anew(&mut self, _epoch: Epoch, _base: Offset) {}
+
+    /// A replica has all that it had, in another epoch: offsets of it follow `tail`. No other journal
+    /// does.
+    fn on_enter_epoch(&mut self, _epoch: Epoch, _tail: Offset) {}
 }
 
 /// Takes in what a journal has of state topics while it is opened, so that its rows are read once.

@@ -121,6 +121,18 @@ pub trait Replica: Journal {
     /// and after.
     fn begin_anew(&self, epoch: Epoch, base: Offset) -> Result<(), Error>;
 
+    /// Goes on with all that there is in another epoch, behind `base` or the tail, whichever is further,
+    /// which is the tail then, and changes records. Blocks until that, and all that was applied before,
+    /// is on the disk, also where the epoch is the same; what was queued before is applied first. Whoever
+    /// is killed meanwhile finds the one or the other. The observer is told of another epoch, as of
+    /// [`begin_anew`](Self::begin_anew).
+    fn enter_epoch(
+        &self,
+        epoch: Epoch,
+        base: Offset,
+        records: Vec<RecordChange>,
+    ) -> Result<(), Error>;
+
     /// Keys whose time is over, up to so many, without deleting them: who holds the lease to do so puts
     /// what deletes them ([`DueKey::deletion`]) into the order. What has ended is left out. Blocks.
     fn due(&self, now: ClockReading, count_max: usize) -> Result<Due, Error>;

@@ -7,7 +7,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bellwire_alerting::Standby;
-use bellwire_cluster::{ClusterJournal, Seat, Tenure};
+use bellwire_cluster::{ClusterJournal, NodeMark, Seat, Tenure};
+use bellwire_model::limits::RELAY_LOOK_INTERVAL;
 use bellwire_wire::problem::{Code, Problem};
 use tokio::sync::watch;
 
@@ -77,8 +78,8 @@ impl Membership {
         }
     }
 
-    /// Where the log goes on behind what this node has applied: has the server begin anew, which gets a
-    /// snapshot, once another node has one. Until then it shows what it has.
+    /// Where the log goes on behind what this node has applied, or with what another has: has the server
+    /// begin anew, which gets a snapshot, once another node has one. Until then it shows what it has.
     pub(crate) fn rejoins(&self) -> impl Future<Output = ()> + Send + use<> {
         let (journal, peers) = (Arc::clone(&self.journal), Arc::clone(&self.peers));
         let anew = self.anew.clone();
@@ -87,15 +88,17 @@ impl Membership {
             interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
             loop {
                 interval.tick().await;
-                if journal.needs_snapshot().is_none() {
-                    continue;
-                }
+                let Some(epoch) = journal.needs_snapshot() else { continue };
                 let asked = Arc::clone(&journal);
                 let nodes = tokio::task::spawn_blocking(move || asked.nodes()).await;
-                for peer in nodes.into_iter().flatten().flatten().filter(|it| !peers.is_own(it)) {
+                let has_it = |peer: &NodeMark| {
+                    let applied = peer.applied.is_some_and(|applied| applied.epoch == epoch);
+                    applied && !peers.is_own(peer)
+                };
+                for peer in nodes.into_iter().flatten().flatten().filter(has_it) {
                     if fetch::is_there(&peers, &peer).await && journal.needs_snapshot().is_some() {
                         tracing::warn!(
-                            "The log was trimmed before this node has applied it: it begins with a snapshot."
+                            "This node has not applied what the log goes on with: it begins with a snapshot."
                         );
                         anew.send_replace(true);
                         return;
@@ -113,21 +116,22 @@ impl Membership {
         }
     }
 
+    /// Waits until another node than the one of this seat is the keeper.
+    pub(crate) async fn is_succeeded(&self, seat: &Seat) {
+        let keeper = |seat: &Seat| seat.other.as_ref().map(|other| other.node.clone());
+        let asked = keeper(seat);
+        loop {
+            tokio::time::sleep(RELAY_LOOK_INTERVAL).await;
+            let now = keeper(&self.tenure.seat());
+            if now.is_some() && now != asked {
+                return;
+            }
+        }
+    }
+
     /// Whether this node is the keeper, by its own clock: no other is then.
     pub(crate) fn is_in_charge(&self) -> bool {
         matches!(self.role, Role::Keeper(term) if self.tenure.holds(term))
-    }
-}
-
-/// Refuses what only the keeper of the desk does, where that is another node.
-pub(crate) fn check_evaluates(cluster: Option<&Membership>) -> Result<(), Problem> {
-    match cluster {
-        Some(Membership { role: Role::Other, .. }) => {
-            let detail = "another node of the cluster has the samples and alerts, and this is not passed \
-                          on to it: ask for it by a request of its own, or ask that node";
-            Err(Problem::new(Code::StandsInCluster, detail))
-        }
-        _ => Ok(()),
     }
 }
 

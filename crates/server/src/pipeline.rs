@@ -25,8 +25,8 @@ use bellwire_model::FilterSet;
 use bellwire_model::limits::{DRAIN_TIMEOUT, MEMORY_LOOK_INTERVAL, PRESENCE_INTERVAL};
 use bellwire_rules::RuleSet;
 use bellwire_shards::{
-    HistoryReaders, Presence, Publisher, ShardParts, SharedTable, Spread, States, Subscriptions,
-    Surroundings, Timing, TopicRules,
+    HistoryReaders, Presence, Publisher, Requests, ShardParts, SharedTable, Spread, States,
+    Subscriptions, Surroundings, Timing, TopicRules,
 };
 use bellwire_sources::scrape::{Job, Scraper};
 use thiserror::Error;
@@ -47,16 +47,19 @@ use crate::api::{self, App, LargeReads, Records, StreamsApi};
 use crate::audit::Deed;
 use crate::config::{Config, Engine, Exposed, MqttConfig};
 use crate::durable_streams::DurableStreams;
+use crate::envoy::Envoy;
 use crate::front_door::Door;
 use crate::hosts::KnownHosts;
 use crate::journal_watch;
 use crate::live::QueryPasts;
-use crate::membership::Membership;
+use crate::membership::{Membership, Role};
+use crate::mirror::{Follower, Ground, Mirror};
 use crate::mqtt::MqttDoor;
+use crate::neighbours;
 use crate::observe::Figures;
 use crate::open_files;
 use crate::outages::Outages;
-use crate::page::Callers;
+use crate::page::{Callers, Elsewhere};
 use crate::proxies::Proxies;
 use crate::queries::Queries;
 use crate::receiver::Receiver;
@@ -65,6 +68,14 @@ use crate::scraping::Scraping;
 use crate::standby;
 use crate::sys::SysTopics;
 use crate::tls::{self, Tls, TlsError};
+
+/// What runs until it ends.
+trait Task: Future<Output = ()> + Send + 'static {}
+
+impl<F: Future<Output = ()> + Send + 'static> Task for F {}
+
+/// Heartbeats of another node that are missed before it is given up.
+const SILENT_HEARTBEATS: u32 = 3;
 
 /// Why a server does not start.
 #[derive(Debug, Error)]
@@ -191,15 +202,18 @@ impl Server {
         } = core;
         let ((cluster, anew), sys) = (cluster.unzip(), sys_topics(&figures, &states));
         let (presence, pasts) =
-            (Presence::new(config.presence.clone()), query_pasts(&config, &states));
+            (presence(&config, cluster.as_deref()), query_pasts(&config, &states));
+        let mirror = mirror(cluster.as_deref(), &subscriptions);
         let publisher = publisher(&journal, (states, topics), &figures);
         let admission = admission(&config, &figures, drains.clone());
-        let (house, around) = ((&figures, &admission, &access), (&pasts, cluster.as_ref()));
+        let envoy = envoy((cluster.as_ref(), mirror.as_ref()), &publisher.states);
+        let (house, around) = ((&figures, &admission, &access), (&pasts, envoy.clone()));
         let errands = Errands::new(&publisher, (&intake, &alerting, &live), house, around);
+        let errands: Arc<dyn Requests> = Arc::new(errands);
         let (events, of) =
             ((&journal, table, &subscriptions, &publisher.topics), presence.as_ref());
         let (shards, spread) =
-            spawn_shards(&config, parts, events, ((errands, &access, &sys), of))?;
+            spawn_shards(&config, parts, events, ((&errands, &access, &sys), of))?;
         let receiver = Receiver::new(&intake, &access, (&figures, &admission), &publisher);
         let (reload, scraper) =
             reload(&config, (&keeping, &intake, &alerting), (&receiver, &figures), files);
@@ -207,7 +221,7 @@ impl Server {
         let outages = Outages::new(&spread, &admission, cluster.as_deref());
         let app = App {
             streams: StreamsApi::new(Arc::clone(&streams)),
-            callers: callers(&config, hosts, Arc::clone(&publisher)),
+            callers: callers(&config, hosts, (Arc::clone(&publisher), mirror.clone())),
             publisher,
             admission: Arc::clone(&admission),
             receiver,
@@ -232,11 +246,15 @@ impl Server {
             traffic: sys.watch(),
             webhooks: config.webhooks.clone(),
             presence: FilterSet::gathered(config.presence.topics.clone()),
+            present: presence.clone(),
             shows_examples: config.examples,
             cluster,
+            errands,
+            envoy: envoy.clone(),
+            mirror,
         };
         let member = app.cluster.clone();
-        let rejoins = member.as_ref().map(|cluster| cluster.rejoins());
+        let (rejoins, neighbours, followers) = among_others(&app, &config);
         let doors = doors(app, tls, config.stall_timeout);
         let listener = entrance.open(&config)?;
         let (runtime, accepting, sensors) = open_all(doors, (listener, sensors), drains)?;
@@ -244,6 +262,9 @@ impl Server {
         if let Some(cluster) = &member {
             standby::begin(&runtime, (cluster, &keeping.journal), &config.data);
         }
+        neighbours.map(|neighbours| runtime.spawn(neighbours));
+        followers.into_iter().for_each(|follower| drop(runtime.spawn(follower.run())));
+        envoy.map(|envoy| runtime.spawn(envoy.keep_standing()));
         keep_house(
             &runtime,
             (&access, &journal, outages),
@@ -405,12 +426,59 @@ fn access(config: &Config, figures: &Arc<Figures>) -> Result<Arc<Access>, Access
 }
 
 /// Who may ask, as far as a head tells.
-fn callers(config: &Config, hosts: Arc<KnownHosts>, publisher: Arc<Publisher>) -> Callers {
+fn callers(
+    config: &Config,
+    hosts: Arc<KnownHosts>,
+    (publisher, mirror): (Arc<Publisher>, Option<Arc<Mirror>>),
+) -> Callers {
     let proxies = Arc::new(Proxies::new(config));
     let proxy = config.access.as_ref().and_then(|access| access.proxy.as_ref());
     let named_in = proxy.map(|proxy| proxy.subject_header.clone());
     let (origins, speaks_tls) = (config.allowed_origins.clone(), config.tls_certificate.is_some());
-    Callers { origins, hosts, proxies, named_in, speaks_tls, publisher: Some(publisher) }
+    let (publisher, elsewhere) = (Some(publisher), mirror.map(|it| it as Arc<dyn Elsewhere>));
+    Callers { origins, hosts, proxies, named_in, speaks_tls, publisher, elsewhere }
+}
+
+/// Who shows themselves, where any topic has presence.
+fn presence(config: &Config, cluster: Option<&Membership>) -> Option<Arc<Presence>> {
+    match cluster {
+        Some(cluster) => Presence::among_others(config.presence.clone(), &cluster.node),
+        None => Presence::new(config.presence.clone()),
+    }
+}
+
+/// What another node shows that has the samples and alerts, where one does.
+fn mirror(
+    cluster: Option<&Membership>,
+    subscriptions: &Arc<Subscriptions>,
+) -> Option<Arc<Mirror>> {
+    cluster.filter(|cluster| cluster.role == Role::Other).map(|_| Mirror::new(subscriptions))
+}
+
+/// What has that node do something.
+fn envoy(
+    (cluster, mirror): (Option<&Arc<Membership>>, Option<&Arc<Mirror>>),
+    states: &Arc<States>,
+) -> Option<Arc<Envoy>> {
+    Some(Envoy::new(cluster?, mirror?, states))
+}
+
+/// What a node does again and again because there are others.
+fn among_others(
+    app: &App,
+    config: &Config,
+) -> (Option<impl Task>, Option<impl Task>, Vec<Follower>) {
+    let Some(cluster) = &app.cluster else { return (None, None, Vec::new()) };
+    let ground = Ground {
+        cluster: Arc::clone(cluster),
+        states: Arc::clone(&app.publisher.states),
+        figures: Arc::clone(&app.figures.mirror),
+        silence_max: config.heartbeat_interval * SILENT_HEARTBEATS,
+    };
+    let followers = app.mirror.iter().flat_map(|mirror| Follower::of(mirror, &ground)).collect();
+    let present = app.present.clone();
+    let neighbours = present.map(|it| neighbours::follow_all(Arc::clone(cluster), it));
+    (Some(cluster.rejoins()), neighbours, followers)
 }
 
 /// Reads certificate and key, where they are configured.
@@ -469,7 +537,7 @@ fn reload(
 type Events<'a> = (&'a Arc<dyn Journal>, SharedTable, &'a Arc<Subscriptions>, &'a TopicRules);
 
 /// What shards ask, and by whose leave.
-type Asked<'a> = (Errands, &'a Arc<Access>, &'a SysTopics);
+type Asked<'a> = (&'a Arc<dyn Requests>, &'a Arc<Access>, &'a SysTopics);
 
 /// What shards reach of all else.
 fn surroundings(
@@ -484,7 +552,7 @@ fn surroundings(
         history: HistoryReaders::start(journal)?,
         subscriptions: Arc::clone(subscriptions),
         topics: topics.clone(),
-        requests: Arc::new(errands),
+        requests: Arc::clone(errands),
         authority: Arc::<Access>::clone(access),
         figures: Arc::clone(&sys.figures().shards),
         lags: Arc::clone(&sys.figures().lags),

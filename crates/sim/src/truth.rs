@@ -252,6 +252,33 @@ impl Truth {
         }
     }
 
+    /// A replica goes on in another epoch with what it has told, and behind there.
+    pub(crate) fn entered(&mut self, life: &mut Life, epoch: Epoch, tail: Offset) {
+        self.begun(epoch);
+        let before = self.epochs.get(&life.epoch.get()).map(|it| &it.events);
+        let had: Vec<(Offset, Event)> = before
+            .into_iter()
+            .flat_map(|events| events.range(..=life.last))
+            .map(|(offset, event)| (*offset, event.clone()))
+            .collect();
+        let of_epoch = self.epochs.entry(epoch.get()).or_default();
+        let mut wrong = None;
+        for (offset, event) in had {
+            let place = body(&event).and_then(|text| of_epoch.places.insert(text, offset));
+            let other = of_epoch.events.insert(offset, event.clone()).filter(|it| *it != event);
+            if other.is_some() || place.is_some_and(|place| place != offset) {
+                wrong.get_or_insert(format!(
+                    "node {} goes on in epoch {epoch} with {event:?} at {offset}: {other:?}, {place:?}",
+                    life.machine
+                ));
+            }
+        }
+        (life.epoch, life.last) = (epoch, life.last.max(tail));
+        if let Some(what) = wrong {
+            self.fail_in(epoch, what);
+        }
+    }
+
     /// How many epochs ended.
     pub(crate) fn raised(&self) -> u64 {
         self.begun.len().saturating_sub(1) as u64

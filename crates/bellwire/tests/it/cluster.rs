@@ -3,8 +3,10 @@
 mod away;
 mod behind;
 mod desk;
+mod mirror;
 mod outages;
 mod passing;
+mod presence;
 mod refusals;
 mod snapshots;
 mod standby;

@@ -15,6 +15,8 @@ pub(super) struct Speaker {
     /// Where that is, with its checksum.
     pub(super) at: Position,
     pub(super) checksum: u32,
+    /// All that had counted then, that included.
+    pub(super) fold: u64,
     pub(super) stage: Stage,
     /// A payload that is not complete.
     pub(super) open: Option<Open>,
@@ -55,7 +57,7 @@ impl Open {
 impl Speaker {
     /// One of which so much counted.
     pub(super) fn born(born: Position, newest: u64, stage: Stage) -> Self {
-        Self { born, newest, at: Position::START, checksum: 0, stage, open: None }
+        Self { born, newest, at: Position::START, checksum: 0, fold: 0, stage, open: None }
     }
 
     /// Takes in its next entry.

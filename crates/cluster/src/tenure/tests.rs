@@ -44,8 +44,9 @@ fn the_first_holds_it_the_second_knows_where_and_takes_it_once_it_is_given_up() 
         run: 1,
         beat: 0,
         applied: None,
+        reached: None,
     };
-    nodes::Announcer::new(mark).announce(&*logs.handle(), None).expect("announced");
+    nodes::Announcer::new(mark).announce(&*logs.handle(), (None, None)).expect("announced");
     let one = begin(&logs, "one");
     let term = one.decided(PATIENCE).term.expect("nobody else wants it");
     let two = begin(&logs, "two");

@@ -8,8 +8,8 @@ use bellwire_model::{Epoch, KeyVersion, Offset};
 
 use super::{Command, Committed, Store, Turns, Writer, bytes_of};
 use crate::placing::Placing;
-use crate::records;
-use crate::{AppliedReply, ClockReading, Due, DueKey, Error, Placed, Reply};
+use crate::records::{self, RecordChanges};
+use crate::{AppliedReply, ClockReading, Due, DueKey, Error, Placed, RecordChange, Reply};
 
 /// A group commit that waits.
 pub(super) struct QueuedPlaced {
@@ -60,6 +60,17 @@ impl Writer {
     /// Has everything forgotten, and waits for it.
     pub(crate) fn begin_anew(&self, epoch: Epoch, base: Offset) -> Result<(), Error> {
         self.ask(|reply| Command::BeginAnew { epoch, base, reply })?
+    }
+
+    /// Has another epoch begin behind what there is, and waits for it.
+    pub(crate) fn enter_epoch(
+        &self,
+        epoch: Epoch,
+        base: Offset,
+        records: Vec<RecordChange>,
+    ) -> Result<(), Error> {
+        let records = records::gathered(records)?;
+        self.ask(|reply| Command::EnterEpoch { epoch, base, records, reply })?
     }
 
     /// Keys whose time is over.
@@ -151,6 +162,23 @@ impl<S: Store> Turns<S> {
         begun?;
         self.missing = None;
         self.observer.on_begin_anew(epoch, base);
+        Ok(())
+    }
+
+    pub(super) fn enter_epoch(
+        &mut self,
+        epoch: Epoch,
+        base: Offset,
+        records: RecordChanges,
+    ) -> Result<(), Error> {
+        let before = self.store.epoch();
+        let entered = self.store.enter_epoch(epoch, base, records);
+        self.note(entered.as_ref().err());
+        entered?;
+        if epoch != before {
+            self.missing = None;
+            self.observer.on_enter_epoch(epoch, self.store.tail());
+        }
         Ok(())
     }
 

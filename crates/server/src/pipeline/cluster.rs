@@ -82,7 +82,7 @@ pub enum ClusterError {
     /// The system gives nothing random.
     #[error("the system gives no random numbers")]
     Entropy(#[source] io::Error),
-    /// What comes next of the log is gone, as often as a snapshot was got.
+    /// The node cannot get there by the log, as often as a snapshot was got.
     #[error("{why}")]
     Behind {
         /// The epoch of the log.
@@ -468,6 +468,13 @@ struct UntilAnew<O> {
     anew: watch::Sender<bool>,
 }
 
+impl<O> UntilAnew<O> {
+    fn end(&self) {
+        self.void.store(true, Ordering::Relaxed);
+        self.anew.send_replace(true);
+    }
+}
+
 impl<O: Observer> Observer for UntilAnew<O> {
     fn on_commit(&mut self, entries: Vec<Entry>) {
         if !self.void.load(Ordering::Relaxed) {
@@ -477,8 +484,12 @@ impl<O: Observer> Observer for UntilAnew<O> {
 
     fn on_begin_anew(&mut self, epoch: Epoch, _: Offset) {
         tracing::warn!(%epoch, "The log of the cluster is not what it was: all clients begin anew.");
-        self.void.store(true, Ordering::Relaxed);
-        self.anew.send_replace(true);
+        self.end();
+    }
+
+    fn on_enter_epoch(&mut self, epoch: Epoch, _: Offset) {
+        tracing::warn!(%epoch, "The log of the cluster has lost something, and goes on with what there is here: all clients begin anew.");
+        self.end();
     }
 }
 

@@ -18,6 +18,7 @@ groups:
     rules:
       - {alert: DoorOpen, expr: door_open == 1, labels: {severity: info}}
       - {alert: Fire, expr: fire == 1, labels: {severity: critical}}
+      - {record: doors, expr: sum(door_open)}
 ";
 
 /// As many times the webhook may be told of four transitions, with room.
@@ -32,12 +33,12 @@ pub(super) struct House {
 }
 
 impl House {
-    fn on(engine: Engine) -> Self {
+    pub(super) fn on(engine: Engine) -> Self {
         Self::configured(engine, "")
     }
 
     /// With this configuration of both.
-    fn configured(engine: Engine, of_both: &str) -> Self {
+    pub(super) fn configured(engine: Engine, of_both: &str) -> Self {
         Self::ruled(engine, of_both, RULES)
     }
 
@@ -60,7 +61,7 @@ impl House {
     }
 
     /// The node that this one names, where it is awake.
-    fn named_keeper(&self, node: &Server) -> Option<usize> {
+    pub(super) fn named_keeper(&self, node: &Server) -> Option<usize> {
         let desk = nodes(node.address())?["desk"].clone();
         let is_it = |of: &Server| nodes(of.address()).is_some_and(|told| told["node"] == desk);
         self.pair.nodes.iter().position(is_it)
@@ -99,7 +100,7 @@ pub(super) fn nodes(address: SocketAddr) -> Option<Value> {
     Some(try_get(address, "/v1/nodes").filter(|it| it.status == 200)?.json())
 }
 
-fn on_each(test: impl Fn(House)) {
+pub(super) fn on_each(test: impl Fn(House)) {
     KINDS.into_iter().filter_map(Engine::start).map(House::on).for_each(test);
 }
 

@@ -2,10 +2,10 @@
 
 use std::net::TcpStream;
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::{CONFIG, KINDS, Pair, on_each};
-use crate::harness::{Engine, Port, Process, Server, Spoken, WebSocket, bellwire, get, post};
+use crate::harness::{Engine, Port, Process, Server, bellwire, get, post};
 
 const PASSWORD: &str = "Tr0ub4dor";
 
@@ -39,20 +39,6 @@ fn what_others_would_not_hear_of_is_refused() {
             let answer = post(address, path, body.to_string());
             assert_eq!(answer.status, 501, "{path}: {}", answer.text());
             assert_eq!(answer.json()["code"], "stands_in_cluster", "{path}");
-        }
-        for spoken in Spoken::BOTH {
-            let mut socket = WebSocket::open_as(address, "topic=lab/a", spoken);
-            socket.until_ready(&Value::Null);
-            for ask in [
-                json!({ "request": "samples", "id": 1, "samples": [{ "name": "t", "value": 1 }] }),
-                json!({ "request": "acknowledge", "id": 2, "fingerprint": "00", "by": "ada" }),
-                json!({ "request": "unacknowledge", "id": 3, "fingerprint": "00" }),
-            ] {
-                let reply = socket.call(&ask);
-                assert_eq!(reply["error"]["code"], "stands_in_cluster", "{ask}: {reply}");
-            }
-            socket.publish("lab/a", json!(1));
-            assert_eq!(socket.events(1)[0]["data"], 1, "it goes on");
         }
     });
 }
