@@ -3,6 +3,7 @@
 mod away;
 mod behind;
 mod desk;
+mod lost;
 mod outages;
 mod passing;
 mod refusals;
