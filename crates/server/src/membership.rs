@@ -115,7 +115,11 @@ impl Membership {
     /// moment.
     pub(crate) fn hand_over(&self) {
         if let Some(standby) = &self.standby {
-            standby.drain(self.is_in_charge());
+            if self.is_in_charge() {
+                standby.drain();
+            } else {
+                standby.leave();
+            }
         }
     }
 
