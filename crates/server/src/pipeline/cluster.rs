@@ -495,6 +495,12 @@ impl<O: Observer> Observer for UntilAnew<O> {
         }
     }
 
+    fn on_reach(&mut self, tail: Offset) {
+        if !self.void.load(Ordering::Relaxed) {
+            self.observer.on_reach(tail);
+        }
+    }
+
     fn on_begin_anew(&mut self, epoch: Epoch, _: Offset) {
         tracing::warn!(%epoch, "The log of the cluster is not what it was: all clients begin anew.");
         self.end();
