@@ -29,6 +29,7 @@ mod follower;
 mod house;
 mod journal;
 mod lease;
+mod loaded;
 mod node;
 mod nodes;
 mod order;
@@ -36,6 +37,7 @@ mod outbox;
 mod pins;
 mod queue;
 mod raising;
+mod reading;
 mod secret;
 #[cfg(test)]
 mod seed;

@@ -184,7 +184,7 @@ impl Plan {
             (Kind::Long, 0..3) => 600_000,
             (Kind::Long | Kind::LongLossy, _) => 30_000,
             (_, 0) => 20_000,
-            _ => 4_000,
+            _ => 8_000,
         };
         let time = Duration::from_millis(chance.u64(10..longest_ms));
         // Nobody who has copies of what the engine has is away when all else goes.

@@ -3,6 +3,7 @@
 mod away;
 mod behind;
 mod desk;
+mod lost;
 mod mirror;
 mod outages;
 mod passing;

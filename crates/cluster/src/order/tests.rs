@@ -106,6 +106,29 @@ fn what_comes_before_its_incarnation_has_begun_is_behind_a_hole() {
 }
 
 #[test]
+fn nobody_alone_says_how_late_it_is_among_others() {
+    const DAY: i64 = 24 * 3_600_000;
+    let mut follower = Follower::new();
+    let mut say = |maker: u64, number: u64, time: i64| {
+        let head = piece((Incarnation::new(maker), number), Part::Whole, "").head;
+        let time = Timestamp::from_ms(time);
+        follower.follow(of_head(&Head { time, ..head }, "x"));
+        follower.order.time(Position::new(follower.at)).expect("somebody speaks").as_ms()
+    };
+    assert_eq!(say(1, 1, 1_000), 1_000, "who is alone does");
+    assert_eq!(say(2, 1, 9 * DAY), 1_000, "of two the one that is behind");
+    assert_eq!(say(1, 2, 2_000), 2_000);
+    assert_eq!(say(3, 1, 3_000), 3_000);
+    assert_eq!(say(2, 2, 9 * DAY + 1), 3_000);
+    assert_eq!(say(3, 2, -9 * DAY), 2_000, "nor does one whose clock is behind");
+    // Who is silent has no say any more, and neither has who has ended.
+    for number in 3..=HEARD_SPAN + 3 {
+        say(1, number, 5_000);
+    }
+    assert_eq!(say(1, HEARD_SPAN + 4, 6_000), 6_000);
+}
+
+#[test]
 fn a_payload_in_pieces_counts_where_its_last_piece_is() {
     let mut follower = Follower::new();
     for (maker, number, part, payload, expected) in [

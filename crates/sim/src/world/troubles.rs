@@ -247,7 +247,9 @@ impl World<'_> {
             if let State::Down(until) = &mut machine.state {
                 *until = (*until).min(now);
             }
-            if let Some(process) = machine.process() {
+            if let Some(process) = machine.process_mut() {
+                // Who ends is back at once.
+                process.draining = process.draining.map(|(until, _)| (until, Duration::ZERO));
                 process.log.mend();
                 process.log.lose_answers(0);
                 process.log.do_late(0);
