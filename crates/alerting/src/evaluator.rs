@@ -12,6 +12,7 @@
 //! A transition is appended before the next batch is looked at, and again until the journal takes
 //! it: none is lost, and samples wait meanwhile. Its id makes the append idempotent.
 
+mod answering;
 mod complaints;
 mod course;
 mod crossings;
@@ -39,7 +40,7 @@ use bellwire_model::{
 };
 use bellwire_process::clock;
 use bellwire_process::crash;
-use bellwire_rules::{Change, Engine, RefusedSamples, RuleSet, Settings, State};
+use bellwire_rules::{Change, Engine, RuleSet, Settings, State};
 use bellwire_wire::json;
 use bellwire_wire::problem::Problem;
 use tokio::sync::{oneshot, watch};
@@ -48,7 +49,7 @@ use self::complaints::Complaints;
 use self::course::Course;
 use self::crossings::Crossings;
 use self::forwarding::Forwarding;
-use self::intake::{Asked, Claim, Inbox, Taken, Work};
+use self::intake::{Asked, Claim, Inbox, Work};
 pub use self::intake::{SampleIntake, Source};
 use self::looks::Looks;
 use self::repeats::Repeats;
@@ -318,43 +319,6 @@ impl Evaluator {
         }
         self.figures.samples_accepted.add(accepted as u64);
         self.forwarding.push(batch);
-    }
-
-    /// Answers who sent samples: once the standby has what the rules make of them, where there is one.
-    fn answer(&self, answer: Result<RefusedSamples, Problem>, taken: Taken) {
-        match &self.standby {
-            Some(standby) => standby.answer(answer, taken),
-            None => taken(answer),
-        }
-    }
-
-    /// Has a batch sent again, where nobody has it yet.
-    fn refuse(&self, claim: &Claim, problem: Problem) {
-        if let Some(taken) = claim.take().and_then(|batch| batch.taken) {
-            self.answer(Err(problem), taken);
-        }
-    }
-
-    /// Whether another node is about to go on with all of it.
-    fn is_closing(&self) -> bool {
-        self.standby.as_ref().is_some_and(|standby| standby.is_closing())
-    }
-
-    /// Answers those who have waited for too long, while it waits for something itself: in the order of
-    /// what they sent.
-    fn refuse_late(&mut self) {
-        if self.standby.as_ref().is_none_or(|standby| standby.is_clear()) {
-            self.inbox.refuse_late();
-        }
-    }
-
-    /// What is announced is what the standby would announce.
-    fn await_standby(&mut self) {
-        let Some(standby) = self.standby.clone() else { return };
-        standby.await_all(|| {
-            self.course.awake(clock::slewed().now);
-            self.refuse_late();
-        });
     }
 
     /// Takes in what was shown before queries began, for their sake alone: it is not shown again.

@@ -1,6 +1,6 @@
 //! The files of the rules' log: their names and their frames.
 
-use std::fs;
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
@@ -141,6 +141,27 @@ impl<R: Read> Frames<R> {
         self.left = left;
         Ok(Next::Frame(&self.content))
     }
+}
+
+/// Opens a file to add to it.
+pub(crate) fn create(folder: &Path, file: Numbered) -> io::Result<File> {
+    OpenOptions::new().create(true).append(true).open(file.path(folder))
+}
+
+/// Removes a file. Two threads may remove what has become old.
+pub(crate) fn remove(folder: &Path, file: Numbered) -> io::Result<()> {
+    match fs::remove_file(file.path(folder)) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        result => result,
+    }
+}
+
+/// Puts a checkpoint that is complete in its place, durably.
+pub(crate) fn put_in_place(folder: &Path, (file, number): (&File, u64)) -> io::Result<()> {
+    file.sync_data()?;
+    let (from, to) = (Numbered::Unfinished(number), Numbered::Checkpoint(number));
+    fs::rename(from.path(folder), to.path(folder))?;
+    File::open(folder)?.sync_all()
 }
 
 /// All files there are.

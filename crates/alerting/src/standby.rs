@@ -15,6 +15,7 @@
 //! Who is the standby is in the log of the cluster, under the keeper's lease: it is named there before
 //! anybody is answered by its word alone, and no longer named before anybody is answered without it.
 
+mod asking;
 mod copy;
 mod files;
 mod following;
@@ -34,9 +35,9 @@ use bellwire_rules::RefusedSamples;
 use bellwire_wire::problem::{Code, Problem};
 use tokio::sync::watch;
 
-pub use self::copy::{StateCopy, Want};
+pub use self::asking::{Piece, Want};
+pub use self::copy::StateCopy;
 use self::files::Files;
-pub use self::files::Piece;
 use self::following::Following;
 pub use self::following::{Named, Noted, Notice, Place, StandbyReport, StandbyStage};
 use crate::figures::Figures;

@@ -33,7 +33,7 @@ use self::keeper::{Chore, Keeper};
 pub use self::keeping::RecordKept;
 use super::intake::Unkept;
 use crate::figures::Figures;
-use crate::log_files::{Numbered, frame};
+use crate::log_files::{self, Numbered, frame};
 use crate::standby::{Place, Standby};
 
 /// How often what was written is synced.
@@ -244,8 +244,8 @@ impl RuleWal {
         self.number += 1;
         // As the data folder is, whatever the umask.
         DirBuilder::new().recursive(true).mode(0o700).create(&self.folder)?;
-        let file = files::create(&self.folder, Numbered::Unfinished(self.number))?;
-        let log = files::create(&self.folder, Numbered::Log(self.number))?;
+        let file = log_files::create(&self.folder, Numbered::Unfinished(self.number))?;
+        let log = log_files::create(&self.folder, Numbered::Log(self.number))?;
         self.log = Some(Log { file: Arc::new(log), bytes: 0, began_at: passed, is_dirty: true });
         let checkpoint = Checkpoint::default();
         self.checkpoint = Some(Pending { checkpoint, file, bytes: 0, number: self.number });
@@ -267,7 +267,7 @@ impl RuleWal {
     fn write_whole(&mut self, engine: &Engine) -> io::Result<()> {
         let mut pending = self.checkpoint.take().expect("it was begun a line ago");
         while pending.write_on(engine)? {}
-        files::create(&self.folder, Numbered::Start(pending.number))?;
+        log_files::create(&self.folder, Numbered::Start(pending.number))?;
         files::finish(&self.folder, (&pending.file, pending.number), self.kept)?;
         self.took_checkpoint(pending.bytes);
         self.failed = None;
@@ -304,7 +304,7 @@ impl RuleWal {
 
     /// Removes a file that nobody will read, so that a disk that is full has room for others.
     fn discard(&self, file: Numbered) {
-        if let Err(error) = files::remove(&self.folder, file) {
+        if let Err(error) = log_files::remove(&self.folder, file) {
             tracing::warn!(%error, ?file, "A file of the rules' state cannot be removed.");
         }
     }

@@ -19,63 +19,16 @@ use std::time::Duration;
 use bellwire_process::clock;
 use serde::{Deserialize, Serialize};
 
-use super::files::Piece;
+use super::asking::{Piece, Want};
 use super::following::Place;
 use super::{Begun, Named};
-use crate::evaluator::wal::{RecordKept, files as state_files};
-use crate::log_files::{Numbered, list};
+use crate::log_files::{self, Numbered, list};
 
 /// Whose rules a copy is of.
 const MARK_FILE: &str = "mark";
 
 /// How often what was written is synced, as the keeper does.
 const SYNC_INTERVAL: Duration = Duration::from_secs(1);
-
-/// What the standby asks for next.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Want {
-    /// More of a checkpoint.
-    Checkpoint {
-        /// By what the keeper knows the copy.
-        stream: u64,
-        /// What it has of the log, where it has a checkpoint already.
-        has: Option<Place>,
-        /// The checkpoint.
-        number: u64,
-        /// Its first byte that is wanted.
-        from: u64,
-    },
-    /// More of the log.
-    Log {
-        /// By what the keeper knows the copy.
-        stream: u64,
-        /// What it has of the log.
-        place: Place,
-        /// Whether it waits where there is nothing more yet.
-        waits: bool,
-    },
-}
-
-impl Want {
-    pub(super) fn stream(&self) -> u64 {
-        let (Self::Checkpoint { stream, .. } | Self::Log { stream, .. }) = self;
-        *stream
-    }
-
-    pub(super) fn has(&self) -> Option<Place> {
-        match self {
-            Self::Checkpoint { has, .. } => *has,
-            Self::Log { place, .. } => Some(*place),
-        }
-    }
-
-    pub(super) fn from(&self) -> u64 {
-        match self {
-            Self::Checkpoint { from, .. } => *from,
-            Self::Log { place, .. } => place.bytes,
-        }
-    }
-}
 
 /// What the copy says of itself.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -98,7 +51,7 @@ struct Writing {
 impl Writing {
     fn open(folder: &Path, file: Numbered) -> io::Result<Self> {
         let number = file.number();
-        let file = state_files::create(folder, file)?;
+        let file = log_files::create(folder, file)?;
         let bytes = file.metadata()?.len();
         Ok(Self { number, file, bytes })
     }
@@ -135,7 +88,7 @@ impl StateCopy {
         let Some(checkpoint) = checkpoint else { return Ok(None) };
         for file in list(folder)? {
             if matches!(file, Numbered::Unfinished(_)) {
-                state_files::remove(folder, file)?;
+                log_files::remove(folder, file)?;
             }
         }
         let log = Writing::open(folder, Numbered::Log(log.unwrap_or(checkpoint)))?;
@@ -208,8 +161,10 @@ impl StateCopy {
         self.is_checkpoint_next = false;
         if piece.is_end {
             let number = arrives.number;
-            let finished = (&arrives.file, number);
-            state_files::finish(&self.folder, finished, RecordKept::default())?;
+            log_files::put_in_place(&self.folder, (&arrives.file, number))?;
+            for file in list(&self.folder)?.into_iter().filter(|file| file.number() < number) {
+                log_files::remove(&self.folder, file)?;
+            }
             (self.arrives, self.checkpoint) = (None, Some(number));
         }
         Ok(())

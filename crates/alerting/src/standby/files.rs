@@ -10,20 +10,9 @@ use std::sync::Arc;
 
 use bellwire_model::limits::STANDBY_PIECE_BYTES;
 
-use super::copy::Want;
+use super::asking::{Piece, Want};
 use super::following::Place;
 use crate::log_files::{Numbered, list};
-
-/// What comes next of a file.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Piece {
-    /// Nothing where nothing more is written yet.
-    pub bytes: Vec<u8>,
-    /// Whether the file ends behind that: a log is over, and the next one goes on.
-    pub is_end: bool,
-    /// The newest checkpoint: what came before it need not be kept.
-    pub checkpoint: u64,
-}
 
 /// Where a file ends.
 #[derive(Clone, Copy, Debug)]

@@ -37,7 +37,6 @@ use bellwire_shared_log::{Assurance, SharedLog};
 use thiserror::Error;
 use tokio::sync::watch;
 
-use super::keeping::rule_state_folder;
 use super::listening::KeptDoor;
 use crate::config::{Config, Durability, Engine};
 use crate::membership::{Membership, Role};
@@ -278,7 +277,7 @@ impl Joined {
     pub(super) fn begin(
         self,
         config: &Config,
-        figures: &Arc<bellwire_alerting::Figures>,
+        (of_rules, figures): (PathBuf, &Arc<bellwire_alerting::Figures>),
     ) -> Result<(Arc<Membership>, watch::Receiver<bool>), ClusterError> {
         let Self { node, name: id, losses, tenure, role, peers, replica, anew } = self;
         let (journal, name) = (node.spawn()?, config.cluster.name.clone());
@@ -297,7 +296,7 @@ impl Joined {
         let mode = config.cluster.standby;
         let failed =
             |error: getrandom::Error| ClusterError::Entropy(io::Error::other(error.to_string()));
-        let of_rules = (rule_state_folder(&config.data), getrandom::u64().map_err(failed)?);
+        let of_rules = (of_rules, getrandom::u64().map_err(failed)?);
         let standby = || Arc::new(Standby::new(mode, of_rules, Arc::clone(figures)));
         let standby = (mode != StandbyMode::Off).then(standby);
         let membership = Membership {

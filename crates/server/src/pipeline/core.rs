@@ -22,7 +22,7 @@ use tokio::sync::watch;
 use super::StartError;
 use super::cluster::Succession;
 use super::journal::{Opened, open_journal};
-use super::keeping::Keeping;
+use super::keeping::{Keeping, rule_state_folder};
 use super::{memory_bytes, push};
 use crate::access::{Access, Mandates};
 use crate::config::Config;
@@ -96,7 +96,10 @@ impl Core {
         // From here on there is who is shown what others write.
         let cluster = match opened {
             Opened::Alone(_) => None,
-            Opened::Among(joined) => Some(joined.begin(config, &figures.alerting)?),
+            Opened::Among(joined) => {
+                let of_rules = rule_state_folder(&config.data);
+                Some(joined.begin(config, (of_rules, &figures.alerting))?)
+            }
         };
         let membership = cluster.as_ref().map(|(membership, _)| membership);
         let keeping = Keeping::new(&journal, &states, membership);

@@ -1,13 +1,13 @@
 //! The files: how they are read at a start, and put in their places.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::File;
 use std::io::{self, BufReader};
 use std::path::Path;
 
 use bellwire_rules::State;
 
 use super::keeping::{RecordKept, superfluous};
-use crate::log_files::{Frames, Next, Numbered, READ_BYTES, list};
+use crate::log_files::{Frames, Next, Numbered, READ_BYTES, list, put_in_place, remove};
 
 /// The highest number of any file.
 pub(super) fn newest(folder: &Path) -> io::Result<u64> {
@@ -61,29 +61,14 @@ fn read_file(folder: &Path, file: Numbered, state: &mut State) -> io::Result<()>
     }
 }
 
-pub(crate) fn create(folder: &Path, file: Numbered) -> io::Result<File> {
-    OpenOptions::new().create(true).append(true).open(file.path(folder))
-}
-
-/// Removes a file. Two threads may remove what has become old.
-pub(crate) fn remove(folder: &Path, file: Numbered) -> io::Result<()> {
-    match fs::remove_file(file.path(folder)) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        result => result,
-    }
-}
-
 /// Puts a checkpoint in its place, and removes of what came before it what need not be kept; a newer
 /// one may be under way.
-pub(crate) fn finish(
+pub(super) fn finish(
     folder: &Path,
     (file, number): (&File, u64),
     kept: RecordKept,
 ) -> io::Result<()> {
-    file.sync_data()?;
-    let (from, to) = (Numbered::Unfinished(number), Numbered::Checkpoint(number));
-    fs::rename(from.path(folder), to.path(folder))?;
-    File::open(folder)?.sync_all()?;
+    put_in_place(folder, (file, number))?;
     superfluous(folder, number, kept)?.into_iter().try_for_each(|file| remove(folder, file))
 }
 
@@ -101,6 +86,7 @@ pub(super) fn shed(folder: &Path) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::log_files::create;
 
     #[test]
     fn a_checkpoint_ends_what_came_before_it_and_nothing_newer() {
