@@ -5,6 +5,10 @@
 
 use std::time::Duration;
 
+mod between_nodes;
+
+pub use between_nodes::*;
+
 // Names.
 
 /// Bytes of a topic or filter. One of them fits into a request line with room to spare.
@@ -675,45 +679,6 @@ pub const STANDBY_POLL: Duration = Duration::from_millis(500);
 pub const STANDBY_FIRST: Duration = Duration::from_millis(2_500);
 /// How often a node that waits for the keeper's answer looks whether another one has taken over.
 pub const RELAY_LOOK_INTERVAL: Duration = Duration::from_millis(500);
-/// Filters of what a node follows at the keeper of the desk, for its own followers: beyond, it follows all
-/// that there may be.
-pub const MIRROR_FILTERS_MAX: usize = 32;
-/// Updates of a key in a second that a node gets of what the keeper shows: what comes faster is conflated.
-pub const MIRROR_UPDATES_PER_SECOND: f64 = 10.0;
-/// How long a node goes on to follow there what nobody follows here any more.
-pub const MIRROR_GRACE: Duration = Duration::from_secs(30);
-/// How long a node shows what it had of a keeper that it does not reach, before it deletes that.
-pub const MIRROR_PATIENCE: Duration = Duration::from_secs(10);
-/// How long whoever comes waits for what the keeper shows.
-pub const MIRROR_BEGIN_PATIENCE: Duration = Duration::from_secs(3);
-/// The least time between two beginnings to follow something else there: each brings all values.
-pub const MIRROR_PACE: Duration = Duration::from_secs(1);
-/// Bytes of one value of the keeper's as it comes, with what is around it and its escapes.
-pub const MIRROR_LINE_BYTES_MAX: usize = 1024 * 1024;
-/// Comings and goings that a node keeps for another one that takes them slowly: beyond, it begins anew.
-pub const PRESENCE_MOVES_MAX: usize = 4096;
-/// Bytes of what a node says of one of those who are there.
-pub const PRESENCE_LINE_BYTES_MAX: usize = 256 * 1024;
-/// How often a node that follows others' presence looks which nodes there are.
-pub const NEIGHBOURS_LOOK_INTERVAL: Duration = Duration::from_secs(2);
-/// How often a node says that it is there to those who follow its presence.
-pub const NEIGHBOUR_HEARTBEAT_INTERVAL: Duration = Duration::from_secs(2);
-/// How long nothing comes of a node before those of it are taken for gone.
-pub const NEIGHBOUR_SILENCE_MAX: Duration = Duration::from_secs(7);
-/// What clients of WebSockets ask for is passed on to the keeper in so many lanes, each one by one.
-pub const ENVOY_LANES: usize = 16;
-/// What waits in a lane.
-pub const ENVOY_QUEUED_MAX: usize = 256;
-/// Bytes that wait in all of them.
-pub const ENVOY_QUEUED_BYTES_MAX: usize = 32 * 1024 * 1024;
-/// Bytes of one message: the largest of a WebSocket in base64, and what is said of whose it is.
-pub const ENVOY_MESSAGE_BYTES_MAX: usize = 4 * 1024 * 1024;
-/// Bytes of what the keeper answers.
-pub const ENVOY_ANSWER_BYTES_MAX: usize = 1024 * 1024;
-/// Queries that are asked for at the keeper at a time.
-pub const ENVOY_FOLLOWS_MAX: usize = 16;
-/// Those who follow a query of whom it is asked for on, where it is refused to others of them.
-pub const ENVOY_ASKERS_TRIED_MAX: usize = 4;
 /// How often values of alerts that go on are put on the board that nodes share: each stays in the log.
 pub const BOARD_VALUES_INTERVAL: Duration = Duration::from_mins(1);
 /// Alerts that are shown with one append there.

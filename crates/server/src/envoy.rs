@@ -11,7 +11,7 @@
 
 mod followings;
 mod lanes;
-pub(crate) mod message;
+pub(crate) mod mission;
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -37,7 +37,7 @@ use tokio::time::{sleep, timeout};
 pub(crate) use self::followings::Following;
 use self::followings::Followings;
 use self::lanes::Lanes;
-use self::message::{Done, Errand, Message};
+use self::mission::{Done, Errand, Mission};
 use crate::access;
 use crate::live;
 use crate::membership::Membership;
@@ -95,9 +95,9 @@ impl Envoy {
         errand: Errand,
         reply: impl FnOnce(Result<Done, Problem>) + Send + 'static,
     ) -> Result<(), Problem> {
-        let message = Message::new(identity, from, errand).ok_or_else(nobody_answers)?;
+        let mission = Mission::new(identity, from, errand).ok_or_else(nobody_answers)?;
         let asker = Asker::of(identity, from);
-        self.lanes.send(&asker.name(), message.to_bytes(), Box::new(reply))
+        self.lanes.send(&asker.name(), mission.to_bytes(), Box::new(reply))
     }
 
     /// Follows queries of somebody: returns once all of them stand, and their answers are here.
@@ -109,12 +109,11 @@ impl Envoy {
         let asker = Asker::of(identity, from).name();
         let mut followed = Vec::with_capacity(queries.len());
         for (asked, topic) in queries {
-            let message = Message::new(identity, from, Errand::query(asked));
-            let bytes = message.ok_or_else(nobody_answers)?.to_bytes();
+            let mission = Mission::new(identity, from, Errand::query(asked));
+            let bytes = mission.ok_or_else(nobody_answers)?.to_bytes();
             let filters = Filter::from(topic);
             let want = self.mirror.want(&filters.clone().into());
-            let held =
-                self.followings.enter(topic.clone(), (bytes.clone(), &asker), want)?;
+            let held = self.followings.enter(topic.clone(), (bytes.clone(), &asker), want)?;
             let place = self.places.acquire().await.expect("the semaphore is never closed");
             let done = call(&self.cluster, bytes).await?;
             drop(place);
@@ -128,8 +127,9 @@ impl Envoy {
     /// Waits until so many keys are here, or fewer have stayed for long.
     async fn is_here(&self, topic: Filter, keys: usize) {
         let filters = FilterSet::from(topic.clone());
-        let is_here =
-            || !self.mirror.lacks(&filters) && live::keys(&self.states, vec![topic.clone()]) >= keys;
+        let is_here = || {
+            !self.mirror.lacks(&filters) && live::keys(&self.states, vec![topic.clone()]) >= keys
+        };
         let arriving = async {
             while !is_here() {
                 sleep(ANSWER_INTERVAL).await;
@@ -203,15 +203,15 @@ pub(crate) async fn read(
 }
 
 /// Asks the keeper.
-async fn call(cluster: &Membership, message: Vec<u8>) -> Result<Done, Problem> {
+async fn call(cluster: &Membership, mission: Vec<u8>) -> Result<Done, Problem> {
     let seat = cluster.tenure.seat();
     let Some(Other { node, address: Some(address), .. }) = &seat.other else {
         return Err(relay::nobody_keeps("no node has the samples and alerts now"));
     };
     let asking = async {
-        let target = format!("{PATH}?digest={}", message::digest(&message));
+        let target = format!("{PATH}?digest={}", mission::digest(&mission));
         let request = Request::builder().method(Method::POST).uri(target);
-        let request = request.body(Bytes::from(message)).map_err(|error| error.to_string())?;
+        let request = request.body(Bytes::from(mission)).map_err(|error| error.to_string())?;
         let answered = cluster.peers.ask_at((node, address), request, RELAY_TIMEOUT).await;
         let body = answered.map_err(|error| with_causes(&error))?.response.into_body();
         let body = Limited::new(body, ENVOY_ANSWER_BYTES_MAX).collect();

@@ -18,7 +18,9 @@ mod wanted;
 
 use std::sync::Arc;
 
-use bellwire_model::limits::{MIRROR_BEGIN_PATIENCE, MIRROR_FILTERS_MAX, MIRROR_UPDATES_PER_SECOND};
+use bellwire_model::limits::{
+    MIRROR_BEGIN_PATIENCE, MIRROR_FILTERS_MAX, MIRROR_UPDATES_PER_SECOND,
+};
 use bellwire_model::{Filter, FilterSet, MaxRate, Topic};
 use bellwire_shards::Subscriptions;
 use bellwire_wire::problem::{Code, Problem};
@@ -143,7 +145,8 @@ pub(crate) fn read_filters(query: &str) -> Result<FilterSet, Problem> {
     let mut filters = Vec::new();
     for (name, value) in url::form_urlencoded::parse(query.as_bytes()) {
         if name != "topic" || filters.len() == MIRROR_FILTERS_MAX {
-            let detail = format!("nodes ask for `topic`, and {MIRROR_FILTERS_MAX} of these at most");
+            let detail =
+                format!("nodes ask for `topic`, and {MIRROR_FILTERS_MAX} of these at most");
             return Err(invalid(detail));
         }
         let filter = value.parse::<Filter>().map_err(|error| invalid(error.to_string()))?;

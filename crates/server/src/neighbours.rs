@@ -152,7 +152,7 @@ async fn follow_once(
 
 /// Tells another node of those who are here, for as long as it takes that.
 pub(crate) async fn tell<P: From<Bytes>>(presence: Arc<Presence>, to: mpsc::Sender<P>) {
-    let Some((all, mut moves)) = presence.own() else { return };
+    let Some((all, mut changes)) = presence.own() else { return };
     // It is followed again by whoever has not taken it for so long.
     let send = |words: Bytes| to.send_timeout(words.into(), NEIGHBOUR_SILENCE_MAX);
     for seen in all {
@@ -164,7 +164,7 @@ pub(crate) async fn tell<P: From<Bytes>>(presence: Arc<Presence>, to: mpsc::Send
         return;
     }
     loop {
-        let words = match timeout(NEIGHBOUR_HEARTBEAT_INTERVAL, moves.recv()).await {
+        let words = match timeout(NEIGHBOUR_HEARTBEAT_INTERVAL, changes.recv()).await {
             Ok(Ok(moved)) => words::write(&Word::Moved(moved)),
             // It begins anew, with all.
             Ok(Err(RecvError::Lagged(_) | RecvError::Closed)) => return,

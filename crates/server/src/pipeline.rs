@@ -448,10 +448,7 @@ fn presence(config: &Config, cluster: Option<&Membership>) -> Option<Arc<Presenc
 }
 
 /// What another node shows that has the samples and alerts, where one does.
-fn mirror(
-    cluster: Option<&Membership>,
-    subscriptions: &Arc<Subscriptions>,
-) -> Option<Arc<Mirror>> {
+fn mirror(cluster: Option<&Membership>, subscriptions: &Arc<Subscriptions>) -> Option<Arc<Mirror>> {
     cluster.filter(|cluster| cluster.role == Role::Other).map(|_| Mirror::new(subscriptions))
 }
 

@@ -28,7 +28,7 @@ use crate::admission::Admission;
 use crate::allowances::Sent;
 use crate::api::Asks;
 use crate::audit::{Deed, Kind as DeedKind};
-use crate::envoy::message::{Done, Errand};
+use crate::envoy::mission::{Done, Errand};
 use crate::envoy::{self, Envoy};
 use crate::live::{self, QueryPasts};
 use crate::observe::Figures;

@@ -101,7 +101,10 @@ impl Presence {
             Arc::new(Self {
                 topics,
                 ticker: Ticker::start(),
-                rooms: Mutex::new(Rooms { roster: Roster::new(Terms { grace_ms, named_max }), own }),
+                rooms: Mutex::new(Rooms {
+                    roster: Roster::new(Terms { grace_ms, named_max }),
+                    own,
+                }),
                 next_connection: AtomicU64::new(0),
                 node: node.into(),
             })

@@ -6,7 +6,7 @@ use axum::Json;
 use axum::body::Body;
 use axum::extract::State;
 use bellwire_access::Identity;
-use bellwire_model::limits::ENVOY_MESSAGE_BYTES_MAX;
+use bellwire_model::limits::ENVOY_MISSION_BYTES_MAX;
 use bellwire_model::{AskedQuery, NewAcknowledgement, Principal};
 use bellwire_process::clock;
 use bellwire_shards::FollowedQueries;
@@ -15,13 +15,13 @@ use http::Uri;
 use tokio::sync::oneshot;
 
 use super::App;
-use crate::envoy::message::{Done, Errand, Message, is_of, samples_json};
+use crate::envoy::mission::{Done, Errand, Mission, is_of, samples_json};
 use crate::live;
 use crate::peers::FromNode;
 use crate::problem::Refused;
 use crate::relay;
 
-/// `POST /v1/nodes/errands?digest=…`: does what a message says, in somebody's name.
+/// `POST /v1/nodes/errands?digest=…`: does what a mission says, in somebody's name.
 pub(super) async fn errand(
     State(app): State<Arc<App>>,
     _from: FromNode,
@@ -31,26 +31,26 @@ pub(super) async fn errand(
     let Some(cluster) = &app.cluster else {
         return Err(Problem::new(Code::NotFound, "this server stands alone").into());
     };
-    let body = axum::body::to_bytes(body, ENVOY_MESSAGE_BYTES_MAX).await;
+    let body = axum::body::to_bytes(body, ENVOY_MISSION_BYTES_MAX).await;
     let body = body.map_err(|error| Problem::new(Code::BodyTooLarge, error))?;
     if !is_of(uri.query(), &body) {
         let detail = "the body is another one than the node has signed";
         return Err(Problem::new(Code::CredentialInvalid, detail).into());
     }
-    let message: Message =
+    let mission: Mission =
         serde_json::from_slice(&body).map_err(|error| Problem::new(Code::BodyInvalid, error))?;
     // Who has been asleep may be the keeper no more, and learns it now or while it works.
     let away = || relay::nobody_keeps("another node may have the samples and alerts by now");
     if !cluster.is_in_charge() {
         return Err(away().into());
     }
-    let done = perform(&app, message).await.unwrap_or_else(|problem| Done::refused(&problem));
+    let done = perform(&app, mission).await.unwrap_or_else(|problem| Done::refused(&problem));
     if cluster.is_in_charge() { Ok(Json(done)) } else { Err(away().into()) }
 }
 
 /// Whoever it is done for, as far as they may do anything here.
-fn identity(app: &App, message: &Message) -> Result<Arc<Identity>, Problem> {
-    let Some(mandate) = &message.by else {
+fn identity(app: &App, mission: &Mission) -> Result<Arc<Identity>, Problem> {
+    let Some(mandate) = &mission.by else {
         return Ok(app.access.identity(Principal::ANONYMOUS));
     };
     let identity = app.access.authenticator.mandated(mandate, clock::now());
@@ -59,9 +59,9 @@ fn identity(app: &App, message: &Message) -> Result<Arc<Identity>, Problem> {
     })
 }
 
-async fn perform(app: &App, message: Message) -> Result<Done, Problem> {
-    let identity = identity(app, &message)?;
-    let Message { from, errand, .. } = message;
+async fn perform(app: &App, mission: Mission) -> Result<Done, Problem> {
+    let identity = identity(app, &mission)?;
+    let Mission { from, errand, .. } = mission;
     let held = app.access.enter(&identity);
     let (principal, errands) = (held.principal(), &app.errands);
     let fingerprint = |text: &str| {

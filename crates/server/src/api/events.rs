@@ -26,8 +26,8 @@ use super::body::header as text_of;
 use super::permission::{Asks, Caller, peer};
 use crate::access::{self, Permitted};
 use crate::admission::Visitor;
-use crate::front_door::{Opening, Passage, stream_headers};
 use crate::envoy;
+use crate::front_door::{Opening, Passage, stream_headers};
 use crate::live::{self, QueryPasts};
 use crate::mirror::Want;
 use crate::page::Page;
@@ -92,13 +92,7 @@ pub(super) async fn events(
                 return Ok(nothing_more());
             }
             app.admission.subscriber()?;
-            let want = want(&app, poll.follows.filters());
-            if let Some(want) = &want
-                && !want.is_shown().await
-            {
-                let detail = "the node that has the samples is not reached";
-                return Err(relay::nobody_keeps(detail).into());
-            }
+            let _want = wait_for(&app, poll.follows.filters()).await?;
             let _waiting = app.figures.shards.polls_waiting.enter();
             let filters = poll.follows.iter().count();
             let _counted = app.access.allowances.connect(&identity, filters)?;
@@ -193,6 +187,17 @@ async fn open(
 /// Has it shown here what another node shows of this, where one does.
 fn want(app: &App, filters: &FilterSet) -> Option<Want> {
     app.mirror.as_ref().map(|mirror| mirror.want(filters))
+}
+
+/// The same, and waits for it: there is nothing to answer before.
+async fn wait_for(app: &App, filters: &FilterSet) -> Result<Option<Want>, Problem> {
+    let want = want(app, filters);
+    match &want {
+        Some(it) if !it.is_shown().await => {
+            Err(relay::nobody_keeps("the node that has the samples is not reached"))
+        }
+        _ => Ok(want),
+    }
 }
 
 /// The queries that a request names are read, and their topics are followed with the others.

@@ -37,8 +37,7 @@ pub(super) async fn shown(
     if parts.method == Method::HEAD {
         return Ok(StatusCode::OK.into_response());
     }
-    let framing =
-        if parts.version == Version::HTTP_11 { Framing::Chunked } else { Framing::Plain };
+    let framing = if parts.version == Version::HTTP_11 { Framing::Chunked } else { Framing::Plain };
     let form = HttpForm { encoding: Encoding::Ndjson, coding: Coding::Identity, framing };
     let follows = EffectiveFilter::paced(filters, Some(mirror::pace()));
     let stream = StreamRequest::new(follows, Start::Latest, Form::Http(form));

@@ -44,28 +44,30 @@ impl Followings {
     pub(super) fn enter(
         self: &Arc<Self>,
         topic: Topic,
-        (asked, asker): (Vec<u8>, &str),
+        (asked, who): (Vec<u8>, &str),
         want: Want,
     ) -> Result<Following, Problem> {
         let mut table = self.table();
-        let of_one = table.of_askers.get(asker).copied().unwrap_or_default();
+        let of_one = table.of_askers.get(who).copied().unwrap_or_default();
         if of_one >= LIVE_QUERIES_OF_ONE_MAX {
             let detail = format!(
                 "you follow {of_one} queries, each connection counted, the most that one may: \
                  follow fewer"
             );
-            return Err(Problem::new(Code::QueriesExhausted, detail).retry_after(FULL_RETRY_SECONDS));
+            return Err(
+                Problem::new(Code::QueriesExhausted, detail).retry_after(FULL_RETRY_SECONDS)
+            );
         }
-        *table.of_askers.entry(asker.into()).or_default() += 1;
+        *table.of_askers.entry(who.into()).or_default() += 1;
         let of_topic = table.by_topic.entry(topic.clone()).or_default();
         let known = of_topic.get_key_value(&*asked).map(|(known, _)| Arc::clone(known));
         let asked = known.unwrap_or_else(|| asked.into());
         *of_topic.entry(Arc::clone(&asked)).or_default() += 1;
-        let (followings, asker) = (Arc::clone(self), asker.into());
-        Ok(Following { followings, topic, asked, asker, _want: want })
+        let followings = Arc::clone(self);
+        Ok(Following { followings, topic, asked, asker: who.into(), _want: want })
     }
 
-    fn leave(&self, topic: &Topic, (asked, asker): (&Asked, &str)) {
+    fn leave(&self, topic: &Topic, (asked, who): (&Asked, &str)) {
         let mut table = self.table();
         let Table { by_topic, of_askers } = &mut *table;
         if let Some(of_topic) = by_topic.get_mut(topic) {
@@ -79,10 +81,10 @@ impl Followings {
                 by_topic.remove(topic);
             }
         }
-        if let Some(count) = of_askers.get_mut(asker) {
+        if let Some(count) = of_askers.get_mut(who) {
             *count -= 1;
             if *count == 0 {
-                of_askers.remove(asker);
+                of_askers.remove(who);
             }
         }
     }

@@ -8,7 +8,7 @@ use bellwire_model::limits::{ENVOY_LANES, ENVOY_QUEUED_BYTES_MAX, ENVOY_QUEUED_M
 use bellwire_wire::problem::{Code, Problem};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
-use super::message::Done;
+use super::mission::Done;
 use crate::membership::Membership;
 
 /// When to ask again while as much is on its way as may be, in seconds.
@@ -19,7 +19,7 @@ pub(super) type Reply = Box<dyn FnOnce(Result<Done, Problem>) + Send>;
 
 /// Something to be done.
 struct Job {
-    message: Vec<u8>,
+    mission: Vec<u8>,
     reply: Reply,
     /// Its share of the bytes that wait.
     _room: OwnedSemaphorePermit,
@@ -27,14 +27,14 @@ struct Job {
 
 /// See the module.
 pub(super) struct Lanes {
-    lanes: Box<[mpsc::Sender<Job>]>,
+    senders: Box<[mpsc::Sender<Job>]>,
     room: Arc<Semaphore>,
     hasher: NameHasher,
 }
 
 impl fmt::Debug for Lanes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Lanes").field("lanes", &self.lanes.len()).finish_non_exhaustive()
+        f.debug_struct("Lanes").field("lanes", &self.senders.len()).finish_non_exhaustive()
     }
 }
 
@@ -47,25 +47,26 @@ impl Lanes {
             sender
         };
         let room = Arc::new(Semaphore::new(ENVOY_QUEUED_BYTES_MAX));
-        Self { lanes: (0..ENVOY_LANES).map(lane).collect(), room, hasher: NameHasher::default() }
+        Self { senders: (0..ENVOY_LANES).map(lane).collect(), room, hasher: NameHasher::default() }
     }
 
     /// Has something done behind all that was asked for under the same name.
-    pub(super) fn send(&self, name: &str, message: Vec<u8>, reply: Reply) -> Result<(), Problem> {
+    pub(super) fn send(&self, name: &str, mission: Vec<u8>, reply: Reply) -> Result<(), Problem> {
         let full = || {
-            let detail = "as much as may be is on its way to the node that has the samples and alerts";
+            let detail =
+                "as much as may be is on its way to the node that has the samples and alerts";
             Problem::new(Code::PublishersBusy, detail).retry_after(FULL_RETRY_SECONDS)
         };
-        let bytes = u32::try_from(message.len()).map_err(|_| full())?;
+        let bytes = u32::try_from(mission.len()).map_err(|_| full())?;
         let room = Arc::clone(&self.room).try_acquire_many_owned(bytes).map_err(|_| full())?;
         let lane = std::hash::BuildHasher::hash_one(&self.hasher, name) % ENVOY_LANES as u64;
-        let job = Job { message, reply, _room: room };
-        self.lanes[lane as usize].try_send(job).map_err(|_| full())
+        let job = Job { mission, reply, _room: room };
+        self.senders[lane as usize].try_send(job).map_err(|_| full())
     }
 }
 
 async fn run(cluster: Arc<Membership>, mut jobs: mpsc::Receiver<Job>) {
-    while let Some(Job { message, reply, _room }) = jobs.recv().await {
-        reply(super::call(&cluster, message).await);
+    while let Some(Job { mission, reply, _room }) = jobs.recv().await {
+        reply(super::call(&cluster, mission).await);
     }
 }

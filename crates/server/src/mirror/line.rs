@@ -86,8 +86,8 @@ fn read(line: &[u8]) -> Result<Line, LineError> {
     let body = |data: &RawValue| Body::Json(Bytes::copy_from_slice(data.get().as_bytes()));
     let event = Event {
         topic,
-        key: told.key.map(|key| key.into()),
-        event_type: told.event_type.filter(|_| told.data.is_some()).map(|it| it.into()),
+        key: told.key.map(Into::into),
+        event_type: told.event_type.filter(|_| told.data.is_some()).map(Into::into),
         time: Timestamp::from_ms(told.time),
         body: told.data.map(body),
     };
@@ -112,7 +112,8 @@ mod tests {
 
     #[test]
     fn what_is_told_is_read_as_it_was_however_it_comes() {
-        let value = r#"{"name":"temperature","labels":{"site":"Ålesund \"2\""},"value":1.5,"timestamp":7}"#;
+        let value =
+            r#"{"name":"temperature","labels":{"site":"Ålesund \"2\""},"value":1.5,"timestamp":7}"#;
         let told = [
             event("{site=\"Ålesund \\\"2\\\"\"}", Some(value)),
             event("query", Some(r#"{"query":"x","mode":"tick"}"#)),

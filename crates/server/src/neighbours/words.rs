@@ -161,7 +161,8 @@ mod tests {
             shows: Some(Bytes::from_static(b"{\"name\": \"Ada\\n\"}")),
             since: Timestamp::from_ms(7),
         };
-        let labels = Labels::from_pairs([("alertname", "Fire"), ("site", "o\"slo")]).expect("labels");
+        let labels =
+            Labels::from_pairs([("alertname", "Fire"), ("site", "o\"slo")]).expect("labels");
         let other = Seen { labels: Some(labels), subject: None, shows: None, ..seen.clone() };
         let (topic, identity) = (seen.topic.clone(), Arc::clone(&seen.identity));
         let words = [

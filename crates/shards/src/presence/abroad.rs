@@ -216,7 +216,7 @@ mod tests {
 
     use super::*;
     use crate::authority::FollowerName;
-    use crate::presence::{AskedPresence, Present, PresenceTerms};
+    use crate::presence::{AskedPresence, PresenceTerms, Present};
 
     const TOPIC: &str = "rooms/a";
 

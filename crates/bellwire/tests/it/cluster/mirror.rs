@@ -80,7 +80,9 @@ fn values_of_samples_and_rules_are_the_same_at_each_node() {
             }
             assert_eq!(held[0], held[1]);
         }
-        for path in ["/v1/topics/samples/door_open", "/v1/topics/rules/doors", "/v1/topics/samples/x"] {
+        for path in
+            ["/v1/topics/samples/door_open", "/v1/topics/rules/doors", "/v1/topics/samples/x"]
+        {
             let [here, there] = [other, keeper].map(|it| get(it, path).json()["events"].clone());
             assert_eq!(here, there, "{path}");
         }
@@ -116,7 +118,9 @@ fn when_the_keeper_is_killed_others_show_what_the_next_one_does() {
         sample(keeper, "fire", 0);
         let (stream, held) = &mut streams[other];
         let mut seen: Vec<StreamItem> = Vec::new();
-        while held.len() != 1 || !held.contains_key(&("samples/fire".into(), "{site=\"oslo\"}".into())) {
+        while held.len() != 1
+            || !held.contains_key(&("samples/fire".into(), "{site=\"oslo\"}".into()))
+        {
             let item = stream.events(1).remove(0);
             put(held, &item);
             assert!(seen.iter().all(|before| before.data != item.data), "{item:?} comes twice");
@@ -190,9 +194,7 @@ fn what_clients_of_websockets_ask_another_node_for_is_done_by_the_keeper() {
             let mut socket = WebSocket::open_as(other, "topic=lab/a", spoken);
             socket.until_ready(&Value::Null);
             let site = format!("s{round}");
-            let sample = |name: &str, value: usize| {
-                json!({ "name": name, "labels": { "site": site }, "value": value })
-            };
+            let sample = |name: &str, value: usize| json!({ "name": name, "labels": { "site": site }, "value": value });
             // In the order in which they are asked for.
             for number in 0..20 {
                 let samples = [sample("order", number), sample("order", number)];
@@ -207,7 +209,8 @@ fn what_clients_of_websockets_ask_another_node_for_is_done_by_the_keeper() {
                 let held = shown(other, "topic=samples/order");
                 held.get(&key).is_some_and(|shown| shown["value"] == 19)
             });
-            let ask = |samples: Value| json!({ "request": "samples", "id": "s", "samples": samples });
+            let ask =
+                |samples: Value| json!({ "request": "samples", "id": "s", "samples": samples });
             assert_eq!(socket.call(&ask(json!([sample("fire", 1)])))["accepted"], 1);
             let fired = transitions.events(1).remove(0);
             assert_eq!(fired.event_type, "alert.firing");
@@ -217,9 +220,7 @@ fn what_clients_of_websockets_ask_another_node_for_is_done_by_the_keeper() {
             let none = socket.call(&ask(json!([{ "name": "", "value": 1 }])));
             assert_eq!(none["accepted"], 0, "{none}");
             let fingerprint = fired.json()["key"].clone();
-            let act = |request: &str, fingerprint: &Value| {
-                json!({ "request": request, "id": 7, "fingerprint": fingerprint, "by": "ada" })
-            };
+            let act = |request: &str, fingerprint: &Value| json!({ "request": request, "id": 7, "fingerprint": fingerprint, "by": "ada" });
             assert_eq!(socket.call(&act("acknowledge", &fingerprint)), json!({ "reply": 7 }));
             assert_eq!(transitions.events(1)[0].event_type, "alert.acknowledged");
             let undo = json!({ "request": "unacknowledge", "id": 8, "fingerprint": fingerprint });
@@ -254,12 +255,21 @@ fn what_is_seen_at_another_node_is_what_its_client_may_see() {
         ]);
         let body = samples.to_string();
         let headers = [of_ada[0], ("Content-Type", "application/json")];
-        let sent = Request { method: "POST", path: "/v1/samples", headers: &headers, body: body.as_bytes() };
+        let sent = Request {
+            method: "POST",
+            path: "/v1/samples",
+            headers: &headers,
+            body: body.as_bytes(),
+        };
         until("the samples are taken", || request(one, sent).status == 200);
         let keys = |address, query: &str, headers: &[(&str, &str)]| {
             let mut held = Held::new();
             let mut stream = Stream::open_with(address, query, headers);
-            stream.until_ready().iter().filter(|it| it.event_type == "message").for_each(|item| put(&mut held, item));
+            stream
+                .until_ready()
+                .iter()
+                .filter(|it| it.event_type == "message")
+                .for_each(|item| put(&mut held, item));
             held.into_keys().map(|(_, key)| key).collect::<Vec<_>>()
         };
         let (oslo, bonn) = ("{site=\"oslo\"}", "{site=\"bonn\"}");
@@ -270,7 +280,8 @@ fn what_is_seen_at_another_node_is_what_its_client_may_see() {
             // Each sees of it what is theirs: what is asked for by both stands twice.
             sample_again(address, sent);
             until("the query has an answer", || {
-                keys(address, query, &of_ada).len() == 3 && keys(address, query, &of_bob) == ["query", oslo]
+                keys(address, query, &of_ada).len() == 3
+                    && keys(address, query, &of_bob) == ["query", oslo]
             });
             let ask = json!({ "request": "samples", "id": 1, "samples": samples });
             let mut socket = WebSocket::open_bearing(address, "", &bob);

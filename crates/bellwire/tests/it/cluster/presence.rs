@@ -18,7 +18,8 @@ fn those_at_all_nodes_are_there_together_and_gone_with_their_node() {
             assert_eq!(shown(&board.until_named(1)), ["ada"]);
         }
         let bob = Stream::open(other, &query("bob"));
-        let nobody = [one, other].map(|address| Stream::open(address, "topic=rooms/a&present=%22x%22"));
+        let nobody =
+            [one, other].map(|address| Stream::open(address, "topic=rooms/a&present=%22x%22"));
         // Whoever is at both is one.
         let ada_there = Stream::open(other, &query("ada"));
         for board in &mut boards {

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 /// Something that is to be done, and in whose name.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Message {
+pub(crate) struct Mission {
     /// Nothing: of whoever has not said who they are.
     pub(crate) by: Option<Mandate>,
     pub(crate) from: Option<IpAddr>,
@@ -26,8 +26,14 @@ pub(crate) struct Message {
 pub(crate) enum Errand {
     /// Samples as JSON, in base64: what it says may be anything.
     Samples(String),
-    Acknowledge { alert: Box<str>, by: Box<str>, note: Box<str> },
-    Unacknowledge { alert: Box<str> },
+    Acknowledge {
+        alert: Box<str>,
+        by: Box<str>,
+        note: Box<str>,
+    },
+    Unacknowledge {
+        alert: Box<str>,
+    },
     /// To have a query stand for a while.
     Expression(Box<str>),
     /// The same of one that is recorded under this name.
@@ -39,10 +45,20 @@ pub(crate) enum Errand {
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Done {
     Attended,
-    Samples { accepted: usize, rejected: usize, rejections: Vec<Rejected> },
+    Samples {
+        accepted: usize,
+        rejected: usize,
+        rejections: Vec<Rejected>,
+    },
     /// A query stands; its answer has so many keys.
-    Stands { keys: usize },
-    Refused { code: Box<str>, detail: Box<str>, retry_after_s: Option<u32> },
+    Stands {
+        keys: usize,
+    },
+    Refused {
+        code: Box<str>,
+        detail: Box<str>,
+        retry_after_s: Option<u32>,
+    },
 }
 
 /// Why a sample was not taken.
@@ -53,7 +69,7 @@ pub(crate) struct Rejected {
     detail: String,
 }
 
-impl Message {
+impl Mission {
     /// `None`: nobody answers for it.
     pub(crate) fn new(identity: &Identity, from: Option<IpAddr>, errand: Errand) -> Option<Self> {
         let by = match identity.means {
@@ -160,16 +176,16 @@ mod tests {
             Errand::Unacknowledge { alert: "00".into() },
             Errand::query(&AskedQuery::Named("hot".into())),
         ] {
-            let message = Message::new(&open, Some([192, 0, 2, 7].into()), errand).expect("open");
-            let bytes = message.to_bytes();
-            let read: Message = serde_json::from_slice(&bytes).expect("its own words");
-            assert_eq!(read, message);
+            let mission = Mission::new(&open, Some([192, 0, 2, 7].into()), errand).expect("open");
+            let bytes = mission.to_bytes();
+            let read: Mission = serde_json::from_slice(&bytes).expect("its own words");
+            assert_eq!(read, mission);
             assert!(is_of(Some(&format!("digest={}", digest(&bytes))), &bytes));
             assert!(!is_of(Some(&format!("digest={}", digest(b"x"))), &bytes));
             assert!(!is_of(None, &bytes));
         }
         let pending = Identity { means: Means::Pending, ..Identity::open() };
-        assert_eq!(Message::new(&pending, None, Errand::samples(b"")), None);
+        assert_eq!(Mission::new(&pending, None, Errand::samples(b"")), None);
         let taken = SamplesTaken {
             accepted: 1,
             rejected: 2,
