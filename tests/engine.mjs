@@ -40,8 +40,17 @@ export class Engine {
   }
 
   get url() {
+    return this.urlAt(this.#port);
+  }
+
+  get port() {
+    return this.#port;
+  }
+
+  /** Where it is reached by what passes on to it at this port. */
+  urlAt(port) {
     const who = this.#kind === 'nats' && this.#who ? `${this.#who}@` : '';
-    return `${this.#kind}://${who}127.0.0.1:${this.#port}`;
+    return `${this.#kind}://${who}127.0.0.1:${port}`;
   }
 
   /** Starts it with what it has kept, and waits until it answers. */

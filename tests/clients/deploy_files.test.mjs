@@ -25,6 +25,21 @@ const seconds = (name) => {
   const [, unit, number] = LIMITS.match(new RegExp(`${name}: Duration = Duration::from_(secs|mins)\\((\\d+)\\)`));
   return Number(number) * (unit === 'mins' ? 60 : 1);
 };
+/** A number of bytes of the server's limits, where it stands as a product. */
+const bytes = (name) => {
+  const [, product] = LIMITS.match(new RegExp(`${name}: u64 = ([\\d *]+);`));
+  return product.split('*').reduce((all, factor) => all * Number(factor), 1);
+};
+const GIB = 1024 ** 3;
+/** What a volume has room for twice, the journal and a copy of it, and something to spare. */
+const journalOf = (volume) => (volume - bytes('SNAPSHOT_SPACE_KEPT')) / 2;
+/**
+ * How long a node that gets on may take to start: it finds the engine and another node, which makes a
+ * snapshot and sends it as slowly as it may, catches up, and learns who keeps the desk.
+ */
+const startOf = (journal) =>
+  ['CLUSTER_CONNECT', 'SNAPSHOT_PEERS', 'SNAPSHOT_MADE', 'SNAPSHOT_SENT', 'CLUSTER_START', 'CLUSTER_ROLE']
+    .reduce((sum, name) => sum + seconds(`${name}_PATIENCE`), journal / bytes('SNAPSHOT_BYTES_PER_SECOND_MIN'));
 /** How long a drain takes at most: requests, sensors and the runtime have this time each. */
 const DRAIN_S = 3 * seconds('DRAIN_TIMEOUT');
 
@@ -120,11 +135,16 @@ test('ports, labels and volumes of the Kubernetes objects fit each other', () =>
 });
 
 test('a start has the time to catch up, and an end the time to drain', () => {
-  const { periodSeconds, failureThreshold } = CONTAINER.startupProbe;
-  const start = seconds('CLUSTER_START_PATIENCE');
-  assert.ok(periodSeconds * failureThreshold > start);
-  const [, period] = deployed('Dockerfile', []).match(/--start-period=(\d+)s/);
-  assert.ok(Number(period) > start);
+  const [{ spec: { resources } }] = STATEFUL_SET.spec.volumeClaimTemplates;
+  const [, volume] = resources.requests.storage.match(/^(\d+)Gi$/);
+  const start = startOf(journalOf(Number(volume) * GIB));
+  // A node that runs may begin anew, too.
+  for (const probe of ['startupProbe', 'livenessProbe']) {
+    const { periodSeconds, failureThreshold } = CONTAINER[probe];
+    assert.ok(periodSeconds * failureThreshold > start, `${probe} waits for ${periodSeconds * failureThreshold} s, a start takes ${start} s`);
+  }
+  const [, period] = deployed('Dockerfile', []).match(/--start-period=(\d+)m/);
+  assert.ok(Number(period) * 60 > start);
   const { preStop } = CONTAINER.lifecycle;
   assert.ok(POD.terminationGracePeriodSeconds >= DRAIN_S + preStop.sleep.seconds);
   const [, stop] = deployed('bellwire.service', []).match(/^TimeoutStopSec=(\d+)$/m);
@@ -167,6 +187,26 @@ test('kernel settings are settings of a kernel', () => {
     }
     assert.equal(current.split(/\s+/).length, value.split(' ').length, key);
   }
+});
+
+test('what the README says of settings and sizes is so', (t) => {
+  const readme = deployed('README.md', []);
+  const [, settings] = readme.match(/```toml\n(.*?)```/s);
+  const config = join(mkdtempSync(join(tmpdir(), 'bellwire-check-')), 'bellwire.toml');
+  t.after(() => rmSync(dirname(config), { recursive: true }));
+  writeFileSync(config, `insecure = true\n${settings}`);
+  const { stdout, stderr } = spawnSync(BINARY, ['check', '--config', config], { env: {}, encoding: 'utf8' });
+  assert.equal(`${stderr}${stdout}`, '0 rules, 0 errors\n');
+  const [, buffer] = deployed('haproxy.cfg', []).match(/^ +tune\.bufsize (\d+)$/m);
+  assert.ok(readme.includes(`\`Idempotency-Key\` and up to ${buffer / 1024} kB |`));
+  const [{ spec: { resources } }] = STATEFUL_SET.spec.volumeClaimTemplates;
+  assert.ok(readme.includes(`a volume of ${parseInt(resources.requests.storage, 10)} GiB`));
+  // A credential is found under the name that the unit gives it.
+  const unit = deployed('bellwire.service', []);
+  const given = [...unit.matchAll(/^#LoadCredential=(\S+):\//gm)].map(([, name]) => name);
+  const used = [...unit.matchAll(/"\/run\/credentials\/bellwire\.service\/(\S+)"/g)].map(([, name]) => name);
+  assert.ok(given.length > 0);
+  assert.deepEqual(used, given);
 });
 
 test('the folder’s README names each of its files', () => {

@@ -51,10 +51,10 @@ export const missingOf = (proxy, kinds) =>
   !hasProxy(proxy) ? proxy : !HAS_OPENSSL ? 'openssl' : !engineOf(kinds) ? 'engine' : null;
 
 /** What a node is told by compose.yaml, but for what a test has otherwise. */
-function environmentOf(engine) {
+function environmentOf(url) {
   const told = COMPOSE.services['bellwire-a'].environment;
   assert.match(told.BELLWIRE_CLUSTER, /^nats:\/\/bellwire:\$\{NATS_PASSWORD:[^}]*\}@nats:4222$/);
-  return { ...told, BELLWIRE_CLUSTER: engine.url, BELLWIRE_TRUSTED_PROXIES: '127.0.0.1' };
+  return { ...told, BELLWIRE_CLUSTER: url, BELLWIRE_TRUSTED_PROXIES: '127.0.0.1' };
 }
 
 /** What compose.yaml tells NATS, but for what a test has otherwise. */
@@ -73,22 +73,36 @@ export function folderOf(atEnd) {
 }
 
 /**
- * Starts all of it: a node for each name, and where these are fewer than the file has, the last one
- * stands for the others. With `plainPort` HAProxy takes connections without TLS there, too.
+ * Starts a proxy with its file before the nodes at these addresses, a `host:port` each; where they are
+ * fewer than the file has, the last one stands for the others. With `plainPort` HAProxy takes
+ * connections without TLS there, too.
  */
-export async function deploy({ proxy, kind, names = NAMES, flags = [], plainPort = null }, atEnd) {
+export async function startBefore(addresses, { proxy, plainPort = null }, atEnd) {
   const folder = folderOf(atEnd);
-  const engine = new Engine(kind, folder, { settings: await settingsOf(folder), who: `bellwire:${PASSWORD}` });
-  atEnd(() => engine.kill());
-  await engine.start();
-  const nodes = names.map((name) => new Server(BINARY, 'serve', join(folder, name), [...HEARTBEAT, ...flags], environmentOf(engine)));
-  nodes.forEach((node) => atEnd(() => node.end('SIGKILL')));
-  await Promise.all(nodes.map((node) => node.start()));
   const { certificate } = makeCertificate(folder);
   const [key, both, port] = [join(folder, 'key.pem'), join(folder, 'both.pem'), await freePort()];
   const trust = readFileSync(certificate, 'utf8');
   writeFileSync(both, trust + readFileSync(key, 'utf8'));
-  const places = NAMES.map((name, index) => [`${name}:8080`, new URL((nodes[index] ?? nodes.at(-1)).url).host]);
+  const places = NAMES.map((name, index) => [`${name}:8080`, addresses[index] ?? addresses.at(-1)]);
   const said = await startProxy(proxy, FILES[proxy](port, places, { certificate, key, both, plainPort }), port, atEnd);
-  return { engine, nodes, said, certificate, trust, url: `https://localhost:${port}` };
+  return { said, certificate, trust, url: `https://localhost:${port}` };
+}
+
+/**
+ * Starts all of it: a node for each name, and the proxy before them, as `startBefore` does. `reaches`
+ * says where each node finds the engine, by its place.
+ */
+export async function deploy({ proxy, kind, names = NAMES, flags = [], plainPort = null, reaches = ({ url }) => url }, atEnd) {
+  const folder = folderOf(atEnd);
+  const engine = new Engine(kind, folder, { settings: await settingsOf(folder), who: `bellwire:${PASSWORD}` });
+  atEnd(() => engine.kill());
+  await engine.start();
+  const nodes = await Promise.all(names.map(async (name, index) => {
+    const environment = environmentOf(await reaches(engine, index));
+    return new Server(BINARY, 'serve', join(folder, name), [...HEARTBEAT, ...flags], environment);
+  }));
+  nodes.forEach((node) => atEnd(() => node.end('SIGKILL')));
+  await Promise.all(nodes.map((node) => node.start()));
+  const before = await startBefore(nodes.map(({ url }) => new URL(url).host), { proxy, plainPort }, atEnd);
+  return { engine, nodes, ...before };
 }

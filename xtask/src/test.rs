@@ -7,8 +7,10 @@
 
 mod counts;
 
+use std::num::NonZero;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail, ensure};
@@ -115,7 +117,9 @@ fn steps(workspace: &Workspace, runner: &mut Runner) -> Result<()> {
     })?;
     runner.tests("rust tests", |counts| {
         let mut tests = process::cargo(&["test", "--workspace", "--locked", "--no-fail-fast"]);
+        // Most of the time goes to tests that wait for servers.
         tests.envs(seeds()).envs(tools.programs.iter().cloned());
+        tests.env("RUST_TEST_THREADS", (2 * cores()).to_string());
         process::run_reading(tests.current_dir(root), |line| counts.read(line))
     });
     runner.tests("fuzz", |counts| fuzz::run(workspace, || counts.passed += 1));
@@ -231,9 +235,15 @@ fn seeds() -> [(&'static str, String); SEEDS.len()] {
     })
 }
 
+fn cores() -> usize {
+    thread::available_parallelism().map_or(1, NonZero::get)
+}
+
+/// Files of tests run beside each other, as many as there are cores: Node by itself takes one less.
 fn node_test(folder: &Path) -> Command {
     let mut command = Command::new("node");
-    command.args(["--test", "--test-reporter=spec"]).current_dir(folder);
+    command.args(["--test", "--test-reporter=spec", &format!("--test-concurrency={}", cores())]);
+    command.current_dir(folder);
     command
 }
 

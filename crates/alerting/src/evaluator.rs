@@ -20,7 +20,7 @@ mod intake;
 mod lead;
 mod looks;
 mod repeats;
-mod wal;
+pub(crate) mod wal;
 
 use std::collections::HashSet;
 use std::io;
@@ -39,7 +39,7 @@ use bellwire_model::{
 };
 use bellwire_process::clock;
 use bellwire_process::crash;
-use bellwire_rules::{Change, Engine, RuleSet, Settings, State};
+use bellwire_rules::{Change, Engine, RefusedSamples, RuleSet, Settings, State};
 use bellwire_wire::json;
 use bellwire_wire::problem::Problem;
 use tokio::sync::{oneshot, watch};
@@ -48,7 +48,7 @@ use self::complaints::Complaints;
 use self::course::Course;
 use self::crossings::Crossings;
 use self::forwarding::Forwarding;
-use self::intake::{Asked, Claim, Inbox, Work};
+use self::intake::{Asked, Claim, Inbox, Taken, Work};
 pub use self::intake::{SampleIntake, Source};
 use self::looks::Looks;
 use self::repeats::Repeats;
@@ -59,6 +59,7 @@ use crate::events::{ALERTS_EVENTS, announcement, is_transition, recorded_event};
 use crate::figures::Figures;
 use crate::live::{Answers, Register};
 use crate::rehousing::rehoused;
+use crate::standby::{Standby, handed_over};
 use crate::states::StateTopics;
 
 /// Pause before a transition that the journal did not take is appended again: samples and alerts
@@ -89,6 +90,8 @@ pub struct EvaluatorParts {
     pub state_folder: Option<PathBuf>,
     /// Whether what is there is what the journal goes on from.
     pub beginning: Beginning,
+    /// Another node that takes over, where there may be one.
+    pub standby: Option<Arc<Standby>>,
     /// How much of what has happened is kept there.
     pub record: RecordKept,
     pub forward: Vec<Filter>,
@@ -102,10 +105,12 @@ pub struct EvaluatorParts {
 }
 
 /// What rules begin with.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Beginning {
     /// With what they had when the last process ended, where that is kept.
     WhereItEnded,
+    /// With what they had at another node, of which the files in this folder are a copy.
+    WhereAnotherEnded(PathBuf),
     /// With what the journal tells of alerts: others have evaluated them since.
     Afresh,
 }
@@ -127,8 +132,11 @@ pub fn spawn(
     let EvaluatorParts { forward, journal, states, alerting, figures, draining, .. } = parts;
     let register = parts.register;
     note_loaded(&figures, &rules);
-    let mut state = match &state_folder {
-        Some(folder) if parts.beginning == Beginning::WhereItEnded => wal::read(folder)?,
+    let standby = parts.standby;
+    let mut state = match (&parts.beginning, &state_folder) {
+        (Beginning::WhereItEnded, Some(folder)) | (Beginning::WhereAnotherEnded(folder), _) => {
+            wal::read(folder)?
+        }
         _ => State::default(),
     };
     lead::correct(&mut state, &mut restored, clock::now());
@@ -141,12 +149,13 @@ pub fn spawn(
     let restored = restored.into_iter().filter(|alert| !newest.contains(&alert.fingerprint));
     let (mut engine, changes) = Engine::resume(rules, settings, state, now);
     engine.restore(now, restored);
-    let wal =
-        state_folder.map(|folder| RuleWal::start((folder, parts.record), &mut engine, &figures));
-    let wal = wal.transpose()?;
+    let start =
+        |folder| RuleWal::start((folder, parts.record), &mut engine, &figures, standby.clone());
+    let wal = state_folder.map(start).transpose()?;
     let mut evaluator = Evaluator {
         engine,
         wal,
+        standby,
         forwarding: Forwarding::new(forward),
         looks: Looks::default(),
         repeats: Repeats::default(),
@@ -180,6 +189,7 @@ pub fn spawn(
 struct Evaluator {
     engine: Engine,
     wal: Option<RuleWal>,
+    standby: Option<Arc<Standby>>,
     forwarding: Forwarding,
     looks: Looks,
     repeats: Repeats,
@@ -269,9 +279,13 @@ impl Evaluator {
     fn work(&mut self, Asked { arrived, work }: Asked) {
         match work {
             // Who has waited for too long is told to send them again.
-            Work::Samples(claim) if claim.is_late() => self.inbox.condition().refuse(&claim),
+            Work::Samples(claim) if claim.is_late() => {
+                let refusal = self.inbox.condition().refusal();
+                self.refuse(&claim, refusal);
+            }
+            Work::Samples(claim) if self.is_closing() => self.refuse(&claim, handed_over()),
             Work::Samples(claim) => self.take_samples((arrived.now, arrived.ahead), &claim),
-            Work::Answer(answer, taken) => taken(answer),
+            Work::Answer(answer, taken) => self.answer(answer, taken),
             Work::Look(look, place) => {
                 // What is due must not wait for those who look, however many they are.
                 let changes = self.course.advance(&mut self.engine, arrived.now);
@@ -300,10 +314,47 @@ impl Evaluator {
         let accepted = batch.samples.len() - refused.without_room();
         if let Some(taken) = batch.taken.take() {
             let kept = self.wal.as_ref().map_or(Ok(()), RuleWal::kept);
-            taken(kept.map(|()| refused).map_err(Problem::from));
+            self.answer(kept.map(|()| refused).map_err(Problem::from), taken);
         }
         self.figures.samples_accepted.add(accepted as u64);
         self.forwarding.push(batch);
+    }
+
+    /// Answers who sent samples: once the standby has what the rules make of them, where there is one.
+    fn answer(&self, answer: Result<RefusedSamples, Problem>, taken: Taken) {
+        match &self.standby {
+            Some(standby) => standby.answer(answer, taken),
+            None => taken(answer),
+        }
+    }
+
+    /// Has a batch sent again, where nobody has it yet.
+    fn refuse(&self, claim: &Claim, problem: Problem) {
+        if let Some(taken) = claim.take().and_then(|batch| batch.taken) {
+            self.answer(Err(problem), taken);
+        }
+    }
+
+    /// Whether another node is about to go on with all of it.
+    fn is_closing(&self) -> bool {
+        self.standby.as_ref().is_some_and(|standby| standby.is_closing())
+    }
+
+    /// Answers those who have waited for too long, while it waits for something itself: in the order of
+    /// what they sent.
+    fn refuse_late(&mut self) {
+        if self.standby.as_ref().is_none_or(|standby| standby.is_clear()) {
+            self.inbox.refuse_late();
+        }
+    }
+
+    /// What is announced is what the standby would announce.
+    fn await_standby(&mut self) {
+        let Some(standby) = self.standby.clone() else { return };
+        standby.await_all(|| {
+            self.course.awake(clock::slewed().now);
+            self.refuse_late();
+        });
     }
 
     /// Takes in what was shown before queries began, for their sake alone: it is not shown again.
@@ -411,6 +462,11 @@ impl Evaluator {
         if announcements.is_empty() || self.has_untold {
             return !self.has_untold;
         }
+        self.await_standby();
+        if self.is_closing() {
+            self.has_untold = true;
+            return false;
+        }
         let mut pause = APPEND_PAUSE_MIN;
         let mut has_shed = false;
         loop {
@@ -450,7 +506,7 @@ impl Evaluator {
                 Err(error) => {
                     self.figures.journal_failures.add(1);
                     tracing::error!(%error, "The journal does not take alert transitions; trying again.");
-                    self.inbox.refuse_late();
+                    self.refuse_late();
                     if let Some(wal) = &self.wal
                         && matches!(error, Error::Full { .. })
                         && !std::mem::replace(&mut has_shed, true)
@@ -471,7 +527,7 @@ impl Evaluator {
             self.course.awake(clock::slewed().now);
             match reply {
                 Ok(result) => return result,
-                Err(RecvTimeoutError::Timeout) => self.inbox.refuse_late(),
+                Err(RecvTimeoutError::Timeout) => self.refuse_late(),
                 Err(RecvTimeoutError::Disconnected) => return Err(Error::Closed),
             }
         }

@@ -24,6 +24,9 @@ bellwire_process::figures! {
         live_followers "gauge" "bellwire_live_query_followers" "Connections that follow queries, for each query that they follow.";
         rule_state_unkept "gauge" "bellwire_rule_state_unkept" "1 while the rules' state cannot be written to the disk.";
         rule_state_failures "counter" "bellwire_rule_state_failures_total" "Times that the rules' state could not be written or synced.";
+        standby_whole "gauge" "bellwire_standby_whole" "1 while another node has all that the rules know, and takes over with it.";
+        standby_behind "gauge" "bellwire_standby_behind_bytes" "Bytes of the rules' log that the standby lacks; 0 without one.";
+        standby_lost "counter" "bellwire_standby_lost_total" "Times that the standby has not followed, and the rules went on without.";
         clock_ahead_ms "gauge" "bellwire_clock_ahead_milliseconds" "How far the rules' time is ahead of the wall clock, which has stepped back; it goes on more slowly until the clock has caught up.";
         alerts_pending "gauge" "bellwire_alerts_pending" "Alerts whose condition holds, but not for long enough yet.";
         alerts_firing "gauge" "bellwire_alerts_firing" "Alerts that fire.";

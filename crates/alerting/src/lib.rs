@@ -19,6 +19,7 @@
 //! | `notifier` | runs the dispatcher on the clock, and brings notifications to webhooks |
 //! | `push` | subscriptions of browsers, and what they are told through their push services |
 //! | `record` | what the rules' log has of a stretch of time, in one file |
+//! | `standby` | another node that has the rules' state, and takes over with it |
 //! | `reload`, `rule_files` | reads rule files and Alertmanager's configuration, and reads them again |
 //!
 //! `docs/internals/rules.md` and `docs/internals/alerts.md` tell the whole.
@@ -38,6 +39,7 @@ mod record;
 mod rehousing;
 mod reload;
 mod rule_files;
+mod standby;
 mod states;
 #[cfg(test)]
 mod tests;
@@ -62,5 +64,9 @@ pub use record::{RecordEnd, RecordError, RecordHeader, RecordReader, RecordWrite
 pub use reload::{Also, Hangups, InForce, LastRead, Reload, ReloadParts, TakeEffect};
 pub use rule_files::{
     RuleFileText, RuleFiles, RuleFilesError, load as load_rules, read as read_rule_files,
+};
+pub use standby::{
+    Begun, Named, NotRead, Noted, Notice, Piece, Place, Standby, StandbyMode, StandbyReport,
+    StandbyStage, StateCopy, Want,
 };
 pub use states::{NotShown, StateTopics};

@@ -92,6 +92,7 @@ fn open_for_evaluator(
         settings: Settings::default(),
         state_folder: None,
         beginning: crate::Beginning::WhereItEnded,
+        standby: None,
         record: crate::RecordKept::default(),
         register: Arc::default(),
         forward: Vec::new(),

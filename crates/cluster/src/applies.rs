@@ -20,8 +20,10 @@ struct State {
     under_way: usize,
     /// Why the first that failed did; what was behind it was not applied either.
     failure: Option<Error>,
-    /// What was applied last, and behind which place the log is read by whoever starts with that.
-    tail: Option<(Tail, Position)>,
+    /// What was applied last.
+    tail: Option<Tail>,
+    /// Behind which place the log is read by whoever starts with what was applied, if anything was.
+    resumes_after: Option<Position>,
 }
 
 impl Applies {
@@ -32,7 +34,7 @@ impl Applies {
     /// Something is to be applied. Returns what is called once it was.
     pub(crate) fn reply(
         self: &Arc<Self>,
-        tail: (Tail, Position),
+        (tail, resumes_after): (Tail, Position),
         waiters: Vec<Waiter>,
     ) -> AppliedReply {
         self.state().under_way += 1;
@@ -40,7 +42,9 @@ impl Applies {
         Box::new(move |applied| {
             let mut state = guard.0.state();
             match &applied {
-                Ok(()) if state.failure.is_none() => state.tail = Some(tail),
+                Ok(()) if state.failure.is_none() => {
+                    (state.tail, state.resumes_after) = (Some(tail), Some(resumes_after));
+                }
                 Ok(()) => {}
                 Err(error) => drop(state.failure.get_or_insert_with(|| error.clone())),
             }
@@ -84,27 +88,30 @@ impl Applies {
         if state.under_way == 0 {
             return followed;
         }
-        state.tail.map_or(Position::START, |(tail, _)| tail.position)
+        state.tail.map_or(Position::START, |tail| tail.position)
     }
 
-    /// What was applied last, if anything was.
+    /// What was applied last of the log, if anything was.
     pub(crate) fn tail(&self) -> Option<Tail> {
-        self.state().tail.map(|(tail, _)| tail)
+        self.state().tail
     }
 
     /// Behind which place the log is read by whoever starts with what was applied, if anything was.
     pub(crate) fn resumes_after(&self) -> Option<Position> {
-        self.state().tail.map(|(_, resumes_after)| resumes_after)
+        self.state().resumes_after
     }
 
-    /// This was applied last.
-    pub(crate) fn begin(&self, tail: (Tail, Position)) {
-        self.state().tail = Some(tail);
+    /// This was applied last of the log, and it is read behind there; nothing of it, where all that was
+    /// applied was so before the epoch began.
+    pub(crate) fn begin(&self, tail: Option<Tail>, resumes_after: Position) {
+        let mut state = self.state();
+        (state.tail, state.resumes_after) = (tail, Some(resumes_after));
     }
 
     /// Nothing was applied.
     pub(crate) fn forget(&self) {
-        self.state().tail = None;
+        let mut state = self.state();
+        (state.tail, state.resumes_after) = (None, None);
     }
 }
 

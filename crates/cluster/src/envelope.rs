@@ -88,7 +88,7 @@ pub(crate) struct Head {
     pub(crate) incarnation: Incarnation,
     /// Which of theirs it is: 1, 2, 3, …
     pub(crate) number: u64,
-    /// Up to where its maker had followed the log when this incarnation began.
+    /// Up to which place its maker had followed the log when this incarnation began.
     pub(crate) born: Position,
     /// What nothing more is taken from, from here on: the incarnation that this one follows.
     pub(crate) ends: Option<Incarnation>,

@@ -1,16 +1,23 @@
 //! The epoch of the log, which all nodes share, and whether the log is still the one that was followed.
 //!
 //! ```text
-//! register `epoch`:  ordinal 3 │ e2718 │ a tail: 4711, checksum
+//! register `epoch`:  ordinal 3 │ e2718 │ a tail: 4711, checksum │ floor │ base: e1414, 9000, fingerprint │ shift
 //! ```
 //!
 //! An offset means nothing without its epoch, so whoever finds that something is gone which it has
 //! applied, or is another thing there, raises the epoch: it sets the register from what it was, which
-//! of all that find it at once one can do, and the others take what that one has set. Whatever a replica
-//! has then is forgotten, and the log is applied from its beginning.
+//! of all that find it at once one can do, and the others take what that one has set.
+//!
+//! What the raiser has is the *base* of the new epoch: a replica in which so much was applied, in that order
+//! ([`crate::order`]). Behind it all counts that the log has, which is what is behind the floor, but for what
+//! the base has already. Places in the new epoch are those of the log and a shift, so that all of them are
+//! beyond those of the base. Who has exactly the base goes on with it, everybody else needs a snapshot of
+//! one who does. Who raises without having anything sets no base: then all forget what they have, and begin
+//! behind the floor.
 //!
 //! The ordinal only grows. A register that has a smaller one than a node has seen is of an old copy of
-//! the engine, and its epoch is raised, too: offsets of it were used for other events since. The tail
+//! the engine, and its epoch is raised, too: offsets of it were used for other events since. So is that of
+//! another epoch with the ordinal of a node's own: whoever has set it did not know of that. The tail
 //! is set anew now and then, so that a node whose own tail was trimmed meanwhile can tell that the log
 //! has had it.
 
@@ -21,15 +28,29 @@ use bytes::Bytes;
 use crate::Error;
 use crate::envelope;
 use crate::fields::{Fields, put_number};
-use crate::order::Tail;
+use crate::order::{Began, Tail};
 
 /// The register's name.
 pub(crate) const REGISTER: &str = "epoch";
 
 const VERSION: u8 = 1;
 
+/// With a base: who does not know of any must not begin behind the floor.
+const VERSION_OF_BASE: u8 = 2;
+
 /// How often it is looked again where others set the register meanwhile.
 const LOOKS_MAX: usize = 8;
+
+/// A replica that an epoch begins on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Base {
+    /// In which epoch.
+    pub(crate) epoch: Epoch,
+    /// Up to which place it was applied.
+    pub(crate) place: Position,
+    /// Of all that was.
+    pub(crate) fingerprint: u64,
+}
 
 /// What the register says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,16 +63,25 @@ pub(crate) struct Mark {
     /// Up to where the log was gone when the epoch began. Whoever begins in it begins behind there:
     /// what counts is a function of all that was applied in it, so nobody begins later.
     pub(crate) floor: Position,
+    /// What it goes on with.
+    pub(crate) base: Option<Base>,
+    /// How far places are beyond those of the log.
+    pub(crate) shift: u64,
 }
 
 impl Mark {
     fn encode(self) -> Bytes {
-        let mut value = vec![VERSION];
+        let mut value = vec![if self.base.is_some() { VERSION_OF_BASE } else { VERSION }];
         let (position, checksum) =
             self.tail.map_or((0, 0), |tail| (tail.position.get(), tail.checksum));
         let floor = self.floor.get();
         for number in [self.epoch.get().into(), self.ordinal, position, checksum.into(), floor] {
             put_number(&mut value, number);
+        }
+        if let Some(Base { epoch, place, fingerprint }) = self.base {
+            for number in [epoch.get().into(), place.get(), fingerprint, self.shift] {
+                put_number(&mut value, number);
+            }
         }
         value.into()
     }
@@ -59,25 +89,42 @@ impl Mark {
     fn decode(value: &[u8]) -> Result<Self, Error> {
         let other = |what| Error::Register { register: REGISTER.into(), what };
         let mut fields = Fields::of(value);
-        if fields.byte().ok() != Some(VERSION) {
-            return Err(other("it is of another version, or of something else"));
-        }
+        let has_base = match fields.byte().ok() {
+            Some(VERSION) => false,
+            Some(VERSION_OF_BASE) => true,
+            _ => return Err(other("it is of another version, or of something else")),
+        };
         let mut number = || fields.number().map_err(|_| other("it ends too early"));
         let (epoch, ordinal, position, checksum) = (number()?, number()?, number()?, number()?);
         let tail = Tail { position: Position::new(position), checksum: checksum as u32 };
         let tail = (position > 0).then_some(tail);
         let floor = Position::new(number()?);
-        Ok(Self { epoch: Epoch::new(epoch as u32), ordinal, tail, floor })
+        let (base, shift) = if has_base {
+            let (epoch, place, fingerprint) = (number()?, number()?, number()?);
+            let (epoch, place) = (Epoch::new(epoch as u32), Position::new(place));
+            (Some(Base { epoch, place, fingerprint }), number()?)
+        } else {
+            (None, 0)
+        };
+        Ok(Self { epoch: Epoch::new(epoch as u32), ordinal, tail, floor, base, shift })
     }
-}
 
-impl Mark {
+    /// Where a replica begins in it that goes on with the base.
+    pub(crate) fn began(&self) -> Began {
+        let place = Position::new(self.floor.get().saturating_add(self.shift));
+        Began { place, shift: self.shift }
+    }
+
     /// Has a replica begin in this epoch, if the log still has all of it.
-    pub(crate) fn anew(self, span: Span) -> Result<Verdict, Error> {
-        if span.trimmed > self.floor {
+    pub(crate) fn anew(self, own: Own, span: Span) -> Result<Verdict, Error> {
+        let has_base = self.base.is_none() || self.base == own.base();
+        if own.epoch != self.epoch && !has_base {
+            return Err(Error::LacksBase { epoch: self.epoch });
+        }
+        if span.trimmed > self.floor || !has_base {
             return Err(Error::Behind { epoch: self.epoch, trimmed: span.trimmed });
         }
-        Ok(Verdict::Anew(self))
+        Ok(if self.base.is_some() { Verdict::GoesOn(self) } else { Verdict::Anew(self) })
     }
 }
 
@@ -85,12 +132,26 @@ impl Mark {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Own {
     pub(crate) epoch: Epoch,
-    /// The ordinal of that, where it is known.
+    /// The newest ordinal that is known.
     pub(crate) ordinal: u64,
-    /// Behind which place it began.
+    /// That of its epoch, where the replica has it.
+    pub(crate) kept_ordinal: u64,
+    /// Up to which place it was applied, or behind which it began.
+    pub(crate) place: Position,
+    /// Where that is in the log.
     pub(crate) began: Position,
-    /// What it applied last, if anything.
+    /// What it applied last of the log, and where that is there, if anything was.
     pub(crate) tail: Option<Tail>,
+    /// Of all that it has ever applied, if anything was.
+    pub(crate) fingerprint: Option<u64>,
+}
+
+impl Own {
+    /// What it would be as a base; nothing where it has nothing.
+    pub(crate) fn base(&self) -> Option<Base> {
+        let Self { epoch, place, .. } = *self;
+        self.fingerprint.map(|fingerprint| Base { epoch, place, fingerprint })
+    }
 }
 
 /// What is to be done.
@@ -100,40 +161,52 @@ pub(crate) enum Verdict {
     Same(Mark),
     /// Forget all, and begin behind the mark's floor.
     Anew(Mark),
+    /// Go on with all that there is, in the mark's epoch.
+    GoesOn(Mark),
+    /// The epoch is to be raised, by whoever may.
+    Lost,
+}
+
+/// Whether the epoch is raised.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Raise {
+    /// Whoever asks is told.
+    No,
+    /// It is.
+    Yes,
+    /// Also where it is this one: nobody is there who has its base.
+    InPlaceOf(Epoch),
 }
 
 /// Whether what a replica has is still what the log has; raises the epoch where it is not.
-pub(crate) fn attend(log: &dyn SharedLog, own: Own) -> Result<Verdict, Error> {
+pub(crate) fn attend(log: &dyn SharedLog, own: Own, raise: Raise) -> Result<Verdict, Error> {
+    let has_seen_none = own.ordinal == 0;
+    // Who has nothing has nothing to lose, and must not outdo those who have.
+    let ordinal = own.fingerprint.map_or(0, |_| own.ordinal);
+    let own = Own { ordinal, ..own };
     for _ in 0..LOOKS_MAX {
         let register = log.register(REGISTER)?;
         let span = log.span()?;
-        let mark = match mark_of(&register)? {
-            Some(mark) => mark,
-            None => match begin(log, own, span)? {
-                Some(mark) => mark,
+        let mark = mark_of(&register)?;
+        let verdict = match mark {
+            Some(mark) if raise == Raise::InPlaceOf(mark.epoch) => Verdict::Lost,
+            Some(mark) => compare(log, own, (mark, span))?,
+            None if own.fingerprint.is_none() => match begin(log, own, (span, has_seen_none))? {
+                Some(mark) if mark.epoch == own.epoch => Verdict::Same(mark),
+                Some(mark) => mark.anew(own, span)?,
                 None => continue,
             },
+            None => Verdict::Lost,
         };
-        if mark.ordinal < own.ordinal {
-            tracing::error!("The engine has gone back to an older state; the epoch is raised.");
-        } else if mark.epoch != own.epoch {
-            return mark.anew(span);
-        } else {
-            match look(log, own, (mark, span))? {
-                Look::Same => return Ok(Verdict::Same(mark)),
-                Look::Behind => return mark.anew(log.span()?),
-                Look::Lost => {
-                    tracing::error!(
-                        "The log has lost what it had acknowledged; the epoch is raised."
-                    );
-                }
-            }
+        if verdict != Verdict::Lost || raise == Raise::No {
+            return Ok(verdict);
         }
-        let ordinal = own.ordinal.max(mark.ordinal) + 1;
-        let floor = log.span()?.trimmed;
-        let raised = Mark { epoch: another(own.epoch), ordinal, tail: None, floor };
+        let ordinal = own.ordinal.max(mark.map_or(0, |mark| mark.ordinal)) + 1;
+        let (base, floor) = (own.base(), log.span()?.trimmed);
+        let shift = base.map_or(0, |base| base.place.get().saturating_sub(floor.get()));
+        let raised = Mark { epoch: another(own.epoch), ordinal, tail: None, floor, base, shift };
         match log.set_register(REGISTER, register.generation, raised.encode()) {
-            Ok(_) => return raised.anew(log.span()?),
+            Ok(_) => return raised.anew(own, log.span()?),
             // Another has raised it, or has set a newer tail: what is it now?
             Err(LogError::Changed(_)) => {}
             Err(error) => return Err(error.into()),
@@ -150,14 +223,36 @@ fn mark_of(register: &Register) -> Result<Option<Mark>, Error> {
 }
 
 /// The register was never set: a cluster begins, or all was lost.
-fn begin(log: &dyn SharedLog, own: Own, span: Span) -> Result<Option<Mark>, Error> {
-    let is_first = own.tail.is_none() && own.ordinal == 0 && span.tail == Position::START;
+fn begin(
+    log: &dyn SharedLog,
+    own: Own,
+    (span, has_seen_none): (Span, bool),
+) -> Result<Option<Mark>, Error> {
+    let is_first = has_seen_none && span.tail == Position::START;
     let epoch = if is_first { own.epoch } else { another(own.epoch) };
-    let mark = Mark { epoch, ordinal: own.ordinal + 1, tail: None, floor: span.trimmed };
+    let (ordinal, floor) = (own.ordinal + 1, span.trimmed);
+    let mark = Mark { epoch, ordinal, tail: None, floor, base: None, shift: 0 };
     match log.set_register(REGISTER, Generation::NEVER, mark.encode()) {
         Ok(_) => Ok(Some(mark)),
         Err(LogError::Changed(_)) => Ok(None),
         Err(error) => Err(error.into()),
+    }
+}
+
+/// What the register says, against what a replica has.
+fn compare(log: &dyn SharedLog, own: Own, (mark, span): (Mark, Span)) -> Result<Verdict, Error> {
+    let is_other = mark.epoch != own.epoch;
+    let is_unknown = is_other && own.fingerprint.is_some() && mark.ordinal <= own.kept_ordinal;
+    if mark.ordinal < own.ordinal || is_unknown {
+        return Ok(Verdict::Lost);
+    }
+    if is_other {
+        return mark.anew(own, span);
+    }
+    match look(log, own, (mark, span))? {
+        Look::Same => Ok(Verdict::Same(mark)),
+        Look::Behind => mark.anew(own, log.span()?),
+        Look::Lost => Ok(Verdict::Lost),
     }
 }
 

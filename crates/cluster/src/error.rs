@@ -62,6 +62,17 @@ pub enum Error {
         /// Up to where it is gone.
         trimmed: Position,
     },
+    /// The epoch goes on with what another node has.
+    #[error(
+        "the cluster has lost a part of its log, and goes on with what another node has and this one has \
+         not: it needs a snapshot of a node that goes on with that. Start one, and see to it that it is \
+         reached at the address that it tells (`cluster_address`); after five minutes without any, nodes \
+         that run go on with what the one of them has that has most"
+    )]
+    LacksBase {
+        /// The epoch of the log.
+        epoch: Epoch,
+    },
     /// There are as many nodes as there may be.
     #[error("the cluster knows {0} nodes already: forget those that are gone")]
     TooManyNodes(usize),

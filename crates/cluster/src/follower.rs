@@ -5,7 +5,7 @@
 //!            ▼                                              │
 //!  doubt: is the log the same? ──▶ follow behind the tail ──┴─▶ entry ─▶ Order ─▶ Replica::apply
 //!            │ no                        ▲
-//!            └──▶ begin anew ────────────┘
+//!            └──▶ go on in another epoch, or begin anew, or get a snapshot
 //! ```
 //!
 //! Everything begins with the doubt, also a start, and each time with what the replica has on its disk:
@@ -15,39 +15,34 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use bellwire_journal::{
-    ClockReading, Error as JournalError, Placed, PlacedBatch, RecordChange, Replica,
-};
+use bellwire_journal::{ClockReading, Error as JournalError, Placed, Replica};
 use bellwire_model::{Epoch, Offset, Timestamp};
 use bellwire_shared_log::{Ended, Entry, Error as LogError, Following, Position, SharedLog, Span};
-use bytes::Bytes;
 
 use crate::Error;
 use crate::applies::Applies;
-use crate::batch::{self, Item};
 use crate::behind::Behind;
 use crate::clock::Clock;
-use crate::envelope::{self, Head, MINOR, Piece, Unread};
-use crate::epoch::{self, Own, Verdict as OfEpoch};
-use crate::fields::{Fields, put_number};
+use crate::envelope::Head;
+use crate::epoch::{self, Mark, Own, Raise, Verdict as OfEpoch};
+use crate::loaded::{Loaded, kept_ordinal};
 use crate::nodes::Applied;
-use crate::order::{Order, PREFIX, Tail, Verdict};
+use crate::order::{Order, Tail, Verdict};
 use crate::outbox::{Begin, Outbox, as_journal, fail};
 use crate::pins::Pins;
+use crate::raising::Raising;
+use crate::reading::{items, joined, read};
 use crate::sightings::Sightings;
 use crate::standing::{Standing, Standings};
-use crate::window::{Met, Waiter};
+use crate::window::Met;
 
 /// So many bits of an offset say which event of an entry it is.
 pub(crate) const EVENT_BITS: u32 = 14;
 
-/// The place in the log of what is at an offset.
+/// The place of what is at an offset: where it is in the log, unless places of its epoch are beyond those.
 pub fn place_of(offset: Offset) -> Position {
     Position::new(offset.get() >> EVENT_BITS)
 }
-
-/// Where the ordinal of the replica's epoch is kept.
-const ORDINAL: &str = "cluster/ordinal";
 
 /// So often in a row what follows may end before anything has come of it, until that is told.
 const DOUBTS_MAX: u32 = 5;
@@ -75,8 +70,10 @@ pub(crate) struct Shared {
     pub(crate) sightings: Sightings,
     /// What others are to be left of the log.
     pub(crate) pins: Pins,
-    /// The epoch of the log, where what comes next of it is gone.
+    /// The epoch of the log, where this node cannot get there by itself.
     pub(crate) needs_snapshot: Mutex<Option<Epoch>>,
+    /// Something is lost, and it is waited for what others say.
+    pub(crate) raising: AtomicBool,
 }
 
 impl Shared {
@@ -93,6 +90,13 @@ impl Shared {
         let position = self.applies.resumes_after()?;
         let position = self.pins.least(self.clock.now().uptime, position);
         Some(Applied { epoch: self.replica.epoch(), position })
+    }
+
+    /// Up to which place the replica has what there is.
+    pub(crate) fn reached(&self) -> Option<Applied> {
+        let epoch = self.replica.epoch();
+        let position = place_of(self.replica.bounds().tail);
+        Some(Applied { epoch, position }).filter(|_| position > Position::START)
     }
 
     /// Looks where the log ends.
@@ -126,6 +130,7 @@ pub(crate) struct Follower {
     ordinal: u64,
     /// An epoch of others that was looked at already.
     looked_at: Option<Epoch>,
+    raising: Raising,
 }
 
 enum Stage {
@@ -140,6 +145,8 @@ struct Followed {
     following: Box<dyn Following>,
     order: Order,
     epoch: Epoch,
+    /// How far places are beyond those of the log.
+    shift: u64,
     /// To be kept with what is applied next.
     ordinal: Option<u64>,
     /// Since when it is followed.
@@ -147,13 +154,15 @@ struct Followed {
 }
 
 /// Why following goes no further.
-enum Stop {
+pub(crate) enum Stop {
     /// Look again whether all is the same.
     Doubt(Box<str>),
     TooOld {
         position: Position,
         what: Box<str>,
     },
+    /// The epoch is to be raised, and this node waits for another one.
+    Lost,
     Failed(Error),
 }
 
@@ -177,8 +186,8 @@ impl From<JournalError> for Stop {
 
 impl Follower {
     pub(crate) fn new(shared: Arc<Shared>) -> Self {
-        let stage = Stage::Doubt;
-        Self { shared, stage, retry: RETRY_MIN, doubts: 0, ordinal: 0, looked_at: None }
+        let (stage, raising) = (Stage::Doubt, Raising::default());
+        Self { shared, stage, retry: RETRY_MIN, doubts: 0, ordinal: 0, looked_at: None, raising }
     }
 
     /// Goes on by a step, and waits for so long for entries. Returns how long to wait before the next
@@ -209,6 +218,12 @@ impl Follower {
                 return RETRY_MIN / 2;
             }
             Stop::Doubt(why) => Standing::Away { why },
+            Stop::Lost => {
+                let why =
+                    "the log has lost what it had acknowledged: it is looked who has most of it";
+                shared.standings.set(Standing::Away { why: why.into() });
+                return 2 * RETRY_MIN;
+            }
             Stop::TooOld { position, what } => {
                 let why = Error::TooOld { position, what }.to_string().into();
                 tracing::error!("{why}");
@@ -221,7 +236,7 @@ impl Follower {
                 Standing::Stuck { why: bellwire_model::with_causes(&error).into() }
             }
             Stop::Failed(error) => {
-                if let Error::Behind { epoch, .. } = error {
+                if let Error::Behind { epoch, .. } | Error::LacksBase { epoch } = error {
                     shared.set_needs_snapshot(Some(epoch));
                 }
                 Standing::Unfit { why: error.to_string().into() }
@@ -238,38 +253,32 @@ impl Follower {
         shared.applies.settle()?;
         // What has failed is tried by the replica itself.
         shared.replica.health()?;
-        let records = shared.replica.records(PREFIX)?;
-        let applied = place_of(shared.replica.bounds().tail);
-        let (order, tail) = Order::load(&records, applied)?;
-        let kept = records.iter().find(|record| *record.key == *ORDINAL);
-        let kept = kept.map_or(Ok(0), |record| Fields::of(&record.value).number())?;
-        self.ordinal = self.ordinal.max(kept);
-        let own =
-            Own { epoch: shared.replica.epoch(), ordinal: self.ordinal, began: applied, tail };
+        let Loaded { own, order, shift } = Loaded::of(&*shared.replica, self.ordinal)?;
+        let in_log = |place: Position| Position::new(place.get().saturating_sub(shift));
         // Before the look: whatever becomes of the log behind that ends what follows.
-        let resumes_after = order.reads_after();
+        let resumes_after = in_log(order.reads_after());
         let following = shared.log.follow(resumes_after);
-        let mark = match epoch::attend(&*shared.log, own)? {
-            OfEpoch::Anew(mark) => {
-                self.ordinal = mark.ordinal;
-                return self.begin_anew(mark.epoch, mark.floor);
-            }
+        let mark = match self.attend(own)? {
+            OfEpoch::Anew(mark) => return self.begin_anew(mark),
+            OfEpoch::GoesOn(mark) => return self.go_on(mark, order),
+            OfEpoch::Lost => return Err(Stop::Lost),
             OfEpoch::Same(mark) => mark,
         };
         self.ordinal = mark.ordinal;
+        self.raising.is_over();
         let following = match following {
             // Pieces of what is not complete are gone.
             Err(LogError::Trimmed(trimmed)) => {
-                mark.anew(Span { trimmed, tail: trimmed })?;
-                return self.begin_anew(mark.epoch, mark.floor);
+                mark.anew(own, Span { trimmed, tail: trimmed })?;
+                return self.begin_anew(mark);
             }
             following => following?,
         };
-        if let Some(tail) = tail {
-            shared.applies.begin((tail, resumes_after));
+        if own.fingerprint.is_some() {
+            shared.applies.begin(own.tail, resumes_after);
         }
-        shared.outbox.begin(applied, mark.epoch, Begin::First);
-        shared.standings.followed(applied);
+        shared.outbox.begin((own.place, own.began), mark.epoch, Begin::First);
+        shared.standings.followed(own.began);
         // Who has read nothing yet does not say that there is nothing.
         shared.look_at_tail()?;
         shared.set_needs_snapshot(None);
@@ -277,24 +286,72 @@ impl Follower {
             shared.standings.set(Standing::Following { lag: 0 });
             self.retry = RETRY_MIN / 2;
         }
-        let ordinal = (kept != mark.ordinal).then_some(mark.ordinal);
+        let ordinal = (own.kept_ordinal != mark.ordinal).then_some(mark.ordinal);
         let since = shared.clock.now().uptime;
-        let followed = Followed { following, order, epoch: mark.epoch, ordinal, since };
+        let epoch = mark.epoch;
+        let followed = Followed { following, order, epoch, shift, ordinal, since };
         self.stage = Stage::Following(Box::new(followed));
         Ok(())
     }
 
-    /// Forgets all, and begins behind there.
-    fn begin_anew(&mut self, epoch: Epoch, behind: Position) -> Result<(), Stop> {
-        let shared = &self.shared;
+    /// Whether the log is still the one that was followed. Raises the epoch where it is not, once this node
+    /// is the one to do that.
+    fn attend(&mut self, own: Own) -> Result<OfEpoch, Stop> {
+        let shared = Arc::clone(&self.shared);
+        let (log, now) = (&*shared.log, shared.clock.now().uptime);
+        let attended = epoch::attend(log, own, Raise::No);
+        let raise = match attended {
+            Ok(OfEpoch::Lost) => Raise::Yes,
+            Err(Error::LacksBase { epoch })
+                if own.fingerprint.is_some() && self.raising.is_abandoned(log, epoch, now)? =>
+            {
+                Raise::InPlaceOf(epoch)
+            }
+            attended => {
+                shared.raising.store(false, Ordering::Release);
+                return Ok(attended?);
+            }
+        };
+        shared.raising.store(true, Ordering::Release);
+        if !self.raising.may_raise(log, &own, now)? {
+            return Ok(OfEpoch::Lost);
+        }
+        tracing::error!("The log has lost what it had acknowledged; the epoch is raised.");
+        // Others go by what the register says, so that this is not to be lost with the power.
+        shared.replica.enter_epoch(own.epoch, Offset::ZERO, Vec::new())?;
+        Ok(epoch::attend(log, own, raise)?)
+    }
+
+    /// Forgets all, and begins behind the epoch's floor.
+    fn begin_anew(&mut self, mark: Mark) -> Result<(), Stop> {
+        let (shared, epoch, behind) = (&self.shared, mark.epoch, mark.floor);
+        self.ordinal = mark.ordinal;
         tracing::warn!(%epoch, %behind, "The replica begins anew.");
         shared.applies.settle()?;
         shared.applies.forget();
         shared.behind().forget();
         shared.replica.begin_anew(epoch, Offset::new(behind.get() << EVENT_BITS))?;
-        shared.outbox.begin(behind, epoch, Begin::Another);
+        shared.outbox.begin((behind, behind), epoch, Begin::Another);
         shared.standings.followed(behind);
         // Looked at once more: there may be another epoch by now.
+        self.stage = Stage::Doubt;
+        Ok(())
+    }
+
+    /// Goes on with what there is, which is the base of this epoch. All who do so have the same then.
+    fn go_on(&mut self, mark: Mark, mut order: Order) -> Result<(), Stop> {
+        let (shared, epoch, began) = (&self.shared, mark.epoch, mark.began());
+        self.ordinal = mark.ordinal;
+        tracing::warn!(%epoch, place = %began.place, "The replica goes on in another epoch.");
+        order.take_back_pieces();
+        let mut records = order.changes();
+        records.extend([began.change(), kept_ordinal(mark.ordinal)]);
+        shared.applies.forget();
+        shared.behind().forget();
+        let base = Offset::new(began.place.get() << EVENT_BITS);
+        shared.replica.enter_epoch(epoch, base, records)?;
+        shared.outbox.begin((began.place, mark.floor), epoch, Begin::Another);
+        shared.standings.followed(mark.floor);
         self.stage = Stage::Doubt;
         Ok(())
     }
@@ -345,9 +402,10 @@ impl Followed {
     /// Takes in an entry. Returns its head, where it is one of ours.
     fn take(&mut self, shared: &Shared, entry: Entry) -> Result<Option<Head>, Stop> {
         let position = entry.position;
+        let place = Position::new(position.get() + self.shift);
         let Some(piece) = read(shared, entry)? else { return Ok(None) };
         let (head, minor, checksum) = (piece.head, piece.minor, piece.checksum);
-        let verdict = self.order.admit(position, piece);
+        let verdict = self.order.admit(place, piece);
         let is_own = shared.outbox.is_own(head.incarnation);
         let met = match verdict {
             Verdict::Counts(_) | Verdict::Noted if is_own => {
@@ -355,7 +413,7 @@ impl Followed {
             }
             Verdict::Stale if is_own => {
                 let begin = Begin::InsteadOf(head.incarnation);
-                shared.outbox.begin(position, self.epoch, begin);
+                shared.outbox.begin((place, position), self.epoch, begin);
                 None
             }
             _ => None,
@@ -367,15 +425,19 @@ impl Followed {
                 let (batches, mut records, waiting) = joined(items, waiters);
                 records.extend(self.order.changes());
                 let ordinal = self.ordinal.take();
-                records.extend(ordinal.map(|ordinal| RecordChange {
-                    key: ORDINAL.into(),
-                    value: Some(number(ordinal)),
-                }));
-                let base = Offset::new(position.get() << EVENT_BITS);
+                records.extend(ordinal.map(kept_ordinal));
+                let base = Offset::new(place.get() << EVENT_BITS);
                 let now = shared.now(position, head.time);
-                let placed = Placed { base, time: head.time, now, batches, records };
+                let time = self.order.time(place).unwrap_or(head.time);
+                // It was made as long ago as its maker's clock says, whatever time it is for all.
+                let wall = Timestamp::from_ms(
+                    time.as_ms().saturating_add(now.wall.as_ms()).saturating_sub(head.time.as_ms()),
+                );
+                let now = ClockReading { wall, ..now };
+                let placed = Placed { base, time, now, batches, records };
                 let tail = Tail { position, checksum };
-                let tail = (tail, self.order.resumes_after(position));
+                let resumes_after = self.order.resumes_after(place).get() - self.shift;
+                let tail = (tail, Position::new(resumes_after));
                 shared.replica.apply(placed, shared.applies.reply(tail, waiting))?;
             }
             // Nothing comes of it: what was given up, or a fence has kept out.
@@ -388,68 +450,4 @@ impl Followed {
         }
         Ok(Some(head))
     }
-}
-
-/// What an entry is; nothing where it is none of ours.
-fn read(shared: &Shared, entry: Entry) -> Result<Option<Piece>, Stop> {
-    let position = entry.position;
-    if let Ok(piece) = envelope::decode(&entry.batch) {
-        return Ok(Some(piece));
-    }
-    // It may have been damaged on the way; what is left out has to be left out by all.
-    let Some(again) = shared.log.entry(position)? else {
-        let why = format!("{position} cannot be read, and is gone");
-        return Err(Stop::Doubt(why.into()));
-    };
-    match envelope::decode(&again.batch) {
-        Ok(piece) => Ok(Some(piece)),
-        Err(Unread::Foreign) => {
-            tracing::error!(%position, "An entry of the log is not of Bellwire; it is left out.");
-            Ok(None)
-        }
-        Err(Unread::Major(major)) => {
-            let what = format!("entries of version {major}").into();
-            Err(Stop::TooOld { position, what })
-        }
-    }
-}
-
-/// What a payload says. What cannot be read stops the node: left out it would be missing for good.
-fn items(
-    payload: &Bytes,
-    (time, minor): (Timestamp, u8),
-    position: Position,
-) -> Result<Vec<Item>, Stop> {
-    batch::decode(payload, time).map_err(|error| {
-        let of_version = if minor > MINOR { "of a newer version: " } else { "" };
-        Stop::TooOld { position, what: format!("{of_version}{error}").into() }
-    })
-}
-
-/// Batches with who waits for them, changes of records, and who waits for those.
-fn joined(
-    items: Vec<Item>,
-    waiters: Vec<Waiter>,
-) -> (Vec<PlacedBatch>, Vec<RecordChange>, Vec<Waiter>) {
-    let (mut batches, mut records, mut waiting) = (Vec::new(), Vec::new(), Vec::new());
-    let mut waiters = waiters.into_iter();
-    for item in items {
-        match (item, waiters.next()) {
-            (Item::Appends(appends), Some(Waiter::Appends(reply))) => {
-                batches.push(PlacedBatch { appends, reply: Some(reply) });
-            }
-            (Item::Appends(appends), _) => batches.push(PlacedBatch { appends, reply: None }),
-            (Item::Records(changes), waiter) => {
-                records.extend(changes);
-                waiting.extend(waiter);
-            }
-        }
-    }
-    (batches, records, waiting)
-}
-
-fn number(number: u64) -> Bytes {
-    let mut bytes = Vec::new();
-    put_number(&mut bytes, number);
-    bytes.into()
 }

@@ -69,18 +69,23 @@ impl House {
 
     /// Does what is due. Returns how long there is nothing more.
     pub(crate) fn turn(&mut self) -> Duration {
-        if self.now() >= self.next_beat {
-            self.next_beat = self.now().saturating_add(BEAT);
-            if let Err(error) = self.beat() {
-                tracing::debug!(%error, "This node could not say that it is there.");
-            }
-        }
+        self.say();
         self.look_at_appends();
         let next = self.hold();
         if let Err(error) = self.keep() {
             tracing::warn!(%error, "What is kept for all nodes could not be seen to.");
         }
         next.min(self.next_beat).saturating_sub(self.now())
+    }
+
+    /// Says that the node is there, and what it has, where that is due.
+    pub(crate) fn say(&mut self) {
+        if self.now() >= self.next_beat {
+            self.next_beat = self.now().saturating_add(BEAT);
+            if let Err(error) = self.beat() {
+                tracing::debug!(%error, "This node could not say that it is there.");
+            }
+        }
     }
 
     /// Lets go of what it holds.
@@ -105,7 +110,7 @@ impl House {
                 shared.pins.applied(&node, applied);
             }
         }
-        self.announcer.announce(&*shared.log, shared.applied())
+        self.announcer.announce(&*shared.log, (shared.applied(), shared.reached()))
     }
 
     /// Says so where the engine takes nothing.

@@ -99,7 +99,8 @@ impl ClusterJournal {
 
     /// Up to where the log was applied here, which is what others may trim at most.
     pub fn applied(&self) -> Option<Position> {
-        Some(self.shared.applies.tail()?.position)
+        let applies = &self.shared.applies;
+        applies.tail().map(|tail| tail.position).or_else(|| applies.resumes_after())
     }
 
     /// The epoch of the log, where what comes next of it is gone: only a snapshot helps then.

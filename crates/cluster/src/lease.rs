@@ -96,6 +96,8 @@ pub struct Lease {
     /// How often it was taken from where it was not this node's own.
     terms: u64,
     is_wanted: bool,
+    /// How much longer it waits than it has to.
+    deference: Duration,
 }
 
 /// A take-over that is asked for.
@@ -146,7 +148,14 @@ impl Lease {
             own: None,
             terms: 0,
             is_wanted: true,
+            deference: Duration::ZERO,
         }
+    }
+
+    /// Leaves it to others for so long, once it is nobody's: one of them is to have it first. That costs
+    /// time where none of them takes it, and nothing else.
+    pub fn defer(&mut self, deference: Duration) {
+        self.deference = deference;
     }
 
     /// The register that changes with the holder.
@@ -222,7 +231,8 @@ impl Lease {
 
     /// Whether it is nobody's any more.
     fn may_take(&self, seen: Seen) -> bool {
-        self.is_wanted && (seen.is_free || seen.waited >= self.timing.lease)
+        let lasts = if seen.is_free { Duration::ZERO } else { self.timing.lease };
+        self.is_wanted && seen.waited >= lasts.saturating_add(self.deference)
     }
 
     /// The next thing that the holder sets.

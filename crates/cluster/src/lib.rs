@@ -29,12 +29,15 @@ mod follower;
 mod house;
 mod journal;
 mod lease;
+mod loaded;
 mod node;
 mod nodes;
 mod order;
 mod outbox;
 mod pins;
 mod queue;
+mod raising;
+mod reading;
 mod secret;
 #[cfg(test)]
 mod seed;

@@ -91,6 +91,7 @@ impl Node {
             sightings: Sightings::default(),
             pins: Pins::default(),
             needs_snapshot: Mutex::default(),
+            raising: AtomicBool::new(false),
         });
         let lease = Lease::new(KEEPER, &id, lease);
         let mark = NodeMark {
@@ -100,6 +101,7 @@ impl Node {
             run: fastrand::u64(1..),
             beat: 0,
             applied: None,
+            reached: None,
         };
         let house = House::new(Arc::clone(&shared), Announcer::new(mark), lease);
         let follower = Follower::new(Arc::clone(&shared));
@@ -140,6 +142,9 @@ impl Node {
             return false;
         }
         while !is_met.load(Ordering::Acquire) && may_go_on() {
+            if self.journal.shared.raising.load(Ordering::Acquire) {
+                self.house.say();
+            }
             let wait = self.follow(patience);
             self.append();
             self.settle();

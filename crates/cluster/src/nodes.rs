@@ -37,6 +37,8 @@ pub struct NodeMark {
     pub beat: u64,
     /// Up to where it needs the log no more. Nothing before it has applied anything.
     pub applied: Option<Applied>,
+    /// Up to which place ([`place_of`](crate::place_of)) it has applied what there is.
+    pub reached: Option<Applied>,
 }
 
 /// A place in the log of an epoch.
@@ -55,7 +57,10 @@ impl NodeMark {
         put_number(&mut value, self.beat);
         put_bytes(&mut value, self.version.as_bytes());
         put_bytes(&mut value, self.address.as_bytes());
-        if let Some(Applied { epoch, position }) = self.applied {
+        // Of the epoch 0 there is nothing.
+        let nothing = Applied { epoch: Epoch::new(0), position: Position::START };
+        let applied = self.applied.or(self.reached.map(|_| nothing));
+        for Applied { epoch, position } in applied.into_iter().chain(self.reached) {
             put_number(&mut value, epoch.get().into());
             put_number(&mut value, position.get());
         }
@@ -72,14 +77,18 @@ impl NodeMark {
         }
         let (run, beat) = (fields.number()?, fields.number()?);
         let (version, address) = (fields.text()?.into(), fields.text()?.into());
-        // What an older version writes ends here.
-        let applied = if fields.is_empty() {
-            None
-        } else {
+        let mut place = || -> Result<Option<Applied>, Error> {
+            // What an older version writes ends here.
+            if fields.is_empty() {
+                return Ok(None);
+            }
             let (epoch, position) = (fields.number()?, fields.number()?);
-            Some(Applied { epoch: Epoch::new(epoch as u32), position: Position::new(position) })
+            let epoch = Epoch::new(epoch as u32);
+            let place = Applied { epoch, position: Position::new(position) };
+            Ok(Some(place).filter(|_| epoch.get() > 0))
         };
-        Ok(Some(Self { id: id.into(), version, address, run, beat, applied }))
+        let (applied, reached) = (place()?, place()?);
+        Ok(Some(Self { id: id.into(), version, address, run, beat, applied, reached }))
     }
 }
 
@@ -143,11 +152,11 @@ impl Announcer {
         Self { mark, generation: None }
     }
 
-    /// Says once more that it is there, and what it has applied.
+    /// Says once more that it is there, up to where it needs the log no more, and what it has applied.
     pub(crate) fn announce(
         &mut self,
         log: &dyn SharedLog,
-        applied: Option<Applied>,
+        (applied, reached): (Option<Applied>, Option<Applied>),
     ) -> Result<(), Error> {
         let name = format!("{PREFIX}{}", self.mark.id);
         let generation = if let Some(generation) = self.generation.take() {
@@ -160,15 +169,20 @@ impl Announcer {
             register.generation
         };
         self.mark.beat += 1;
-        self.mark.applied = applied;
-        match log.set_register(&name, generation, self.mark.encode()) {
-            Ok(generation) => self.generation = Some(generation),
-            Err(LogError::Changed(register)) => {
-                let other = NodeMark::decode(&self.mark.id, &register.value).ok().flatten();
-                if other.is_some_and(|other| other.run != self.mark.run) {
-                    tracing::error!(id = %self.mark.id, "Another node of this name is running.");
-                }
+        (self.mark.applied, self.mark.reached) = (applied, reached);
+        let mut set = log.set_register(&name, generation, self.mark.encode());
+        if let Err(LogError::Changed(register)) = &set {
+            let other = NodeMark::decode(&self.mark.id, &register.value).ok().flatten();
+            if other.is_some_and(|other| other.run != self.mark.run) {
+                tracing::error!(id = %self.mark.id, "Another node of this name is running.");
+                return Ok(());
             }
+            // It went with the log, or an older one is back: others are to know at once.
+            set = log.set_register(&name, register.generation, self.mark.encode());
+        }
+        match set {
+            Ok(generation) => self.generation = Some(generation),
+            Err(LogError::Changed(_)) => {}
             Err(error) => return Err(error.into()),
         }
         Ok(())
@@ -213,6 +227,7 @@ mod tests {
             run: 1,
             beat: 0,
             applied: None,
+            reached: None,
         }
     }
 
@@ -221,22 +236,22 @@ mod tests {
         let logs = MemoryLogs::immediate();
         let log = logs.handle();
         let (mut one, mut two) = (Announcer::new(mark("one")), Announcer::new(mark("two")));
-        one.announce(&*log, None).unwrap();
-        two.announce(&*log, None).unwrap();
+        one.announce(&*log, (None, None)).unwrap();
+        two.announce(&*log, (None, None)).unwrap();
         let mut roster = Roster::default();
         let mut look = |at_s: u64| -> Vec<(String, u64)> {
             let looked = roster.look(nodes(&*log).unwrap(), Duration::from_secs(at_s));
             looked.into_iter().map(|(mark, silent)| (mark.id.into(), silent.as_secs())).collect()
         };
         assert_eq!(look(10), [("one".to_owned(), 0), ("two".to_owned(), 0)]);
-        one.announce(&*log, None).unwrap();
+        one.announce(&*log, (None, None)).unwrap();
         assert_eq!(look(15), [("one".to_owned(), 0), ("two".to_owned(), 5)]);
         forget(&*log, "two").unwrap();
         forget(&*log, "three").unwrap();
         assert_eq!(look(16), [("one".to_owned(), 1)]);
         // It was not gone after all.
-        two.announce(&*log, None).unwrap();
-        two.announce(&*log, None).unwrap();
+        two.announce(&*log, (None, None)).unwrap();
+        two.announce(&*log, (None, None)).unwrap();
         assert_eq!(look(17), [("one".to_owned(), 2), ("two".to_owned(), 0)]);
     }
 
@@ -255,13 +270,13 @@ mod tests {
         let logs = MemoryLogs::immediate();
         let log = logs.handle();
         for number in 0..NODES_MAX {
-            Announcer::new(mark(&format!("n{number}"))).announce(&*log, None).unwrap();
+            Announcer::new(mark(&format!("n{number}"))).announce(&*log, (None, None)).unwrap();
         }
         let mut more = Announcer::new(mark("more"));
-        assert!(matches!(more.announce(&*log, None), Err(Error::TooManyNodes(_))));
-        Announcer::new(mark("n7")).announce(&*log, None).unwrap();
+        assert!(matches!(more.announce(&*log, (None, None)), Err(Error::TooManyNodes(_))));
+        Announcer::new(mark("n7")).announce(&*log, (None, None)).unwrap();
         forget(&*log, "n7").unwrap();
-        more.announce(&*log, None).unwrap();
+        more.announce(&*log, (None, None)).unwrap();
         assert!(
             is_node_id("n-7")
                 && !is_node_id("")

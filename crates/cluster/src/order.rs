@@ -19,6 +19,12 @@
 //! - An incarnation may end another, of which nothing counts from then on.
 //! - A payload in pieces counts where its last piece is. Pieces that are too old or too many are given
 //!   up, and their incarnation has ended.
+//! - All that has counted, in its order, is folded into a *fingerprint*: replicas that have the same one are
+//!   the same.
+//! - Places go on where another epoch begins on what a replica has ([`crate::epoch`]), whatever the log
+//!   gives out again. What is read then of what was applied before is a repeat, as it is otherwise.
+//! - How late it is say those who speak together ([`Order::time`]): no one of them alone moves it, whose
+//!   clock is days ahead.
 //! - Where the beginning of the log is gone ([`Order::behind`]), what was born before that counts from the
 //!   first number that is met. Nobody has more of the log, so a payload whose first pieces are gone comes
 //!   to nothing for all.
@@ -28,11 +34,12 @@ mod speaker;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use bellwire_model::Timestamp;
 use bellwire_shared_log::Position;
 use bytes::Bytes;
 
 use crate::envelope::{Head, Incarnation, PAYLOAD_BYTES_MAX, Piece};
-pub(crate) use kept::{PREFIX, Tail};
+pub(crate) use kept::{Began, Kept, PREFIX, Tail};
 use speaker::{Speaker, Stage};
 
 /// Incarnations that are known: each takes a record of some 60 bytes. Those of nodes that start anew all
@@ -41,6 +48,9 @@ const SPEAKERS_MAX: usize = 512;
 
 /// Positions within which all pieces of a payload have to be: so far back somebody who starts reads again.
 const OPEN_SPAN_MAX: u64 = 16_384;
+
+/// Whose last word is within so many places has a say in how late it is.
+const HEARD_SPAN: u64 = 4_096;
 
 /// Bytes of pieces whose payload is not complete, of all incarnations: they are in memory.
 const OPEN_BYTES_MAX: usize = 2 * PAYLOAD_BYTES_MAX;
@@ -56,7 +66,7 @@ pub(crate) enum Verdict {
     Repeat,
     /// What comes before it is missing.
     Hole,
-    /// Its incarnation has ended, was forgotten, or never began: nothing of it counts.
+    /// Its incarnation has ended or was forgotten: nothing of it counts.
     Stale,
 }
 
@@ -72,6 +82,8 @@ pub(crate) struct Order {
     horizon: Position,
     /// The log is known from here on.
     began: Position,
+    /// Of all that has counted.
+    fold: u64,
     /// What is known of these is not yet written.
     changed: BTreeSet<Incarnation>,
     forgotten: BTreeSet<Incarnation>,
@@ -91,6 +103,7 @@ impl Order {
             open: BTreeSet::new(),
             horizon: began,
             began,
+            fold: 0,
             changed: BTreeSet::new(),
             forgotten: BTreeSet::new(),
             is_horizon_kept: false,
@@ -133,6 +146,21 @@ impl Order {
         self.take(at, (head, payload), checksum)
     }
 
+    /// How late it is at that place, as of those who have spoken lately: the middle of what their clocks said
+    /// when they did, and of two the earlier. Who has fallen silent holds it back for a while, which keeps
+    /// what goes by age longer.
+    pub(crate) fn time(&self, at: Position) -> Option<Timestamp> {
+        let since = Position::new(at.get().saturating_sub(HEARD_SPAN));
+        let lately = self.silent.range((since, Incarnation::new(0))..);
+        let mut times: Vec<Timestamp> = lately
+            .filter_map(|(_, incarnation)| self.speakers.get(incarnation))
+            .filter(|speaker| speaker.stage == Stage::Speaking)
+            .map(|speaker| speaker.time)
+            .collect();
+        times.sort_unstable();
+        times.get(times.len().saturating_sub(1) / 2).copied()
+    }
+
     /// Of an incarnation that is not known.
     fn admit_first(
         &mut self,
@@ -143,8 +171,13 @@ impl Order {
         // Of what was born before all that is known here, others may know more. Once something was
         // forgotten, they have forgotten it as well.
         let is_adopted = head.born < self.began && self.horizon == self.began;
-        if !is_adopted && (head.born < self.horizon || head.number != 1) {
+        if !is_adopted && head.born < self.horizon {
             return Verdict::Stale;
+        }
+        // Its maker appends what comes before it again, and must not begin another incarnation for it: what
+        // would be numbered anew then may have counted in what another epoch begins on.
+        if !is_adopted && head.number != 1 {
+            return Verdict::Hole;
         }
         let newest = head.number.saturating_sub(1);
         self.insert(head.incarnation, Speaker::born(head.born, newest, Stage::Speaking));
@@ -182,8 +215,12 @@ impl Order {
         }
         self.silent.insert((at, incarnation));
         self.changed.insert(incarnation);
+        self.fold = folded(folded(self.fold, at.get()), checksum.into());
         self.forget();
         self.give_up_pieces();
+        if let Some(speaker) = self.speakers.get_mut(&incarnation) {
+            speaker.fold = self.fold;
+        }
         verdict
     }
 
@@ -238,15 +275,36 @@ impl Order {
         }
     }
 
+    /// Payloads that are not complete are as if they had not begun: for who goes on by another log, which
+    /// may have none of their pieces.
+    pub(crate) fn take_back_pieces(&mut self) {
+        for (_, incarnation) in std::mem::take(&mut self.open) {
+            let Some(speaker) = self.speakers.get_mut(&incarnation) else { continue };
+            if let Some(open) = speaker.open.take() {
+                speaker.newest = open.before;
+                self.changed.insert(incarnation);
+            }
+        }
+    }
+
     /// Nothing more of it counts.
     fn end(&mut self, incarnation: Incarnation) {
         let Some(speaker) = self.speakers.get_mut(&incarnation) else { return };
         speaker.stage = Stage::Ended;
+        self.fold = folded(self.fold, incarnation.get());
         if let Some(open) = speaker.open.take() {
             self.open.remove(&(open.from, incarnation));
         }
         self.changed.insert(incarnation);
     }
+}
+
+/// What was folded, with one number more: all of its bits depend on all of both.
+fn folded(fold: u64, number: u64) -> u64 {
+    let mut bits = fold.rotate_left(29) ^ number.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    bits ^ (bits >> 31)
 }
 
 #[cfg(test)]

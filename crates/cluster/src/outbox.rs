@@ -201,11 +201,12 @@ impl Outbox {
         fail(waiters, &as_journal(&error));
     }
 
-    /// The log is followed, by one who is to begin this life where there is none, or where it is to be
+    /// The log is followed, by one who has applied it up to a place, and followed it up to where that is
+    /// there, and who is to begin this life where there is none, or where it is to be
     /// another one.
-    pub(crate) fn begin(&self, born: Position, epoch: Epoch, begin: Begin) {
+    pub(crate) fn begin(&self, (born, followed): (Position, Position), epoch: Epoch, begin: Begin) {
         let now = self.now();
-        let life = Life { incarnation: Incarnation::random(), born, epoch };
+        let life = Life { incarnation: Incarnation::random(), born, followed, epoch };
         let mut state = self.state();
         let State { window, publishers, .. } = &mut *state;
         let mut waiters = Vec::new();

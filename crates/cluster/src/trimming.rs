@@ -96,7 +96,15 @@ mod tests {
     fn mark(id: &str, beat: u64, applied: Option<u64>) -> NodeMark {
         let applied =
             applied.map(|position| Applied { epoch: EPOCH, position: Position::new(position) });
-        NodeMark { id: id.into(), version: "1".into(), address: "x".into(), run: 1, beat, applied }
+        NodeMark {
+            id: id.into(),
+            version: "1".into(),
+            address: "x".into(),
+            run: 1,
+            beat,
+            applied,
+            reached: applied,
+        }
     }
 
     /// Looks at these nodes, each time one interval later.

@@ -118,7 +118,10 @@ enum Sent {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Life {
     pub(crate) incarnation: Incarnation,
+    /// At which place.
     pub(crate) born: Position,
+    /// Up to where the log was followed then.
+    pub(crate) followed: Position,
     pub(crate) epoch: Epoch,
 }
 
@@ -158,7 +161,7 @@ impl Window {
             sent: VecDeque::new(),
             at_once: IN_FLIGHT_MAX,
             round: 0,
-            followed: life.born,
+            followed: life.followed,
             wait_until: Duration::ZERO,
             backoff: BACKOFF_MIN,
             moved: Duration::ZERO,
@@ -245,7 +248,7 @@ impl Window {
         (number, part): (u64, Part),
         (ends, time): (Option<Incarnation>, Timestamp),
     ) -> Head {
-        let Life { incarnation, born, epoch } = self.life;
+        let Life { incarnation, born, epoch, .. } = self.life;
         Head { incarnation, number, born, ends, epoch, time, part }
     }
 
@@ -395,7 +398,7 @@ impl Window {
             self.numbered = life.incarnation;
             self.next = 1;
         }
-        (self.life, self.followed) = (life, life.born);
+        (self.life, self.followed) = (life, life.followed);
         self.again();
         self.wait_until = Duration::ZERO;
     }

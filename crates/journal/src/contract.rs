@@ -61,9 +61,9 @@ pub use records::{
 pub use replicas::{
     a_key_goes_by_what_is_left_of_its_time, a_renewal_that_is_ordered_before_wins,
     a_replica_takes_only_what_is_placed, a_replica_that_begins_anew_has_forgotten_all,
-    ages_count_by_the_time_of_the_order, no_answer_depends_on_what_retention_has_removed,
-    what_is_placed_is_where_its_place_is, what_waits_together_is_applied_one_after_the_other,
-    what_was_applied_is_not_applied_again,
+    a_replica_that_enters_an_epoch_has_all_that_it_had, ages_count_by_the_time_of_the_order,
+    no_answer_depends_on_what_retention_has_removed, what_is_placed_is_where_its_place_is,
+    what_waits_together_is_applied_one_after_the_other, what_was_applied_is_not_applied_again,
 };
 pub use retaining::*;
 pub use state::{
@@ -106,6 +106,7 @@ pub const REPLICA_CLAUSES: &[ReplicaClause] = &[
     a_renewal_that_is_ordered_before_wins,
     a_key_goes_by_what_is_left_of_its_time,
     a_replica_that_begins_anew_has_forgotten_all,
+    a_replica_that_enters_an_epoch_has_all_that_it_had,
 ];
 
 /// Runs every clause of replicas, and every other one on replicas that apply what is appended, but for

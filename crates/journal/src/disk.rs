@@ -281,6 +281,16 @@ impl Replica for DiskJournal {
         self.writer.begin_anew(epoch, base)
     }
 
+    fn enter_epoch(
+        &self,
+        epoch: Epoch,
+        base: Offset,
+        records: Vec<RecordChange>,
+    ) -> Result<(), Error> {
+        self.role.check_replica()?;
+        self.writer.enter_epoch(epoch, base, records)
+    }
+
     fn due(&self, now: ClockReading, count_max: usize) -> Result<Due, Error> {
         self.writer.due(now, count_max)
     }

@@ -180,6 +180,16 @@ impl Replica for MemoryJournal {
         self.writer.begin_anew(epoch, base)
     }
 
+    fn enter_epoch(
+        &self,
+        epoch: Epoch,
+        base: Offset,
+        records: Vec<RecordChange>,
+    ) -> Result<(), Error> {
+        self.role.check_replica()?;
+        self.writer.enter_epoch(epoch, base, records)
+    }
+
     fn due(&self, now: ClockReading, count_max: usize) -> Result<Due, Error> {
         self.writer.due(now, count_max)
     }
@@ -578,6 +588,19 @@ impl Store for MemoryStore {
 
     fn begin_anew(&mut self, epoch: Epoch, base: Offset) -> Result<(), Error> {
         self.state.write().begin_anew(epoch, base);
+        Ok(())
+    }
+
+    fn enter_epoch(
+        &mut self,
+        epoch: Epoch,
+        base: Offset,
+        records: RecordChanges,
+    ) -> Result<(), Error> {
+        let mut state = self.state.write();
+        state.epoch = epoch;
+        state.tail = state.tail.max(base);
+        state.records.change_all(records);
         Ok(())
     }
 

@@ -35,10 +35,11 @@ use crate::{Append, ClockReading, Error, Journal, RecordChange, Reply};
 pub struct Placed {
     /// The first event's offset; the others follow it without holes. At least 1.
     pub base: Offset,
-    /// What the wall clock of who made it said: ages of idempotency keys and producers count by it, never
-    /// by the own clock.
+    /// How late it is, as the order says: ages of idempotency keys and producers count by it, never by the
+    /// own clock.
     pub time: Timestamp,
-    /// What the clocks of this machine say as it is applied: what has a time to live goes by them here.
+    /// What the clocks of this machine say as it is applied, the wall clock as much later than `time` as it
+    /// was made ago: what has a time to live goes by them here.
     /// The only thing that differs from node to node, and no answer depends on it.
     pub now: ClockReading,
     /// Batches, in order.
@@ -120,6 +121,18 @@ pub trait Replica: Journal {
     /// told, behind all that it has seen before; who reads compares the [`epoch`](Journal::epoch) before
     /// and after.
     fn begin_anew(&self, epoch: Epoch, base: Offset) -> Result<(), Error>;
+
+    /// Goes on with all that there is in another epoch, behind `base` or the tail, whichever is further,
+    /// which is the tail then, and changes records. Blocks until that, and all that was applied before,
+    /// is on the disk, also where the epoch is the same; what was queued before is applied first. Whoever
+    /// is killed meanwhile finds the one or the other. The observer is told of another epoch, as of
+    /// [`begin_anew`](Self::begin_anew).
+    fn enter_epoch(
+        &self,
+        epoch: Epoch,
+        base: Offset,
+        records: Vec<RecordChange>,
+    ) -> Result<(), Error>;
 
     /// Keys whose time is over, up to so many, without deleting them: who holds the lease to do so puts
     /// what deletes them ([`DueKey::deletion`]) into the order. What has ended is left out. Blocks.

@@ -47,6 +47,14 @@ pub(crate) trait Store: Send + 'static {
     /// Of a replica: forgets everything.
     fn begin_anew(&mut self, epoch: Epoch, base: Offset) -> Result<(), Error>;
 
+    /// Of a replica: goes on in another epoch, and syncs.
+    fn enter_epoch(
+        &mut self,
+        epoch: Epoch,
+        base: Offset,
+        records: RecordChanges,
+    ) -> Result<(), Error>;
+
     /// The newest offset, or what was applied where that is further.
     fn tail(&self) -> Offset;
 
@@ -119,6 +127,12 @@ enum Command {
     BeginAnew {
         epoch: Epoch,
         base: Offset,
+        reply: SyncSender<Result<(), Error>>,
+    },
+    EnterEpoch {
+        epoch: Epoch,
+        base: Offset,
+        records: RecordChanges,
         reply: SyncSender<Result<(), Error>>,
     },
     Due {
@@ -332,6 +346,10 @@ impl<S: Store> Turns<S> {
                 Command::Apply(placed) => self.apply(*placed),
                 Command::BeginAnew { epoch, base, reply } => {
                     let _ = reply.send(self.begin_anew(epoch, base));
+                    None
+                }
+                Command::EnterEpoch { epoch, base, records, reply } => {
+                    let _ = reply.send(self.enter_epoch(epoch, base, records));
                     None
                 }
                 Command::Due { now, count_max, reply } => {

@@ -655,8 +655,65 @@ pub const RELAYED_MAX: usize = 512;
 pub const RELAY_CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 /// How long it waits for the head of the other's answer: longer than any of those takes.
 pub const RELAY_TIMEOUT: Duration = Duration::from_mins(1);
+/// How long the standby of the rules may say nothing, or not get further, before the keeper goes on
+/// without it.
+pub const STANDBY_PATIENCE: Duration = Duration::from_secs(2);
+/// How long whoever sent samples waits for the standby to have them, or to be left, before it is told to
+/// send them again.
+pub const STANDBY_ANSWER_PATIENCE: Duration = Duration::from_secs(5);
+/// Batches of samples whose senders wait for the standby.
+pub const STANDBY_ANSWERS_MAX: usize = 8_192;
+/// Bytes of the rules' log that the standby may lack before the keeper goes on without it.
+pub const STANDBY_BEHIND_BYTES_MAX: u64 = 64 * 1024 * 1024;
+/// Bytes that a node may lack of the rules' log when the keeper begins to wait for it.
+pub const STANDBY_JOINS_WITHIN_BYTES: u64 = 1024 * 1024;
+/// Bytes of the rules' state that the standby is sent at once.
+pub const STANDBY_PIECE_BYTES: usize = 1024 * 1024;
+/// How long the standby waits for what the keeper writes next: it is heard as often.
+pub const STANDBY_POLL: Duration = Duration::from_millis(500);
+/// How long another node than the standby leaves it the desk.
+pub const STANDBY_FIRST: Duration = Duration::from_millis(2_500);
 /// How often a node that waits for the keeper's answer looks whether another one has taken over.
 pub const RELAY_LOOK_INTERVAL: Duration = Duration::from_millis(500);
+/// Filters of what a node follows at the keeper of the desk, for its own followers: beyond, it follows all
+/// that there may be.
+pub const MIRROR_FILTERS_MAX: usize = 32;
+/// Updates of a key in a second that a node gets of what the keeper shows: what comes faster is conflated.
+pub const MIRROR_UPDATES_PER_SECOND: f64 = 10.0;
+/// How long a node goes on to follow there what nobody follows here any more.
+pub const MIRROR_GRACE: Duration = Duration::from_secs(30);
+/// How long a node shows what it had of a keeper that it does not reach, before it deletes that.
+pub const MIRROR_PATIENCE: Duration = Duration::from_secs(10);
+/// How long whoever comes waits for what the keeper shows.
+pub const MIRROR_BEGIN_PATIENCE: Duration = Duration::from_secs(3);
+/// The least time between two beginnings to follow something else there: each brings all values.
+pub const MIRROR_PACE: Duration = Duration::from_secs(1);
+/// Bytes of one value of the keeper's as it comes, with what is around it and its escapes.
+pub const MIRROR_LINE_BYTES_MAX: usize = 1024 * 1024;
+/// Comings and goings that a node keeps for another one that takes them slowly: beyond, it begins anew.
+pub const PRESENCE_MOVES_MAX: usize = 4096;
+/// Bytes of what a node says of one of those who are there.
+pub const PRESENCE_LINE_BYTES_MAX: usize = 256 * 1024;
+/// How often a node that follows others' presence looks which nodes there are.
+pub const NEIGHBOURS_LOOK_INTERVAL: Duration = Duration::from_secs(2);
+/// How often a node says that it is there to those who follow its presence.
+pub const NEIGHBOUR_HEARTBEAT_INTERVAL: Duration = Duration::from_secs(2);
+/// How long nothing comes of a node before those of it are taken for gone.
+pub const NEIGHBOUR_SILENCE_MAX: Duration = Duration::from_secs(7);
+/// What clients of WebSockets ask for is passed on to the keeper in so many lanes, each one by one.
+pub const ENVOY_LANES: usize = 16;
+/// What waits in a lane.
+pub const ENVOY_QUEUED_MAX: usize = 256;
+/// Bytes that wait in all of them.
+pub const ENVOY_QUEUED_BYTES_MAX: usize = 32 * 1024 * 1024;
+/// Bytes of one message: the largest of a WebSocket in base64, and what is said of whose it is.
+pub const ENVOY_MESSAGE_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// Bytes of what the keeper answers.
+pub const ENVOY_ANSWER_BYTES_MAX: usize = 1024 * 1024;
+/// Queries that are asked for at the keeper at a time.
+pub const ENVOY_FOLLOWS_MAX: usize = 16;
+/// Those who follow a query of whom it is asked for on, where it is refused to others of them.
+pub const ENVOY_ASKERS_TRIED_MAX: usize = 4;
 /// How often values of alerts that go on are put on the board that nodes share: each stays in the log.
 pub const BOARD_VALUES_INTERVAL: Duration = Duration::from_mins(1);
 /// Alerts that are shown with one append there.
@@ -1134,6 +1191,8 @@ pub const IDLE_INPUT_BYTES_MAX: usize = 64 * 1024;
 pub const DRAIN_BODY_TIMEOUT: Duration = Duration::from_secs(5);
 /// Time that a drain takes at most.
 pub const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
+/// Time that a first head has once the server drains, where its connection was there before.
+pub const DRAIN_HEAD_TIMEOUT: Duration = Duration::from_millis(500);
 /// Over this time reconnects are spread when the server drains.
 pub const DRAIN_RETURN: Duration = Duration::from_secs(5);
 

@@ -12,6 +12,7 @@ mod connections;
 mod cors;
 mod dialect;
 mod durable_streams;
+mod errands;
 mod events;
 mod hosts;
 mod influxdb;
@@ -23,6 +24,7 @@ mod page_tag;
 mod permission;
 mod pieces;
 mod posted;
+mod present;
 mod prometheus;
 mod publish;
 mod push;
@@ -32,8 +34,10 @@ mod revocations;
 mod rules;
 mod samples;
 mod session;
+mod shown;
 mod silences;
 mod snapshot;
+mod standby;
 mod status;
 mod system;
 mod tickets;
@@ -56,7 +60,9 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{delete, get, post, put};
 use bellwire_alerting::{Alerting, History, LiveQueries, Push, Reload, SampleIntake};
 use bellwire_model::FilterSet;
-use bellwire_shards::{Publisher, Reconsidering, Spread, Subscriptions, TopicRates};
+use bellwire_shards::{
+    Presence, Publisher, Reconsidering, Requests, Spread, Subscriptions, TopicRates,
+};
 use bellwire_sources::http::{Influx, Json, Otlp, RemoteWrite};
 use bellwire_sources::scrape::Scraper;
 use bellwire_wire::problem::{Code, Problem};
@@ -69,8 +75,10 @@ pub(crate) use self::record::Records;
 use crate::access::Access;
 use crate::admission::Admission;
 use crate::config::{IngestConfig, Webhook};
+use crate::envoy::Envoy;
 use crate::live::QueryPasts;
 use crate::membership::Membership;
+use crate::mirror::Mirror;
 use crate::observe::Figures;
 use crate::page::Callers;
 use crate::problem::Refused;
@@ -120,10 +128,18 @@ pub(crate) struct App {
     pub(crate) webhooks: Vec<Webhook>,
     /// Topics whose followers may show themselves.
     pub(crate) presence: FilterSet,
+    /// Who they are.
+    pub(crate) present: Option<Arc<Presence>>,
     /// Whether the pages of the examples are there.
     pub(crate) shows_examples: bool,
     /// The nodes that it stands among, if it does.
     pub(crate) cluster: Option<Arc<Membership>>,
+    /// What is done for clients of WebSockets, and for those of other nodes.
+    pub(crate) errands: Arc<dyn Requests>,
+    /// Has another node do what it alone does.
+    pub(crate) envoy: Option<Arc<Envoy>>,
+    /// What another of them shows, which has the samples and alerts.
+    pub(crate) mirror: Option<Arc<Mirror>>,
 }
 
 impl App {
@@ -158,6 +174,10 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .route("/v1/nodes", get(nodes::list))
         .route("/v1/nodes/{node}", delete(nodes::forget))
         .route("/v1/nodes/snapshot", get(snapshot::snapshot))
+        .route("/v1/nodes/standby", post(standby::standby))
+        .route("/v1/nodes/shown", get(shown::shown))
+        .route("/v1/nodes/errands", post(errands::errand))
+        .route("/v1/nodes/present", get(present::present))
         .route("/v1/advice", get(advice::of_traffic).post(advice::of_flows))
         .route("/v1/whoami", get(whoami::whoami))
         .route("/v1/tickets", post(tickets::make))

@@ -25,6 +25,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use bellwire_alerting::StandbyMode;
 use bellwire_authn::CALLBACK_PATH;
 pub use bellwire_authn::config::{
     AccessConfig, IssuerConfig, IssuerKey, IssuerKeys, KeySource, KeysPlace, LoginConfig, Plain,
@@ -163,6 +164,8 @@ pub struct ClusterConfig {
     pub name: String,
     /// Where other nodes reach this one; empty for where it listens.
     pub address: String,
+    /// Whether another node has what the rules know, and who waits for that.
+    pub standby: StandbyMode,
 }
 
 /// Without the password that an address may have.
@@ -173,6 +176,7 @@ impl fmt::Debug for ClusterConfig {
             .field("engine", &engine)
             .field("name", &self.name)
             .field("address", &self.address)
+            .field("standby", &self.standby)
             .finish()
     }
 }

@@ -25,6 +25,9 @@
 //! | `requests` | where the shards and the alerting meet |
 //! | `board` | the state topics as the alerting shows on them |
 //! | `membership`, `relay` | what a server is among other nodes, and what it passes on to the one that has the alerts |
+//! | `mirror` | what that one shows of samples, rules and queries, on the others |
+//! | `envoy` | what it has that one do for clients of WebSockets and streams of its own |
+//! | `neighbours` | those who show themselves at other nodes |
 //! | `sys` | the server's own topics, `$sys/…` |
 //! | `config`, `observe` | the tables of settings and figures, which the reference is made of |
 //! | `journal_watch`, `loaded`, `open_files` | what the server says of its journal, of what it has loaded, and of the limit of descriptors |
@@ -39,6 +42,7 @@ mod audit;
 mod board;
 pub mod config;
 mod durable_streams;
+mod envoy;
 mod front_door;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;
@@ -47,10 +51,13 @@ mod golden;
 mod hosts;
 mod journal_watch;
 mod lately;
+mod lines;
 mod live;
 mod loaded;
 mod membership;
+mod mirror;
 mod mqtt;
+mod neighbours;
 mod observe;
 mod open_files;
 mod outages;
@@ -66,6 +73,7 @@ mod relay;
 mod requests;
 mod scraping;
 mod snapshots;
+mod standby;
 mod sys;
 mod tls;
 mod traffic;

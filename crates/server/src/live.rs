@@ -2,11 +2,13 @@
 
 mod pasts;
 
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use bellwire_access::Identity;
 use bellwire_alerting::{Followed, LiveQueries, LiveQuery};
-use bellwire_model::AskedQuery;
+use bellwire_model::{AskedQuery, Filter, FilterSet};
+use bellwire_shards::States;
 use bellwire_wire::problem::{Code, Problem};
 
 pub(crate) use self::pasts::QueryPasts;
@@ -29,6 +31,11 @@ pub(crate) async fn read(
     read.sort_unstable_by_key(LiveQuery::id);
     read.dedup_by_key(|query| query.id());
     Ok(read)
+}
+
+/// How many keys the answers on these topics have.
+pub(crate) fn keys(states: &States, topics: Vec<Filter>) -> usize {
+    states.read(&FilterSet::gathered(topics), |_| ControlFlow::Break(()))
 }
 
 /// Follows queries: returns once all of them stand, and what they were before is remembered where that

@@ -6,7 +6,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use bellwire_cluster::{ClusterJournal, Seat, Tenure};
+use bellwire_alerting::Standby;
+use bellwire_cluster::{ClusterJournal, NodeMark, Seat, Tenure};
+use bellwire_model::limits::RELAY_LOOK_INTERVAL;
 use bellwire_wire::problem::{Code, Problem};
 use tokio::sync::watch;
 
@@ -38,6 +40,8 @@ pub(crate) struct Membership {
     pub(crate) snapshots: Snapshots,
     /// Becomes true where all has to begin anew: the role is over, or the log another one.
     pub(crate) anew: watch::Sender<bool>,
+    /// Another node that takes over with what the rules know; nothing where none is wanted.
+    pub(crate) standby: Option<Arc<Standby>>,
     /// The way to the keeper.
     pub(crate) relay: Relay,
 }
@@ -60,7 +64,10 @@ impl Role {
     /// Whether a server that has begun so has to begin anew.
     pub(crate) fn is_over(self, seat: &Seat) -> bool {
         match self {
-            Self::Keeper(term) => seat.term != Some(term),
+            // Where it has given it up, and nobody has it, it shows what it has.
+            Self::Keeper(term) => {
+                seat.term != Some(term) && (seat.term.is_some() || seat.other.is_some())
+            }
             Self::Other => seat.is_held,
         }
     }
@@ -74,8 +81,8 @@ impl Membership {
         }
     }
 
-    /// Where the log goes on behind what this node has applied: has the server begin anew, which gets a
-    /// snapshot, once another node has one. Until then it shows what it has.
+    /// Where the log goes on behind what this node has applied, or with what another has: has the server
+    /// begin anew, which gets a snapshot, once another node has one. Until then it shows what it has.
     pub(crate) fn rejoins(&self) -> impl Future<Output = ()> + Send + use<> {
         let (journal, peers) = (Arc::clone(&self.journal), Arc::clone(&self.peers));
         let anew = self.anew.clone();
@@ -84,15 +91,17 @@ impl Membership {
             interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
             loop {
                 interval.tick().await;
-                if journal.needs_snapshot().is_none() {
-                    continue;
-                }
+                let Some(epoch) = journal.needs_snapshot() else { continue };
                 let asked = Arc::clone(&journal);
                 let nodes = tokio::task::spawn_blocking(move || asked.nodes()).await;
-                for peer in nodes.into_iter().flatten().flatten().filter(|it| !peers.is_own(it)) {
+                let has_it = |peer: &NodeMark| {
+                    let applied = peer.applied.is_some_and(|applied| applied.epoch == epoch);
+                    applied && !peers.is_own(peer)
+                };
+                for peer in nodes.into_iter().flatten().flatten().filter(has_it) {
                     if fetch::is_there(&peers, &peer).await && journal.needs_snapshot().is_some() {
                         tracing::warn!(
-                            "The log was trimmed before this node has applied it: it begins with a snapshot."
+                            "This node has not applied what the log goes on with: it begins with a snapshot."
                         );
                         anew.send_replace(true);
                         return;
@@ -102,21 +111,34 @@ impl Membership {
         }
     }
 
+    /// The server is about to end: the standby gets the rest, where this node is the keeper. Blocks for a
+    /// moment.
+    pub(crate) fn hand_over(&self) {
+        if let Some(standby) = &self.standby {
+            if self.is_in_charge() {
+                standby.drain();
+            } else {
+                standby.leave();
+            }
+        }
+    }
+
+    /// Waits until another node than the one of this seat is the keeper.
+    pub(crate) async fn is_succeeded(&self, seat: &Seat) {
+        let keeper = |seat: &Seat| seat.other.as_ref().map(|other| other.node.clone());
+        let asked = keeper(seat);
+        loop {
+            tokio::time::sleep(RELAY_LOOK_INTERVAL).await;
+            let now = keeper(&self.tenure.seat());
+            if now.is_some() && now != asked {
+                return;
+            }
+        }
+    }
+
     /// Whether this node is the keeper, by its own clock: no other is then.
     pub(crate) fn is_in_charge(&self) -> bool {
         matches!(self.role, Role::Keeper(term) if self.tenure.holds(term))
-    }
-}
-
-/// Refuses what only the keeper of the desk does, where that is another node.
-pub(crate) fn check_evaluates(cluster: Option<&Membership>) -> Result<(), Problem> {
-    match cluster {
-        Some(Membership { role: Role::Other, .. }) => {
-            let detail = "another node of the cluster has the samples and alerts, and this is not passed \
-                          on to it: ask for it by a request of its own, or ask that node";
-            Err(Problem::new(Code::StandsInCluster, detail))
-        }
-        _ => Ok(()),
     }
 }
 
@@ -129,18 +151,27 @@ pub(crate) fn stands_in_cluster() -> Problem {
 
 #[cfg(test)]
 mod tests {
+    use bellwire_cluster::Other;
+
     use super::*;
 
     #[test]
     fn a_server_begins_anew_where_its_role_is_over() {
         let seat = |term, is_held| Seat { term, is_held, other: None };
+        let others = Seat {
+            other: Some(Other { node: "b".into(), address: None, is_alive: false }),
+            ..seat(None, false)
+        };
         for (role, seat, is_over) in [
             (Role::Other, seat(None, false), false),
             (Role::Other, seat(Some(1), true), true),
             // Its own and not held by the clock: nobody else has taken it, and it may again.
             (Role::Keeper(1), seat(Some(1), false), false),
             (Role::Keeper(1), seat(Some(1), true), false),
-            (Role::Keeper(1), seat(None, false), true),
+            // It cannot work, and nobody else does.
+            (Role::Keeper(1), seat(None, false), false),
+            (Role::Keeper(1), others.clone(), true),
+            (Role::Other, others, false),
             (Role::Keeper(1), seat(Some(2), true), true),
         ] {
             assert_eq!(role.is_over(&seat), is_over, "{role:?} {seat:?}");

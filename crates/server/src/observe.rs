@@ -50,6 +50,15 @@ bellwire_process::figures! {
     }
 }
 
+bellwire_process::figures! {
+    /// The figures of what a node shows of what the keeper of the desk does.
+    pub(crate) struct MirrorFigures {
+        begun "counter" "bellwire_mirror_streams_total" "Times that this node has begun to follow what the node shows that has samples, rules and queries.";
+        open "gauge" "bellwire_mirror_streams_open" "Streams to that node that are open.";
+        values_refused "counter" "bellwire_mirror_values_refused_total" "Values of these that are not shown here, since state topics hold as much as they may.";
+    }
+}
+
 /// Every figure of the server.
 #[derive(Debug, Default)]
 pub(crate) struct Figures {
@@ -64,6 +73,7 @@ pub(crate) struct Figures {
     pub(crate) sources: bellwire_sources::Figures,
     pub(crate) journal: JournalFigures,
     pub(crate) audit: Arc<AuditFigures>,
+    pub(crate) mirror: Arc<MirrorFigures>,
 }
 
 impl Figures {
@@ -80,7 +90,8 @@ impl Figures {
         let (door, authn, journal) = (self.door.rows(), self.authn.rows(), self.journal.rows());
         let (shards, alerting) = (self.shards.rows(), self.alerting.rows());
         let brokers = self.sources.mqtt_brokers.counts.rows();
-        [door, authn, shards, alerting, journal, self.audit.rows(), brokers].into_iter().flatten()
+        let (audit, mirror) = (self.audit.rows(), self.mirror.rows());
+        [door, authn, shards, alerting, journal, audit, brokers, mirror].into_iter().flatten()
     }
 
     /// Those that have labels.

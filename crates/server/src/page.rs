@@ -1,10 +1,12 @@
 //! Which page asks: browsers name its origin, programs name none.
 
 use std::borrow::Cow;
+use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
 
 use bellwire_authn::Cookies;
+use bellwire_model::FilterSet;
 use bellwire_shards::{Publisher, StreamRequest};
 use bellwire_wire::problem::{Code, Problem};
 use http::uri::Authority;
@@ -29,6 +31,14 @@ pub(crate) struct Callers {
     pub(crate) speaks_tls: bool,
     /// It knows which topics have ended.
     pub(crate) publisher: Option<Arc<Publisher>>,
+    /// What another node shows.
+    pub(crate) elsewhere: Option<Arc<dyn Elsewhere>>,
+}
+
+/// What is to come from another node before it can be shown.
+pub(crate) trait Elsewhere: fmt::Debug + Send + Sync {
+    /// Whether something of this is yet to come.
+    fn lacks(&self, filters: &FilterSet) -> bool;
 }
 
 /// How a request has come from its client, as far as anybody knows.
@@ -48,6 +58,11 @@ impl Callers {
             publisher.is_at_end(stream.follows.filters(), stream.start)
         };
         self.publisher.as_ref().is_some_and(is_over)
+    }
+
+    /// Whether what a stream is to begin with is to come from another node first.
+    pub(crate) fn has_to_wait(&self, stream: &StreamRequest) -> bool {
+        self.elsewhere.as_ref().is_some_and(|it| it.lacks(stream.follows.filters()))
     }
 
     /// How a request has come of which this is the other end of the connection, and these are all

@@ -66,10 +66,20 @@ impl Peers {
         request: Request<Bytes>,
         patience: Duration,
     ) -> Result<Answered, PeerError> {
+        self.ask_at((&peer.id, &peer.address), request, patience).await
+    }
+
+    /// The same of a node of this id at this address.
+    pub(crate) async fn ask_at(
+        &self,
+        (to, address): (&str, &str),
+        request: Request<Bytes>,
+        patience: Duration,
+    ) -> Result<Answered, PeerError> {
         let (mut parts, body) = request.into_parts();
-        let url = Url::parse(&peer.address).map_err(|_| PeerError::Address)?;
+        let url = Url::parse(address).map_err(|_| PeerError::Address)?;
         let target = target(&parts.uri).to_owned();
-        let wanted = NodeRequest { to: &peer.id, method: parts.method.as_str(), target: &target };
+        let wanted = NodeRequest { to, method: parts.method.as_str(), target: &target };
         let shown = self.key.sign(&self.node, wanted, clock::now());
         let value = HeaderValue::try_from(&*shown).map_err(|_| PeerError::Address)?;
         parts.headers.insert(HeaderName::from_static(NODE_HEADER), value);

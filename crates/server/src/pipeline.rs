@@ -25,8 +25,8 @@ use bellwire_model::FilterSet;
 use bellwire_model::limits::{DRAIN_TIMEOUT, MEMORY_LOOK_INTERVAL, PRESENCE_INTERVAL};
 use bellwire_rules::RuleSet;
 use bellwire_shards::{
-    HistoryReaders, Presence, Publisher, ShardParts, SharedTable, Spread, States, Subscriptions,
-    Surroundings, Timing, TopicRules,
+    HistoryReaders, Presence, Publisher, Requests, ShardParts, SharedTable, Spread, States,
+    Subscriptions, Surroundings, Timing, TopicRules,
 };
 use bellwire_sources::scrape::{Job, Scraper};
 use thiserror::Error;
@@ -39,7 +39,7 @@ use self::core::{Core, Evaluators};
 use self::journal::apply_retention;
 pub use self::keeping::rule_state_folder;
 use self::keeping::{Keeping, kept_state_folder};
-use self::listening::{listen, open, url};
+use self::listening::{Entrance, listen, open, url};
 pub use self::push::PushKeyError;
 use crate::access::{Access, AccessRules};
 use crate::admission::{self, Admission, AdmissionLimits};
@@ -47,22 +47,35 @@ use crate::api::{self, App, LargeReads, Records, StreamsApi};
 use crate::audit::Deed;
 use crate::config::{Config, Engine, Exposed, MqttConfig};
 use crate::durable_streams::DurableStreams;
+use crate::envoy::Envoy;
 use crate::front_door::Door;
 use crate::hosts::KnownHosts;
 use crate::journal_watch;
 use crate::live::QueryPasts;
+use crate::membership::{Membership, Role};
+use crate::mirror::{Follower, Ground, Mirror};
 use crate::mqtt::MqttDoor;
+use crate::neighbours;
 use crate::observe::Figures;
 use crate::open_files;
 use crate::outages::Outages;
-use crate::page::Callers;
+use crate::page::{Callers, Elsewhere};
 use crate::proxies::Proxies;
 use crate::queries::Queries;
 use crate::receiver::Receiver;
 use crate::requests::Errands;
 use crate::scraping::Scraping;
+use crate::standby;
 use crate::sys::SysTopics;
 use crate::tls::{self, Tls, TlsError};
+
+/// What runs until it ends.
+trait Task: Future<Output = ()> + Send + 'static {}
+
+impl<F: Future<Output = ()> + Send + 'static> Task for F {}
+
+/// Heartbeats of another node that are missed before it is given up.
+const SILENT_HEARTBEATS: u32 = 3;
 
 /// Why a server does not start.
 #[derive(Debug, Error)]
@@ -142,6 +155,8 @@ pub struct Server {
     kept: (Arc<Access>, Arc<dyn Journal>, Succession),
     /// Of a node among others, whether all begins anew.
     anew: Option<watch::Receiver<bool>>,
+    /// What it is among them.
+    cluster: Option<Arc<Membership>>,
 }
 
 /// What a drain waits for.
@@ -171,8 +186,8 @@ impl Server {
         let ((rules, alertmanager), files) = check(&config, &succession)?;
         let (figures, hosts) = (Arc::<Figures>::default(), Arc::new(KnownHosts::new(&config)));
         let (tls, access) = (start_tls(&config, &figures, &hosts)?, access(&config, &figures)?);
-        let listener = listen(config.listen, &config)?;
-        let address = listener.local_addr()?;
+        let entrance = entrance(&config, &succession)?;
+        let address = entrance.address()?;
         let (core, url) =
             (Core::open(&config, &figures, address, &succession)?, url(address, tls.as_deref()));
         let sensors = listen_to_sensors(&config, &core)?;
@@ -187,15 +202,18 @@ impl Server {
         } = core;
         let ((cluster, anew), sys) = (cluster.unzip(), sys_topics(&figures, &states));
         let (presence, pasts) =
-            (Presence::new(config.presence.clone()), query_pasts(&config, &states));
+            (presence(&config, cluster.as_deref()), query_pasts(&config, &states));
+        let mirror = mirror(cluster.as_deref(), &subscriptions);
         let publisher = publisher(&journal, (states, topics), &figures);
         let admission = admission(&config, &figures, drains.clone());
-        let (house, around) = ((&figures, &admission, &access), (&pasts, cluster.as_ref()));
+        let envoy = envoy((cluster.as_ref(), mirror.as_ref()), &publisher.states);
+        let (house, around) = ((&figures, &admission, &access), (&pasts, envoy.clone()));
         let errands = Errands::new(&publisher, (&intake, &alerting, &live), house, around);
+        let errands: Arc<dyn Requests> = Arc::new(errands);
         let (events, of) =
             ((&journal, table, &subscriptions, &publisher.topics), presence.as_ref());
         let (shards, spread) =
-            spawn_shards(&config, parts, events, ((errands, &access, &sys), of))?;
+            spawn_shards(&config, parts, events, ((&errands, &access, &sys), of))?;
         let receiver = Receiver::new(&intake, &access, (&figures, &admission), &publisher);
         let (reload, scraper) =
             reload(&config, (&keeping, &intake, &alerting), (&receiver, &figures), files);
@@ -203,7 +221,7 @@ impl Server {
         let outages = Outages::new(&spread, &admission, cluster.as_deref());
         let app = App {
             streams: StreamsApi::new(Arc::clone(&streams)),
-            callers: callers(&config, hosts, Arc::clone(&publisher)),
+            callers: callers(&config, hosts, (Arc::clone(&publisher), mirror.clone())),
             publisher,
             admission: Arc::clone(&admission),
             receiver,
@@ -228,13 +246,25 @@ impl Server {
             traffic: sys.watch(),
             webhooks: config.webhooks.clone(),
             presence: FilterSet::gathered(config.presence.topics.clone()),
+            present: presence.clone(),
             shows_examples: config.examples,
             cluster,
+            errands,
+            envoy: envoy.clone(),
+            mirror,
         };
-        let rejoins = app.cluster.as_ref().map(|cluster| cluster.rejoins());
+        let member = app.cluster.clone();
+        let (rejoins, neighbours, followers) = among_others(&app, &config);
         let doors = doors(app, tls, config.stall_timeout);
+        let listener = entrance.open(&config)?;
         let (runtime, accepting, sensors) = open_all(doors, (listener, sensors), drains)?;
         rejoins.map(|rejoins| runtime.spawn(rejoins));
+        if let Some(cluster) = &member {
+            standby::begin(&runtime, (cluster, &keeping.journal), &config.data);
+        }
+        neighbours.map(|neighbours| runtime.spawn(neighbours));
+        followers.into_iter().for_each(|follower| drop(runtime.spawn(follower.run())));
+        envoy.map(|envoy| runtime.spawn(envoy.keep_standing()));
         keep_house(
             &runtime,
             (&access, &journal, outages),
@@ -249,7 +279,18 @@ impl Server {
         );
         let threads = Threads { sensors, evaluator, alerts, shards };
         let kept = (access, journal, succession);
-        Ok(Self { address, url, runtime, draining, accepting, threads, spread, kept, anew })
+        Ok(Self {
+            address,
+            url,
+            runtime,
+            draining,
+            accepting,
+            threads,
+            spread,
+            kept,
+            anew,
+            cluster: member,
+        })
     }
 
     /// Where it listens.
@@ -271,16 +312,27 @@ impl Server {
         }
     }
 
+    /// What becomes of it, where it [ends and another begins](Self::hand_over) in its place.
+    pub fn succession(&self) -> Succession {
+        let (_, _, succession) = &self.kept;
+        succession.clone()
+    }
+
     /// Ends it in order: no more connections, requests under way finish, transitions are written,
     /// the journal is synced, subscribers are told good-bye. Blocks, for
     /// [`DRAIN_TIMEOUT`](bellwire_model::limits::DRAIN_TIMEOUT) at most where clients hang.
     pub fn drain(self) {
+        self.succession().turn_away();
         // Behind the last word: who takes over finds all of it.
         self.hand_over().give_up();
     }
 
     /// The same, and hands on what is held to whoever [comes after](Self::start_after) it.
     pub fn hand_over(self) -> Succession {
+        // While it is still asked: what is taken from here on is taken by another.
+        if let Some(cluster) = self.cluster {
+            cluster.hand_over();
+        }
         self.draining.send_replace(true);
         let accepting = self.accepting;
         let finish = async { tokio::time::timeout(DRAIN_TIMEOUT, accepting).await };
@@ -313,6 +365,14 @@ impl Server {
             }
         }
         succession
+    }
+}
+
+/// Where clients come to.
+fn entrance(config: &Config, succession: &Succession) -> Result<Entrance, StartError> {
+    match config.cluster.engine {
+        Some(_) => Entrance::shut(config, &succession.door),
+        None => Entrance::ajar(config),
     }
 }
 
@@ -366,12 +426,59 @@ fn access(config: &Config, figures: &Arc<Figures>) -> Result<Arc<Access>, Access
 }
 
 /// Who may ask, as far as a head tells.
-fn callers(config: &Config, hosts: Arc<KnownHosts>, publisher: Arc<Publisher>) -> Callers {
+fn callers(
+    config: &Config,
+    hosts: Arc<KnownHosts>,
+    (publisher, mirror): (Arc<Publisher>, Option<Arc<Mirror>>),
+) -> Callers {
     let proxies = Arc::new(Proxies::new(config));
     let proxy = config.access.as_ref().and_then(|access| access.proxy.as_ref());
     let named_in = proxy.map(|proxy| proxy.subject_header.clone());
     let (origins, speaks_tls) = (config.allowed_origins.clone(), config.tls_certificate.is_some());
-    Callers { origins, hosts, proxies, named_in, speaks_tls, publisher: Some(publisher) }
+    let (publisher, elsewhere) = (Some(publisher), mirror.map(|it| it as Arc<dyn Elsewhere>));
+    Callers { origins, hosts, proxies, named_in, speaks_tls, publisher, elsewhere }
+}
+
+/// Who shows themselves, where any topic has presence.
+fn presence(config: &Config, cluster: Option<&Membership>) -> Option<Arc<Presence>> {
+    match cluster {
+        Some(cluster) => Presence::among_others(config.presence.clone(), &cluster.node),
+        None => Presence::new(config.presence.clone()),
+    }
+}
+
+/// What another node shows that has the samples and alerts, where one does.
+fn mirror(
+    cluster: Option<&Membership>,
+    subscriptions: &Arc<Subscriptions>,
+) -> Option<Arc<Mirror>> {
+    cluster.filter(|cluster| cluster.role == Role::Other).map(|_| Mirror::new(subscriptions))
+}
+
+/// What has that node do something.
+fn envoy(
+    (cluster, mirror): (Option<&Arc<Membership>>, Option<&Arc<Mirror>>),
+    states: &Arc<States>,
+) -> Option<Arc<Envoy>> {
+    Some(Envoy::new(cluster?, mirror?, states))
+}
+
+/// What a node does again and again because there are others.
+fn among_others(
+    app: &App,
+    config: &Config,
+) -> (Option<impl Task>, Option<impl Task>, Vec<Follower>) {
+    let Some(cluster) = &app.cluster else { return (None, None, Vec::new()) };
+    let ground = Ground {
+        cluster: Arc::clone(cluster),
+        states: Arc::clone(&app.publisher.states),
+        figures: Arc::clone(&app.figures.mirror),
+        silence_max: config.heartbeat_interval * SILENT_HEARTBEATS,
+    };
+    let followers = app.mirror.iter().flat_map(|mirror| Follower::of(mirror, &ground)).collect();
+    let present = app.present.clone();
+    let neighbours = present.map(|it| neighbours::follow_all(Arc::clone(cluster), it));
+    (Some(cluster.rejoins()), neighbours, followers)
 }
 
 /// Reads certificate and key, where they are configured.
@@ -430,7 +537,7 @@ fn reload(
 type Events<'a> = (&'a Arc<dyn Journal>, SharedTable, &'a Arc<Subscriptions>, &'a TopicRules);
 
 /// What shards ask, and by whose leave.
-type Asked<'a> = (Errands, &'a Arc<Access>, &'a SysTopics);
+type Asked<'a> = (&'a Arc<dyn Requests>, &'a Arc<Access>, &'a SysTopics);
 
 /// What shards reach of all else.
 fn surroundings(
@@ -445,7 +552,7 @@ fn surroundings(
         history: HistoryReaders::start(journal)?,
         subscriptions: Arc::clone(subscriptions),
         topics: topics.clone(),
-        requests: Arc::new(errands),
+        requests: Arc::clone(errands),
         authority: Arc::<Access>::clone(access),
         figures: Arc::clone(&sys.figures().shards),
         lags: Arc::clone(&sys.figures().lags),

@@ -28,8 +28,9 @@ use crate::admission::Admission;
 use crate::allowances::Sent;
 use crate::api::Asks;
 use crate::audit::{Deed, Kind as DeedKind};
+use crate::envoy::message::{Done, Errand};
+use crate::envoy::{self, Envoy};
 use crate::live::{self, QueryPasts};
-use crate::membership::{self, Membership};
 use crate::observe::Figures;
 use crate::receiver;
 use crate::turns::Asker;
@@ -49,8 +50,8 @@ pub(crate) struct Errands {
     access: Arc<Access>,
     /// Where what takes a while is done.
     runtime: Handle,
-    /// The nodes that it stands among, if it does.
-    cluster: Option<Arc<Membership>>,
+    /// Has another node do what it alone does.
+    envoy: Option<Arc<Envoy>>,
 }
 
 impl Errands {
@@ -59,7 +60,7 @@ impl Errands {
         publisher: &Arc<Publisher>,
         (intake, alerting, live): (&Arc<SampleIntake>, &Arc<Alerting>, &Arc<LiveQueries>),
         (figures, admission, access): (&Arc<Figures>, &Arc<Admission>, &Arc<Access>),
-        (pasts, cluster): (&Arc<QueryPasts>, Option<&Arc<Membership>>),
+        (pasts, envoy): (&Arc<QueryPasts>, Option<Arc<Envoy>>),
     ) -> Self {
         Self {
             publisher: Arc::clone(publisher),
@@ -71,13 +72,8 @@ impl Errands {
             admission: Arc::clone(admission),
             access: Arc::clone(access),
             runtime: Handle::current(),
-            cluster: cluster.cloned(),
+            envoy,
         }
-    }
-
-    /// Refuses what another node does that evaluates the rules.
-    fn check_evaluates(&self) -> Result<(), Problem> {
-        membership::check_evaluates(self.cluster.as_deref())
     }
 
     fn publish_event(&self, write: Write, reply: Reply) -> Result<(), Problem> {
@@ -103,6 +99,23 @@ impl Errands {
         })
     }
 
+    /// Has another node do something with an alert.
+    fn attend_there(
+        &self,
+        envoy: &Envoy,
+        principal: Principal,
+        (errand, reply): (Errand, Reply),
+    ) -> Result<(), Problem> {
+        let identity = self.access.identity(principal);
+        let done = move |done: Result<Done, Problem>| {
+            reply(done.and_then(|done| match done {
+                Done::Attended => Ok(Published::Board),
+                other => Err(other.into_problem()),
+            }));
+        };
+        envoy.send((&identity, None), errand, done)
+    }
+
     /// Does something with an alert.
     fn attend(
         &self,
@@ -110,7 +123,6 @@ impl Errands {
         (fingerprint, action, kind): (Fingerprint, Action, DeedKind),
         reply: Reply,
     ) -> Result<(), Problem> {
-        self.check_evaluates()?;
         let identity = self.access.identity(principal);
         let attending = Attending::of(Arc::clone(&identity));
         let reply = self.audited(Deed::to(kind, fingerprint), identity, reply);
@@ -141,9 +153,14 @@ impl Requests for Errands {
         (queries, history): (Vec<AskedQuery>, Option<Duration>),
         reply: QueriesReply,
     ) -> Result<(), Problem> {
-        self.check_evaluates()?;
         let identity = self.access.identity(principal);
         self.noting(&identity, Asks::Query.check(&identity.rights))?;
+        if let Some(envoy) = &self.envoy {
+            let envoy = Arc::clone(envoy);
+            let following = async move { follow_there(&envoy, (&identity, source), queries).await };
+            drop(self.runtime.spawn(async move { reply(following.await) }));
+            return Ok(());
+        }
         let live = self.live.upgrade().ok_or_else(is_draining)?;
         let pasts = Arc::clone(&self.pasts);
         let following = async move {
@@ -235,6 +252,11 @@ impl Requests for Errands {
         new: NewAcknowledgement,
         reply: Reply,
     ) -> Result<(), Problem> {
+        if let Some(envoy) = &self.envoy {
+            let NewAcknowledgement { by, note } = new;
+            let errand = Errand::Acknowledge { alert: fingerprint.to_string().into(), by, note };
+            return self.attend_there(envoy, principal, (errand, reply));
+        }
         let action = (fingerprint, Action::Acknowledge(new), DeedKind::Acknowledged);
         self.attend(principal, action, reply)
     }
@@ -245,6 +267,10 @@ impl Requests for Errands {
         fingerprint: Fingerprint,
         reply: Reply,
     ) -> Result<(), Problem> {
+        if let Some(envoy) = &self.envoy {
+            let errand = Errand::Unacknowledge { alert: fingerprint.to_string().into() };
+            return self.attend_there(envoy, principal, (errand, reply));
+        }
         let action = (fingerprint, Action::Unacknowledge, DeedKind::Unacknowledged);
         self.attend(principal, action, reply)
     }
@@ -256,9 +282,12 @@ impl Requests for Errands {
         json: &[u8],
         reply: SamplesReply,
     ) -> Result<(), Problem> {
-        self.check_evaluates()?;
         let identity = self.access.identity(principal);
         self.noting(&identity, Asks::Ingest.check(&identity.rights))?;
+        if let Some(envoy) = &self.envoy {
+            let done = move |done: Result<Done, Problem>| reply(done.and_then(Done::into_samples));
+            return envoy.send((&identity, source), Errand::samples(json), done);
+        }
         self.admission.publication()?;
         self.access.allowances.spend(&identity, Sent::Bytes(json.len()))?;
         let format = match json.first() {
@@ -328,11 +357,24 @@ impl Requests for Errands {
     }
 }
 
+/// Has queries stand at another node, and their answers here.
+async fn follow_there(
+    envoy: &Envoy,
+    (identity, source): (&Identity, Option<IpAddr>),
+    queries: Vec<AskedQuery>,
+) -> Result<FollowedQueries, Problem> {
+    let asked = envoy::read(identity, queries).await?;
+    let followed = envoy.follow((identity, source), &asked).await?;
+    let topics = asked.iter().map(|(_, topic)| Filter::from(topic));
+    let held = followed.into_iter().map(|followed| Box::new(followed) as Held);
+    Ok(FollowedQueries(topics.zip(held).collect()))
+}
+
 /// What became of samples, as a WebSocket's client is told.
 fn samples_taken(outcome: Outcome) -> SamplesTaken {
     let rejection = |one: Rejection| {
         let Rejection { line, code, detail, .. } = one;
-        SampleRejection { line, code, detail }
+        SampleRejection { line, code: code.into(), detail }
     };
     let Outcome { accepted, decoded, .. } = outcome;
     let rejections = decoded.rejections.into_iter().map(rejection).collect();

@@ -77,7 +77,7 @@ pub use history::{HistoryReaders, read_page};
 pub use pasts::{HISTORY, PastRule, PastRules, past_event};
 pub use percent::{check_query, wrong_escape};
 pub use poll::{Collected, PollAnswer};
-pub use presence::{AskedPresence, Presence, PresenceTerms, nobody};
+pub use presence::{Abroad, AskedPresence, Moved, Presence, PresenceTerms, Seen, nobody};
 pub use publisher::{
     Deleting, Published, Publisher, Results, Write, Writes, check_idempotency_key, check_topic,
     fenced_refusal,

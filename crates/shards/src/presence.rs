@@ -9,6 +9,7 @@
 //! A shard notes in the roster who comes and goes, under a lock that is held for that alone. What
 //! there is to tell is gathered for a moment: who comes and goes within it is nothing to tell.
 
+mod abroad;
 mod place;
 mod roll;
 mod roster;
@@ -16,7 +17,7 @@ mod roster;
 use std::fmt;
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use bellwire_model::limits::{PRESENCE_BYTES_MAX, PRESENCE_NEWS_MAX};
@@ -26,6 +27,8 @@ use bellwire_wire::presence as words;
 use bellwire_wire::problem::{Code, Problem};
 use bytes::Bytes;
 
+use self::abroad::Own;
+pub use self::abroad::{Abroad, Moved, Seen};
 pub(crate) use self::place::Place;
 use self::roster::{Leaving, Moment, Roster, Terms, Told, What, Who};
 use crate::authority::FollowerName;
@@ -59,9 +62,19 @@ pub struct AskedPresence {
 pub struct Presence {
     topics: Vec<Filter>,
     ticker: Ticker,
-    roster: Mutex<Roster>,
+    rooms: Mutex<Rooms>,
     /// Numbers connections of those of whom nobody knows who they are.
     next_connection: AtomicU64,
+    /// What tells them from those of other nodes.
+    node: Box<str>,
+}
+
+/// Who is where.
+#[derive(Debug)]
+struct Rooms {
+    roster: Roster,
+    /// Those of this node, for others.
+    own: Option<Own>,
 }
 
 impl fmt::Debug for Presence {
@@ -73,16 +86,30 @@ impl fmt::Debug for Presence {
 impl Presence {
     /// `None` where no topic has any.
     pub fn new(terms: PresenceTerms) -> Option<Arc<Self>> {
+        Self::build(terms, (None, ""))
+    }
+
+    /// The same at a node of this name.
+    pub fn among_others(terms: PresenceTerms, node: &str) -> Option<Arc<Self>> {
+        Self::build(terms, (Some(Own::default()), node))
+    }
+
+    fn build(terms: PresenceTerms, (own, node): (Option<Own>, &str)) -> Option<Arc<Self>> {
         let PresenceTerms { topics, grace, named_max } = terms;
         let grace_ms = grace.as_millis() as u64;
         (!topics.is_empty()).then(|| {
             Arc::new(Self {
                 topics,
                 ticker: Ticker::start(),
-                roster: Mutex::new(Roster::new(Terms { grace_ms, named_max })),
+                rooms: Mutex::new(Rooms { roster: Roster::new(Terms { grace_ms, named_max }), own }),
                 next_connection: AtomicU64::new(0),
+                node: node.into(),
             })
         })
+    }
+
+    fn rooms(&self) -> MutexGuard<'_, Rooms> {
+        self.rooms.lock().expect("not poisoned")
     }
 
     /// Where somebody is seen who has named these, and follows that of it: on the topics that are
@@ -123,7 +150,7 @@ impl Presence {
             (None, Some(id)) => format!("id {id}").into(),
             (None, None) => {
                 let number = self.next_connection.fetch_add(1, Ordering::Relaxed);
-                format!("connection {number}").into()
+                format!("connection {number} {}", self.node).into()
             }
         };
         let subject = subject.map(Arc::from);
@@ -137,25 +164,44 @@ impl Presence {
         if !states.has_room() {
             return;
         }
-        let mut roster = self.roster.lock().expect("not poisoned");
-        roster.advance(self.ticker.now_ms(), PRESENCE_NEWS_MAX);
-        let news = roster.take_news(PRESENCE_NEWS_MAX);
-        drop(roster);
+        let mut rooms = self.rooms();
+        rooms.roster.advance(self.ticker.now_ms(), PRESENCE_NEWS_MAX);
+        let news = rooms.roster.take_news(PRESENCE_NEWS_MAX);
+        drop(rooms);
         if news.is_empty() {
             return;
         }
         let events = news.iter().map(event).collect();
         let results = states.apply_now(events);
         let refused = news.iter().zip(&results).filter(|(_, result)| result.is_err());
-        let mut roster = None;
+        let mut rooms = None;
         for (Told { topic, key, .. }, _) in refused {
-            let roster = roster.get_or_insert_with(|| self.roster.lock().expect("not poisoned"));
-            roster.note_refused(topic, key);
+            let rooms = rooms.get_or_insert_with(|| self.rooms());
+            rooms.roster.note_refused(topic, key);
         }
     }
 
     fn now(&self) -> Moment {
         Moment { ms: self.ticker.now_ms(), time: clock::now() }
+    }
+}
+
+impl Rooms {
+    /// One connection of this node more.
+    fn enter(&mut self, place: &Place, who: &Who, now: Moment) -> Result<(), Shortage> {
+        self.roster.enter(place, who, now)?;
+        if let Some(own) = &mut self.own {
+            own.enter(place, who, now.time);
+        }
+        Ok(())
+    }
+
+    /// One connection of this node fewer.
+    fn leave(&mut self, topic: &Topic, identity: &Arc<str>, (leaving, now_ms): (Leaving, u64)) {
+        self.roster.leave(topic, identity, leaving, now_ms);
+        if let Some(own) = &mut self.own {
+            own.leave(topic, identity, leaving);
+        }
     }
 }
 
@@ -216,18 +262,18 @@ impl Present {
     /// It is seen there from now on. Places that it leaves it leaves at once.
     pub(crate) fn follow(&mut self, places: Vec<Place>) -> Result<(), Problem> {
         let now = self.presence.now();
-        let mut roster = self.presence.roster.lock().expect("not poisoned");
+        let mut rooms = self.presence.rooms();
         let identity = &self.who.identity;
         self.places.retain(|place| {
             let stays = places.contains(place);
             if !stays {
-                roster.leave(&place.topic, identity, Leaving::ForGood, now.ms);
+                rooms.leave(&place.topic, identity, (Leaving::ForGood, now.ms));
             }
             stays
         });
         for place in places {
             if !self.places.contains(&place) {
-                roster.enter(&place, &self.who, now).map_err(no_room)?;
+                rooms.enter(&place, &self.who, now).map_err(no_room)?;
                 self.places.push(place);
             }
         }
@@ -245,9 +291,9 @@ impl Drop for Present {
         let is_back = self.is_known && self.is_settled;
         let leaving = if is_back { Leaving::Perhaps } else { Leaving::ForGood };
         let now_ms = self.presence.ticker.now_ms();
-        let mut roster = self.presence.roster.lock().expect("not poisoned");
+        let mut rooms = self.presence.rooms();
         for Place { topic, .. } in &self.places {
-            roster.leave(topic, &self.who.identity, leaving, now_ms);
+            rooms.leave(topic, &self.who.identity, (leaving, now_ms));
         }
     }
 }

@@ -1,5 +1,6 @@
 //! What the clients of WebSockets ask of the rest of the server.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::net::IpAddr;
 use std::time::Duration;
@@ -142,7 +143,7 @@ pub struct SampleRejection {
     /// Which, from 1.
     pub line: usize,
     /// The stable code of the problem.
-    pub code: &'static str,
+    pub code: Cow<'static, str>,
     /// What is wrong, and what would be right.
     pub detail: String,
 }

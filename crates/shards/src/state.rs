@@ -317,6 +317,23 @@ impl States {
         Ok(held)
     }
 
+    /// Whether what an event puts under its key is there already.
+    pub fn shows(&self, event: &Event) -> bool {
+        let table = self.table.lock().expect("not poisoned");
+        let value = table.get(&event.topic, event.key.as_deref().unwrap_or_default());
+        value.is_some_and(|value| {
+            let Event { event_type, time, body, .. } = value.payload.event();
+            (event_type, time, body) == (&event.event_type, &event.time, &event.body)
+        })
+    }
+
+    /// Waits until the hubs have room, and blocks nobody.
+    pub async fn until_room(&self) {
+        while !self.has_room() {
+            tokio::time::sleep(ROOM_PAUSE).await;
+        }
+    }
+
     /// Whether the hubs take another change without a wait.
     pub fn has_room(&self) -> bool {
         self.feed.has_room()

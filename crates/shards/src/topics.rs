@@ -1,5 +1,6 @@
 //! Topics as the configuration and the traffic know them: kinds, rates, subscribers.
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -10,6 +11,7 @@ use bellwire_model::limits::{
 };
 use bellwire_model::{Filter, FilterSet, NameMap, Topic};
 use bellwire_process::clock::Ticker;
+use tokio::sync::watch;
 
 /// Whether a topic keeps every event or the newest value of each key.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -228,12 +230,18 @@ pub struct Subscriptions {
     by_filters: Mutex<NameMap<FilterSet, usize>>,
     /// What a listing was last told, and when.
     counted: Mutex<Option<(Ticker, Arc<SubscriberCounts>)>>,
+    /// Filters have come that nobody followed before, or the last has gone who followed some.
+    changed: watch::Sender<()>,
 }
 
 impl Subscriptions {
     pub fn join(&self, filters: &FilterSet) {
         let mut counts = self.by_filters.lock().expect("not poisoned");
-        *counts.entry(filters.clone()).or_default() += 1;
+        let count = counts.entry(filters.clone()).or_default();
+        *count += 1;
+        if *count == 1 {
+            self.changed.send_replace(());
+        }
     }
 
     pub fn leave(&self, filters: &FilterSet) {
@@ -242,8 +250,28 @@ impl Subscriptions {
             *count -= 1;
             if *count == 0 {
                 counts.remove(filters);
+                self.changed.send_replace(());
             }
         }
+    }
+
+    /// Tells whenever other filters are followed than before.
+    pub fn changes(&self) -> watch::Receiver<()> {
+        self.changed.subscribe()
+    }
+
+    /// What is followed of the topics that pass these: all of them where that takes more filters than so many.
+    pub fn within(&self, topics: &FilterSet, filters_max: usize) -> FilterSet {
+        let counts = self.by_filters.lock().expect("not poisoned");
+        let followed = counts.keys().flat_map(FilterSet::iter);
+        let mut found = BTreeSet::new();
+        for (one, of) in followed.flat_map(|one| topics.iter().map(move |of| (one, of))) {
+            found.extend(one.intersection(of));
+            if found.len() > filters_max {
+                return topics.clone();
+            }
+        }
+        FilterSet::gathered(found.into_iter().collect())
     }
 
     /// What there was a moment ago, to look many topics up in without a lock.
@@ -543,6 +571,32 @@ mod tests {
     }
 
     #[test]
+    fn whoever_looks_what_is_followed_is_told_when_that_is_something_else() {
+        let set = |filter: &str| FilterSet::from(filter.parse::<Filter>().expect("a filter"));
+        let subscriptions = Subscriptions::default();
+        let mut changes = subscriptions.changes();
+        let mut is_told = || {
+            let told = changes.has_changed().expect("its sender is there");
+            changes.mark_unchanged();
+            told
+        };
+        for (filter, is_joined, expected) in [
+            ("a", true, true),
+            ("a", true, false),
+            ("b", true, true),
+            ("a", false, false),
+            ("a", false, true),
+        ] {
+            if is_joined {
+                subscriptions.join(&set(filter));
+            } else {
+                subscriptions.leave(&set(filter));
+            }
+            assert_eq!(is_told(), expected, "{filter} {is_joined}");
+        }
+    }
+
+    #[test]
     fn a_topic_has_the_subscribers_whose_filters_match_it() {
         let sets: [&[&str]; 7] = [
             &["a/b"],
@@ -562,6 +616,17 @@ mod tests {
         for set in &sets {
             subscriptions.join(set);
         }
+        for (topics, filters_max, expected) in [
+            (&["a/b/**", "$sys/**"][..], 9, &["a/b/**"][..]),
+            (&["c/**"], 9, &["c/**"]),
+            (&["b/x"], 9, &["b/x"]),
+            (&["a/b/c/**"], 9, &["a/b/c/**"]),
+            (&["a/**", "$sys/**"], 3, &["a/**", "$sys/**"]),
+        ] {
+            let topics = filters(topics);
+            assert_eq!(subscriptions.within(&topics, filters_max), filters(expected), "{topics}");
+        }
+        assert_eq!(subscriptions.within(&filters(&["$sys/**"]), 9), FilterSet::none());
         let counts = subscriptions.counts();
         for topic in ["a", "a/b", "a/x/c", "a/b/c/d", "b", "b/c", "c/x/d", "c", "$sys/a"] {
             let topic: Topic = topic.parse().expect("a topic");

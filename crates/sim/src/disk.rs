@@ -25,6 +25,8 @@ const RETAINED: (&str, u64) = ("brief/**", 40);
 pub enum Step {
     /// It began anew, in this epoch behind this offset.
     Anew(Epoch, Offset),
+    /// It went on in this epoch, behind this offset, with these changes of records.
+    Entered(Epoch, Offset, Vec<RecordChange>),
     /// A group commit was applied.
     Applied {
         /// The first event's offset.
@@ -40,8 +42,8 @@ pub enum Step {
     Retained,
 }
 
-/// A step, and when it was done.
-type Done = (Duration, Step);
+/// A step, when it was done, and whether it was synced right then.
+type Done = (Duration, bool, Step);
 
 /// See the module.
 #[derive(Clone)]
@@ -90,16 +92,20 @@ impl Disk {
 
     fn push(&self, at: Duration, step: Step) {
         let mut steps = self.steps();
-        if let Step::Anew(..) = step {
-            steps.clear();
+        match step {
+            Step::Anew(..) => steps.clear(),
+            // All before it is on the disk then.
+            Step::Entered(..) => steps.iter_mut().for_each(|(_, is_synced, _)| *is_synced = true),
+            _ => {}
         }
-        steps.push((at, step));
+        let is_synced = matches!(step, Step::Anew(..) | Step::Entered(..));
+        steps.push((at, is_synced, step));
     }
 
     /// All that is on it.
     pub(crate) fn copy(&self) -> Vec<Step> {
         let begins = Step::Anew(self.epoch, Offset::ZERO);
-        let mut steps: Vec<Step> = self.steps().iter().map(|(_, step)| step.clone()).collect();
+        let mut steps: Vec<Step> = self.steps().iter().map(|(_, _, step)| step.clone()).collect();
         if !matches!(steps.first(), Some(Step::Anew(..))) {
             steps.insert(0, begins);
         }
@@ -108,13 +114,13 @@ impl Disk {
 
     /// One that has this, as of now.
     pub(crate) fn of(steps: Vec<Step>, now: Duration) -> Self {
-        let steps = steps.into_iter().map(|step| (now, step)).collect();
+        let steps = steps.into_iter().map(|step| (now, true, step)).collect();
         Self { steps: Arc::new(Mutex::new(steps)), ..Self::new() }
     }
 
-    /// What was done after that is lost, but never that it began anew.
+    /// What was done after that is lost, unless it was synced.
     pub(crate) fn lose_after(&self, synced: Duration) {
-        self.steps().retain(|(at, step)| *at <= synced || matches!(step, Step::Anew(..)));
+        self.steps().retain(|(at, is_synced, _)| *at <= synced || *is_synced);
     }
 
     /// Whether something was ever applied.
@@ -137,9 +143,10 @@ impl Disk {
         };
         let journal = MemoryJournal::replica(self.epoch, vec![rule], observer);
         let steps = self.steps().clone();
-        for (at, step) in steps {
+        for (at, _, step) in steps {
             let done = match step {
                 Step::Anew(epoch, base) => journal.begin_anew(epoch, base),
+                Step::Entered(epoch, base, records) => journal.enter_epoch(epoch, base, records),
                 Step::Applied { base, time, batches, records } => {
                     let now = clock.at(at);
                     let batches = batches.into_iter().map(|appends| (appends, None));
@@ -221,6 +228,18 @@ impl Replica for Recorded {
         self.journal.begin_anew(epoch, base)?;
         *self.missing.lock().unwrap_or_else(PoisonError::into_inner) = None;
         self.disk.push(self.clock.now(), Step::Anew(epoch, base));
+        Ok(())
+    }
+
+    fn enter_epoch(
+        &self,
+        epoch: Epoch,
+        base: Offset,
+        records: Vec<RecordChange>,
+    ) -> Result<(), Error> {
+        self.disk.check_room(self.clock.now())?;
+        self.journal.enter_epoch(epoch, base, records.clone())?;
+        self.disk.push(self.clock.now(), Step::Entered(epoch, base, records));
         Ok(())
     }
 

@@ -29,7 +29,7 @@ macro_rules! codes {
             }
 
             /// The code with this text, as the decoders name their errors.
-            fn named(text: &str) -> Option<Self> {
+            pub fn named(text: &str) -> Option<Self> {
                 Self::ALL.iter().copied().find(|code| code.as_str() == text)
             }
 

@@ -132,7 +132,8 @@ impl Condition {
         }
     }
 
-    fn refusal(&self) -> Problem {
+    /// Says so, and notes it.
+    pub(super) fn refusal(&self) -> Problem {
         self.has_refused.store(true, Ordering::Relaxed);
         is_full()
     }

@@ -14,7 +14,7 @@
 //!
 //! A file is frames: length and CRC-32 of the bytes behind them, both 32 bits, little-endian.
 
-mod files;
+pub(crate) mod files;
 mod keeper;
 mod keeping;
 
@@ -34,6 +34,7 @@ pub use self::keeping::RecordKept;
 use super::intake::Unkept;
 use crate::figures::Figures;
 use crate::log_files::{Numbered, frame};
+use crate::standby::{Place, Standby};
 
 /// How often what was written is synced.
 const SYNC_INTERVAL: Duration = Duration::from_secs(1);
@@ -43,7 +44,7 @@ const RETRY_INTERVAL: Duration = Duration::from_secs(10);
 
 /// Writes the rules' state down.
 #[derive(Debug)]
-pub(super) struct RuleWal {
+pub(crate) struct RuleWal {
     folder: PathBuf,
     /// Where it writes; nothing after a failure, until it is tried again.
     log: Option<Log>,
@@ -61,6 +62,8 @@ pub(super) struct RuleWal {
     looked_at: Option<Duration>,
     failed: Option<Failed>,
     figures: Arc<Figures>,
+    /// Another node that has what is written, where there may be one.
+    standby: Option<Arc<Standby>>,
 }
 
 /// A failure, until all is written down again.
@@ -104,10 +107,11 @@ impl Pending {
 
 impl RuleWal {
     /// Begins with a checkpoint of the engine as it is. A disk that is full is tried again later.
-    pub(super) fn start(
+    pub(crate) fn start(
         (folder, kept): (PathBuf, RecordKept),
         engine: &mut Engine,
         figures: &Arc<Figures>,
+        standby: Option<Arc<Standby>>,
     ) -> io::Result<Self> {
         let number = if folder.exists() { files::newest(&folder)? } else { 0 };
         let keeper = Keeper::start(folder.clone(), kept)?;
@@ -123,6 +127,7 @@ impl RuleWal {
             looked_at: None,
             failed: None,
             figures: Arc::clone(figures),
+            standby,
         };
         engine.keep_log();
         match wal.begin_whole(engine, Duration::ZERO) {
@@ -133,12 +138,12 @@ impl RuleWal {
     }
 
     /// Whether a checkpoint is being written.
-    pub(super) fn is_in_checkpoint(&self) -> bool {
+    pub(crate) fn is_in_checkpoint(&self) -> bool {
         self.checkpoint.is_some()
     }
 
     /// Writes what the engine says.
-    pub(super) fn write(&mut self, engine: &mut Engine, passed: Duration) {
+    pub(crate) fn write(&mut self, engine: &mut Engine, passed: Duration) {
         if let Err(error) = self.append(&engine.take_log()) {
             self.fail(&error, passed);
         }
@@ -146,7 +151,7 @@ impl RuleWal {
 
     /// Writes what the engine says, and a piece of a checkpoint where one is due; what there is has
     /// been announced.
-    pub(super) fn turn(&mut self, engine: &mut Engine, passed: Duration) {
+    pub(crate) fn turn(&mut self, engine: &mut Engine, passed: Duration) {
         let records = engine.take_log();
         let synced = self.keeper.failure().map_or(Ok(()), Err);
         let result = synced.and_then(|()| self.append(&records)).and_then(|()| self.go_on(engine));
@@ -170,7 +175,15 @@ impl RuleWal {
         (&*log.file).write_all(&frame)?;
         log.bytes += frame.len() as u64;
         log.is_dirty = true;
+        self.tell_standby();
         Ok(())
+    }
+
+    /// Another node may have what is written up to here.
+    fn tell_standby(&self) {
+        if let (Some(standby), Some(log)) = (&self.standby, &self.log) {
+            standby.wrote(Place { log: self.number, bytes: log.bytes });
+        }
     }
 
     /// Goes on with a checkpoint.
@@ -213,7 +226,7 @@ impl RuleWal {
                     || age >= self.kept.log_age_max(self.checkpoint_bytes + log.bytes);
                 // Once another has begun nobody syncs this one any more.
                 if is_long && !log.is_dirty && self.checkpoint.is_none() {
-                    self.begin(passed)
+                    self.begin(passed).map(|()| self.tell_standby())
                 } else {
                     Ok(())
                 }
@@ -259,6 +272,7 @@ impl RuleWal {
         self.took_checkpoint(pending.bytes);
         self.failed = None;
         self.figures.rule_state_unkept.set(0);
+        self.tell_standby();
         Ok(())
     }
 
@@ -266,6 +280,9 @@ impl RuleWal {
     fn fail(&mut self, error: &io::Error, passed: Duration) {
         tracing::error!(%error, "The rules' state cannot be written; trying again. If the server ends before, rules begin anew.");
         self.log = None;
+        if let Some(standby) = &self.standby {
+            standby.broke();
+        }
         if let Some(Pending { number, .. }) = self.checkpoint.take() {
             self.discard(Numbered::Unfinished(number));
         }
@@ -290,6 +307,15 @@ impl RuleWal {
         if let Err(error) = files::remove(&self.folder, file) {
             tracing::warn!(%error, ?file, "A file of the rules' state cannot be removed.");
         }
+    }
+}
+
+#[cfg(test)]
+impl RuleWal {
+    /// Begins another log, as when this one is long.
+    pub(crate) fn begin_next(&mut self) {
+        self.begin(Duration::ZERO).expect("a log");
+        self.tell_standby();
     }
 }
 
@@ -329,8 +355,8 @@ mod tests {
         let folder = data.path().join("rules");
         let mut engine = Engine::new(RuleSet::default());
         let figures = Arc::new(Figures::default());
-        let mut wal =
-            RuleWal::start((folder.clone(), NOTHING), &mut engine, &figures).expect("a folder");
+        let mut wal = RuleWal::start((folder.clone(), NOTHING), &mut engine, &figures, None)
+            .expect("a folder");
         let names = || {
             let entries = std::fs::read_dir(&folder).expect("a folder");
             let names = entries.map(|entry| entry.expect("an entry").file_name());
@@ -366,7 +392,8 @@ mod tests {
         let figures = Arc::new(Figures::default());
         let folder = data.path().join("rules");
         let kept = RecordKept { age: Duration::from_hours(8), bytes: 1 << 20 };
-        let mut wal = RuleWal::start((folder, kept), &mut engine, &figures).expect("a folder");
+        let mut wal =
+            RuleWal::start((folder, kept), &mut engine, &figures, None).expect("a folder");
         let hour = Duration::from_hours(1);
         for (checkpoint, log, begins) in
             [(2 << 20, 0, false), (1 << 20, 1, false), ((1 << 20) - 1, 1, true)]
@@ -390,7 +417,8 @@ mod tests {
         let mut engine = Engine::new(RuleSet::default());
         let figures = Arc::new(Figures::default());
         let folder = data.path().join("rules");
-        let mut wal = RuleWal::start((folder, NOTHING), &mut engine, &figures).expect("a folder");
+        let mut wal =
+            RuleWal::start((folder, NOTHING), &mut engine, &figures, None).expect("a folder");
         let prompt = std::mem::replace(&mut wal.keeper, Keeper::without_room());
         let log = wal.log.as_mut().expect("a log");
         (log.bytes, log.is_dirty) = (RULE_WAL_BYTES_MIN, true);
@@ -407,8 +435,8 @@ mod tests {
         let mut engine = Engine::new(RuleSet::default());
         let figures = Arc::new(Figures::default());
         let folder = data.path().join("rules");
-        let mut wal =
-            RuleWal::start((folder.clone(), NOTHING), &mut engine, &figures).expect("a folder");
+        let mut wal = RuleWal::start((folder.clone(), NOTHING), &mut engine, &figures, None)
+            .expect("a folder");
         wal.turn(&mut engine, Duration::ZERO);
         assert_eq!(wal.kept(), Ok(()));
         wal.keeper.note(io::ErrorKind::Other.into());

@@ -5,6 +5,7 @@ mod settings;
 mod signals;
 
 use std::path::PathBuf;
+use std::pin::pin;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -28,6 +29,10 @@ Examples:
 
 /// How long a server that begins anew waits before it tries that again.
 const START_AGAIN_INTERVAL: Duration = Duration::from_secs(2);
+
+/// How long whoever comes waits for a server that begins anew. Then they are refused, and a proxy goes
+/// to another node.
+const WAIT_AT_DOOR_MAX: Duration = Duration::from_secs(3);
 
 /// What `serve` takes.
 #[derive(Debug, clap::Args)]
@@ -55,13 +60,25 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
         // Where others know to find it, also where the system has chosen the port.
         let config = Config { listen: server.address(), ..config };
         while !is_ended(&server, &mut signals).await {
-            let succession = tokio::task::spawn_blocking(move || server.hand_over())
-                .await
-                .context("the drain failed")?;
-            server = start_anew(&config, succession, &mut signals).await;
+            let succession = server.succession();
+            let mut replacing = pin!(replace(server, &config, &mut signals));
+            server = tokio::select! {
+                replaced = &mut replacing => replaced?,
+                () = tokio::time::sleep(WAIT_AT_DOOR_MAX) => {
+                    succession.turn_away();
+                    replacing.await?
+                }
+            };
         }
         drain(server, signals).await
     })
+}
+
+/// Ends a server, and starts another in its place.
+async fn replace(server: Server, config: &Config, signals: &mut Signals) -> Result<Server> {
+    let handed_over = tokio::task::spawn_blocking(move || server.hand_over());
+    let succession = handed_over.await.context("the drain failed")?;
+    Ok(start_anew(config, succession, signals).await)
 }
 
 /// Starts again what has served, for as long as it takes: what keeps it from that may pass.

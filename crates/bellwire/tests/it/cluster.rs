@@ -3,10 +3,14 @@
 mod away;
 mod behind;
 mod desk;
+mod lost;
+mod mirror;
 mod outages;
 mod passing;
+mod presence;
 mod refusals;
 mod snapshots;
+mod standby;
 mod state;
 
 use std::net::SocketAddr;

@@ -19,7 +19,7 @@ fn start(more: &[&str]) -> Server {
 }
 
 /// What is told of those on a topic.
-struct Board {
+pub(crate) struct Board {
     lines: Lines,
     values: BTreeMap<String, Value>,
     /// Keys of the events that came, in order.
@@ -27,14 +27,14 @@ struct Board {
 }
 
 impl Board {
-    fn open(address: SocketAddr, topic: &str) -> Self {
+    pub(crate) fn open(address: SocketAddr, topic: &str) -> Self {
         let mut lines = Lines::open(address, &format!("topic=presence/{topic}"));
         lines.until_ready();
         Self { lines, values: BTreeMap::new(), told: Vec::new() }
     }
 
     /// Waits until it is told that so many are there, and that each of them is named.
-    fn until_named(&mut self, followers: usize) -> Vec<Value> {
+    pub(crate) fn until_named(&mut self, followers: usize) -> Vec<Value> {
         self.until(&json!({"followers": followers, "named": true}));
         let named = self.values.iter().filter(|(key, _)| *key != COUNT);
         named.map(|(_, value)| value.clone()).collect()
@@ -46,7 +46,7 @@ impl Board {
         }
     }
 
-    fn until_nobody(&mut self) {
+    pub(crate) fn until_nobody(&mut self) {
         while !self.values.is_empty() {
             self.take();
         }
@@ -64,7 +64,7 @@ impl Board {
     }
 }
 
-fn shown(values: &[Value]) -> Vec<&str> {
+pub(crate) fn shown(values: &[Value]) -> Vec<&str> {
     let mut shown: Vec<&str> = values.iter().map(|it| it["shown"].as_str().expect("it")).collect();
     shown.sort_unstable();
     shown

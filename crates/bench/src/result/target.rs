@@ -138,6 +138,30 @@ const TARGETS: &[Target] = &[
         bound: Bound::Most(50.0),
     },
     Target {
+        workload: "nodes-latency",
+        parameters: &[("nodes", "2"), ("rate", "1000.0")],
+        figure: "latency_p99_ms",
+        bound: Bound::Most(10.0),
+    },
+    Target {
+        workload: "nodes-publish",
+        parameters: &[("nodes", "2"), ("batch", "1")],
+        figure: "acknowledged_events_per_s",
+        bound: Bound::Least(50_000.0),
+    },
+    Target {
+        workload: "nodes-publish",
+        parameters: &[("nodes", "2"), ("batch", "100")],
+        figure: "acknowledged_events_per_s",
+        bound: Bound::Least(200_000.0),
+    },
+    Target {
+        workload: "nodes-failover",
+        parameters: &[("nodes", "2")],
+        figure: "back_max_ms",
+        bound: Bound::Most(5_000.0),
+    },
+    Target {
         workload: "fairness",
         parameters: &[("subscribers", "18000"), PLAIN_SSE, PLAIN],
         figure: "small_delay_p99_ms",

@@ -287,6 +287,34 @@ fn who_lets_go_of_it_leaves_it_to_the_others_at_once() {
     assert_eq!(Lease::holder(&world.lease), Some(format!("n{}", 1 - holder).into()));
 }
 
+#[test]
+fn who_defers_leaves_it_to_another_and_takes_it_where_there_is_none() {
+    let deference = MS * 2_500;
+    for lets_go in [true, false] {
+        let mut world = World::new(fastrand::Rng::with_seed(11), 3, Clocks::Drift);
+        (0..5_000).for_each(|at| world.step(at));
+        let [holder] = world.holders(5_000)[..] else { panic!("nobody holds it") };
+        let (first, last) = ((holder + 1) % 3, (holder + 2) % 3);
+        world.nodes[last].lease.defer(deference);
+        let end = |world: &mut World, at: u64, of: usize| {
+            if lets_go {
+                world.nodes[of].lease.want(Wanted::No);
+            } else {
+                world.nodes[of].paused = u64::MAX;
+            }
+            let taken = (at..at + 20_000).find_map(|at| {
+                world.step(at);
+                world.holders(at).into_iter().find(|now| *now != of).map(|now| (at, now))
+            });
+            taken.expect("somebody takes it")
+        };
+        let (at, taken) = end(&mut world, 5_000, holder);
+        assert_eq!(taken, first, "{lets_go}");
+        let (_, taken) = end(&mut world, at, first);
+        assert_eq!(taken, last, "{lets_go}");
+    }
+}
+
 /// A lease that is held from `at` on, by a register of this generation.
 fn held(at: Duration, timing: LeaseTiming) -> Lease {
     let mut lease = Lease::new("x", "n", timing);

@@ -1,23 +1,26 @@
 //! What is known of incarnations as records of the replica.
 //!
 //! They are written with what is applied, so that they say how far the log was followed, too: the last
-//! word of all is what was applied last. Of a payload that is not complete it is kept where it begins;
+//! word of all is what was applied last. Where the epoch began on what another one had, a record says behind
+//! which place: what was applied before is not in the log. Of a payload that is not complete it is kept where it begins;
 //! its pieces are read again.
 
 use bellwire_journal::{Record, RecordChange};
+use bellwire_model::Timestamp;
 use bellwire_shared_log::Position;
 use bytes::Bytes;
 
-use super::Order;
 use super::speaker::{Open, Speaker, Stage};
+use super::{Order, folded};
 use crate::Error;
 use crate::envelope::Incarnation;
-use crate::fields::{Fields, put_number};
+use crate::fields::{Fields, put_number, put_signed};
 
 /// Whose keys begin so are records of the node's own.
 pub(crate) const PREFIX: &str = "cluster/";
 const HORIZON: &str = "cluster/horizon";
 const SPEAKER: &str = "cluster/incarnation/";
+const BEGAN: &str = "cluster/began";
 
 const VERSION: u8 = 1;
 
@@ -28,12 +31,48 @@ pub(crate) struct Tail {
     pub(crate) checksum: u32,
 }
 
+/// Where an epoch began that goes on with what was there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Began {
+    /// Behind which place.
+    pub(crate) place: Position,
+    /// How far places are beyond those of the log.
+    pub(crate) shift: u64,
+}
+
+impl Began {
+    /// As a record.
+    pub(crate) fn change(self) -> RecordChange {
+        let mut value = vec![VERSION];
+        put_number(&mut value, self.place.get());
+        put_number(&mut value, self.shift);
+        RecordChange { key: BEGAN.into(), value: Some(value.into()) }
+    }
+
+    fn read(value: &[u8]) -> Result<Self, Error> {
+        let mut fields = Fields::of(value);
+        check_version(&mut fields)?;
+        Ok(Self { place: Position::new(fields.number()?), shift: fields.number()? })
+    }
+}
+
+/// What a replica's records say.
+#[derive(Debug)]
+pub(crate) struct Kept {
+    pub(crate) order: Order,
+    /// What was applied last of the log, if anything was.
+    pub(crate) tail: Option<Tail>,
+    /// Where its epoch began, where that goes on with what was there.
+    pub(crate) began: Option<Began>,
+    /// Of all that was ever applied, if anything was.
+    pub(crate) fingerprint: Option<u64>,
+}
+
 impl Order {
-    /// What the replica's records say, whose newest offset is of the entry at `base`; and what was
-    /// applied last, if anything was.
-    pub(crate) fn load(records: &[Record], base: Position) -> Result<(Self, Option<Tail>), Error> {
+    /// What the replica's records say, whose newest offset is of the entry at `base`.
+    pub(crate) fn load(records: &[Record], base: Position) -> Result<Kept, Error> {
         let mut order = Self::behind(base);
-        let mut tail: Option<Tail> = None;
+        let (mut last, mut began): (Option<Tail>, _) = (None, None);
         for record in records {
             if *record.key == *HORIZON {
                 let mut fields = Fields::of(&record.value);
@@ -41,21 +80,29 @@ impl Order {
                 order.horizon = Position::new(fields.number()?);
                 order.began = Position::new(fields.number()?);
                 order.is_horizon_kept = true;
+            } else if *record.key == *BEGAN {
+                began = Some(Began::read(&record.value)?);
             } else if let Some(name) = record.key.strip_prefix(SPEAKER) {
                 let number = u64::from_str_radix(name, 16);
                 let number = number.map_err(|_| Error::Malformed("an incarnation's name"))?;
                 let speaker = speaker(&record.value)?;
-                let Speaker { at: position, checksum, .. } = speaker;
-                if tail.is_none_or(|tail| tail.position < position) {
-                    tail = Some(Tail { position, checksum });
+                let Speaker { at: position, checksum, fold, .. } = speaker;
+                if last.is_none_or(|last| last.position < position) {
+                    last = Some(Tail { position, checksum });
+                    order.fold = fold;
                 }
                 order.insert(Incarnation::new(number), speaker);
             }
         }
-        if let Some(tail) = tail {
-            order.reread = tail.position;
+        if let Some(last) = last {
+            order.reread = last.position.max(base);
         }
-        Ok((order, tail))
+        // Replicas of older versions have folded nothing: of these the last entry has to do.
+        let checksum = last.map_or(0, |last| last.checksum);
+        let has_something = last.is_some() || began.is_some();
+        let fingerprint = has_something.then(|| folded(order.fold, checksum.into()));
+        let tail = last.filter(|last| began.is_none_or(|began| last.position > began.place));
+        Ok(Kept { order, tail, began, fingerprint })
     }
 
     /// What is to be written with what was applied last. That it is written is not asked.
@@ -97,9 +144,10 @@ fn value(speaker: &Speaker) -> Bytes {
         None => (speaker.newest, 0),
     };
     let (born, at) = (speaker.born.get(), speaker.at.get());
-    for number in [born, before, at, speaker.checksum.into(), from] {
+    for number in [born, before, at, speaker.checksum.into(), from, speaker.fold] {
         put_number(&mut value, number);
     }
+    put_signed(&mut value, speaker.time.as_ms());
     value.into()
 }
 
@@ -114,11 +162,16 @@ fn speaker(value: &[u8]) -> Result<Speaker, Error> {
     let mut number = || fields.number();
     let (born, newest, at) = (number()?, number()?, number()?);
     let (checksum, from) = (number()? as u32, number()?);
+    // What an older version writes ends here.
+    let (fold, time) =
+        if fields.is_empty() { (0, 0) } else { (fields.number()?, fields.signed()?) };
     Ok(Speaker {
         born: Position::new(born),
         newest,
         at: Position::new(at),
         checksum,
+        fold,
+        time: Timestamp::from_ms(time),
         stage,
         open: (from > 0).then(|| Open::from(Position::new(from), newest)),
     })

@@ -44,8 +44,9 @@ fn the_first_holds_it_the_second_knows_where_and_takes_it_once_it_is_given_up() 
         run: 1,
         beat: 0,
         applied: None,
+        reached: None,
     };
-    nodes::Announcer::new(mark).announce(&*logs.handle(), None).expect("announced");
+    nodes::Announcer::new(mark).announce(&*logs.handle(), (None, None)).expect("announced");
     let one = begin(&logs, "one");
     let term = one.decided(PATIENCE).term.expect("nobody else wants it");
     let two = begin(&logs, "two");
@@ -76,4 +77,22 @@ fn what_another_has_taken_behind_its_back_is_another_term() {
     let seat = wait_for(&seats, |seat| seat.is_held && seat.term != Some(first));
     assert_eq!((one.fence(first), one.holds(first)), (None, false));
     assert!(one.fence(seat.term.expect("its own")).is_some());
+}
+
+#[test]
+fn who_cannot_work_gives_it_up_and_asks_again_once_it_can() {
+    let logs = MemoryLogs::immediate();
+    let (one, two) = (begin(&logs, "one"), begin(&logs, "two"));
+    let [first, second] = if one.decided(PATIENCE).is_held { [&one, &two] } else { [&two, &one] };
+    let seats = told(second);
+    first.want(Wanted::No);
+    first.want(Wanted::Yes);
+    assert!(first.decided(PATIENCE).is_held, "not for a moment");
+    first.want(Wanted::No);
+    wait_for(&seats, |seat| seat.is_held);
+    let seats = told(first);
+    first.want(Wanted::Yes);
+    second.want(Wanted::No);
+    let seat = wait_for(&seats, |seat| seat.is_held);
+    assert!(seat.term.is_some_and(|term| term > 1), "{seat:?}");
 }

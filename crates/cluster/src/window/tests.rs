@@ -27,7 +27,7 @@ struct World {
 
 fn life(number: u64, born: u64) -> Life {
     let born = Position::new(born);
-    Life { incarnation: Incarnation::new(number), born, epoch: Epoch::new(1) }
+    Life { incarnation: Incarnation::new(number), born, followed: born, epoch: Epoch::new(1) }
 }
 
 fn away() -> LogError {

@@ -5,6 +5,7 @@
 
 #![allow(clippy::print_stdout, reason = "a test that fails is run again with its seed")]
 
+mod bases;
 mod keys;
 mod large;
 mod laws;

@@ -22,7 +22,7 @@ const EVERYTHING: &str = "**";
 #[derive(Debug, Default)]
 pub(crate) struct Seen {
     pub(crate) events: Vec<(Offset, String)>,
-    /// How often it began anew, and in which epochs.
+    /// How often another epoch began, and which.
     pub(crate) begun: Vec<Epoch>,
 }
 
@@ -38,6 +38,10 @@ impl Observer for Watch {
         let mut seen = self.0.lock().expect("held for a moment");
         seen.events.clear();
         seen.begun.push(epoch);
+    }
+
+    fn on_enter_epoch(&mut self, epoch: Epoch, _: Offset) {
+        self.0.lock().expect("held for a moment").begun.push(epoch);
     }
 }
 
@@ -250,6 +254,30 @@ impl World {
         self.machines.insert(index, machine);
     }
 
+    /// Whether all follow in one epoch.
+    pub(crate) fn agrees(&self) -> bool {
+        let epochs: BTreeSet<Epoch> =
+            self.machines.iter().map(|machine| machine.journal().epoch()).collect();
+        let is_well = |machine: &Machine| machine.journal().standing().is_well();
+        epochs.len() == 1 && self.machines.iter().all(is_well)
+    }
+
+    /// Nodes that cannot get there by themselves get snapshots, as servers see to.
+    fn help(&mut self) {
+        for index in 0..self.machines.len() {
+            let Some(epoch) = self.machines[index].journal().needs_snapshot() else { continue };
+            let has_it = |machine: &Machine| {
+                let journal = machine.journal();
+                journal.epoch() == epoch
+                    && journal.applied().is_some()
+                    && journal.needs_snapshot().is_none()
+            };
+            if let Some(of) = self.machines.iter().position(has_it) {
+                self.rejoin_with_snapshot(index, of);
+            }
+        }
+    }
+
     /// A snapshot of a node. The log behind it is kept for a while.
     fn snapshot(&self, of: usize) -> Snapshot {
         let machine = &self.machines[of];
@@ -318,9 +346,14 @@ impl World {
 
     /// Until everybody has everything.
     pub(crate) fn run(&mut self) {
-        for _ in 0..60 {
+        for round in 0..100 {
             for _ in 0..400 {
                 self.step();
+            }
+            self.help();
+            if round > 30 {
+                // Somebody may be waited for.
+                self.pass(Duration::from_secs(5));
             }
             let is_quiet = self.machines.iter().all(|machine| {
                 machine.journal().standing().is_well() && machine.journal().is_idle()

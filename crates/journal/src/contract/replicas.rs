@@ -105,6 +105,10 @@ impl Observer for Watching {
     fn on_begin_anew(&mut self, epoch: Epoch, base: Offset) {
         self.begun.lock().expect("nobody panics").push((epoch, base));
     }
+
+    fn on_enter_epoch(&mut self, epoch: Epoch, tail: Offset) {
+        self.begun.lock().expect("nobody panics").push((epoch, tail));
+    }
 }
 
 impl Placing {
@@ -431,5 +435,56 @@ pub fn a_replica_that_begins_anew_has_forgotten_all(open: OpenReplica<'_>) {
         it.rig.retain(1);
         let old = Commit { base: base.get(), ..Commit::default() };
         assert!(old.apply(&*it.replica, it.now()).expect("queued").wait().1.is_ok());
+    }
+}
+
+/// All is there in another epoch, and the next order goes on behind it.
+pub fn a_replica_that_enters_an_epoch_has_all_that_it_had(open: OpenReplica<'_>) {
+    let mut it = Placing::open(open, Vec::new());
+    it.time_ms = 1_000_000;
+    let batch = vec![
+        keyed("a", "k", 0),
+        fenced(plain("a", "x"), ("p", 3, 0)),
+        living(change("s", "k", Some("1")), 10),
+        change("s", "l", Some("1")),
+        end("b"),
+    ];
+    let made = it.batch(batch.clone()).expect("appended");
+    let first = it.replica.epoch();
+    let record = |value: Option<&'static str>| RecordChange {
+        key: "r".into(),
+        value: value.map(Into::into),
+    };
+    // The same epoch, such as to have all of it on the disk.
+    let tail = Offset::new(it.tail());
+    it.replica.enter_epoch(first, Offset::ZERO, vec![record(Some("1"))]).expect("synced");
+    assert_eq!((it.replica.epoch(), it.replica.bounds().tail), (first, tail));
+    assert_eq!(it.begun.lock().expect("it")[..], []);
+    let (mut known, due) = (it.rig.texts("**"), it.due(99, 9));
+    for (epoch, place, is_further) in [(8, 1, false), (9, 9, true)] {
+        let epoch = Epoch::new(first.get() + epoch);
+        let before = it.replica.bounds();
+        let base = Offset::new(place * PLACE_OFFSETS);
+        it.replica.enter_epoch(epoch, base, vec![record(None)]).expect("entered");
+        let tail = if is_further { base } else { before.tail };
+        assert_eq!((it.replica.epoch(), it.replica.bounds()), (epoch, Bounds { tail, ..before }));
+        assert_eq!(it.begun.lock().expect("it").last(), Some(&(epoch, tail)));
+        assert_eq!((it.rig.texts("**"), texts(&*it.replica, "")), (known.clone(), Vec::new()));
+        // What counts once has counted, and what has ended has.
+        it.place = place;
+        let again = it.batch(batch[..2].to_vec()).expect("appended");
+        assert!(again.iter().all(|it| it.duplicate), "{again:?}");
+        assert!(it.one(plain("b", "behind its end")).has_ended);
+        // Versions of values are of this epoch.
+        let unmet = KeyVersion::Journal { epoch: first, offset: made[3].offset };
+        let unmet = Append { condition: Condition::At(unmet), ..change("s", "l", Some("2")) };
+        assert!(matches!(it.batch(vec![unmet]), Err(Error::Condition(_))));
+        let (keys, next) = it.due(99, 9);
+        let version = KeyVersion::Journal { epoch, offset: made[2].offset };
+        assert_eq!(keys.iter().map(|due| due.version).collect::<Vec<_>>(), [version]);
+        assert_eq!((keys.len(), next), (due.0.len(), due.1));
+        let text = format!("{place}");
+        assert!(it.one(plain("c", &text)).offset > tail);
+        known.push(text);
     }
 }

@@ -1,13 +1,16 @@
 //! A transaction of a replica: group commits one after the other, each decided by nothing but what was
 //! applied before it, whatever else is in the transaction.
 
-use bellwire_model::{Offset, Timestamp};
+use bellwire_model::{Epoch, Offset, Timestamp};
+use rusqlite::Connection;
 
+use super::records::Written;
+use super::schema::Applied;
 use super::stage::{Stage, Staged};
-use super::{fences, records};
+use super::{fences, records, schema};
 use crate::fences::FencesBefore;
 use crate::placing::{Order, Placing};
-use crate::records::RecordTally;
+use crate::records::{RecordChanges, RecordTally};
 use crate::steps::Now;
 
 /// What a replica goes on from, and what of it a transaction has changed.
@@ -62,6 +65,23 @@ impl Stage<'_> {
         self.staged.applied = self.tail().max(base);
         Ok(())
     }
+}
+
+/// Has another epoch begin behind what was applied, with changes of records, which hold so much before.
+pub(super) fn enter_epoch(
+    connection: &Connection,
+    (epoch, applied): (Epoch, Applied),
+    (changes, before): (&RecordChanges, RecordTally),
+) -> rusqlite::Result<Written> {
+    let transaction = schema::begin(connection)?;
+    let tally = records::tally_with(&transaction, changes, before)?;
+    records::change(&transaction, changes)?;
+    // What is the same would not be written, and the sync be left out with it.
+    let changes = schema::count_record_change(&transaction)?;
+    schema::set_meta(&transaction, "epoch", epoch.get())?;
+    applied.save(&transaction)?;
+    transaction.commit()?;
+    Ok(Written { tally, changes })
 }
 
 /// The newest event of a transaction, or what was applied where that is further.

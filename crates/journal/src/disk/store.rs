@@ -523,6 +523,37 @@ impl Store for DiskStore {
         Ok(())
     }
 
+    fn enter_epoch(
+        &mut self,
+        epoch: Epoch,
+        base: Offset,
+        records: RecordChanges,
+    ) -> Result<(), Error> {
+        self.check()?;
+        // Whoever is killed once the epoch is new must not seem to have another one's witness.
+        self.witness.withdraw()?;
+        let index = Arc::clone(&self.index);
+        // Under the lock: no reader may see the one without the other.
+        let mut index = index.write();
+        let applied =
+            Applied { tail: index.tail.max(base), time: self.time.unwrap_or(Timestamp::MIN) };
+        let entered = self.synced(|connection| {
+            placed::enter_epoch(connection, (epoch, applied), (&records, self.records.get()))
+        });
+        let written = entered.map_err(|error| {
+            self.witness.restore();
+            self.failed(error)
+        })?;
+        index.tail = applied.tail;
+        self.epoch.set(epoch);
+        drop(index);
+        self.records.set(written.tally);
+        self.next = self.next.max(applied.tail.get() + 1);
+        self.witness.enter_epoch(epoch, applied.tail, written.changes);
+        self.after_commit();
+        Ok(())
+    }
+
     fn tail(&self) -> Offset {
         self.index.bounds().tail
     }

@@ -243,6 +243,14 @@ impl Witness {
         let _ = self.file.sync_all();
     }
 
+    /// A replica goes on in another epoch.
+    pub(super) fn enter_epoch(&mut self, epoch: Epoch, tail: Offset, record_changes: u64) {
+        self.testimony = Testimony { state: State::Running, epoch, tail, record_changes };
+        self.write();
+        // Where that fails it says less than there is.
+        let _ = self.file.sync_all();
+    }
+
     /// The newest change of records is about to be acknowledged.
     pub(super) fn note_records(&mut self, changes: u64) {
         self.testimony.record_changes = changes;

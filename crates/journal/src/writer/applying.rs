@@ -8,8 +8,8 @@ use bellwire_model::{Epoch, KeyVersion, Offset};
 
 use super::{Command, Committed, Store, Turns, Writer, bytes_of};
 use crate::placing::Placing;
-use crate::records;
-use crate::{AppliedReply, ClockReading, Due, DueKey, Error, Placed, Reply};
+use crate::records::{self, RecordChanges};
+use crate::{AppliedReply, ClockReading, Due, DueKey, Error, Placed, RecordChange, Reply};
 
 /// A group commit that waits.
 pub(super) struct QueuedPlaced {
@@ -60,6 +60,17 @@ impl Writer {
     /// Has everything forgotten, and waits for it.
     pub(crate) fn begin_anew(&self, epoch: Epoch, base: Offset) -> Result<(), Error> {
         self.ask(|reply| Command::BeginAnew { epoch, base, reply })?
+    }
+
+    /// Has another epoch begin behind what there is, and waits for it.
+    pub(crate) fn enter_epoch(
+        &self,
+        epoch: Epoch,
+        base: Offset,
+        records: Vec<RecordChange>,
+    ) -> Result<(), Error> {
+        let records = records::gathered(records)?;
+        self.ask(|reply| Command::EnterEpoch { epoch, base, records, reply })?
     }
 
     /// Keys whose time is over.
@@ -123,8 +134,14 @@ impl<S: Store> Turns<S> {
         match applied {
             Ok(Committed { entries, results }) => {
                 self.missing.take_if(|missing| self.store.tail() >= *missing);
+                let newest = entries.last().map(|entry| entry.offset);
                 if !entries.is_empty() {
                     self.observer.on_commit(entries);
+                }
+                // Whoever begins where the journal ends waits for its hub to be there.
+                let tail = self.store.tail();
+                if newest.is_none_or(|newest| newest < tail) {
+                    self.observer.on_reach(tail);
                 }
                 let mut results = results.into_iter();
                 for Waiting { replies, applied } in waiting {
@@ -151,6 +168,23 @@ impl<S: Store> Turns<S> {
         begun?;
         self.missing = None;
         self.observer.on_begin_anew(epoch, base);
+        Ok(())
+    }
+
+    pub(super) fn enter_epoch(
+        &mut self,
+        epoch: Epoch,
+        base: Offset,
+        records: RecordChanges,
+    ) -> Result<(), Error> {
+        let before = self.store.epoch();
+        let entered = self.store.enter_epoch(epoch, base, records);
+        self.note(entered.as_ref().err());
+        entered?;
+        if epoch != before {
+            self.missing = None;
+            self.observer.on_enter_epoch(epoch, self.store.tail());
+        }
         Ok(())
     }
 

@@ -10,8 +10,8 @@ use bellwire_access::{Identity, Means};
 use bellwire_alerting::LiveQuery;
 use bellwire_model::{Filter, FilterSet, PacedFilter};
 use bellwire_shards::{
-    Asked, CountedPoll, EVENTS_PATH, EventsRequest, Framing, Handshake, PollAnswer, PollRequest,
-    StreamRequest,
+    Asked, CountedPoll, EVENTS_PATH, EventsRequest, Framing, Handshake, Held, PollAnswer,
+    PollRequest, StreamRequest,
 };
 use bellwire_wire::json::{self, Beside};
 use bellwire_wire::problem::{Code, Problem};
@@ -27,10 +27,12 @@ use super::permission::{Asks, Caller, peer};
 use crate::access::{self, Permitted};
 use crate::admission::Visitor;
 use crate::front_door::{Opening, Passage, stream_headers};
-use crate::live;
-use crate::membership;
+use crate::envoy;
+use crate::live::{self, QueryPasts};
+use crate::mirror::Want;
 use crate::page::Page;
 use crate::problem::Refused;
+use crate::relay;
 use crate::turns::Asker;
 
 pub(super) async fn events(
@@ -90,11 +92,17 @@ pub(super) async fn events(
                 return Ok(nothing_more());
             }
             app.admission.subscriber()?;
+            let want = want(&app, poll.follows.filters());
+            if let Some(want) = &want
+                && !want.is_shown().await
+            {
+                let detail = "the node that has the samples is not reached";
+                return Err(relay::nobody_keeps(detail).into());
+            }
             let _waiting = app.figures.shards.polls_waiting.enter();
             let filters = poll.follows.iter().count();
             let _counted = app.access.allowances.connect(&identity, filters)?;
-            let whose = Asker::of(&identity, peer(&extensions));
-            let _followed = live::follow(&app.live, (queries, None), &whose).await?;
+            let _followed = follow(&app, (queries, None), (&identity, peer(&extensions))).await?;
             let principal = app.access.enter(&identity);
             let counted = counted(&app, &poll, (&uri, &headers));
             let collected = app.spread.poll(poll, principal)?.collected().await?;
@@ -153,14 +161,13 @@ fn nothing_more() -> Response {
 async fn open(
     app: &App,
     (identity, stream): (&Arc<Identity>, StreamRequest),
-    (queries, extensions): (Vec<LiveQuery>, &Extensions),
+    (queries, extensions): (Queries, &Extensions),
     passage: Passage,
 ) -> Result<Response, Refused> {
     let begun = match may_begin(app, (identity, &stream), extensions.get()) {
         Ok(()) => {
-            let asker = Asker::of(identity, peer(extensions));
             let pasts = stream.history_ms.map(|_| &*app.pasts);
-            live::follow(&app.live, (queries, pasts), &asker).await
+            follow(app, (queries, pasts), (identity, peer(extensions))).await
         }
         Err(problem) => Err(problem),
     };
@@ -173,9 +180,19 @@ async fn open(
             return Ok((stream_headers(&stream), words).into_response());
         }
     };
+    let want = want(app, stream.follows.filters());
+    if let Some(want) = &want {
+        // Where nobody is reached who shows it, it comes once somebody is.
+        want.is_shown().await;
+    }
     let permitted = admit(app, identity, stream, peer(extensions))?;
     let visitor = extensions.get().cloned();
     Ok(passage.open(Opening { permitted, visitor, followed }).await?)
+}
+
+/// Has it shown here what another node shows of this, where one does.
+fn want(app: &App, filters: &FilterSet) -> Option<Want> {
+    app.mirror.as_ref().map(|mirror| mirror.want(filters))
 }
 
 /// The queries that a request names are read, and their topics are followed with the others.
@@ -183,18 +200,21 @@ async fn with_queries(
     app: &App,
     mut request: EventsRequest,
     identity: &Identity,
-) -> Result<(EventsRequest, Vec<LiveQuery>), Problem> {
+) -> Result<(EventsRequest, Queries), Problem> {
     let (follows, queries) = match &mut request {
         EventsRequest::Stream(stream) => (&mut stream.follows, &mut stream.queries),
         EventsRequest::Poll(poll) => (&mut poll.follows, &mut poll.queries),
     };
     if queries.asked.is_empty() {
-        return Ok((request, Vec::new()));
+        return Ok((request, Queries::Here(Vec::new())));
     }
     Asks::Query.check(&identity.rights)?;
-    membership::check_evaluates(app.cluster.as_deref())?;
-    let read = live::read(&app.live, identity, std::mem::take(&mut queries.asked)).await?;
-    let topics: Vec<Filter> = read.iter().map(|query| (&query.id().topic()).into()).collect();
+    let asked = std::mem::take(&mut queries.asked);
+    let read = match &app.envoy {
+        Some(_) => Queries::Elsewhere(envoy::read(identity, asked).await?),
+        None => Queries::Here(live::read(&app.live, identity, asked).await?),
+    };
+    let topics = read.topics();
     *follows = queries.beside(follows, topics.clone())?;
     let max_rate = queries.max_rate;
     if let EventsRequest::Stream(StreamRequest { handshake: Some(handshake), .. }) = &mut request
@@ -204,6 +224,46 @@ async fn with_queries(
         handshake.asked.extend(topics.into_iter().map(paced));
     }
     Ok((request, read))
+}
+
+/// Queries that are to be followed.
+enum Queries {
+    /// They stand here.
+    Here(Vec<LiveQuery>),
+    /// Another node has the samples.
+    Elsewhere(Vec<envoy::Asked>),
+}
+
+impl Queries {
+    /// Where their answers are.
+    fn topics(&self) -> Vec<Filter> {
+        match self {
+            Self::Here(queries) => {
+                queries.iter().map(|query| (&query.id().topic()).into()).collect()
+            }
+            Self::Elsewhere(queries) => queries.iter().map(|(_, topic)| topic.into()).collect(),
+        }
+    }
+}
+
+/// Follows them: returns once all of them stand.
+async fn follow(
+    app: &App,
+    (queries, pasts): (Queries, Option<&QueryPasts>),
+    (identity, address): (&Identity, Option<IpAddr>),
+) -> Result<Vec<Held>, Problem> {
+    match (queries, &app.envoy) {
+        (Queries::Here(queries), _) => {
+            let asker = Asker::of(identity, address);
+            let followed = live::follow(&app.live, (queries, pasts), &asker).await?;
+            Ok(followed.into_iter().map(|it| Box::new(it) as Held).collect())
+        }
+        (Queries::Elsewhere(queries), Some(envoy)) => {
+            let followed = envoy.follow((identity, address), &queries).await?;
+            Ok(followed.into_iter().map(|it| Box::new(it) as Held).collect())
+        }
+        (Queries::Elsewhere(_), None) => Err(Problem::new(Code::Draining, "the server ends")),
+    }
 }
 
 /// Whether a ticket, if one is shown, is good for a stream, for a page of this origin where it is of

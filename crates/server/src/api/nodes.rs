@@ -3,22 +3,22 @@
 use std::sync::Arc;
 
 use axum::Json;
+use axum::body::Body;
 use axum::extract::{Path, Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use bellwire_cluster::{Seat, Standing};
+use bellwire_cluster::Standing;
 use bellwire_journal::Journal;
-use bellwire_model::limits::RELAY_LOOK_INTERVAL;
 use bellwire_shared_log::Assurance;
 use bellwire_wire::problem::{Code, Problem};
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
 
-use super::App;
 use super::permission::{Asks, Caller};
+use super::{App, status};
 use crate::membership::{Membership, Role, stands_in_cluster};
 use crate::problem::Refused;
-use crate::relay;
+use crate::{relay, standby};
 
 /// A login at a provider ends at the node at which it began, which a load balancer does not know.
 const LOGINS: &str = "/v1/session/";
@@ -33,7 +33,7 @@ const ASKED: [&str; 1] = ["/v1/advice"];
 
 /// What the keeper of the desk does alone.
 const OF_DESK: [&str; 11] = [
-    "/v1/status",
+    status::PATH,
     "/v1/samples",
     "/v1/metrics",
     "/v1/silences",
@@ -49,6 +49,12 @@ const OF_DESK: [&str; 11] = [
 /// The same of what is below.
 const OF_DESK_BELOW: [&str; 6] =
     ["/v1/silences/", "/v1/alerts/", "/v1/queries/", "/v1/push/", "/api/v1/", "/api/v2/"];
+
+/// What the keeper alone has of topics: their values and their pasts.
+const SHOWN_BELOW: [&str; 3] = ["/v1/topics/samples/", "/v1/topics/rules/", "/v1/topics/query/"];
+
+/// What all have, and the keeper more of.
+const LISTING: &str = "/v1/topics";
 
 /// When to ask again while the engine is away, in seconds.
 const AWAY_S: u32 = 5;
@@ -85,6 +91,7 @@ pub(super) async fn list(
         "epoch": cluster.journal.epoch().to_string(),
         "standing": standing(cluster),
         "desk": desk(cluster),
+        "standby": standby::told(cluster),
         "engine": engine,
         "losses": losses,
         "log": { "trimmed": span.trimmed.get(), "tail": span.tail.get() },
@@ -141,8 +148,13 @@ fn away(error: &bellwire_cluster::Error) -> Problem {
 pub(super) async fn guard(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
     let Some(cluster) = &app.cluster else { return next.run(request).await };
     let (method, path) = (request.method(), request.uri().path());
-    if is_of_desk(path) {
-        return of_desk(cluster, request, next).await;
+    if is_of_desk(path) || changes_nothing(method) && is_shown_by_keeper(path) {
+        let is_status = path == status::PATH;
+        let answer = of_desk(cluster, request, next).await;
+        return if is_status { status::by_way_of(&app, answer).await } else { answer };
+    }
+    if changes_nothing(method) && path == LISTING {
+        return listing(cluster, request, next).await;
     }
     if is_for_all_nodes(method, path) {
         return next.run(request).await;
@@ -153,13 +165,7 @@ pub(super) async fn guard(State(app): State<Arc<App>>, request: Request, next: N
 /// What the keeper of the desk does: here, or at the node that is it.
 async fn of_desk(cluster: &Membership, request: Request, next: Next) -> Response {
     if cluster.role == Role::Other {
-        let seat = cluster.tenure.seat();
-        let answer = tokio::select! {
-            answer = cluster.relay.pass_on(seat.clone(), request) => answer,
-            // A keeper that is gone without a word must not keep this node from taking over.
-            () = cluster.begins_anew() => Err(relay::taken_over()),
-            () = is_succeeded(cluster, &seat) => Err(relay::taken_over()),
-        };
+        let answer = pass_on(cluster, request).await;
         return answer.unwrap_or_else(|problem| Refused(problem).into_response());
     }
     if changes_nothing(request.method()) {
@@ -179,16 +185,27 @@ async fn of_desk(cluster: &Membership, request: Request, next: Next) -> Response
     response
 }
 
-/// Waits until another node than the one of this seat is the keeper.
-async fn is_succeeded(cluster: &Membership, seat: &Seat) {
-    let keeper = |seat: &Seat| seat.other.as_ref().map(|other| other.node.clone());
-    let asked = keeper(seat);
-    loop {
-        tokio::time::sleep(RELAY_LOOK_INTERVAL).await;
-        let now = keeper(&cluster.tenure.seat());
-        if now.is_some() && now != asked {
-            return;
+/// The topics as the keeper lists them, or where it does not as there are here.
+async fn listing(cluster: &Membership, request: Request, next: Next) -> Response {
+    let (head, _) = request.into_parts();
+    let again = || Request::from_parts(head.clone(), Body::empty());
+    if cluster.role == Role::Other {
+        let listed = pass_on(cluster, again()).await;
+        if let Some(listed) = listed.ok().filter(|listed| listed.status().is_success()) {
+            return listed;
         }
+    }
+    next.run(again()).await
+}
+
+/// Has the keeper answer.
+async fn pass_on(cluster: &Membership, request: Request) -> Result<Response, Problem> {
+    let seat = cluster.tenure.seat();
+    tokio::select! {
+        answer = cluster.relay.pass_on(seat.clone(), request) => answer,
+        // A keeper that is gone without a word must not keep this node from taking over.
+        () = cluster.begins_anew() => Err(relay::taken_over()),
+        () = cluster.is_succeeded(&seat) => Err(relay::taken_over()),
     }
 }
 
@@ -196,6 +213,11 @@ async fn is_succeeded(cluster: &Membership, seat: &Seat) {
 fn is_of_desk(path: &str) -> bool {
     let begins = |begin: &str| path.starts_with(begin);
     OF_DESK.contains(&path) || OF_DESK_BELOW.into_iter().any(begins)
+}
+
+/// Topics that others follow at the keeper.
+fn is_shown_by_keeper(path: &str) -> bool {
+    SHOWN_BELOW.into_iter().any(|begin| path.starts_with(begin))
 }
 
 fn changes_nothing(method: &Method) -> bool {
@@ -248,6 +270,14 @@ mod tests {
             "/v1/alertsx",
         ] {
             assert!(!is_of_desk(path), "{path}");
+        }
+        for (path, is_shown) in [
+            ("/v1/topics/samples/a", true),
+            ("/v1/topics/query/1", true),
+            ("/v1/topics/samplesx", false),
+            ("/v1/topics/chat/samples/", false),
+        ] {
+            assert_eq!(is_shown_by_keeper(path), is_shown, "{path}");
         }
     }
 }

@@ -16,6 +16,12 @@ pub(super) enum Piece {
     End,
 }
 
+impl From<Bytes> for Piece {
+    fn from(bytes: Bytes) -> Self {
+        Self::Bytes(bytes)
+    }
+}
+
 /// The body of the answer. Without the end it breaks off.
 pub(super) struct Pieces {
     pieces: mpsc::Receiver<Piece>,

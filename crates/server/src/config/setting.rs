@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use bellwire_alerting::StandbyMode;
 use bellwire_model::limits::{MEMORY_BYTES_MIN, PRESENCE_GRACE_MAX, PRESENCE_NAMED_MAX};
 use bellwire_model::{Labels, duration};
 use bellwire_rules::RuleMode;
@@ -250,6 +251,26 @@ pub const SETTINGS: &[Setting] = &[
         is_list: false,
         set: |config, values| {
             config.cluster.address = node_address(values)?;
+            Ok(())
+        },
+    },
+    Setting {
+        key: "cluster_standby",
+        value_name: "MODE",
+        default: "wait",
+        help: "Whether another node has what the rules know, to take over with it: samples are \
+               acknowledged once it has them, while there is one (`wait`), or once the node has them that \
+               evaluates the rules (`async`: a take-over may lack the last moment), or there is none \
+               (`off`).",
+        group: Group::Storage,
+        is_list: false,
+        set: |config, values| {
+            let choices = [
+                ("wait", StandbyMode::Wait),
+                ("async", StandbyMode::Async),
+                ("off", StandbyMode::Off),
+            ];
+            config.cluster.standby = choose(values, &choices)?;
             Ok(())
         },
     },

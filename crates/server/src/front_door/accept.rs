@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use bellwire_access::Identity;
 use bellwire_authn::Shown;
-use bellwire_model::limits::{HEAD_BYTES_MAX, HEAD_TIMEOUT, LINGER_TIMEOUT};
+use bellwire_model::limits::{DRAIN_HEAD_TIMEOUT, HEAD_BYTES_MAX, HEAD_TIMEOUT, LINGER_TIMEOUT};
 use bellwire_process::clock;
 use bellwire_shards::{EVENTS_PATH, Handoff, Place, StreamRequest};
 use bellwire_wire::problem::{Code, Problem};
@@ -221,13 +221,10 @@ async fn greet(guest: Guest, door: Arc<Door>, mut draining: watch::Receiver<bool
             return Box::pin(turn_away(stream, &door, &problem)).await;
         }
     };
-    let met = tokio::select! {
-        // Whose head is there is served, also where the server has begun to drain.
-        biased;
-        met = meet(stream, &mut arrival, &door) => met,
-        _ = draining.wait_for(|draining| *draining) => return,
+    let Some((stream, decision)) = meet_in_time((stream, &mut arrival), &door, &mut draining).await
+    else {
+        return;
     };
-    let Some((stream, decision)) = met else { return };
     let source = Peer(arrival.source);
     let lean = match decision {
         Decision::Lean { request, head_bytes, shown, client } => {
@@ -295,6 +292,22 @@ async fn permit(
     let permitted = access.permit(&identity, request);
     let forbidden = |problem: &Problem| access.audit.forbidden(problem, Some(&identity), place);
     Ok((permitted.inspect_err(forbidden)?, identity))
+}
+
+/// Meets somebody. Who has come before a drain has a moment yet to say what he wants: a proxy that finds
+/// its connection closed would not know what became of its request.
+async fn meet_in_time(
+    (stream, arrival): (tokio::net::TcpStream, &mut Arrival),
+    door: &Door,
+    draining: &mut watch::Receiver<bool>,
+) -> Option<(Stream, Decision)> {
+    let mut meeting = pin!(meet(stream, arrival, door));
+    tokio::select! {
+        biased;
+        met = &mut meeting => return met,
+        _ = draining.wait_for(|draining| *draining) => {}
+    }
+    timeout(DRAIN_HEAD_TIMEOUT, meeting).await.ok().flatten()
 }
 
 /// Hears whom a proxy speaks for, shakes hands and reads the first head, all before one deadline.

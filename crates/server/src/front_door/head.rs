@@ -168,6 +168,8 @@ fn lean<'a>(
     match EventsRequest::parse(asked) {
         // Queries are waited for before a shard has the stream.
         Ok(EventsRequest::Stream(stream)) if !stream.queries.asked.is_empty() => None,
+        // So is what another node shows.
+        Ok(EventsRequest::Stream(stream)) if callers.has_to_wait(&stream) => None,
         // To come back to nothing is to be answered, and no stream.
         Ok(EventsRequest::Stream(stream)) if callers.has_nothing_for(&stream) => None,
         Ok(EventsRequest::Stream(mut stream)) => {

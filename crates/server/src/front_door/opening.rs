@@ -2,8 +2,7 @@
 
 use std::sync::Arc;
 
-use bellwire_alerting::Followed;
-use bellwire_shards::Place;
+use bellwire_shards::{Held, Place};
 
 use crate::access::Permitted;
 use crate::admission::Visitor;
@@ -16,7 +15,7 @@ pub(crate) struct Opening {
     /// Whose it is, where that is not whose the connection is.
     pub(crate) visitor: Option<Arc<Visitor>>,
     /// Queries that it follows.
-    pub(crate) followed: Vec<Followed>,
+    pub(crate) followed: Vec<Held>,
 }
 
 impl Opening {
@@ -27,7 +26,7 @@ impl Opening {
 }
 
 /// What a connection holds, with the queries that it follows.
-pub(super) fn following(place: Option<Box<Place>>, followed: Vec<Followed>) -> Option<Box<Place>> {
+pub(super) fn following(place: Option<Box<Place>>, followed: Vec<Held>) -> Option<Box<Place>> {
     if followed.is_empty() { place } else { Some(Place::with(place, followed)) }
 }
 

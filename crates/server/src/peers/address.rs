@@ -30,9 +30,21 @@ pub(crate) fn own(config: &Config, listens: SocketAddr) -> String {
     format!("{scheme}://{address}")
 }
 
-/// From which address the system would reach the first of these servers. Nothing is sent.
+/// From which address the system would reach the first of these servers that has one now. Nothing is
+/// sent.
 fn towards(engine: &str, listens: SocketAddr) -> Option<IpAddr> {
-    let url = Url::parse(engine.split(',').next()?).ok()?;
+    let (first, others) = engine.split_once(',').unwrap_or((engine, ""));
+    // The scheme may stand before the first alone.
+    let scheme = first.split_once("://").map_or("nats", |(scheme, _)| scheme);
+    let others = others.split(',').filter(|server| !server.trim().is_empty()).map(|server| {
+        let server = server.trim();
+        if server.contains("://") { server.to_owned() } else { format!("{scheme}://{server}") }
+    });
+    std::iter::once(first.to_owned()).chain(others).find_map(|server| towards_one(&server, listens))
+}
+
+fn towards_one(server: &str, listens: SocketAddr) -> Option<IpAddr> {
+    let url = Url::parse(server).ok()?;
     let host = url.host_str()?.trim_matches(['[', ']']);
     // Which port it is makes no difference to the way.
     let servers = (host, url.port().unwrap_or(1)).to_socket_addrs().ok()?;
@@ -54,6 +66,18 @@ mod tests {
     use super::*;
     use crate::config::ClusterConfig;
 
+    /// A server that is away may have no address meanwhile.
+    #[test]
+    fn the_first_server_that_has_an_address_says_where_from() {
+        let listens = "0.0.0.0:80".parse().expect("an address");
+        let from = |engine| towards(engine, listens).map(|ip| ip.to_string());
+        for engine in ["nats://a.invalid:4222,127.0.0.1:4222", "nats://a.invalid, nats://127.0.0.1"]
+        {
+            assert_eq!(from(engine).as_deref(), Some("127.0.0.1"), "{engine}");
+        }
+        assert_eq!(from("nats://a.invalid:4222"), None);
+    }
+
     #[test]
     fn others_are_told_what_is_configured_or_where_it_listens() {
         for (engine, address, listens, expected) in [
@@ -68,6 +92,7 @@ mod tests {
                 engine: Some(engine.to_owned()),
                 name: String::new(),
                 address: address.to_owned(),
+                ..ClusterConfig::default()
             };
             let config = Config { cluster, ..Config::default() };
             let listens = listens.parse().expect("an address");

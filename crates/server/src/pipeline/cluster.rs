@@ -21,10 +21,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use bellwire_alerting::LastRead;
+use bellwire_alerting::{LastRead, Standby, StandbyMode};
 use bellwire_cluster::{
     Clock, ClusterJournal, Error, LeaseTiming, Node, NodeOptions, SECRET_BYTES, Secret, Standing,
-    Tenure, Watcher,
+    Tenure, Wanted, Watcher,
 };
 use bellwire_engines::Options;
 use bellwire_journal::{DiskJournal, DiskOptions, Observer, StateLoader};
@@ -37,7 +37,9 @@ use bellwire_shared_log::{Assurance, SharedLog};
 use thiserror::Error;
 use tokio::sync::watch;
 
-use crate::config::{ClusterConfig, Config, Durability, Engine};
+use super::keeping::rule_state_folder;
+use super::listening::KeptDoor;
+use crate::config::{Config, Durability, Engine};
 use crate::membership::{Membership, Role};
 use crate::peers::{Peers, address};
 use crate::relay::Relay;
@@ -80,7 +82,7 @@ pub enum ClusterError {
     /// The system gives nothing random.
     #[error("the system gives no random numbers")]
     Entropy(#[source] io::Error),
-    /// What comes next of the log is gone, as often as a snapshot was got.
+    /// The node cannot get there by the log, as often as a snapshot was got.
     #[error("{why}")]
     Behind {
         /// The epoch of the log.
@@ -152,6 +154,8 @@ pub struct Succession {
     tenure: Arc<Mutex<Option<Arc<Tenure>>>>,
     /// What its files said when they were right.
     pub(super) last_read: LastRead,
+    /// Where clients come to.
+    pub(super) door: KeptDoor,
 }
 
 impl Succession {
@@ -164,8 +168,19 @@ impl Succession {
         self.tenure().is_some()
     }
 
-    /// Nobody comes after it, or not now: another node takes over at once.
+    /// Nobody comes after it, or not now: another node takes over at once, and clients go there.
     pub fn give_up(&self) {
+        self.turn_away();
+        self.give_up_desk();
+    }
+
+    /// Whoever comes is refused until the next server has started, and goes to another node.
+    pub fn turn_away(&self) {
+        self.door.close();
+    }
+
+    /// The desk alone: another node takes that over at once.
+    fn give_up_desk(&self) {
         if let Some(tenure) = self.tenure().take() {
             tenure.end();
         }
@@ -177,6 +192,7 @@ impl Succession {
         if let Some(tenure) = &*tenure {
             // Where the log is another one the lease may have gone with it.
             tenure.doubt();
+            tenure.want(Wanted::Yes);
             return Ok(Arc::clone(tenure));
         }
         let timing = LeaseTiming::default();
@@ -201,14 +217,14 @@ impl Joined {
         let peers = Arc::new(Peers::new(&name, &secret(&*log)?));
         let own_address = address::own(config, address);
         let (anew, _) = watch::channel(false);
-        let of = |replica: Arc<DiskJournal>| -> Result<Node, ClusterError> {
+        let of = |replica: Arc<DiskJournal>, watcher: Watcher| -> Result<Node, ClusterError> {
             let options = NodeOptions {
                 id: name.clone(),
                 version: env!("CARGO_PKG_VERSION").to_owned(),
                 address: own_address.clone(),
                 clock: Clock::of_process(),
                 lease: LeaseTiming::default(),
-                watcher: Watcher::from(Box::new(|_: &Standing| {}) as Box<_>),
+                watcher,
             };
             Ok(Node::new(Arc::clone(&log), replica, options)?)
         };
@@ -222,12 +238,12 @@ impl Joined {
         let mut tries_left = SNAPSHOTS_TRIED_MAX;
         let (tenure, role) = loop {
             let replica = DiskJournal::open_replica(options(), Box::new(Unseen), &mut ())?;
-            match catch_up(of(Arc::new(replica))?, (succession, limit.take())) {
+            match catch_up(of(Arc::new(replica), Box::new(|_| ()))?, (succession, limit.take())) {
                 Err(ClusterError::Behind { epoch, why }) if tries_left > 1 => {
                     tries_left -= 1;
                     tracing::warn!("{why}");
                     // That may take long, and another node may have all that the desk needs.
-                    succession.give_up();
+                    succession.give_up_desk();
                     asked = None;
                     fetch::fetch(&*log, &peers, (&config.data, epoch))
                         .map_err(|error| ClusterError::NoSnapshot { why, source: error.into() })?;
@@ -249,7 +265,7 @@ impl Joined {
         let void = AtomicBool::new(false);
         let observer = Box::new(UntilAnew { observer, void, anew: anew.clone() });
         let replica = Arc::new(DiskJournal::open_replica(options(), observer, states)?);
-        let node = of(Arc::clone(&replica))?;
+        let node = of(Arc::clone(&replica), keeps_while_it_can(&tenure))?;
         Ok(Self { node, name: name.into(), losses, tenure, role, peers, replica, anew })
     }
 
@@ -261,10 +277,11 @@ impl Joined {
     /// Follows and appends from here on.
     pub(super) fn begin(
         self,
-        config: &ClusterConfig,
+        config: &Config,
+        figures: &Arc<bellwire_alerting::Figures>,
     ) -> Result<(Arc<Membership>, watch::Receiver<bool>), ClusterError> {
         let Self { node, name: id, losses, tenure, role, peers, replica, anew } = self;
-        let (journal, name) = (node.spawn()?, config.name.clone());
+        let (journal, name) = (node.spawn()?, config.cluster.name.clone());
         let begins_anew = anew.subscribe();
         tracing::info!(?role, "The node has a role among the others.");
         let over = anew.clone();
@@ -275,6 +292,14 @@ impl Joined {
         });
         let snapshots = Snapshots::new(Arc::clone(&journal), replica);
         let relay = Relay::new(Arc::clone(&peers));
+        // Whoever was the standby's second is so no more.
+        tenure.defer(Duration::ZERO);
+        let mode = config.cluster.standby;
+        let failed =
+            |error: getrandom::Error| ClusterError::Entropy(io::Error::other(error.to_string()));
+        let of_rules = (rule_state_folder(&config.data), getrandom::u64().map_err(failed)?);
+        let standby = || Arc::new(Standby::new(mode, of_rules, Arc::clone(figures)));
+        let standby = (mode != StandbyMode::Off).then(standby);
         let membership = Membership {
             journal,
             node: id,
@@ -285,10 +310,23 @@ impl Joined {
             peers,
             snapshots,
             anew,
+            standby,
             relay,
         };
         Ok((Arc::new(membership), begins_anew))
     }
+}
+
+/// Has a node that can append nothing, for what is wrong with itself, leave the desk to others. Without the
+/// engine nobody keeps it, and who has it goes on once that is back.
+fn keeps_while_it_can(tenure: &Arc<Tenure>) -> Watcher {
+    let tenure = Arc::clone(tenure);
+    Box::new(move |standing| {
+        tenure.want(match standing {
+            Standing::Stuck { .. } | Standing::TooOld { .. } | Standing::Unfit { .. } => Wanted::No,
+            Standing::Starting | Standing::Following { .. } | Standing::Away { .. } => Wanted::Yes,
+        });
+    })
 }
 
 /// Waits for an engine that is away: nodes and it may be started at once.
@@ -350,7 +388,7 @@ fn catch_up(
         |standing| matches!(standing, Standing::Unfit { .. } | Standing::TooOld { .. });
     let has_all = node.catch_up(TURN, || {
         if gives_up_at.is_some_and(|at| clock::uptime() >= at) {
-            succession.give_up();
+            succession.give_up_desk();
         }
         clock::uptime() < until && !is_in_vain(journal.standing())
     });
@@ -443,6 +481,13 @@ struct UntilAnew<O> {
     anew: watch::Sender<bool>,
 }
 
+impl<O> UntilAnew<O> {
+    fn end(&self) {
+        self.void.store(true, Ordering::Relaxed);
+        self.anew.send_replace(true);
+    }
+}
+
 impl<O: Observer> Observer for UntilAnew<O> {
     fn on_commit(&mut self, entries: Vec<Entry>) {
         if !self.void.load(Ordering::Relaxed) {
@@ -450,10 +495,20 @@ impl<O: Observer> Observer for UntilAnew<O> {
         }
     }
 
+    fn on_reach(&mut self, tail: Offset) {
+        if !self.void.load(Ordering::Relaxed) {
+            self.observer.on_reach(tail);
+        }
+    }
+
     fn on_begin_anew(&mut self, epoch: Epoch, _: Offset) {
         tracing::warn!(%epoch, "The log of the cluster is not what it was: all clients begin anew.");
-        self.void.store(true, Ordering::Relaxed);
-        self.anew.send_replace(true);
+        self.end();
+    }
+
+    fn on_enter_epoch(&mut self, epoch: Epoch, _: Offset) {
+        tracing::warn!(%epoch, "The log of the cluster has lost something, and goes on with what there is here: all clients begin anew.");
+        self.end();
     }
 }
 

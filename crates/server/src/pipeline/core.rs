@@ -96,7 +96,7 @@ impl Core {
         // From here on there is who is shown what others write.
         let cluster = match opened {
             Opened::Alone(_) => None,
-            Opened::Among(joined) => Some(joined.begin(&config.cluster)?),
+            Opened::Among(joined) => Some(joined.begin(config, &figures.alerting)?),
         };
         let membership = cluster.as_ref().map(|(membership, _)| membership);
         let keeping = Keeping::new(&journal, &states, membership);
@@ -207,7 +207,8 @@ impl Core {
             rules,
             settings: rule_settings(config),
             state_folder: state.folder.clone(),
-            beginning: state.beginning,
+            beginning: state.beginning.clone(),
+            standby: self.keeping.standby.clone(),
             record: RecordKept { age: config.record_age, bytes: config.record_bytes_max },
             forward: config.forward.clone(),
             journal: Arc::clone(&self.keeping.journal),

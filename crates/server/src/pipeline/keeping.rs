@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::sync_channel;
 
-use bellwire_alerting::{Beginning, Charge, StateTopics};
+use bellwire_alerting::{Beginning, Charge, Standby, StateCopy, StateTopics};
 use bellwire_cluster::FencedJournal;
 use bellwire_journal::{Journal, MemoryJournal, Observer, RecordChange};
 use bellwire_model::limits::CLUSTER_START_PATIENCE;
@@ -22,6 +22,7 @@ use super::cluster::ClusterError;
 use crate::board::{Board, Nowhere, SharedBoard};
 use crate::config::{Config, Engine};
 use crate::membership::{Membership, Role};
+use crate::standby::{self, InLog};
 
 /// Whose evaluation the newest transitions in the log are of: a node and a number.
 const LAST: &str = "alerting/keeper";
@@ -37,6 +38,8 @@ pub(super) struct Keeping {
     /// Where the board of alerts is one that nodes share.
     pub(super) board: Option<Arc<SharedBoard>>,
     pub(super) charge: Charge,
+    /// Where another node may take over.
+    pub(super) standby: Option<Arc<Standby>>,
     pub(super) role: Keeps,
 }
 
@@ -61,13 +64,15 @@ impl Keeping {
         let Some(cluster) = cluster else {
             let (journal, charge) = (Arc::clone(journal), Charge::always());
             let states = Arc::new(Board(states));
-            return Self { journal, states, board: None, charge, role: Keeps::Alone };
+            let (board, standby) = (None, None);
+            return Self { journal, states, board, charge, standby, role: Keeps::Alone };
         };
         let Role::Keeper(term) = cluster.role else {
             let epoch = journal.epoch();
             let journal = Arc::new(MemoryJournal::new(epoch, Vec::new(), Box::new(Nobody)));
             let (states, charge) = (Arc::new(Nowhere), Charge::told(|| false));
-            return Self { journal, states, board: None, charge, role: Keeps::Nothing };
+            let (board, standby) = (None, None);
+            return Self { journal, states, board, charge, standby, role: Keeps::Nothing };
         };
         let tenure = Arc::clone(&cluster.tenure);
         let journal = FencedJournal::new(Arc::clone(&cluster.journal), tenure, term);
@@ -76,7 +81,8 @@ impl Keeping {
         let of = Arc::clone(cluster);
         let charge = Charge::told(move || of.is_in_charge());
         let states = Arc::<SharedBoard>::clone(&board);
-        Self { journal, states, board: Some(board), charge, role: Keeps::Among }
+        let (board, standby) = (Some(board), cluster.standby.clone());
+        Self { journal, states, board, charge, standby, role: Keeps::Among }
     }
 
     /// Whether this server evaluates rules.
@@ -95,31 +101,49 @@ impl Keeping {
         let beginning = Beginning::WhereItEnded;
         let cluster = match (self.role, cluster) {
             (Keeps::Among, Some(cluster)) => cluster,
-            (Keeps::Nothing, _) => return Ok(RuleState { folder: None, beginning, newest: None }),
-            _ => return Ok(RuleState { folder, beginning, newest: None }),
+            (Keeps::Nothing, _) => return Ok(RuleState::of_one(None)),
+            _ => return Ok(RuleState::of_one(folder)),
         };
         let file = config.data.join(LAST_FILE);
+        let copy = standby::folder(&config.data);
         let records = self.journal.records(LAST)?;
-        let told = records.first().map(|record| record.value.clone());
-        let own = match std::fs::read(&file) {
+        let told =
+            records.first().map(|record| String::from_utf8_lossy(&record.value).into_owned());
+        let named = InLog::read(&*self.journal)?;
+        let own = match std::fs::read_to_string(&file) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => None,
             read => Some(read?),
         };
-        if told.is_some() && own.as_deref() == told.as_deref() {
-            return Ok(RuleState { folder, beginning, newest: None });
+        if let Some(evaluation) = told.clone().filter(|told| own.as_ref() == Some(told)) {
+            // Of what it writes from now on nobody has anything.
+            if named.is_some() {
+                self.write(vec![InLog::none()])?;
+            }
+            return Ok(RuleState { folder, beginning, copy, evaluation, newest: None });
         }
+        let named = named.filter(|named| named.node == cluster.node);
+        let beginning = copied(&copy, (told.as_deref(), named.as_ref()));
         let number = getrandom::u64().map_err(|error| io::Error::other(error.to_string()))?;
         let newest = format!("{} {number:016x}", cluster.node);
+        if beginning != Beginning::Afresh {
+            StateCopy::note_taken(&copy, &newest)?;
+        }
+        let value = Some(newest.clone().into_bytes().into());
+        self.write(vec![RecordChange { key: LAST.into(), value }, InLog::none()])?;
+        let evaluation = newest.clone();
+        Ok(RuleState { folder, beginning, copy, evaluation, newest: Some((file, newest)) })
+    }
+
+    /// Has the log say so. Blocks.
+    fn write(&self, changes: Vec<RecordChange>) -> Result<(), StartError> {
         let (reply, replied) = sync_channel(1);
         let reply = Box::new(move |answer| {
             let _ = reply.send(answer);
         });
-        let value = Some(newest.clone().into_bytes().into());
-        self.journal.write_records(vec![RecordChange { key: LAST.into(), value }], reply)?;
+        self.journal.write_records(changes, reply)?;
         let written = replied.recv_timeout(CLUSTER_START_PATIENCE);
         written.map_err(|_| ClusterError::NotReached { why: "it takes nothing".to_owned() })??;
-        let newest = Some((file, newest));
-        Ok(RuleState { folder, beginning: Beginning::Afresh, newest })
+        Ok(())
     }
 
     /// The alerts as other nodes have shown them, for longer maybe than the log has their transitions.
@@ -131,6 +155,10 @@ impl Keeping {
     pub(super) fn begun(&self, state: &RuleState) -> io::Result<()> {
         if let Some((file, newest)) = &state.newest {
             std::fs::write(file, newest)?;
+        }
+        if let Some(standby) = &self.standby {
+            StateCopy::remove(&state.copy)?;
+            standby.open(&state.evaluation);
         }
         if let Some(board) = &self.board {
             board.settle(clock::now());
@@ -144,8 +172,43 @@ impl Keeping {
 pub(super) struct RuleState {
     pub(super) folder: Option<PathBuf>,
     pub(super) beginning: Beginning,
+    /// Where this node has copied what another knew, of no use once the rules have begun.
+    copy: PathBuf,
+    /// The term of the evaluation.
+    evaluation: String,
     /// What is to stand there of whose it is, once the rules have begun.
     newest: Option<(PathBuf, String)>,
+}
+
+impl RuleState {
+    /// Of a server that shares it with nobody.
+    fn of_one(folder: Option<PathBuf>) -> Self {
+        let (copy, evaluation) = (PathBuf::new(), String::new());
+        Self { folder, beginning: Beginning::WhereItEnded, copy, evaluation, newest: None }
+    }
+}
+
+/// What rules begin with that another node had before: a copy, where it is of the last evaluation and whole.
+fn copied(copy: &Path, (last, named): (Option<&str>, Option<&InLog>)) -> Beginning {
+    let Some(last) = last else { return Beginning::Afresh };
+    let of = named.map(InLog::named);
+    let named = of.as_ref().zip(named).map(|(of, named)| (of, &*named.evaluation));
+    match StateCopy::is_whole(copy, (last, named)) {
+        Ok(true) => {
+            tracing::info!("The rules go on with what the standby has.");
+            Beginning::WhereAnotherEnded(copy.to_owned())
+        }
+        Ok(false) => {
+            tracing::warn!(
+                "This node has not got what the last one knew of samples: pending alerts and windows begin anew."
+            );
+            Beginning::Afresh
+        }
+        Err(error) => {
+            tracing::error!(%error, "The copy of what the last node knew cannot be read: pending alerts and windows begin anew.");
+            Beginning::Afresh
+        }
+    }
 }
 
 /// The folder of the rules' state, in a data directory.

@@ -78,7 +78,7 @@ async fn from_anybody(
 ) -> Result<(), FetchError> {
     let until = clock::uptime() + SNAPSHOT_PEERS_PATIENCE;
     loop {
-        let others = others(log, peers).await?;
+        let others = others(log, peers, epoch).await?;
         if others.is_empty() {
             return Err(FetchError::Alone);
         }
@@ -99,14 +99,20 @@ async fn from_anybody(
     }
 }
 
-/// The other nodes: those first that are seen to be there, and of these who has applied most.
-async fn others(log: &dyn SharedLog, peers: &Peers) -> Result<Vec<NodeMark>, FetchError> {
+/// The other nodes: those first that are seen to be there and in this epoch, and of these who has applied
+/// most.
+async fn others(
+    log: &dyn SharedLog,
+    peers: &Peers,
+    epoch: Epoch,
+) -> Result<Vec<NodeMark>, FetchError> {
     let before = nodes(log)?;
     sleep(WATCH).await;
     let mut now: Vec<NodeMark> = nodes(log)?.into_iter().filter(|it| !peers.is_own(it)).collect();
     let has_grown = |mark: &NodeMark| !before.contains(mark);
     now.sort_by_key(|mark| {
-        let applied = mark.applied.map(|applied| applied.position);
+        let applied = mark.applied.filter(|applied| applied.epoch == epoch);
+        let applied = applied.map(|applied| applied.position);
         std::cmp::Reverse((has_grown(mark), applied))
     });
     Ok(now)

@@ -119,6 +119,15 @@ impl Roll {
         is_key && !name.starts_with('~') && !self.followers.contains_key(name)
     }
 
+    /// There is something else to tell of it.
+    pub(super) fn touch(&mut self, key: &Arc<str>) {
+        let serial = self.take_serial();
+        if let Some(follower) = self.followers.get_mut(key) {
+            follower.serial = serial;
+            self.note(Arc::clone(key));
+        }
+    }
+
     /// It shows something else from now on.
     pub(super) fn show(&mut self, key: &Arc<str>, shows: Option<Bytes>) {
         let serial = self.take_serial();

@@ -109,6 +109,14 @@ impl Roster {
         };
         let room = self.rooms.get_mut(topic).expect("it was just there");
         let follower = room.get_mut(&key).expect("whoever has a key is there");
+        if now.time < follower.since {
+            // At another node they came before.
+            follower.since = now.time;
+            room.touch(&key);
+            self.queue(topic);
+        }
+        let room = self.rooms.get_mut(topic).expect("it was just there");
+        let follower = room.get_mut(&key).expect("whoever has a key is there");
         if follower.shows != who.shows {
             let shown = (&*follower.identity, follower.shows.as_ref());
             let before = charge_bytes(shown, labels.as_ref());

@@ -61,12 +61,12 @@ fn read_file(folder: &Path, file: Numbered, state: &mut State) -> io::Result<()>
     }
 }
 
-pub(super) fn create(folder: &Path, file: Numbered) -> io::Result<File> {
+pub(crate) fn create(folder: &Path, file: Numbered) -> io::Result<File> {
     OpenOptions::new().create(true).append(true).open(file.path(folder))
 }
 
 /// Removes a file. Two threads may remove what has become old.
-pub(super) fn remove(folder: &Path, file: Numbered) -> io::Result<()> {
+pub(crate) fn remove(folder: &Path, file: Numbered) -> io::Result<()> {
     match fs::remove_file(file.path(folder)) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         result => result,
@@ -75,7 +75,7 @@ pub(super) fn remove(folder: &Path, file: Numbered) -> io::Result<()> {
 
 /// Puts a checkpoint in its place, and removes of what came before it what need not be kept; a newer
 /// one may be under way.
-pub(super) fn finish(
+pub(crate) fn finish(
     folder: &Path,
     (file, number): (&File, u64),
     kept: RecordKept,

@@ -38,6 +38,14 @@ fn a_node_that_is_far_behind_lets_nobody_in_until_it_has_caught_up() {
     until("it is behind", || get(slow, "/readyz").status == 503);
     let said = get(slow, "/readyz");
     assert!(said.text().contains("the node is behind its cluster"), "{}", said.text());
+    // The keeper is well, and says so; what this node shows of it is old.
+    let status = get(slow, "/v1/status").json();
+    assert_eq!(
+        (&status["ready"], &status["unready"]),
+        (&false.into(), &"the node is behind its cluster".into()),
+        "{status}"
+    );
+    assert_eq!(get(pair.addresses()[1], "/v1/status").json()["ready"], true);
     let refused = poll(slow);
     assert_eq!((refused.status, &refused.json()["code"]), (503, &"node_behind".into()));
     assert!(refused.header("retry-after").is_some(), "{:?}", refused.headers);

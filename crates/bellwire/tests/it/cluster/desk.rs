@@ -1,7 +1,9 @@
 //! Samples, rules and alerts of a cluster: one node has them, all do as if they had.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpStream};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
@@ -16,26 +18,32 @@ groups:
     rules:
       - {alert: DoorOpen, expr: door_open == 1, labels: {severity: info}}
       - {alert: Fire, expr: fire == 1, labels: {severity: critical}}
+      - {record: doors, expr: sum(door_open)}
 ";
 
 /// As many times the webhook may be told of four transitions, with room.
 const STORIES_MAX: usize = 12;
 
 /// Two nodes with the same rules and the same webhook.
-struct House {
-    pair: Pair,
+pub(super) struct House {
+    pub(super) pair: Pair,
     webhook: Webhook,
     /// Which node has the alerts.
-    keeper: usize,
+    pub(super) keeper: usize,
 }
 
 impl House {
-    fn on(engine: Engine) -> Self {
+    pub(super) fn on(engine: Engine) -> Self {
         Self::configured(engine, "")
     }
 
     /// With this configuration of both.
-    fn configured(engine: Engine, of_both: &str) -> Self {
+    pub(super) fn configured(engine: Engine, of_both: &str) -> Self {
+        Self::ruled(engine, of_both, RULES)
+    }
+
+    /// The same, with these rules.
+    pub(super) fn ruled(engine: Engine, of_both: &str, rules: &str) -> Self {
         let webhook = Webhook::answering(&[]);
         let notify = format!(
             "route: {{receiver: ops, group_wait: 0s, group_interval: 200ms}}\n\
@@ -45,7 +53,7 @@ impl House {
         let config = format!(
             "rules = [\"{{folder}}/rules.yml\"]\nalertmanager_config = \"{{folder}}/alertmanager.yml\"\n{of_both}"
         );
-        let files = [("rules.yml", RULES), ("alertmanager.yml", &*notify)];
+        let files = [("rules.yml", rules), ("alertmanager.yml", &*notify)];
         let pair = Pair::configured(engine, &config, &files);
         let mut house = Self { pair, webhook, keeper: 0 };
         house.keeper = house.named_keeper(&house.pair.nodes[1]).expect("one that has begun");
@@ -53,13 +61,13 @@ impl House {
     }
 
     /// The node that this one names, where it is awake.
-    fn named_keeper(&self, node: &Server) -> Option<usize> {
+    pub(super) fn named_keeper(&self, node: &Server) -> Option<usize> {
         let desk = nodes(node.address())?["desk"].clone();
         let is_it = |of: &Server| nodes(of.address()).is_some_and(|told| told["node"] == desk);
         self.pair.nodes.iter().position(is_it)
     }
 
-    fn keeper(&mut self) -> &mut Server {
+    pub(super) fn keeper(&mut self) -> &mut Server {
         &mut self.pair.nodes[self.keeper]
     }
 
@@ -73,12 +81,12 @@ impl House {
         post(self.pair.addresses()[self.keeper], "/v1/topics/lab/behind", "0").cursor();
     }
 
-    fn other(&self) -> SocketAddr {
+    pub(super) fn other(&self) -> SocketAddr {
         self.pair.addresses()[1 - self.keeper]
     }
 
     /// Waits until the other node has taken over.
-    fn pass_over(&mut self) {
+    pub(super) fn pass_over(&mut self) {
         let other = self.other();
         until("the other has taken over", || {
             nodes(other).is_some_and(|told| told["node"] == told["desk"])
@@ -88,11 +96,11 @@ impl House {
 }
 
 /// What a node says of its cluster; nothing while it begins anew.
-fn nodes(address: SocketAddr) -> Option<Value> {
+pub(super) fn nodes(address: SocketAddr) -> Option<Value> {
     Some(try_get(address, "/v1/nodes").filter(|it| it.status == 200)?.json())
 }
 
-fn on_each(test: impl Fn(House)) {
+pub(super) fn on_each(test: impl Fn(House)) {
     KINDS.into_iter().filter_map(Engine::start).map(House::on).for_each(test);
 }
 
@@ -103,7 +111,7 @@ fn try_post(address: SocketAddr, path: &str, body: &Value) -> Option<Answer> {
 
 /// Sends until it is taken: while nobody has the alerts whoever sends is told to come again.
 #[track_caller]
-fn sample(address: SocketAddr, name: &str, value: u8) {
+pub(super) fn sample(address: SocketAddr, name: &str, value: u8) {
     let sample = json!({ "name": name, "labels": { "site": "oslo" }, "value": value });
     until("the sample is taken", || {
         let Some(answer) = try_post(address, "/v1/samples", &sample) else { return false };
@@ -116,7 +124,7 @@ fn sample(address: SocketAddr, name: &str, value: u8) {
 }
 
 /// Of each alert what has become of it, as one node tells.
-fn told(address: SocketAddr) -> BTreeMap<String, Vec<String>> {
+pub(super) fn told(address: SocketAddr) -> BTreeMap<String, Vec<String>> {
     let mut told: BTreeMap<String, Vec<String>> = BTreeMap::new();
     let query = "topic=alerts/events/**&after=earliest";
     for event in Stream::open(address, query).until_ready() {
@@ -128,7 +136,7 @@ fn told(address: SocketAddr) -> BTreeMap<String, Vec<String>> {
     told
 }
 
-fn story(of: &[(&str, &[&str])]) -> BTreeMap<String, Vec<String>> {
+pub(super) fn story(of: &[(&str, &[&str])]) -> BTreeMap<String, Vec<String>> {
     let states = |states: &[&str]| states.iter().map(ToString::to_string).collect();
     of.iter().map(|(name, of)| ((*name).to_owned(), states(of))).collect()
 }
@@ -258,6 +266,26 @@ fn when_the_node_that_has_the_alerts_is_killed_another_goes_on_with_them() {
         sample(old, "fire", 0);
         until("it is told", || told(address)["Fire"] == ["firing", "resolved"]);
         until("the board is empty", || board(old).is_empty() && board(address).is_empty());
+    });
+}
+
+/// A proxy takes whoever refuses a connection for dead.
+#[test]
+fn a_node_that_takes_over_refuses_no_connection() {
+    on_each(|mut house| {
+        let other = house.other();
+        house.keeper().kill();
+        let is_over = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while !is_over.load(Ordering::Relaxed) {
+                    TcpStream::connect(other).expect("somebody listens");
+                    std::thread::park_timeout(Duration::from_millis(1));
+                }
+            });
+            house.pass_over();
+            is_over.store(true, Ordering::Relaxed);
+        });
     });
 }
 

@@ -1,9 +1,11 @@
 //! What a node of a cluster does not do, and with what it does not start.
 
-use serde_json::{Value, json};
+use std::net::TcpStream;
+
+use serde_json::json;
 
 use super::{CONFIG, KINDS, Pair, on_each};
-use crate::harness::{Engine, Port, Process, Server, Spoken, WebSocket, bellwire, get, post};
+use crate::harness::{Engine, Port, Process, Server, bellwire, get, post};
 
 const PASSWORD: &str = "Tr0ub4dor";
 
@@ -37,20 +39,6 @@ fn what_others_would_not_hear_of_is_refused() {
             let answer = post(address, path, body.to_string());
             assert_eq!(answer.status, 501, "{path}: {}", answer.text());
             assert_eq!(answer.json()["code"], "stands_in_cluster", "{path}");
-        }
-        for spoken in Spoken::BOTH {
-            let mut socket = WebSocket::open_as(address, "topic=lab/a", spoken);
-            socket.until_ready(&Value::Null);
-            for ask in [
-                json!({ "request": "samples", "id": 1, "samples": [{ "name": "t", "value": 1 }] }),
-                json!({ "request": "acknowledge", "id": 2, "fingerprint": "00", "by": "ada" }),
-                json!({ "request": "unacknowledge", "id": 3, "fingerprint": "00" }),
-            ] {
-                let reply = socket.call(&ask);
-                assert_eq!(reply["error"]["code"], "stands_in_cluster", "{ask}: {reply}");
-            }
-            socket.publish("lab/a", json!(1));
-            assert_eq!(socket.events(1)[0]["data"], 1, "it goes on");
         }
     });
 }
@@ -110,6 +98,18 @@ fn an_engine_that_is_not_there_is_told_at_the_start() {
         assert_eq!(code, Some(1), "{errors}");
         says(&errors, "the engine of the cluster");
     }
+}
+
+/// A proxy passes over whoever refuses a connection, and would wait for whoever takes it.
+#[test]
+fn a_node_that_has_not_started_yet_refuses_connections() {
+    let (engine, node, data) = (Port::new(), Port::new(), tempfile::tempdir().expect("a folder"));
+    let (url, listen) = (format!("nats://{}", engine.address()), node.address().to_string());
+    let data = data.path().to_str().expect("UTF-8");
+    let arguments = ["serve", "--listen", &listen, "--data", data, "--cluster", &url];
+    let mut process = Process::start(&arguments);
+    process.wait_for_error("The engine of the cluster is waited for");
+    TcpStream::connect(node.address()).expect_err("it does not listen yet");
 }
 
 /// What is acknowledged is to survive a loss of power, and would not.

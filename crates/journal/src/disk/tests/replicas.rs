@@ -20,7 +20,9 @@ use crate::contract::{PLACE_OFFSETS, Rig, Seen, change, filters, keyed, plain, r
 use crate::disk::bounds::StoreBounds;
 use crate::disk::witness::{self, Testimony, Witness};
 use crate::disk::{DiskJournal, DiskOptions, Durability, repair, schema};
-use crate::{Append, ClockReading, Error, Journal, ReadLimit, Replica, RetentionRule};
+use crate::{
+    Append, ClockReading, Error, Journal, ReadLimit, RecordChange, Replica, RetentionRule,
+};
 
 fn replica(options: DiskOptions) -> (std::sync::Arc<DiskJournal>, Rig) {
     let seen = Seen::default();
@@ -182,6 +184,42 @@ fn a_replica_that_is_killed_while_it_begins_anew_has_the_one_or_the_other() {
     let opened =
         DiskJournal::open_replica(options(before.path()), Box::new(Seen::default()), &mut ());
     assert!(matches!(opened, Err(Error::Less { .. })), "{opened:?}");
+}
+
+#[test]
+fn a_replica_that_is_killed_while_it_enters_an_epoch_has_the_one_or_the_other() {
+    let folder = TempDir::new().unwrap();
+    let (journal, rig) = replica(options(folder.path()));
+    let full = || Commit {
+        records: vec![("r".into(), Some("1".into()))],
+        ..commit(20, vec![keyed("a", "k", 0), change("s", "k", Some("1")), end("b")])
+    };
+    apply_all(&journal, [full()]);
+    let (events, before) = (rig.texts("**"), killed(&folder));
+    let base = Offset::new(30 * PLACE_OFFSETS);
+    let record = RecordChange { key: "q".into(), value: Some("2".into()) };
+    journal.enter_epoch(Epoch::new(99), base, vec![record]).expect("entered");
+    let after = killed(&folder);
+    for (copy, is_new) in [(&before, false), (&after, true)] {
+        // The witness is withdrawn before, and tells of the new epoch behind.
+        let between = killed(copy);
+        drop(Witness::begin(between.path(), Testimony::of_nothing()).unwrap());
+        for copy in [&between, copy] {
+            let (journal, rig) = replica(options(copy.path()));
+            assert_eq!(journal.epoch(), Epoch::new(if is_new { 99 } else { 7 }));
+            assert_eq!(rig.texts("**"), events);
+            assert_eq!(texts(&*journal, "").len(), 1 + usize::from(is_new));
+            assert_eq!(rig.journal.bounds().tail == base, is_new);
+            let again = commit(31, vec![keyed("a", "k", 0), plain("a", "y")]);
+            let again = apply(&journal, &again).0.remove(0).expect("appended");
+            assert_eq!((again[0].duplicate, again[1].duplicate), (true, false));
+            assert_eq!(again[1].offset.get() / PLACE_OFFSETS, 31);
+            drop((journal, rig));
+            let (journal, rig) = replica(options(copy.path()));
+            assert_eq!(rig.texts("**").len(), events.len() + 1);
+            assert_eq!(journal.epoch(), Epoch::new(if is_new { 99 } else { 7 }));
+        }
+    }
 }
 
 #[test]

@@ -1,0 +1,123 @@
+//! What other nodes ask the keeper of the desk to do, in the name of clients of their own.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::body::Body;
+use axum::extract::State;
+use bellwire_access::Identity;
+use bellwire_model::limits::ENVOY_MESSAGE_BYTES_MAX;
+use bellwire_model::{AskedQuery, NewAcknowledgement, Principal};
+use bellwire_process::clock;
+use bellwire_shards::FollowedQueries;
+use bellwire_wire::problem::{Code, Problem};
+use http::Uri;
+use tokio::sync::oneshot;
+
+use super::App;
+use crate::envoy::message::{Done, Errand, Message, is_of, samples_json};
+use crate::live;
+use crate::peers::FromNode;
+use crate::problem::Refused;
+use crate::relay;
+
+/// `POST /v1/nodes/errands?digest=…`: does what a message says, in somebody's name.
+pub(super) async fn errand(
+    State(app): State<Arc<App>>,
+    _from: FromNode,
+    uri: Uri,
+    body: Body,
+) -> Result<Json<Done>, Refused> {
+    let Some(cluster) = &app.cluster else {
+        return Err(Problem::new(Code::NotFound, "this server stands alone").into());
+    };
+    let body = axum::body::to_bytes(body, ENVOY_MESSAGE_BYTES_MAX).await;
+    let body = body.map_err(|error| Problem::new(Code::BodyTooLarge, error))?;
+    if !is_of(uri.query(), &body) {
+        let detail = "the body is another one than the node has signed";
+        return Err(Problem::new(Code::CredentialInvalid, detail).into());
+    }
+    let message: Message =
+        serde_json::from_slice(&body).map_err(|error| Problem::new(Code::BodyInvalid, error))?;
+    // Who has been asleep may be the keeper no more, and learns it now or while it works.
+    let away = || relay::nobody_keeps("another node may have the samples and alerts by now");
+    if !cluster.is_in_charge() {
+        return Err(away().into());
+    }
+    let done = perform(&app, message).await.unwrap_or_else(|problem| Done::refused(&problem));
+    if cluster.is_in_charge() { Ok(Json(done)) } else { Err(away().into()) }
+}
+
+/// Whoever it is done for, as far as they may do anything here.
+fn identity(app: &App, message: &Message) -> Result<Arc<Identity>, Problem> {
+    let Some(mandate) = &message.by else {
+        return Ok(app.access.identity(Principal::ANONYMOUS));
+    };
+    let identity = app.access.authenticator.mandated(mandate, clock::now());
+    identity.map(Arc::new).ok_or_else(|| {
+        Problem::new(Code::CredentialInvalid, "what was shown elsewhere does not count here")
+    })
+}
+
+async fn perform(app: &App, message: Message) -> Result<Done, Problem> {
+    let identity = identity(app, &message)?;
+    let Message { from, errand, .. } = message;
+    let held = app.access.enter(&identity);
+    let (principal, errands) = (held.principal(), &app.errands);
+    let fingerprint = |text: &str| {
+        let parsed = text.parse();
+        parsed.map_err(|_| Problem::new(Code::AlertNotFound, "this is no fingerprint"))
+    };
+    match errand {
+        Errand::Samples(text) => {
+            let json = samples_json(&text)
+                .ok_or_else(|| Problem::new(Code::BodyInvalid, "this is no base64"))?;
+            let (reply, replied) = answer();
+            errands.take_samples(principal, from, &json, reply)?;
+            Ok(Done::of_samples(received(replied).await?))
+        }
+        Errand::Acknowledge { alert, by, note } => {
+            let (reply, replied) = answer();
+            let new = NewAcknowledgement { by, note };
+            errands.acknowledge(principal, fingerprint(&alert)?, new, reply)?;
+            received(replied).await.map(|_| Done::Attended)
+        }
+        Errand::Unacknowledge { alert } => {
+            let (reply, replied) = answer();
+            errands.unacknowledge(principal, fingerprint(&alert)?, reply)?;
+            received(replied).await.map(|_| Done::Attended)
+        }
+        Errand::Expression(text) => {
+            stand(app, (principal, from), AskedQuery::Expression(text)).await
+        }
+        Errand::Named(name) => stand(app, (principal, from), AskedQuery::Named(name)).await,
+    }
+}
+
+/// Has a query stand, and for a while after that.
+async fn stand(
+    app: &App,
+    (principal, from): (Principal, Option<std::net::IpAddr>),
+    asked: AskedQuery,
+) -> Result<Done, Problem> {
+    let (reply, replied) = answer();
+    app.errands.follow_queries(principal, from, (vec![asked], None), reply)?;
+    let FollowedQueries(followed) = received(replied).await?;
+    let filters = followed.iter().map(|(filter, _)| filter.clone()).collect();
+    Ok(Done::Stands { keys: live::keys(&app.publisher.states, filters) })
+}
+
+/// What replies, and where the reply comes.
+type Answer<T> =
+    (Box<dyn FnOnce(Result<T, Problem>) + Send>, oneshot::Receiver<Result<T, Problem>>);
+
+fn answer<T: Send + 'static>() -> Answer<T> {
+    let (sender, receiver) = oneshot::channel();
+    // Whoever asked may be gone.
+    let reply = move |result| drop(sender.send(result));
+    (Box::new(reply), receiver)
+}
+
+async fn received<T>(answer: oneshot::Receiver<Result<T, Problem>>) -> Result<T, Problem> {
+    answer.await.map_err(|_| Problem::new(Code::Draining, "the server ends"))?
+}

@@ -1,0 +1,180 @@
+//! The standby's end: asks the keeper again and again, and keeps what it is told.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bellwire_access::between_nodes::ContentDigest;
+use bellwire_alerting::{StateCopy, Want};
+use bellwire_cluster::{NodeMark, Other};
+use bellwire_model::limits::{STANDBY_FIRST, STANDBY_PATIENCE, STANDBY_PIECE_BYTES, STANDBY_POLL};
+use bellwire_model::with_causes;
+use bellwire_process::clock;
+use bytes::Bytes;
+use http::{Method, Request, StatusCode};
+use http_body_util::{BodyExt as _, Limited};
+use thiserror::Error;
+use tokio::time::{sleep, timeout};
+
+use super::{InLog, PATH, TOLD, query, read_begun, read_piece};
+use crate::membership::Membership;
+use crate::peers::PeerError;
+use crate::snapshots::{Told, VOUCHED};
+
+/// How long an answer may take to begin, and then to end: longer than one that waits for news.
+const ANSWER_PATIENCE: Duration =
+    Duration::from_secs(STANDBY_POLL.as_secs() + STANDBY_PATIENCE.as_secs() + 1);
+
+/// How long the keeper is left alone that was not reached.
+const AWAY_PAUSE: Duration = Duration::from_millis(200);
+
+/// How long one is left alone that wants no standby, or another one.
+const REFUSED_PAUSE: Duration = Duration::from_secs(1);
+
+/// How long nothing is copied where the disk takes nothing.
+const FAILED_PAUSE: Duration = Duration::from_secs(10);
+
+/// How often it is looked who is named.
+const LOOK_INTERVAL: Duration = Duration::from_millis(500);
+
+/// Why nothing was copied.
+#[derive(Debug, Error)]
+enum Failure {
+    #[error("no node keeps the desk now")]
+    Nobody,
+    #[error(transparent)]
+    Peer(#[from] PeerError),
+    #[error("its answer breaks off: {0}")]
+    CutOff(String),
+    #[error("its answer is not of a node of this cluster, or is not whole")]
+    Forged,
+    #[error("the copy is of no use any more")]
+    BeginAnew,
+    #[error("the copy cannot be written")]
+    Disk(#[from] std::io::Error),
+}
+
+/// Copies for as long as the server runs and another keeps the desk.
+pub(super) async fn follow(cluster: Arc<Membership>, folder: PathBuf) {
+    let mut follower = Follower { cluster, folder, copy: None };
+    follower.resume().await;
+    let mut looked_at = None;
+    while !*follower.cluster.anew.borrow() {
+        let now = clock::uptime();
+        if looked_at.is_none_or(|at: Duration| now.saturating_sub(at) >= LOOK_INTERVAL) {
+            looked_at = Some(now);
+            follower.defer();
+        }
+        let Err(failure) = follower.turn().await else { continue };
+        tracing::debug!(failure = with_causes(&failure), "Nothing is copied of the rules' state.");
+        let pause = match failure {
+            Failure::BeginAnew => {
+                follower.copy = None;
+                continue;
+            }
+            Failure::Peer(PeerError::Status(_)) if follower.copy.is_none() => REFUSED_PAUSE,
+            Failure::Disk(error) => {
+                tracing::warn!(%error, "What the rules know cannot be copied here; trying again.");
+                follower.copy = None;
+                FAILED_PAUSE
+            }
+            Failure::Nobody | Failure::Peer(_) | Failure::CutOff(_) | Failure::Forged => AWAY_PAUSE,
+        };
+        sleep(pause).await;
+    }
+}
+
+struct Follower {
+    cluster: Arc<Membership>,
+    folder: PathBuf,
+    copy: Option<StateCopy>,
+}
+
+/// What an answer has.
+struct Answer {
+    told: String,
+    bytes: Bytes,
+}
+
+impl Follower {
+    /// Goes on with what an earlier process has copied: the keeper may not have noticed.
+    async fn resume(&mut self) {
+        let folder = self.folder.clone();
+        match aside(move || StateCopy::resume(&folder)).await {
+            Ok(copy) => self.copy = copy,
+            Err(error) => tracing::warn!(%error, "A copy of the rules' state is of no use."),
+        }
+    }
+
+    /// Leaves the desk to the standby for a moment, where that is another node.
+    fn defer(&self) {
+        let named = InLog::read(&*self.cluster.journal).ok().flatten();
+        let is_another = named.is_some_and(|named| named.node != self.cluster.node);
+        self.cluster.tenure.defer(if is_another { STANDBY_FIRST } else { Duration::ZERO });
+    }
+
+    /// Asks once.
+    async fn turn(&mut self) -> Result<(), Failure> {
+        let Some(want) = self.copy.as_ref().map(StateCopy::want) else { return self.begin().await };
+        let Answer { told, bytes } =
+            self.ask(Some(want)).await.map_err(|failure| match failure {
+                Failure::Peer(PeerError::Status(StatusCode::NOT_FOUND)) => Failure::BeginAnew,
+                other => other,
+            })?;
+        let (piece, digest) = read_piece(&told, bytes.into()).ok_or(Failure::Forged)?;
+        let mut found = ContentDigest::default();
+        found.update(&piece.bytes);
+        if *found.finish() != *digest {
+            return Err(Failure::Forged);
+        }
+        let mut copy = self.copy.take().ok_or(Failure::BeginAnew)?;
+        self.copy = Some(aside(move || copy.take(want, &piece).map(|()| copy)).await?);
+        Ok(())
+    }
+
+    /// Asks to be the standby.
+    async fn begin(&mut self) -> Result<(), Failure> {
+        let Answer { told, .. } = self.ask(None).await?;
+        let begun = read_begun(&told).ok_or(Failure::Forged)?;
+        tracing::info!(
+            checkpoint = begun.checkpoint,
+            "What the rules know is copied from the node that evaluates them."
+        );
+        let folder = self.folder.clone();
+        self.copy = Some(aside(move || StateCopy::begin(&folder, &begun)).await?);
+        Ok(())
+    }
+
+    /// What the keeper says, if a node of the cluster has vouched for it.
+    async fn ask(&self, want: Option<Want>) -> Result<Answer, Failure> {
+        let other = self.cluster.tenure.seat().other.ok_or(Failure::Nobody)?;
+        let Other { node, address: Some(address), .. } = other else { return Err(Failure::Nobody) };
+        let peer =
+            NodeMark { id: node, version: "".into(), address, run: 0, beat: 0, applied: None };
+        let query = want.map(|want| format!("?{}", query(want))).unwrap_or_default();
+        let mut request = Request::new(Bytes::new());
+        *request.method_mut() = Method::POST;
+        *request.uri_mut() = format!("{PATH}{query}").parse().expect("letters and digits");
+        let answered = self.cluster.peers.ask(&peer, request, ANSWER_PATIENCE).await?;
+        let text = |name| answered.response.headers().get(name)?.to_str().ok();
+        let (Some(told), Some(tag)) = (text(TOLD), text(VOUCHED)) else {
+            return Err(Failure::Forged);
+        };
+        if !self.cluster.peers.key().is_vouched(&Told::vouched(told, &answered.shown), tag) {
+            return Err(Failure::Forged);
+        }
+        let told = told.to_owned();
+        let body = Limited::new(answered.response.into_body(), STANDBY_PIECE_BYTES);
+        let body = timeout(ANSWER_PATIENCE, body.collect()).await;
+        let body = body.map_err(|_| Failure::CutOff("it takes too long".into()))?;
+        let body = body.map_err(|error| Failure::CutOff(error.to_string()))?;
+        Ok(Answer { told, bytes: body.to_bytes() })
+    }
+}
+
+/// Does what blocks on the disk where nobody waits for it.
+async fn aside<T: Send + 'static>(
+    work: impl FnOnce() -> std::io::Result<T> + Send + 'static,
+) -> std::io::Result<T> {
+    tokio::task::spawn_blocking(work).await.map_err(std::io::Error::other)?
+}
