@@ -60,7 +60,8 @@ fn run(command: &str, arguments: &[String]) -> Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     ensure!(COMMANDS.contains(&command), "there is no command `{command}`\n\n{USAGE}");
-    if !matches!(command, "demo" | "compare" | "soak" | "cluster" | "sim") && !arguments.is_empty() {
+    if !matches!(command, "demo" | "compare" | "soak" | "cluster" | "sim") && !arguments.is_empty()
+    {
         bail!("`{command}` takes no arguments\n\n{USAGE}");
     }
     let workspace = Workspace::read()?;

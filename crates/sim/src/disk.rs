@@ -17,6 +17,9 @@ use bellwire_model::{Epoch, FilterSet, Offset, Timestamp};
 
 use crate::clock::MachineClock;
 
+/// Of topics that begin so not all events are kept.
+pub(crate) const RETAINED_PREFIX: &str = "brief/";
+
 /// Events of topics that match this are kept for so long as there are no more of them.
 const RETAINED: (&str, u64) = ("brief/**", 40);
 
@@ -239,6 +242,7 @@ impl Replica for Recorded {
     ) -> Result<(), Error> {
         self.disk.check_room(self.clock.now())?;
         self.journal.enter_epoch(epoch, base, records.clone())?;
+        *self.missing.lock().unwrap_or_else(PoisonError::into_inner) = None;
         self.disk.push(self.clock.now(), Step::Entered(epoch, base, records));
         Ok(())
     }

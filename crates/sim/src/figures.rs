@@ -61,6 +61,8 @@ figures! {
     terms: "terms of the lease",
     /// Events that were acknowledged.
     acknowledged: "events acknowledged",
+    /// Of these, those that the last epoch has not.
+    lost: "of these gone with an epoch",
     /// Appends that were sent again.
     again: "sent again",
     /// Events that were delivered.

@@ -44,6 +44,8 @@ pub(crate) struct Process {
     pub(crate) node: Node,
     /// It has caught up.
     pub(crate) is_ready: Arc<AtomicBool>,
+    /// It cannot know whether it has: it begins again.
+    pub(crate) has_failed: Arc<AtomicBool>,
     pub(crate) keeper: Keeper,
     pub(crate) watch: Arc<Watch>,
     pub(crate) follow_at: Duration,
@@ -194,10 +196,12 @@ impl Machine {
         let shared = parts.log(Arc::clone(&log));
         let node = Node::new(Arc::clone(&shared), replica, options).expect("it has a name");
         let is_ready = Arc::new(AtomicBool::new(false));
-        let met = Arc::clone(&is_ready);
+        let has_failed = Arc::<AtomicBool>::default();
+        let (met, failed) = (Arc::clone(&is_ready), Arc::clone(&has_failed));
         // What stood before this in the log is applied once it was met.
         let caught_up = Box::new(move |answer: Result<_, _>| {
             met.store(answer.is_ok(), Ordering::Relaxed);
+            failed.store(answer.is_err(), Ordering::Relaxed);
         });
         node.journal().append(Vec::new(), caught_up).expect("it takes something");
         let keeper = Keeper::new(&self.name(), shared);
@@ -205,6 +209,7 @@ impl Machine {
             log,
             node,
             is_ready,
+            has_failed,
             keeper,
             watch,
             follow_at: now,

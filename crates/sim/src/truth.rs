@@ -303,6 +303,13 @@ impl Truth {
         self.acknowledged.len() as u64
     }
 
+    /// How many of them the last epoch has not.
+    pub(crate) fn lost(&self, epoch: Epoch) -> u64 {
+        let Some(of_epoch) = self.epochs.get(&epoch.get()) else { return 0 };
+        let is_there = |text: &String| of_epoch.places.contains_key(text);
+        self.acknowledged.iter().filter(|(text, ..)| !is_there(text)).count() as u64
+    }
+
     /// Those of this epoch.
     pub(crate) fn acknowledged_in(&self, epoch: Epoch) -> impl Iterator<Item = (&str, Offset)> {
         let of_epoch = self.acknowledged.iter().filter(move |(_, of, _)| *of == epoch);

@@ -1,15 +1,16 @@
 //! The end: nothing goes wrong any more, and all of it comes to rest. Then it is looked at.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bellwire_cluster::ClusterJournal;
 use bellwire_journal::{Append, Appended, Error, Journal as _, ReadLimit, Record};
-use bellwire_model::{Epoch, Filter, FilterSet, Offset};
+use bellwire_model::{Epoch, Event, Filter, FilterSet, Offset};
 
 use super::{Stage, World};
 use crate::clients::{TIMED, body, event};
+use crate::disk::RETAINED_PREFIX;
 use crate::machine::Process;
 use crate::publishers::Publisher;
 use crate::truth::Breach;
@@ -135,6 +136,7 @@ impl World<'_> {
         };
         let mut truth = self.truth.lock();
         truth.settle(epoch);
+        self.figures.lost = truth.lost(epoch);
         self.followers.iter().for_each(|follower| follower.check(epoch, &mut truth));
         let held: Vec<Held> = self.journals().map(|journal| held(journal)).collect();
         for (index, other) in held.iter().enumerate().skip(1) {
@@ -142,6 +144,9 @@ impl World<'_> {
                 let what = difference(&held[0], other);
                 truth.fail(format!("node {index} has something else than node 0: {what}"));
             }
+        }
+        if let Some(what) = held.first().and_then(|held| missing(held, truth.events(epoch))) {
+            truth.fail(what);
         }
         let places: BTreeMap<String, Offset> =
             truth.acknowledged_in(epoch).map(|(text, offset)| (text.to_owned(), offset)).collect();
@@ -206,6 +211,23 @@ fn held(journal: &ClusterJournal) -> Held {
     values.retain(|_, (_, value)| value.is_some());
     let records = journal.records("").unwrap_or_default();
     Held { events, values, records }
+}
+
+/// What some node has told of the epoch, and none has in the end though it is to be kept.
+fn missing<'a>(held: &Held, told: impl Iterator<Item = (Offset, &'a Event)>) -> Option<String> {
+    let kept: BTreeSet<Offset> = held.events.iter().map(|(offset, _)| *offset).collect();
+    let mut newest = BTreeMap::new();
+    for (offset, event) in told {
+        if let Some(key) = &event.key {
+            newest.insert((event.topic.as_str(), &**key), (offset, body(event)));
+        } else if !kept.contains(&offset) && !event.topic.as_str().starts_with(RETAINED_PREFIX) {
+            return Some(format!("{:?} was at {offset}, and is not any more", body(event)));
+        }
+    }
+    newest.retain(|_, (_, value)| value.is_some());
+    let values = held.values.iter().map(|((topic, key), value)| ((&**topic, &**key), value));
+    let is_same = values.eq(newest.iter().map(|(place, value)| (*place, value)));
+    (!is_same).then(|| format!("values are {:?}, and were to be {newest:?}", held.values))
 }
 
 fn difference(one: &Held, other: &Held) -> String {

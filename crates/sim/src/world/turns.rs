@@ -84,6 +84,10 @@ impl World<'_> {
         let is_ready = process.is_ready.load(Ordering::Relaxed);
         process.follow_at = now + if wait.is_zero() { look } else { clock.world(wait) };
         process.wake_to_append(at_append);
+        if process.has_failed.load(Ordering::Relaxed) {
+            self.machines[index].kill(now + look);
+            return self.note_absences();
+        }
         let needs_snapshot = process.node.journal().needs_snapshot().is_some();
         let draining = process.draining;
         if is_ready && !was_ready {
