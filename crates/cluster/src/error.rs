@@ -62,6 +62,22 @@ pub enum Error {
         /// Up to where it is gone.
         trimmed: Position,
     },
+    /// The epoch began with what no entry of the log has.
+    #[error(
+        "the cluster began with the data of a server that had stood alone, which is not in the log: this \
+         node needs a snapshot of another node that has it. Start the one that it began with, and see to it \
+         that it is reached at the address that it tells (`cluster_address`)"
+    )]
+    Lacking {
+        /// The epoch of the log.
+        epoch: Epoch,
+    },
+    /// A journal is to be what a cluster begins with, and that has begun with something else.
+    #[error(
+        "the cluster has begun already, and what a server has that stood alone cannot be added to it: name \
+         another cluster (`cluster_name`)"
+    )]
+    Taken,
     /// There are as many nodes as there may be.
     #[error("the cluster knows {0} nodes already: forget those that are gone")]
     TooManyNodes(usize),

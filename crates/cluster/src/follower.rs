@@ -11,14 +11,14 @@
 //! Everything begins with the doubt, also a start, and each time with what the replica has on its disk:
 //! what was in memory only is read again.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bellwire_journal::{
     ClockReading, Error as JournalError, Placed, PlacedBatch, RecordChange, Replica,
 };
-use bellwire_model::{Epoch, Offset, Timestamp};
+use bellwire_model::{Epoch, Timestamp};
 use bellwire_shared_log::{Ended, Entry, Error as LogError, Following, Position, SharedLog, Span};
 use bytes::Bytes;
 
@@ -28,23 +28,17 @@ use crate::batch::{self, Item};
 use crate::behind::Behind;
 use crate::clock::Clock;
 use crate::envelope::{self, Head, MINOR, Piece, Unread};
-use crate::epoch::{self, Own, Verdict as OfEpoch};
+use crate::epoch::{self, Mark, Own, Verdict as OfEpoch};
 use crate::fields::{Fields, put_number};
+use crate::founding::{self, BASE};
 use crate::nodes::Applied;
 use crate::order::{Order, PREFIX, Tail, Verdict};
 use crate::outbox::{Begin, Outbox, as_journal, fail};
 use crate::pins::Pins;
+use crate::places::Shift;
 use crate::sightings::Sightings;
 use crate::standing::{Standing, Standings};
 use crate::window::{Met, Waiter};
-
-/// So many bits of an offset say which event of an entry it is.
-pub(crate) const EVENT_BITS: u32 = 14;
-
-/// The place in the log of what is at an offset.
-pub fn place_of(offset: Offset) -> Position {
-    Position::new(offset.get() >> EVENT_BITS)
-}
 
 /// Where the ordinal of the replica's epoch is kept.
 const ORDINAL: &str = "cluster/ordinal";
@@ -75,6 +69,8 @@ pub(crate) struct Shared {
     pub(crate) sightings: Sightings,
     /// What others are to be left of the log.
     pub(crate) pins: Pins,
+    /// How far offsets are ahead of the log, as [`Shift`] has it.
+    pub(crate) shift: AtomicU64,
     /// The epoch of the log, where what comes next of it is gone.
     pub(crate) needs_snapshot: Mutex<Option<Epoch>>,
 }
@@ -82,6 +78,11 @@ pub(crate) struct Shared {
 impl Shared {
     pub(crate) fn behind(&self) -> MutexGuard<'_, Behind> {
         self.behind.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How far offsets are ahead of the log.
+    pub(crate) fn shift(&self) -> Shift {
+        Shift::new(self.shift.load(Ordering::Acquire))
     }
 
     fn set_needs_snapshot(&self, epoch: Option<Epoch>) {
@@ -221,7 +222,7 @@ impl Follower {
                 Standing::Stuck { why: bellwire_model::with_causes(&error).into() }
             }
             Stop::Failed(error) => {
-                if let Error::Behind { epoch, .. } = error {
+                if let Error::Behind { epoch, .. } | Error::Lacking { epoch } = error {
                     shared.set_needs_snapshot(Some(epoch));
                 }
                 Standing::Unfit { why: error.to_string().into() }
@@ -239,29 +240,32 @@ impl Follower {
         // What has failed is tried by the replica itself.
         shared.replica.health()?;
         let records = shared.replica.records(PREFIX)?;
-        let applied = place_of(shared.replica.bounds().tail);
+        let record = |key: &str| records.iter().find(|record| *record.key == *key);
+        let base = record(BASE).map(|record| founding::base(&record.value)).transpose()?;
+        let epoch = shared.replica.epoch();
+        let shift = epoch::shift_of(&*shared.log, epoch)?.or(base).unwrap_or_default();
+        let applied = shift.place_of(shared.replica.bounds().tail);
         let (order, tail) = Order::load(&records, applied)?;
-        let kept = records.iter().find(|record| *record.key == *ORDINAL);
-        let kept = kept.map_or(Ok(0), |record| Fields::of(&record.value).number())?;
+        let kept = record(ORDINAL).map_or(Ok(0), |it| Fields::of(&it.value).number())?;
         self.ordinal = self.ordinal.max(kept);
-        let own =
-            Own { epoch: shared.replica.epoch(), ordinal: self.ordinal, began: applied, tail };
+        let own = Own { epoch, ordinal: self.ordinal, began: applied, tail, base };
         // Before the look: whatever becomes of the log behind that ends what follows.
         let resumes_after = order.reads_after();
         let following = shared.log.follow(resumes_after);
         let mark = match epoch::attend(&*shared.log, own)? {
             OfEpoch::Anew(mark) => {
                 self.ordinal = mark.ordinal;
-                return self.begin_anew(mark.epoch, mark.floor);
+                return self.begin_anew(mark);
             }
             OfEpoch::Same(mark) => mark,
         };
         self.ordinal = mark.ordinal;
+        shared.shift.store(mark.shift.get(), Ordering::Release);
         let following = match following {
             // Pieces of what is not complete are gone.
             Err(LogError::Trimmed(trimmed)) => {
                 mark.anew(Span { trimmed, tail: trimmed })?;
-                return self.begin_anew(mark.epoch, mark.floor);
+                return self.begin_anew(mark);
             }
             following => following?,
         };
@@ -284,14 +288,16 @@ impl Follower {
         Ok(())
     }
 
-    /// Forgets all, and begins behind there.
-    fn begin_anew(&mut self, epoch: Epoch, behind: Position) -> Result<(), Stop> {
+    /// Forgets all, and begins behind the mark's floor.
+    fn begin_anew(&mut self, mark: Mark) -> Result<(), Stop> {
+        let Mark { epoch, floor: behind, shift, .. } = mark;
         let shared = &self.shared;
         tracing::warn!(%epoch, %behind, "The replica begins anew.");
         shared.applies.settle()?;
         shared.applies.forget();
         shared.behind().forget();
-        shared.replica.begin_anew(epoch, Offset::new(behind.get() << EVENT_BITS))?;
+        shared.shift.store(shift.get(), Ordering::Release);
+        shared.replica.begin_anew(epoch, shift.offset_of(behind))?;
         shared.outbox.begin(behind, epoch, Begin::Another);
         shared.standings.followed(behind);
         // Looked at once more: there may be another epoch by now.
@@ -371,7 +377,7 @@ impl Followed {
                     key: ORDINAL.into(),
                     value: Some(number(ordinal)),
                 }));
-                let base = Offset::new(position.get() << EVENT_BITS);
+                let base = shared.shift().offset_of(position);
                 let now = shared.now(position, head.time);
                 let placed = Placed { base, time: head.time, now, batches, records };
                 let tail = Tail { position, checksum };

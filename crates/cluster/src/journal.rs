@@ -114,6 +114,11 @@ impl ClusterJournal {
         Some(self.shared.pins.pin(at, node, &self.shared.clock))
     }
 
+    /// The place in the log of what is at an offset.
+    pub fn place_of(&self, offset: Offset) -> Position {
+        self.shared.shift().place_of(offset)
+    }
+
     /// Where the log begins and ends. Waits for the engine.
     pub fn span(&self) -> Result<Span, Error> {
         Ok(self.shared.log.span()?)

@@ -1,7 +1,7 @@
 //! A node as it runs: three threads, or none where its turns are taken by a simulation.
 
 use std::fmt;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -90,6 +90,7 @@ impl Node {
             applies: Arc::new(Applies::default()),
             sightings: Sightings::default(),
             pins: Pins::default(),
+            shift: AtomicU64::new(0),
             needs_snapshot: Mutex::default(),
         });
         let lease = Lease::new(KEEPER, &id, lease);

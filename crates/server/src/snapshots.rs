@@ -13,7 +13,7 @@ use std::io::{Read as _, Seek as _};
 use std::sync::Arc;
 
 use bellwire_access::between_nodes::ContentDigest;
-use bellwire_cluster::{ClusterJournal, Pin, place_of};
+use bellwire_cluster::{ClusterJournal, Pin};
 use bellwire_journal::{DiskJournal, Snapshot};
 use bellwire_model::limits::{SNAPSHOT_PIECE_BYTES, SNAPSHOTS_SENT_MAX};
 use bellwire_model::{Epoch, with_causes};
@@ -153,7 +153,7 @@ fn make(
     });
     read.collect::<Result<(), _>>().map_err(|error| failed(&error))?;
     file.rewind().map_err(|error| failed(&error))?;
-    let (position, digest) = (place_of(tail).get(), digest.finish().into());
+    let (position, digest) = (journal.place_of(tail).get(), digest.finish().into());
     let told = Told { epoch, position, bytes, digest };
     tracing::info!(node, bytes, position, "A snapshot was made for another node.");
     Ok(Made { told, file, _pin: pin, _place: place })

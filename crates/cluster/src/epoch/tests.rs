@@ -26,12 +26,18 @@ fn append(log: &MemoryLog, number: u64) -> Tail {
 }
 
 fn own(epoch: u32, tail: Option<Tail>) -> Own {
-    Own { epoch: Epoch::new(epoch), ordinal: 0, began: Position::START, tail }
+    Own { epoch: Epoch::new(epoch), ordinal: 0, began: Position::START, tail, base: None }
 }
 
 fn with(verdict: Verdict, tail: Tail) -> Own {
     let (Verdict::Same(mark) | Verdict::Anew(mark)) = verdict;
-    Own { epoch: mark.epoch, ordinal: mark.ordinal, began: Position::START, tail: Some(tail) }
+    Own {
+        epoch: mark.epoch,
+        ordinal: mark.ordinal,
+        began: Position::START,
+        tail: Some(tail),
+        base: None,
+    }
 }
 
 #[test]
@@ -39,8 +45,7 @@ fn the_first_node_of_a_cluster_begins_its_epoch_and_the_others_take_it() {
     let logs = MemoryLogs::immediate();
     let log = logs.handle();
     let first = attend(&*log, own(7, None)).unwrap();
-    let floor = Position::START;
-    let mark = Mark { epoch: Epoch::new(7), ordinal: 1, tail: None, floor };
+    let mark = Mark::of_nothing(Epoch::new(7), 1, Position::START);
     assert_eq!(first, Verdict::Same(mark));
     assert_eq!(attend(&*log, own(8, None)).unwrap(), Verdict::Anew(mark));
     assert_eq!(attend(&*log, own(7, None)).unwrap(), Verdict::Same(mark));
@@ -95,7 +100,13 @@ fn a_register_of_an_old_copy_gets_no_second_life() {
     let Verdict::Same(mark) = begun else { panic!("{begun:?}") };
     logs.fail(Fault::Restore);
     let log = logs.handle();
-    let later = Own { epoch: Epoch::new(9), ordinal: 2, began: Position::START, tail: Some(tail) };
+    let later = Own {
+        epoch: Epoch::new(9),
+        ordinal: 2,
+        began: Position::START,
+        tail: Some(tail),
+        base: None,
+    };
     let Verdict::Anew(raised) = attend(&*log, later).unwrap() else { panic!("it is the same") };
     assert_eq!(raised.ordinal, 3);
     assert!(raised.epoch != mark.epoch && raised.epoch != later.epoch);
