@@ -3,6 +3,7 @@
 mod away;
 mod behind;
 mod desk;
+mod joining;
 mod outages;
 mod passing;
 mod refusals;
