@@ -3,6 +3,7 @@
 mod away;
 mod behind;
 mod desk;
+mod joining;
 mod mirror;
 mod outages;
 mod passing;

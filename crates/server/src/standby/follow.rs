@@ -149,8 +149,15 @@ impl Follower {
     async fn ask(&self, want: Option<Want>) -> Result<Answer, Failure> {
         let other = self.cluster.tenure.seat().other.ok_or(Failure::Nobody)?;
         let Other { node, address: Some(address), .. } = other else { return Err(Failure::Nobody) };
-        let peer =
-            NodeMark { id: node, version: "".into(), address, run: 0, beat: 0, applied: None };
+        let peer = NodeMark {
+            id: node,
+            version: "".into(),
+            address,
+            run: 0,
+            beat: 0,
+            applied: None,
+            reached: None,
+        };
         let query = want.map(|want| format!("?{}", query(want))).unwrap_or_default();
         let mut request = Request::new(Bytes::new());
         *request.method_mut() = Method::POST;
