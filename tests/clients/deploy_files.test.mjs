@@ -189,6 +189,26 @@ test('kernel settings are settings of a kernel', () => {
   }
 });
 
+test('what the README says of settings and sizes is so', (t) => {
+  const readme = deployed('README.md', []);
+  const [, settings] = readme.match(/```toml\n(.*?)```/s);
+  const config = join(mkdtempSync(join(tmpdir(), 'bellwire-check-')), 'bellwire.toml');
+  t.after(() => rmSync(dirname(config), { recursive: true }));
+  writeFileSync(config, `insecure = true\n${settings}`);
+  const { stdout, stderr } = spawnSync(BINARY, ['check', '--config', config], { env: {}, encoding: 'utf8' });
+  assert.equal(`${stderr}${stdout}`, '0 rules, 0 errors\n');
+  const [, buffer] = deployed('haproxy.cfg', []).match(/^ +tune\.bufsize (\d+)$/m);
+  assert.ok(readme.includes(`\`Idempotency-Key\` and up to ${buffer / 1024} kB |`));
+  const [{ spec: { resources } }] = STATEFUL_SET.spec.volumeClaimTemplates;
+  assert.ok(readme.includes(`a volume of ${parseInt(resources.requests.storage, 10)} GiB`));
+  // A credential is found under the name that the unit gives it.
+  const unit = deployed('bellwire.service', []);
+  const given = [...unit.matchAll(/^#LoadCredential=(\S+):\//gm)].map(([, name]) => name);
+  const used = [...unit.matchAll(/"\/run\/credentials\/bellwire\.service\/(\S+)"/g)].map(([, name]) => name);
+  assert.ok(given.length > 0);
+  assert.deepEqual(used, given);
+});
+
 test('the folder’s README names each of its files', () => {
   const readme = deployed('README.md', []);
   const files = readdirSync(new URL('../../deploy/', import.meta.url)).filter((name) => name !== 'README.md' && !name.endsWith('.dockerignore'));

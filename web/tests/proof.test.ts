@@ -4,7 +4,7 @@ import { type Signal } from '@preact/signals';
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import { serverNow } from '../src/stores/clock.js';
-import { proof } from '../src/stores/proof.js';
+import { isTrouble, proof } from '../src/stores/proof.js';
 import { type ServerStatus, serverStatus } from '../src/stores/status.js';
 import { connection } from '../src/stores/stream.js';
 import { doubtText } from '../src/shell/doubts.js';
@@ -29,6 +29,23 @@ test('rules that fail or find no series prove nothing, once none is left that do
   for (const [rules, doubt] of cases) {
     tell(rules);
     assert.equal(proof.value.doubt, doubt, JSON.stringify(rules));
+  }
+});
+
+test('a server that takes no events in proves nothing, and says why', () => {
+  tell({});
+  assert.equal(proof.value.doubt, null);
+  connection.value = { ...connection.value, outage: 'the engine is away' };
+  assert.deepEqual([proof.value.doubt, proof.value.about, isTrouble('degraded')], ['degraded', 'the engine is away', true]);
+  for (const language of ['en', 'de'] as const) {
+    chooseLanguage(language);
+    assert.match(doubtText(proof.value), /: the engine is away$/);
+  }
+  connection.value = { ...connection.value, outage: '' };
+  const status = serverStatus as Signal<ServerStatus>;
+  for (const [node, doubt] of [[{ ready: true }, null], [{ ready: false, reason: 'its disk is full' }, 'degraded'], [{ ready: false }, 'degraded']] as const) {
+    status.value = { ...status.value, node };
+    assert.equal(proof.value.doubt, doubt, JSON.stringify(node));
   }
 });
 

@@ -23,8 +23,8 @@ function sseFrame({ event, control }) {
   return `${id}${type ? `event: ${type}\n` : ''}data: ${JSON.stringify(event ?? control)}\n\n`;
 }
 
-/** The answer to a long poll that has these items, from a cursor. */
-export function pollAnswer(items, asked) {
+/** The answer to a long poll that has these items, from a cursor; `more`: whether others wait already. */
+export function pollAnswer(items, asked, more = false) {
   const events = items.flatMap(({ event }) => event ?? []);
   const controls = items.flatMap(({ control }) => control ?? []);
   const named = (...names) => controls.filter(({ control }) => names.includes(control));
@@ -33,5 +33,5 @@ export function pollAnswer(items, asked) {
   const ends = named('end', 'reopened');
   const degraded = named('degraded', 'restored').at(-1);
   const cursor = items.map((item) => (item.event ?? item.control)?.cursor).findLast(Boolean) ?? asked ?? 'e1-0';
-  return { events, cursor, ...(gap && { gap }), ...(reset && { reset }), ...(ends.length > 0 && { ends }), ...(degraded?.control === 'degraded' && { degraded }) };
+  return { events, more, cursor, ...(gap && { gap }), ...(reset && { reset }), ...(ends.length > 0 && { ends }), ...(degraded?.control === 'degraded' && { degraded }) };
 }

@@ -11,7 +11,7 @@ import { FrameReader } from './websocket.mjs';
 /** What a play may say; another member is a mistake. */
 const PLAY_MEMBERS = new Set([
   'for', 'times', 'delay_ms', 'refuse', 'silent', 'status', 'headers', 'body', 'stream', 'framing', 'gzip',
-  'chunk_bytes', 'upstream', 'replies',
+  'chunk_bytes', 'upstream', 'replies', 'more',
 ]);
 const KINDS = new Set(['follow', 'sse', 'ndjson', 'poll', 'websocket', 'send', 'renewal', 'other', 'any']);
 const FOLLOWS = new Set(['sse', 'ndjson', 'poll', 'websocket']);

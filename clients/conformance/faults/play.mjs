@@ -140,7 +140,7 @@ async function respondToPoll(answer) {
   const items = [];
   for (const item of play.stream) {
     if (item.cut !== undefined) {
-      const text = JSON.stringify(pollAnswer(items, record.cursor));
+      const text = JSON.stringify(pollAnswer(items, record.cursor, play.more));
       await answer.head(200, { 'Content-Type': 'application/json', 'Content-Length': Buffer.byteLength(text) }, 'cut');
       await answer.raw(Buffer.from(text).subarray(0, -5));
       return answer.cut(item.cut);
@@ -150,7 +150,7 @@ async function respondToPoll(answer) {
   }
   // Who has not asked to wait is answered at once, be it with nothing.
   if (record.query.wait?.[0] === undefined || items.some((item) => item.event ?? item.control)) {
-    return respond(answer, 200, pollAnswer(items, record.cursor));
+    return respond(answer, 200, pollAnswer(items, record.cursor, play.more));
   }
 }
 
@@ -167,7 +167,7 @@ export async function send(answer, items) {
       await answer.raw(closeFrame(item.close));
       return answer.cut('break');
     } else if (kind === 'websocket') await answer.raw(framesOf(item, answer.play));
-    else if (kind === 'poll') return respond(answer, 200, pollAnswer([item], answer.record.cursor));
+    else if (kind === 'poll') return respond(answer, 200, pollAnswer([item], answer.record.cursor, answer.play.more));
     else await answer.body(bytesOf(item, kind));
     // Others have their turn, also where a client takes all at once.
     await setImmediate();

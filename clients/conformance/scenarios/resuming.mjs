@@ -147,6 +147,47 @@ export const scenarios = [
     },
   },
   {
+    name: 'tells-outages-behind-ready',
+    requirement: 'What the answers of polls say of an outage while they catch up is told behind `ready`: what was told before that is void with it.',
+    over: ['poll'],
+    async run(t) {
+      const degraded = control('degraded', { reason: 'engine_away', detail: 'the engine is away', works: ['history', 'state'], fails: ['live', 'publish'] });
+      const place = await t.place([
+        { ...stream(event(1), degraded), more: true }, { ...stream(event(2), degraded), more: true }, stream(event(3), degraded), stream(event(4), degraded),
+      ]);
+      const follow = t.follow(place, { after: at(0) });
+      await t.untilData(follow, [1, 2, 3, 4]);
+      const kinds = follow.tells.map(({ tell, status, control }) => (tell === 'status' ? status : tell === 'control' ? control.control : null));
+      const outages = kinds.filter((kind) => kind === 'degraded' || kind === 'restored');
+      if (outages.length === 0) return;
+      assert.deepEqual(outages, ['degraded']);
+      // Who is told `ready` is told in order; to others it is the status that says so.
+      const ready = kinds.includes('ready') ? 'ready' : 'live';
+      assert.ok(kinds.indexOf('degraded') > kinds.indexOf(ready), `told in this order: ${kinds.filter(Boolean)}`);
+    },
+  },
+  ...[
+    ['', 'A poll that says that `more` events wait is not the last of those that catch up, however few it has: `live` is told once all have come.', [
+      { ...stream(event(1)), more: true }, { ...stream(event(2)), more: true }, stream(event(3)),
+    ]],
+    ['-of-large-events', 'Where nobody says (older servers) a page may be full of bytes, too: a large one is not the last.', [1, 2, 3].map((n) => ({
+      body: { events: [event(n, { data: { n, text: 'x'.repeat(1024 * 1024) } }).event], cursor: at(n) },
+    }))],
+  ].map(([name, requirement, plays]) => ({
+    name: `is-live-once-all-has-come${name}`,
+    requirement,
+    over: ['poll'],
+    async run(t) {
+      const place = await t.place(plays);
+      const follow = t.follow(place, { after: at(0) });
+      await t.until('it is live', () => follow.lives > 0 || follow.closed);
+      const live = follow.tells.find(({ tell, status }) => tell === 'status' && status === 'live');
+      const { length } = place.asked().filter(({ at }) => at <= live.at);
+      assert.ok(length >= plays.length, `${length} of ${plays.length} pages were asked for by then`);
+      await t.until('all events', () => follow.data.length === plays.length);
+    },
+  })),
+  {
     name: 'outlives-a-server',
     requirement: 'A server that is gone for a while, its port closed, is come back to.',
     over: ALL,

@@ -98,6 +98,27 @@ export const scenarios = [
     },
   },
   {
+    name: 'hands-back-what-a-refusal-may-have-taken',
+    requirement: 'A refusal that says `may_be_taken` is no word that nothing was done: the event is sent again under its key, and handed back with `may_be_taken`.',
+    needs: ['publish'],
+    async run(t) {
+      const place = await t.place([send({ ...problem(503, 'journal_unavailable', {}, { may_be_taken: true }), times: 'always' })]);
+      const error = await outcome(t, t.publish(place, { timeout_ms: 6_000, idempotency_key: 'mine-3' }));
+      assert.deepEqual([error.code, error.may_be_taken, error.idempotency_key], ['unanswered', true, 'mine-3']);
+      assert.ok(place.asked('send').length > 1, 'it was sent again');
+    },
+  },
+  {
+    name: 'hands-back-what-was-not-taken',
+    requirement: 'Where each refusal says that it was not taken it is handed back so.',
+    needs: ['publish'],
+    async run(t) {
+      const place = await t.place([send({ ...problem(503, 'journal_unavailable', {}, { may_be_taken: false }), times: 'always' })]);
+      const error = await outcome(t, t.publish(place, { timeout_ms: 6_000 }));
+      assert.deepEqual([error.code, error.may_be_taken], ['unanswered', false]);
+    },
+  },
+  {
     name: 'does-not-hammer-with-events',
     requirement: 'A server that refuses what is sent is asked less and less often.',
     needs: ['publish'],
@@ -168,15 +189,33 @@ export const scenarios = [
       assert.equal(place.asked('send').length, 1);
     },
   },
-  {
-    name: 'sends-samples-again-that-were-not-taken',
-    requirement: 'What the server refuses for the moment (`429`) it has not taken: that is sent again, with a `timestamp` or without.',
+  ...[
+    ['that-may-have-been-taken', 'So they are where a refusal says `may_be_taken`, whatever its code', 'desk_away', { may_be_taken: true }],
+    ['where-nobody-says', 'So they are where `journal_unavailable` or `desk_away` does not say (older servers)', 'desk_away', {}],
+    ['where-the-disk-is-full', 'So they are at `507`: rules may have seen them', 'journal_full', { may_be_taken: true }, 507],
+  ].map(([name, requirement, code, more, status = 503]) => ({
+    name: `sends-samples-once-${name}`,
+    requirement: `${requirement}.`,
     needs: ['samples'],
     async run(t) {
-      const place = await t.place([send(problem(429, 'publishers_busy', { 'Retry-After': '1' }))]);
+      const place = await t.place([send({ ...problem(status, code, {}, more), times: 'always' })]);
+      const error = await outcome(t, t.samples(place, [{ name: 'temperature', value: 1 }]));
+      assert.deepEqual([error.code, error.may_be_taken], ['unanswered', true]);
+      await t.sleep(QUIET_MS);
+      assert.equal(place.asked('send').length, 1);
+    },
+  })),
+  {
+    name: 'sends-samples-again-that-were-not-taken',
+    requirement: 'What the server refuses for the moment (`429`, or `may_be_taken` is `false`) it has not taken: that is sent again, with a `timestamp` or without.',
+    needs: ['samples'],
+    async run(t) {
+      const busy = problem(429, 'publishers_busy', { 'Retry-After': '1' });
+      const place = await t.place([send(busy), send(problem(503, 'desk_away', {}, { may_be_taken: false }))]);
       assert.equal((await outcome(t, t.samples(place, [{ name: 'temperature', value: 1 }]))).accepted, 1);
-      const [first, second] = place.asked('send');
+      const [first, second, third] = place.asked('send');
       assert.ok(second.at - first.at >= 1_000);
+      assert.ok(third, 'what says that it has not taken it is asked again, too');
     },
   },
 ];

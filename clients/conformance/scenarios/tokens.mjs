@@ -136,6 +136,23 @@ export const scenarios = [
     },
   },
   {
+    name: 'does-not-renew-where-nobody-does',
+    requirement: 'A server that does not renew (`501`) is asked once: the stream goes on until the server ends it, and comes back with a newer token.',
+    needs: ['renew'],
+    over: ['sse'],
+    async run(t) {
+      const place = await t.place([{ ...problem(501, 'stands_in_cluster'), for: 'renewal', times: 'always' }, stream(ready(), renew())]);
+      const follow = t.follow(place, { tokens: ['old', 'new', 'newer'] });
+      await t.untilAsked(place, 1, 'renewal');
+      await t.sleep(5_000);
+      await place.push(event(1), control('bye', { reason: 'credential_expired', retry_ms: 10 }), cut('end'));
+      const asked = await t.untilAsked(place, 2);
+      assert.deepEqual([place.asked('renewal').length, asked[0].token], [1, 'old']);
+      assert.notEqual(asked[1].token, 'old');
+      await t.untilData(follow, [1]);
+    },
+  },
+  {
     name: 'outlives-a-renewal-that-is-refused',
     requirement: 'A renewal that is refused for good changes nothing: the stream goes on until the server ends it.',
     needs: ['renew'],

@@ -20,9 +20,9 @@ export const control = (name, members) => ({ control: { control: name, ...member
 export const wait = (ms) => ({ wait_ms: ms });
 export const cut = (how = 'break') => ({ cut: how });
 
-/** The answer that refuses with a problem. */
-export function problem(status, code, headers = {}) {
-  return { status, headers, body: { code, detail: 'as the scenario has it', status, title: '', type: 'about:blank' } };
+/** The answer that refuses with a problem, which may say more. */
+export function problem(status, code, headers = {}, more = {}) {
+  return { status, headers, body: { code, detail: 'as the scenario has it', status, title: '', type: 'about:blank', ...more } };
 }
 
 /** What something else than Bellwire says in its place. */

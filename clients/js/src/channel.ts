@@ -1,6 +1,6 @@
 // What is sent over a WebSocket: commands and their replies.
 
-import { ConnectionError } from './errors.js';
+import { type BellwireError, ConnectionError, mayBeTaken, ProblemError } from './errors.js';
 import type { Channel, Outgoing } from './transport.js';
 
 /**
@@ -14,7 +14,7 @@ const REPLY = '{"reply":';
 
 interface Waiter {
   resolve(answer: unknown): void;
-  reject(error: ConnectionError): void;
+  reject(error: BellwireError): void;
 }
 
 /** The commands that are under way on one socket. */
@@ -50,7 +50,10 @@ export class Commands implements Channel {
   take(message: unknown): boolean {
     if (typeof message !== 'string' || !message.startsWith(REPLY)) return false;
     const { reply, error, ...answer } = JSON.parse(message);
-    this.#waiters.get(reply)?.resolve(error ? null : answer);
+    const waiter = this.#waiters.get(reply);
+    const problem = error && new ProblemError(error.status ?? 503, error, null);
+    if (problem && mayBeTaken(problem)) waiter?.reject(problem);
+    else waiter?.resolve(problem ? null : answer);
     return true;
   }
 

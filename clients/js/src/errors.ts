@@ -21,10 +21,12 @@ export class ProblemError extends BellwireError {
   readonly version: string | undefined;
   /** Of `samples_invalid`: what is wrong with which. */
   readonly errors: SampleError[] | undefined;
+  /** Whether what was asked for may have been done all the same, where the server says so. */
+  readonly mayBeTaken: boolean | undefined;
 
   constructor(
     readonly status: number,
-    problem: Partial<Problem> & { version?: string },
+    problem: Partial<Problem> & { version?: string; may_be_taken?: boolean },
     /** When another try is worth it, in milliseconds; where the server says so. */
     readonly retryAfterMs: number | null,
   ) {
@@ -32,8 +34,15 @@ export class ProblemError extends BellwireError {
     super(code, `${status} ${code}${problem.detail ? `: ${problem.detail}` : ''}`);
     this.version = problem.version;
     this.errors = problem.errors;
+    this.mayBeTaken = problem.may_be_taken;
   }
 }
+
+/** Codes of those that may have done it where nobody says whether: what orders it, or passes it on, was away. */
+const UNSURE = /^(journal_unavailable|desk_away|unexpected_status)$/;
+
+/** Whether what was asked for may have been done although it is refused. */
+export const mayBeTaken = ({ mayBeTaken, code }: ProblemError) => mayBeTaken ?? UNSURE.test(code);
 
 /** `connection_failed`, `connection_lost` or `connection_silent`: it is tried again by itself. */
 export class ConnectionError extends BellwireError {

@@ -94,7 +94,7 @@ export class Follower {
   subscribe<Data>(filters: string | readonly string[], options: SubscribeOptions = {}): Subscription<Data, never> {
     const topics = typeof filters === 'string' ? [filters] : [...filters];
     const { queries = [], after = null, controls = false, signal, store } = options;
-    if (topics.length + queries.length === 0) throw new TypeError('there is nothing to follow');
+    if (topics.length + queries.length === 0) throw new TypeError('nothing to follow');
     const url = new URL('v1/events', this.surroundings.base);
     const parameters = {
       topic: topics,

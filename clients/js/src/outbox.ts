@@ -3,7 +3,7 @@
 
 import type { Backoff } from './backoff.js';
 import type { Clock } from './clock.js';
-import { BellwireError, ProblemError, UnsentError } from './errors.js';
+import { BellwireError, mayBeTaken, ProblemError, UnsentError } from './errors.js';
 import { answerOf, asError, ask, remedy } from './http.js';
 import type { Token } from './token.js';
 import type { Asking, Outgoing, Transport } from './transport.js';
@@ -145,8 +145,7 @@ export class Outbox {
     } catch (fault) {
       const error = asError(fault);
       if (hadBeen && error.code === letter.doneBy) return null;
-      // What the server refuses it has not taken; what another server says for it may be wrong.
-      if (error instanceof ProblemError && error.code !== 'unexpected_status') letter.mayBeTaken = hadBeen;
+      if (error instanceof ProblemError) letter.mayBeTaken = hadBeen || mayBeTaken(error);
       if (remedy(error) !== 'token' || !token.canRefresh || letter.hasRefreshed) throw error;
       letter.hasRefreshed = true;
     } finally {

@@ -9,8 +9,10 @@ import type { Connection, Opening, Sink, Transport } from './transport.js';
 const WAIT_S = 25;
 /** How long to wait between two polls of which the first had what comes each time, or nothing at once. */
 const PAUSE_MS = 1_000;
-/** How many events an answer has at most: with fewer all is there. */
+/** Of an older server, which does not say whether `more` is there: with fewer events than this all is there, */
 const PAGE_EVENTS_MAX = 1_000;
+/** where they have fewer characters, too: a page ends at 1 MiB. */
+const PAGE_LENGTH_MIN = 512 * 1024;
 
 interface Answer {
   events: TopicEvent[];
@@ -21,6 +23,7 @@ interface Answer {
   degraded?: Degraded;
   ends?: (End | Reopened)[];
   values_left_out?: number;
+  more?: boolean;
 }
 
 /** What comes with each answer, as the last one had it. */
@@ -62,13 +65,15 @@ async function read(opening: Opening, sink: Sink, signal: AbortSignal): Promise<
     for (const end of answer.ends ?? []) sink.item(end);
     // Where something between does not wait, this side does.
     const isHasty = isReady && answer.events.length === 0 && opening.clock.now() - askedAt < PAUSE_MS;
-    const isWhole = answer.events.length < PAGE_EVENTS_MAX && !answer.values_left_out;
+    const isWhole = !(answer.more ?? isFull(answer.events)) && !answer.values_left_out;
     if (isWhole && !isReady) {
       isReady = true;
       sink.item({ control: 'ready', cursor, heartbeat_interval_ms: WAIT_S * 1_000 });
     } else {
       sink.item({ control: 'heartbeat', cursor });
     }
+    // What is told before it is ready is void with that.
+    if (!isReady) delete answer.degraded;
     if (!answer.degraded !== !last.degraded) sink.item(answer.degraded ?? { control: 'restored' });
     last = answer;
     searchParams.set('after', cursor);
@@ -77,6 +82,8 @@ async function read(opening: Opening, sink: Sink, signal: AbortSignal): Promise<
     await sink.room();
   }
 }
+
+const isFull = (events: TopicEvent[]) => events.length >= PAGE_EVENTS_MAX || JSON.stringify(events).length > PAGE_LENGTH_MIN;
 
 function controlsBefore({ narrowed, gap, reset }: Answer, last: Told): Control[] {
   // It comes with each answer; told is what is new.

@@ -3,6 +3,7 @@
 import type { Renew } from './api.js';
 import type { Backoff } from './backoff.js';
 import type { Clock } from './clock.js';
+import type { ProblemError } from './errors.js';
 import { asError, ask, JSON_TYPE, remedy } from './http.js';
 import type { Token } from './token.js';
 import type { Asking } from './transport.js';
@@ -42,7 +43,8 @@ export function renewalOf({ asking, base, clock, backoff, token }: RenewalSettin
         return await attempt(renews, old);
       } catch (fault) {
         const wait = waits.next();
-        if (remedy(asError(fault)) !== 'later' || clock.now() + wait >= until) break;
+        // What a server does not do (501) it does not do later.
+        if ((fault as ProblemError).status === 501 || remedy(asError(fault)) !== 'later' || clock.now() + wait >= until) break;
         await new Promise<void>((resolve) => void clock.after(wait, resolve));
       }
     }

@@ -179,7 +179,7 @@ export class Session implements Owner {
     }
     this.#leave(link);
     if (reason === 'displaced') {
-      return this.close(new BellwireError(reason, 'another one has come with its ticket'));
+      return this.close(new BellwireError(reason, 'another came with its ticket'));
     }
     if (reason.startsWith('credential') && this.setting.token.canRefresh) this.#stale = link.token;
     this.#later(new ConnectionError('connection_lost', `the server says bye: ${reason}`), retry_ms);

@@ -32,6 +32,8 @@ export class Stream implements Connection {
   /** There is no room for it on the shared connection: once it has caught up it stays apart. */
   #isRefused = false;
   #connection: Connection | null = null;
+  /** Of what it was told last: the server takes no events in. */
+  #isDegraded = false;
   /** Ends what it asks or waits for before it has one. */
   #endTurn: Cancel = () => {};
   #cancelAsk: Cancel = () => {};
@@ -150,6 +152,7 @@ export class Stream implements Connection {
 
   #give(item: Item): void {
     if ('cursor' in item && item.cursor) this.#after = item.cursor;
+    if ('control' in item && /^(ready|degraded|restored)$/.test(item.control)) this.#isDegraded = item.control === 'degraded';
     this.sink.item(item);
   }
 
@@ -210,6 +213,8 @@ export class Stream implements Connection {
     if (this.#state === 'ready') {
       if (fate === 'attached') {
         this.#state = 'attached';
+        // Who leads says by which outage its connection is: another one's is no more.
+        if (this.#isDegraded) this.#give({ control: 'restored' });
       } else if (fate === 'lost') {
         this.#lose(why);
       } else if (fate) {

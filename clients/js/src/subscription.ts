@@ -144,7 +144,7 @@ export class Subscription<Data = unknown, Yielded = TopicEvent<Data>>
   }
 
   [Symbol.asyncIterator](): AsyncIterableIterator<Yielded, undefined> {
-    if (this.#isIterated) throw new TypeError('it is iterated over already');
+    if (this.#isIterated) throw new TypeError('it is iterated already');
     this.#isIterated = true;
     const iterator: AsyncIterableIterator<Yielded, undefined> = {
       next: () => {

@@ -25,7 +25,8 @@ export interface Outgoing {
 export interface Channel {
   /**
    * Resolves with the answer, or with `null` where the server refuses or there is no way to ask it
-   * so: asked by HTTP it says more. Throws `ConnectionError` where it is lost before.
+   * so: asked by HTTP it says more. Throws `ConnectionError` where it is lost before, and
+   * `ProblemError` where it may be done although the server refuses.
    */
   ask(outgoing: Outgoing, signal: AbortSignal): Promise<unknown>;
 }

@@ -127,6 +127,37 @@ test('channel: a refusal is asked for by HTTP, where it says more', async () => 
   assert.deepEqual([error.status, error.code, error.version, requests.length], [412, 'condition_failed', 's9-81', 1]);
 });
 
+test('channel: a refusal that may have been taken is none to ask again by HTTP at once', async () => {
+  for (const error of [{ code: 'desk_away', may_be_taken: true }, { code: 'journal_full', status: 507, may_be_taken: true }, { code: 'journal_unavailable' }]) {
+    const { clock, sockets: [socket], requests, client } = await begin({ post: () => answer(412, { code: 'condition_failed', status: 412 }) });
+    const once = outcome(client.publish('a', 1, { key: 'k', ifAbsent: true }));
+    await settle();
+    socket.give({ reply: 1, error });
+    const { error: unsent } = await once;
+    assert.ok(unsent instanceof UnsentError, `${error.code}: its own write is reported as ${unsent?.code}`);
+    assert.deepEqual([unsent.code, unsent.mayBeTaken, unsent.cause.code, requests.length], ['unanswered', true, error.code, 0]);
+    client.close();
+    await clock.advance(1_000);
+  }
+});
+
+test('channel: what was refused and not taken is asked by HTTP, and what may be taken later, under its key', async () => {
+  const { clock, sockets: [socket], requests, client } = await begin({ post: () => answer(201, { cursor: 'e1-4' }) });
+  const untaken = client.publish('a', 1, { key: 'k', ifAbsent: true });
+  await settle();
+  socket.give({ reply: 1, error: { code: 'journal_unavailable', may_be_taken: false } });
+  await untaken;
+  assert.equal(requests.length, 1);
+  const deleted = client.delete('a', 'k');
+  await settle();
+  socket.give({ reply: 2, error: { code: 'journal_unavailable', may_be_taken: true } });
+  await settle();
+  assert.equal(requests.length, 1, 'not before a wait');
+  await clock.advance(1_000);
+  await deleted;
+  assert.equal(requests.length, 2);
+});
+
 test('channel: a socket that is lost before the reply: the same is sent again under its key', async () => {
   const { clock, sockets: [socket], requests, client } = await begin({ post: () => answer(201, { cursor: 'e1-1', duplicate: true }) });
   const sent = client.publish('a', 1);

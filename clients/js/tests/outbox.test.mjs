@@ -89,6 +89,21 @@ test('outbox: what may have been taken and does not do the same twice is handed 
   assert.deepEqual([error.code, error.mayBeTaken, requests.length], ['unanswered', true, 2], 'a refusal is certain, a cut is not');
 });
 
+test('outbox: a refusal that may have been taken is as uncertain as a cut', async () => {
+  const refused = (more) => answer(503, { code: 'journal_unavailable', ...more });
+  for (const [more, mayBeTaken] of [[{ may_be_taken: true }, true], [{}, true], [{ may_be_taken: false }, false]]) {
+    const { clock, client } = begin(() => refused(more));
+    const sent = outcome(client.publish('a', 1, { timeoutMs: 13_000 }));
+    await clock.advance(13_000);
+    const { error } = await sent;
+    assert.deepEqual([error.code, error.mayBeTaken], ['unanswered', mayBeTaken], JSON.stringify(more));
+  }
+  const { clock, client } = begin((n) => (n === 1 ? refused({ may_be_taken: true }) : answer(404, { code: 'key_not_found' })));
+  const deleted = client.delete('a', 'k');
+  await clock.advance(1_000);
+  assert.equal(await deleted, undefined, 'what was to go is gone');
+});
+
 test('outbox: samples without a time of their own are not sent twice', async () => {
   const { clock, requests, client } = begin(() => cut());
   const bare = outcome(client.samples([{ name: 'a', value: 1 }]));

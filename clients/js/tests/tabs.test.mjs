@@ -285,6 +285,28 @@ test('an outage is told to each, to who comes later, too, and so is its end', as
   assert.deepEqual([late.subscription.status, late.data], ['live', [1]]);
 });
 
+test('an outage that only the tab that led was told of is over with its connection', async () => {
+  const { clock, browser, server } = setUp();
+  const tabs = [0, 1].map(() => browser.open(server));
+  const own = tabs.map((tab) => {
+    const told = [];
+    const { subscription } = follow(tab, 'a/**');
+    for (const name of ['degraded', 'restored']) subscription.addEventListener(name, () => told.push(name));
+    return told;
+  });
+  await run(clock);
+  const degraded = { control: 'degraded', reason: 'engine_away', detail: 'away', works: [], fails: ['live'] };
+  for (const connection of server.connections) connection.say(degraded);
+  await run(clock);
+  const leader = browser.holder('bellwire http://server.example/v1/events [');
+  const left = own[tabs.findIndex((tab) => tab !== leader)];
+  assert.deepEqual(left, ['degraded']);
+  leader.crash();
+  await run(clock, 20_000, 100);
+  // The connection of the new one has `ready` with nothing behind it.
+  assert.equal(left.at(-1), 'restored');
+});
+
 test('where the server ends the shared connection all wait as long as it says', async () => {
   const { clock, browser, server } = setUp();
   const followed = [0, 1].map(() => follow(browser.open(server), 'a/**'));

@@ -9,6 +9,11 @@ if TYPE_CHECKING:
     from .samples import Sample
 
 
+#: Codes of those that may have done it where nobody says whether: what orders it, or passes it on, was
+#: away, or something else has answered.
+_UNSURE = ("journal_unavailable", "desk_away", "unexpected_status")
+
+
 class BellwireError(Exception):
     """The base of all errors that come from here; wrong arguments are `ValueError` or `TypeError`."""
 
@@ -42,6 +47,9 @@ class ProblemError(BellwireError):
         self.retry_after_s = retry_after_s
         #: Of `condition_failed`: the version that the key has, where there is one.
         self.version: str | None = problem.get("version")
+        told = problem.get("may_be_taken")
+        #: Whether what was asked for may have been done all the same.
+        self.may_be_taken: bool = told if isinstance(told, bool) else named in _UNSURE
 
 
 class ConnectionError(BellwireError):

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from .answers import remedy
 from .effects import Aside, Flow, Sleep
-from .errors import BellwireError
+from .errors import BellwireError, ProblemError
 from .link import Link
 from .outgoing import renewing
 from .sending import TRY_S, Closed, Sending, Setting
@@ -52,7 +52,10 @@ class Renewals:
                     return
                 except BellwireError as error:
                     wait = backoff.next()
-                    if remedy(error) != "later" or setting.clock() + wait >= until:
+                    # What a server does not do (501) it does not do later.
+                    is_never = isinstance(error, ProblemError) and error.status == 501
+                    is_late = setting.clock() + wait >= until
+                    if is_never or is_late or remedy(error) != "later":
                         return
                 yield Sleep(wait)
             self._last, self._newest = named, newer

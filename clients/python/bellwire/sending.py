@@ -129,9 +129,7 @@ class Sending:
         refused = refusal(answer)
         if had_been and refused.code == self._outgoing.done_by:
             return None
-        # What the server refuses it has not taken; what another says for it may be wrong.
-        if refused.code != "unexpected_status":
-            self._may_be_taken = had_been
+        self._may_be_taken = had_been or refused.may_be_taken
         raise refused
 
     def _try(self, seconds: float) -> Flow[Any]:

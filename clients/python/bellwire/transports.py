@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from .answers import ANSWER_BYTES_MAX, REFUSAL_BYTES_MAX, Answer, Body, Head, refusal
@@ -19,8 +20,11 @@ _JSON = "application/json"
 POLL_WAIT_S = 25
 #: How long to wait between two polls of which the first had what comes each time, or nothing at once.
 POLL_PAUSE_S = 1.0
-#: How many events an answer has at most: with fewer all is there.
+#: Of an older server, which does not say whether `more` is there: with fewer events than this all is
+#: there,
 POLL_EVENTS_MAX = 1_000
+#: where they have fewer characters, too: a page ends at 1 MiB.
+POLL_CHARACTERS_MIN = 512 * 1024
 
 
 def stream(following: Following, link: Link) -> Flow[None]:
@@ -77,13 +81,14 @@ def poll(following: Following, link: Link) -> Flow[None]:
         for item in _items(page):
             yield from following.item(link, item)
         was_ready = is_ready
-        is_whole = len(page["events"]) < POLL_EVENTS_MAX and not page.get("values_left_out")
+        is_whole = not _has_more(page)
         told: dict[str, Any] = {"control": "heartbeat", "cursor": page.get("cursor")}
         if is_whole and not is_ready:
             is_ready = True
             told = {**told, "control": "ready", "heartbeat_interval_ms": POLL_WAIT_S * 1_000}
         yield from following.item(link, item_from(told))
-        degraded = page.get("degraded")
+        # What is told before it is ready is void with that.
+        degraded = page.get("degraded") if is_ready else None
         if degraded and not was_degraded:
             yield from following.item(link, item_from(degraded))
         elif was_degraded and not degraded:
@@ -106,6 +111,16 @@ def _items(page: dict[str, Any]) -> list[Item]:
     before += [page[name] for name in ("gap", "reset") if page.get(name)]
     ends = page.get("ends") or []
     return [*map(item_from, before), *items_of(page), *map(item_from, ends)]
+
+
+def _has_more(page: dict[str, Any]) -> bool:
+    """Whether there is, or may be, something that the answer had no room for."""
+    if page.get("values_left_out"):
+        return True
+    more, events = page.get("more"), page["events"]
+    if isinstance(more, bool):
+        return more
+    return len(events) >= POLL_EVENTS_MAX or len(json.dumps(events)) > POLL_CHARACTERS_MIN
 
 
 def _page(head: Head, following: Following) -> Flow[dict[str, Any]]:

@@ -206,12 +206,7 @@ impl Outbox {
                 return read(answer).await.map(Some).map_err(Failed::midway);
             }
             let problem = refusal(answer).await;
-            // What the server refuses it has not taken; what another one says for it may be wrong.
-            Err(if problem.is_foreign() {
-                Failed::midway(problem)
-            } else {
-                Failed::before(problem)
-            })
+            Err(Failed { may_be_taken: problem.may_be_taken, error: problem.into() })
         };
         let asked = timeout(TRY_TIMEOUT, asking).await.unwrap_or_else(|_| {
             Err(Failed::midway(ConnectionError::Silent { silence: TRY_TIMEOUT }))

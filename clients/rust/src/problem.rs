@@ -10,6 +10,9 @@ use thiserror::Error;
 
 /// Characters of an answer of something else that are worth repeating.
 const TEXT_CHARACTERS_MAX: usize = 200;
+/// Codes of those that may have done it where nobody says whether: what orders it, or passes it on, was
+/// away.
+const UNSURE: [&str; 2] = ["journal_unavailable", "desk_away"];
 /// What no `Retry-After` is believed beyond: a date that is wrong would keep a client silent.
 const RETRY_AFTER_MAX: Duration = Duration::from_mins(5);
 
@@ -28,6 +31,8 @@ pub struct Problem {
     pub version: Option<String>,
     /// Of `samples_invalid`: what is wrong with which.
     pub errors: Vec<SampleError>,
+    /// Whether what was asked for may have been done all the same.
+    pub may_be_taken: bool,
     code: Option<String>,
 }
 
@@ -53,6 +58,7 @@ struct Members {
     version: Option<String>,
     #[serde(default)]
     errors: Vec<SampleError>,
+    may_be_taken: Option<bool>,
 }
 
 impl Problem {
@@ -74,9 +80,13 @@ impl Problem {
         let is_problem =
             content_type.is_some_and(|kind| kind.starts_with("application/problem+json"));
         let members = if is_problem { serde_json::from_slice(body).ok() } else { None };
-        let Members { code, detail, version, errors } = members.unwrap_or_default();
+        let Members { code, detail, version, errors, may_be_taken } = members.unwrap_or_default();
+        // What something else says in its place may be wrong.
+        let is_unsure = code.as_deref().is_none_or(|code| UNSURE.contains(&code));
+        let may_be_taken = may_be_taken.unwrap_or(is_unsure);
         let detail = if code.is_some() { detail } else { shown(body) };
-        Self { status, detail, retry_after: retry_after(headers), version, errors, code }
+        let retry_after = retry_after(headers);
+        Self { status, detail, retry_after, version, errors, may_be_taken, code }
     }
 
     /// A refusal that came in a stream, as `bye`.
@@ -86,7 +96,8 @@ impl Problem {
         retry_after: Option<Duration>,
     ) -> Self {
         let detail = detail.unwrap_or_default();
-        Self { status, detail, retry_after, version: None, errors: Vec::new(), code: Some(code) }
+        let (version, errors, may_be_taken) = (None, Vec::new(), false);
+        Self { status, detail, retry_after, version, errors, may_be_taken, code: Some(code) }
     }
 }
 
@@ -146,6 +157,24 @@ mod tests {
         assert_eq!(problem.to_string(), "topic `a//b`: empty (400 Bad Request, topic_invalid)");
         assert_eq!((problem.code(), problem.is_foreign()), ("topic_invalid", false));
         assert_eq!(problem.retry_after, Some(Duration::from_secs(7)));
+    }
+
+    #[test]
+    fn whether_it_may_be_taken_is_as_it_says_and_else_as_its_code_has_it() {
+        for (code, said, expected) in [
+            ("journal_unavailable", "", true),
+            ("desk_away", "", true),
+            ("journal_unavailable", r#","may_be_taken":false"#, false),
+            ("journal_full", r#","may_be_taken":true"#, true),
+            ("journal_full", "", false),
+            ("draining", "", false),
+        ] {
+            let headers = headers("application/problem+json", "");
+            let body = format!(r#"{{"code":"{code}"{said}}}"#);
+            let status = StatusCode::SERVICE_UNAVAILABLE;
+            let problem = Problem::read(status, &headers, body.as_bytes());
+            assert_eq!(problem.may_be_taken, expected, "{body}");
+        }
     }
 
     #[test]

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::Request;
 use http::header::CONTENT_TYPE;
+use http::{Request, StatusCode};
 use serde_json::json;
 use tokio::sync::Mutex;
 use tokio::time::{Instant, sleep, timeout_at};
@@ -63,12 +63,18 @@ async fn try_until(
             Err(error) => error,
         };
         let wait = backoff.next(None);
-        if remedy(&error) != Remedy::Later || Instant::now() + wait >= until {
+        let passes = remedy(&error) == Remedy::Later && !is_undone(&error);
+        if !passes || Instant::now() + wait >= until {
             break;
         }
         sleep(wait).await;
     }
     None
+}
+
+/// What a server does not do (501) it does not do later.
+fn is_undone(error: &Error) -> bool {
+    matches!(error, Error::Problem(problem) if problem.status == StatusCode::NOT_IMPLEMENTED)
 }
 
 async fn attempt(

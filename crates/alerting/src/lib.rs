@@ -66,7 +66,7 @@ pub use rule_files::{
     RuleFileText, RuleFiles, RuleFilesError, load as load_rules, read as read_rule_files,
 };
 pub use standby::{
-    Begun, Named, NotRead, Notice, Piece, Place, Standby, StandbyMode, StandbyReport, StandbyStage,
-    StateCopy, Want,
+    Begun, Named, NotRead, Noted, Notice, Piece, Place, Standby, StandbyMode, StandbyReport,
+    StandbyStage, StateCopy, Want,
 };
 pub use states::{NotShown, StateTopics};

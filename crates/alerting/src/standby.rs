@@ -38,7 +38,7 @@ pub use self::copy::{StateCopy, Want};
 use self::files::Files;
 pub use self::files::Piece;
 use self::following::Following;
-pub use self::following::{Named, Notice, Place, StandbyReport, StandbyStage};
+pub use self::following::{Named, Noted, Notice, Place, StandbyReport, StandbyStage};
 use crate::figures::Figures;
 
 /// When to send again what may not be kept, in seconds.
@@ -220,7 +220,7 @@ impl Standby {
         let mut shared = self.lock();
         let is_late = |held: &Held| now.saturating_sub(held.since) >= STANDBY_ANSWER_PATIENCE;
         while shared.held.front().is_some_and(is_late) {
-            shared.answer_first(false);
+            shared.refuse_first();
         }
         let before = shared.following.is_named();
         let notice = shared.following.due(now, self.mode);
@@ -241,20 +241,20 @@ impl Standby {
     }
 
     /// What was due is in the log, or may not be.
-    pub fn noted(&self, notice: &Notice, is_written: bool) {
+    pub fn noted(&self, notice: &Notice, noted: Noted) {
         let mut shared = self.lock();
-        shared.following.noted(notice, is_written);
+        shared.following.noted(notice, noted);
         shared.release(self.mode);
         drop(shared);
         self.changed.notify_all();
     }
 
-    /// Takes no more samples, and waits until the standby has all there is, if there is one and this node is
-    /// still the keeper: it is about to take over. Blocks, for [`STANDBY_PATIENCE`] at most.
-    pub fn drain(&self, is_keeper: bool) {
+    /// Takes no more samples, and waits until the standby has all there is, if there is one: it is about to
+    /// take over. Blocks, for [`STANDBY_PATIENCE`] at most.
+    pub fn drain(&self) {
         let until = clock::uptime() + STANDBY_PATIENCE;
         let mut shared = self.lock();
-        shared.is_closing = is_keeper && shared.following.is_waited_for();
+        shared.is_closing = shared.following.is_waited_for();
         while shared.is_closing && shared.following.lacks_what_is_written() {
             let left = until.saturating_sub(clock::uptime());
             if left.is_zero() {
@@ -266,6 +266,14 @@ impl Standby {
             let waited = self.changed.wait_timeout(shared, left);
             (shared, _) = waited.unwrap_or_else(PoisonError::into_inner);
         }
+        drop(shared);
+        self.leave();
+    }
+
+    /// Nobody waits for the standby any more: another node evaluates the rules by now, or will.
+    pub fn leave(&self) {
+        let mut shared = self.lock();
+        shared.is_closing |= shared.following.is_waited_for();
         shared.is_over = true;
         shared.release(self.mode);
         drop(shared);
@@ -296,7 +304,7 @@ impl Standby {
         shared.held.push_back(Held { place, since: clock::uptime(), answer, done });
         shared.release(self.mode);
         if shared.held.len() > STANDBY_ANSWERS_MAX {
-            shared.answer_first(false);
+            shared.refuse_first();
         }
     }
 
@@ -337,13 +345,18 @@ impl Shared {
         {
             // What is handed over to a standby that does not have it is with nobody.
             let is_with_nobody = self.is_closing && self.following.lacks(first.place);
-            self.answer_first(mode != StandbyMode::Wait || !is_with_nobody);
+            if mode == StandbyMode::Wait && is_with_nobody {
+                self.refuse_first();
+            } else if let Some(Held { answer, done, .. }) = self.held.pop_front() {
+                done(answer);
+            }
         }
     }
 
-    fn answer_first(&mut self, is_kept: bool) {
+    /// Has the first that waits sent again.
+    fn refuse_first(&mut self) {
         let Some(Held { answer, done, .. }) = self.held.pop_front() else { return };
-        done(if is_kept || answer.is_err() { answer } else { Err(unsure()) });
+        done(answer.and(Err(unsure())));
     }
 }
 

@@ -7,6 +7,7 @@ mod flow;
 mod haste;
 mod marker;
 mod mqtt_clients;
+pub(crate) mod numbers;
 mod open_files;
 mod opening;
 mod peer;

@@ -23,6 +23,6 @@ mod run;
 pub(crate) use self::crowd::Crowd;
 pub(crate) use self::fault::FaultKind;
 pub(crate) use self::feed::body;
-pub(crate) use self::ledger::Tally;
+pub(crate) use self::ledger::{Ledger, Tally};
 pub(crate) use self::outcome::{Memories, Outcome, Side};
 pub(crate) use self::run::{Plan, run};

@@ -15,29 +15,26 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use bellwire_journal::{
-    ClockReading, Error as JournalError, Placed, PlacedBatch, RecordChange, Replica,
-};
+use bellwire_journal::{ClockReading, Error as JournalError, Placed, Replica};
 use bellwire_model::{Epoch, Offset, Timestamp};
 use bellwire_shared_log::{Ended, Entry, Error as LogError, Following, Position, SharedLog, Span};
-use bytes::Bytes;
 
 use crate::Error;
 use crate::applies::Applies;
-use crate::batch::{self, Item};
 use crate::behind::Behind;
 use crate::clock::Clock;
-use crate::envelope::{self, Head, MINOR, Piece, Unread};
+use crate::envelope::Head;
 use crate::epoch::{self, Mark, Own, Raise, Verdict as OfEpoch};
-use crate::fields::{Fields, put_number};
+use crate::loaded::{Loaded, kept_ordinal};
 use crate::nodes::Applied;
-use crate::order::{Kept, Order, PREFIX, Tail, Verdict};
+use crate::order::{Order, Tail, Verdict};
 use crate::outbox::{Begin, Outbox, as_journal, fail};
 use crate::pins::Pins;
 use crate::raising::Raising;
+use crate::reading::{items, joined, read};
 use crate::sightings::Sightings;
 use crate::standing::{Standing, Standings};
-use crate::window::{Met, Waiter};
+use crate::window::Met;
 
 /// So many bits of an offset say which event of an entry it is.
 pub(crate) const EVENT_BITS: u32 = 14;
@@ -46,9 +43,6 @@ pub(crate) const EVENT_BITS: u32 = 14;
 pub fn place_of(offset: Offset) -> Position {
     Position::new(offset.get() >> EVENT_BITS)
 }
-
-/// Where the ordinal of the replica's epoch is kept.
-const ORDINAL: &str = "cluster/ordinal";
 
 /// So often in a row what follows may end before anything has come of it, until that is told.
 const DOUBTS_MAX: u32 = 5;
@@ -160,7 +154,7 @@ struct Followed {
 }
 
 /// Why following goes no further.
-enum Stop {
+pub(crate) enum Stop {
     /// Look again whether all is the same.
     Doubt(Box<str>),
     TooOld {
@@ -441,7 +435,13 @@ impl Followed {
                 records.extend(ordinal.map(kept_ordinal));
                 let base = Offset::new(place.get() << EVENT_BITS);
                 let now = shared.now(position, head.time);
-                let placed = Placed { base, time: head.time, now, batches, records };
+                let time = self.order.time(place).unwrap_or(head.time);
+                // It was made as long ago as its maker's clock says, whatever time it is for all.
+                let wall = Timestamp::from_ms(
+                    time.as_ms().saturating_add(now.wall.as_ms()).saturating_sub(head.time.as_ms()),
+                );
+                let now = ClockReading { wall, ..now };
+                let placed = Placed { base, time, now, batches, records };
                 let tail = Tail { position, checksum };
                 let resumes_after = self.order.resumes_after(place).get() - self.shift;
                 let tail = (tail, Position::new(resumes_after));
@@ -456,100 +456,5 @@ impl Followed {
             }
         }
         Ok(Some(head))
-    }
-}
-
-/// What an entry is; nothing where it is none of ours.
-fn read(shared: &Shared, entry: Entry) -> Result<Option<Piece>, Stop> {
-    let position = entry.position;
-    if let Ok(piece) = envelope::decode(&entry.batch) {
-        return Ok(Some(piece));
-    }
-    // It may have been damaged on the way; what is left out has to be left out by all.
-    let Some(again) = shared.log.entry(position)? else {
-        let why = format!("{position} cannot be read, and is gone");
-        return Err(Stop::Doubt(why.into()));
-    };
-    match envelope::decode(&again.batch) {
-        Ok(piece) => Ok(Some(piece)),
-        Err(Unread::Foreign) => {
-            tracing::error!(%position, "An entry of the log is not of Bellwire; it is left out.");
-            Ok(None)
-        }
-        Err(Unread::Major(major)) => {
-            let what = format!("entries of version {major}").into();
-            Err(Stop::TooOld { position, what })
-        }
-    }
-}
-
-/// What a payload says. What cannot be read stops the node: left out it would be missing for good.
-fn items(
-    payload: &Bytes,
-    (time, minor): (Timestamp, u8),
-    position: Position,
-) -> Result<Vec<Item>, Stop> {
-    batch::decode(payload, time).map_err(|error| {
-        let of_version = if minor > MINOR { "of a newer version: " } else { "" };
-        Stop::TooOld { position, what: format!("{of_version}{error}").into() }
-    })
-}
-
-/// Batches with who waits for them, changes of records, and who waits for those.
-fn joined(
-    items: Vec<Item>,
-    waiters: Vec<Waiter>,
-) -> (Vec<PlacedBatch>, Vec<RecordChange>, Vec<Waiter>) {
-    let (mut batches, mut records, mut waiting) = (Vec::new(), Vec::new(), Vec::new());
-    let mut waiters = waiters.into_iter();
-    for item in items {
-        match (item, waiters.next()) {
-            (Item::Appends(appends), Some(Waiter::Appends(reply))) => {
-                batches.push(PlacedBatch { appends, reply: Some(reply) });
-            }
-            (Item::Appends(appends), _) => batches.push(PlacedBatch { appends, reply: None }),
-            (Item::Records(changes), waiter) => {
-                records.extend(changes);
-                waiting.extend(waiter);
-            }
-        }
-    }
-    (batches, records, waiting)
-}
-
-fn kept_ordinal(ordinal: u64) -> RecordChange {
-    let mut value = Vec::new();
-    put_number(&mut value, ordinal);
-    RecordChange { key: ORDINAL.into(), value: Some(value.into()) }
-}
-
-/// What a replica says of itself.
-struct Loaded {
-    own: Own,
-    order: Order,
-    /// How far its places are beyond those of the log.
-    shift: u64,
-}
-
-impl Loaded {
-    /// That of a replica, of a node that knows of this ordinal.
-    fn of(replica: &dyn Replica, ordinal: u64) -> Result<Self, Stop> {
-        let records = replica.records(PREFIX)?;
-        let place = place_of(replica.bounds().tail);
-        let Kept { order, tail, began, fingerprint } = Order::load(&records, place)?;
-        let kept = records.iter().find(|record| *record.key == *ORDINAL);
-        let kept_ordinal = kept.map_or(Ok(0), |record| Fields::of(&record.value).number())?;
-        let shift = began.map_or(0, |began| began.shift);
-        let in_log = |place: Position| Position::new(place.get().saturating_sub(shift));
-        let own = Own {
-            epoch: replica.epoch(),
-            ordinal: ordinal.max(kept_ordinal),
-            kept_ordinal,
-            place,
-            began: in_log(place),
-            tail: tail.map(|tail| Tail { position: in_log(tail.position), ..tail }),
-            fingerprint,
-        };
-        Ok(Self { own, order, shift })
     }
 }

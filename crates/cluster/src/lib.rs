@@ -30,6 +30,7 @@ mod founding;
 mod house;
 mod journal;
 mod lease;
+mod loaded;
 mod node;
 mod nodes;
 mod order;
@@ -37,6 +38,7 @@ mod outbox;
 mod pins;
 mod queue;
 mod raising;
+mod reading;
 mod secret;
 #[cfg(test)]
 mod seed;

@@ -23,6 +23,8 @@
 //!   the same.
 //! - Places go on where another epoch begins on what a replica has ([`crate::epoch`]), whatever the log
 //!   gives out again. What is read then of what was applied before is a repeat, as it is otherwise.
+//! - How late it is say those who speak together ([`Order::time`]): no one of them alone moves it, whose
+//!   clock is days ahead.
 //! - Where the beginning of the log is gone ([`Order::behind`]), what was born before that counts from the
 //!   first number that is met. Nobody has more of the log, so a payload whose first pieces are gone comes
 //!   to nothing for all.
@@ -32,6 +34,7 @@ mod speaker;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use bellwire_model::Timestamp;
 use bellwire_shared_log::Position;
 use bytes::Bytes;
 
@@ -45,6 +48,9 @@ const SPEAKERS_MAX: usize = 512;
 
 /// Positions within which all pieces of a payload have to be: so far back somebody who starts reads again.
 const OPEN_SPAN_MAX: u64 = 16_384;
+
+/// Whose last word is within so many places has a say in how late it is.
+const HEARD_SPAN: u64 = 4_096;
 
 /// Bytes of pieces whose payload is not complete, of all incarnations: they are in memory.
 const OPEN_BYTES_MAX: usize = 2 * PAYLOAD_BYTES_MAX;
@@ -60,7 +66,7 @@ pub(crate) enum Verdict {
     Repeat,
     /// What comes before it is missing.
     Hole,
-    /// Its incarnation has ended, was forgotten, or never began: nothing of it counts.
+    /// Its incarnation has ended or was forgotten: nothing of it counts.
     Stale,
 }
 
@@ -140,6 +146,21 @@ impl Order {
         self.take(at, (head, payload), checksum)
     }
 
+    /// How late it is at that place, as of those who have spoken lately: the middle of what their clocks said
+    /// when they did, and of two the earlier. Who has fallen silent holds it back for a while, which keeps
+    /// what goes by age longer.
+    pub(crate) fn time(&self, at: Position) -> Option<Timestamp> {
+        let since = Position::new(at.get().saturating_sub(HEARD_SPAN));
+        let lately = self.silent.range((since, Incarnation::new(0))..);
+        let mut times: Vec<Timestamp> = lately
+            .filter_map(|(_, incarnation)| self.speakers.get(incarnation))
+            .filter(|speaker| speaker.stage == Stage::Speaking)
+            .map(|speaker| speaker.time)
+            .collect();
+        times.sort_unstable();
+        times.get(times.len().saturating_sub(1) / 2).copied()
+    }
+
     /// Of an incarnation that is not known.
     fn admit_first(
         &mut self,
@@ -150,8 +171,13 @@ impl Order {
         // Of what was born before all that is known here, others may know more. Once something was
         // forgotten, they have forgotten it as well.
         let is_adopted = head.born < self.began && self.horizon == self.began;
-        if !is_adopted && (head.born < self.horizon || head.number != 1) {
+        if !is_adopted && head.born < self.horizon {
             return Verdict::Stale;
+        }
+        // Its maker appends what comes before it again, and must not begin another incarnation for it: what
+        // would be numbered anew then may have counted in what another epoch begins on.
+        if !is_adopted && head.number != 1 {
+            return Verdict::Hole;
         }
         let newest = head.number.saturating_sub(1);
         self.insert(head.incarnation, Speaker::born(head.born, newest, Stage::Speaking));

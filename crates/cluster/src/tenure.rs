@@ -23,6 +23,9 @@ use crate::{Error, nodes};
 /// How long nothing is done where the engine does not answer.
 const AWAY_PAUSE: Duration = Duration::from_millis(200);
 
+/// A node that cannot do for so long what its holder does gives it up.
+const UNABLE_AGE: Duration = Duration::from_secs(5);
+
 /// How often it is looked where the node is that holds it.
 const ADDRESS_INTERVAL: Duration = Duration::from_secs(5);
 
@@ -72,6 +75,8 @@ struct State {
     watcher: Option<Watcher>,
     /// How long it is left to others.
     deference: Duration,
+    /// Since when this node cannot do what its holder does.
+    unable_since: Option<Duration>,
     is_doubted: bool,
     is_closing: bool,
 }
@@ -157,6 +162,19 @@ impl Tenure {
         self.shared.state().deference = deference;
     }
 
+    /// This node can do what its holder does, or cannot: after some seconds of that it gives it up, and asks
+    /// for it again once it can.
+    pub fn want(&self, wanted: Wanted) {
+        let now = self.shared.clock.now().uptime;
+        let mut state = self.shared.state();
+        state.unable_since = match wanted {
+            Wanted::Yes => None,
+            Wanted::No => state.unable_since.or(Some(now)),
+        };
+        drop(state);
+        self.shared.changed.notify_all();
+    }
+
     /// Gives it up, so that another takes it at once.
     pub fn end(&self) {
         self.shared.state().is_closing = true;
@@ -206,7 +224,11 @@ impl Asking {
                 (self.looked, self.other) = (None, None);
             }
             self.lease.defer(state.deference);
+            let unable_since = state.unable_since;
             drop(state);
+            let is_unable = |since| self.now().saturating_sub(since) >= UNABLE_AGE;
+            let is_wanted = !unable_since.is_some_and(is_unable);
+            self.lease.want(if is_wanted { Wanted::Yes } else { Wanted::No });
             let wait = self.turn();
             self.tell();
             let state = self.shared.state();

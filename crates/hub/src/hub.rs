@@ -231,6 +231,11 @@ impl<P: Payload> Hub<P> {
         }
     }
 
+    /// The journal ends there now: all that it has up to there has been taken in.
+    pub fn end_at(&mut self, tail: Offset) {
+        self.tail = self.tail.max(tail);
+    }
+
     /// Lets values in that rates have held back until now. Adds each lane that they touch to
     /// `touched`.
     pub fn release(&mut self, now_ms: u64, touched: &mut Vec<LaneId>) {

@@ -206,6 +206,10 @@ pub trait Observer: Send {
     /// Called before the publishers of `entries` get their replies.
     fn on_commit(&mut self, entries: Vec<Entry>);
 
+    /// The journal ends at `tail` now, though no event stands there: called behind the events before it. Only
+    /// replicas have places without events.
+    fn on_reach(&mut self, _tail: Offset) {}
+
     /// A replica has begun anew: all that was seen before is of another life, and offsets of this epoch
     /// follow `base`. No other journal does.
     fn on_begin_anew(&mut self, _epoch: Epoch, _base: Offset) {}

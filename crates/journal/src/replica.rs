@@ -35,10 +35,11 @@ use crate::{Append, ClockReading, Error, Journal, RecordChange, Reply};
 pub struct Placed {
     /// The first event's offset; the others follow it without holes. At least 1.
     pub base: Offset,
-    /// What the wall clock of who made it said: ages of idempotency keys and producers count by it, never
-    /// by the own clock.
+    /// How late it is, as the order says: ages of idempotency keys and producers count by it, never by the
+    /// own clock.
     pub time: Timestamp,
-    /// What the clocks of this machine say as it is applied: what has a time to live goes by them here.
+    /// What the clocks of this machine say as it is applied, the wall clock as much later than `time` as it
+    /// was made ago: what has a time to live goes by them here.
     /// The only thing that differs from node to node, and no answer depends on it.
     pub now: ClockReading,
     /// Batches, in order.

@@ -64,7 +64,10 @@ impl Role {
     /// Whether a server that has begun so has to begin anew.
     pub(crate) fn is_over(self, seat: &Seat) -> bool {
         match self {
-            Self::Keeper(term) => seat.term != Some(term),
+            // Where it has given it up, and nobody has it, it shows what it has.
+            Self::Keeper(term) => {
+                seat.term != Some(term) && (seat.term.is_some() || seat.other.is_some())
+            }
             Self::Other => seat.is_held,
         }
     }
@@ -112,7 +115,11 @@ impl Membership {
     /// moment.
     pub(crate) fn hand_over(&self) {
         if let Some(standby) = &self.standby {
-            standby.drain(self.is_in_charge());
+            if self.is_in_charge() {
+                standby.drain();
+            } else {
+                standby.leave();
+            }
         }
     }
 
@@ -144,18 +151,27 @@ pub(crate) fn stands_in_cluster() -> Problem {
 
 #[cfg(test)]
 mod tests {
+    use bellwire_cluster::Other;
+
     use super::*;
 
     #[test]
     fn a_server_begins_anew_where_its_role_is_over() {
         let seat = |term, is_held| Seat { term, is_held, other: None };
+        let others = Seat {
+            other: Some(Other { node: "b".into(), address: None, is_alive: false }),
+            ..seat(None, false)
+        };
         for (role, seat, is_over) in [
             (Role::Other, seat(None, false), false),
             (Role::Other, seat(Some(1), true), true),
             // Its own and not held by the clock: nobody else has taken it, and it may again.
             (Role::Keeper(1), seat(Some(1), false), false),
             (Role::Keeper(1), seat(Some(1), true), false),
-            (Role::Keeper(1), seat(None, false), true),
+            // It cannot work, and nobody else does.
+            (Role::Keeper(1), seat(None, false), false),
+            (Role::Keeper(1), others.clone(), true),
+            (Role::Other, others, false),
             (Role::Keeper(1), seat(Some(2), true), true),
         ] {
             assert_eq!(role.is_over(&seat), is_over, "{role:?} {seat:?}");

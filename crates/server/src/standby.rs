@@ -17,7 +17,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bellwire_alerting::{
-    Begun, Named, Notice, Piece, Place, Standby, StandbyReport, StandbyStage, Want,
+    Begun, Named, Noted, Notice, Piece, Place, Standby, StandbyReport, StandbyStage, Want,
 };
 use bellwire_journal::{Journal, RecordChange};
 use bellwire_wire::problem::{Code, Problem};
@@ -122,7 +122,8 @@ async fn keep_note(standby: Arc<Standby>, journal: Arc<dyn Journal>) {
                 tracing::warn!(%error, "The log does not take who the standby of the rules is.");
             }
         }
-        standby.noted(&notice, written.is_ok());
+        let noted = if written.is_ok() { Noted::Written } else { Noted::Unsure };
+        standby.noted(&notice, noted);
         if written.is_err() {
             tokio::time::sleep(AGAIN).await;
         }
@@ -132,7 +133,7 @@ async fn keep_note(standby: Arc<Standby>, journal: Arc<dyn Journal>) {
 async fn write(journal: &dyn Journal, change: RecordChange) -> Result<(), bellwire_journal::Error> {
     let (reply, replied) = tokio::sync::oneshot::channel();
     let reply = Box::new(move |answer: Result<_, bellwire_journal::Error>| {
-        let _ = reply.send(answer.map(|_| ()));
+        let _ = reply.send(answer.map(drop));
     });
     journal.write_records(vec![change], reply)?;
     replied.await.unwrap_or(Err(bellwire_journal::Error::Closed))

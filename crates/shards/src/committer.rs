@@ -3,7 +3,7 @@
 use std::sync::{Arc, OnceLock};
 
 use bellwire_journal::Observer;
-use bellwire_model::{Closure, Entry, Epoch, Keep, Topic};
+use bellwire_model::{Closure, Entry, Epoch, Keep, Offset, Topic};
 use bellwire_process::crash;
 
 use crate::feed::{Batch, Feed};
@@ -33,6 +33,12 @@ impl Observer for Committer {
     fn on_commit(&mut self, entries: Vec<Entry>) {
         // A hub that missed an event would never tell: better no process than that.
         crash::run_essential(|| self.pass_on(entries));
+    }
+
+    fn on_reach(&mut self, tail: Offset) {
+        let onward = self.onward.get().expect("it stands before the first append");
+        onward.feed.wait_for_room();
+        onward.feed.push(&Batch::Reached(tail));
     }
 }
 

@@ -27,6 +27,8 @@ pub enum Batch {
     Entries(Arc<[Arc<Entry<Frames>>]>),
     /// Changes of state topics, in order.
     Values(Arc<[Arc<Value<Frames>>]>),
+    /// The journal ends here now, though nothing stands there.
+    Reached(Offset),
 }
 
 impl Batch {
@@ -37,6 +39,7 @@ impl Batch {
             Self::Values(values) => {
                 values.iter().map(|value| value.payload.event().size_bytes()).sum()
             }
+            Self::Reached(_) => 0,
         }
     }
 }
@@ -110,6 +113,9 @@ impl Feed {
             Batch::Entries(entries) => {
                 let newest = entries.last().map_or(0, |entry| entry.offset.get());
                 self.offset.fetch_max(newest, Ordering::Relaxed);
+            }
+            Batch::Reached(tail) => {
+                self.offset.fetch_max(tail.get(), Ordering::Relaxed);
             }
             Batch::Values(values) => {
                 let newest = values.last().map_or(0, |value| value.version.get());

@@ -3,9 +3,10 @@
 //! A replica is a function of what was applied to it. So what is on a disk after a loss of power is what
 //! was synced, applied again to an empty replica, and a snapshot is the list of another node.
 
-use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
+use std::{fmt, io};
 
 use bellwire_journal::{
     Append, AppliedReply, Bounds, ClockReading, ClockStep, Due, Ended, Error, Journal,
@@ -24,6 +25,8 @@ const RETAINED: (&str, u64) = ("brief/**", 40);
 pub enum Step {
     /// It began anew, in this epoch behind this offset.
     Anew(Epoch, Offset),
+    /// It went on in this epoch, behind this offset, with these changes of records.
+    Entered(Epoch, Offset, Vec<RecordChange>),
     /// A group commit was applied.
     Applied {
         /// The first event's offset.
@@ -39,8 +42,8 @@ pub enum Step {
     Retained,
 }
 
-/// A step, and when it was done.
-type Done = (Duration, Step);
+/// A step, when it was done, and whether it was synced right then.
+type Done = (Duration, bool, Step);
 
 /// See the module.
 #[derive(Clone)]
@@ -48,6 +51,8 @@ pub(crate) struct Disk {
     steps: Arc<Mutex<Vec<Done>>>,
     /// In which a replica begins that is new.
     epoch: Epoch,
+    /// Until when it has no room, in microseconds of the world.
+    full_until: Arc<AtomicU64>,
 }
 
 impl fmt::Debug for Disk {
@@ -59,7 +64,21 @@ impl fmt::Debug for Disk {
 impl Disk {
     /// One that is empty.
     pub(crate) fn new() -> Self {
-        Self { steps: Arc::default(), epoch: Epoch::new(fastrand::u32(1..)) }
+        let epoch = Epoch::new(fastrand::u32(1..));
+        Self { steps: Arc::default(), epoch, full_until: Arc::default() }
+    }
+
+    /// It has no room until then.
+    pub(crate) fn fill(&self, until: Duration) {
+        self.full_until.store(until.as_micros() as u64, Ordering::Relaxed);
+    }
+
+    fn check_room(&self, now: Duration) -> Result<(), Error> {
+        if now.as_micros() as u64 >= self.full_until.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        let source = Arc::new(io::Error::from(io::ErrorKind::StorageFull));
+        Err(Error::Full { path: "the disk".into(), source })
     }
 
     /// In which epoch what is on it begins, unless it says otherwise.
@@ -73,16 +92,20 @@ impl Disk {
 
     fn push(&self, at: Duration, step: Step) {
         let mut steps = self.steps();
-        if let Step::Anew(..) = step {
-            steps.clear();
+        match step {
+            Step::Anew(..) => steps.clear(),
+            // All before it is on the disk then.
+            Step::Entered(..) => steps.iter_mut().for_each(|(_, is_synced, _)| *is_synced = true),
+            _ => {}
         }
-        steps.push((at, step));
+        let is_synced = matches!(step, Step::Anew(..) | Step::Entered(..));
+        steps.push((at, is_synced, step));
     }
 
     /// All that is on it.
     pub(crate) fn copy(&self) -> Vec<Step> {
         let begins = Step::Anew(self.epoch, Offset::ZERO);
-        let mut steps: Vec<Step> = self.steps().iter().map(|(_, step)| step.clone()).collect();
+        let mut steps: Vec<Step> = self.steps().iter().map(|(_, _, step)| step.clone()).collect();
         if !matches!(steps.first(), Some(Step::Anew(..))) {
             steps.insert(0, begins);
         }
@@ -91,13 +114,13 @@ impl Disk {
 
     /// One that has this, as of now.
     pub(crate) fn of(steps: Vec<Step>, now: Duration) -> Self {
-        let steps = steps.into_iter().map(|step| (now, step)).collect();
+        let steps = steps.into_iter().map(|step| (now, true, step)).collect();
         Self { steps: Arc::new(Mutex::new(steps)), ..Self::new() }
     }
 
-    /// What was done after that is lost, but never that it began anew.
+    /// What was done after that is lost, unless it was synced.
     pub(crate) fn lose_after(&self, synced: Duration) {
-        self.steps().retain(|(at, step)| *at <= synced || matches!(step, Step::Anew(..)));
+        self.steps().retain(|(at, is_synced, _)| *at <= synced || *is_synced);
     }
 
     /// Whether something was ever applied.
@@ -120,9 +143,10 @@ impl Disk {
         };
         let journal = MemoryJournal::replica(self.epoch, vec![rule], observer);
         let steps = self.steps().clone();
-        for (at, step) in steps {
+        for (at, _, step) in steps {
             let done = match step {
                 Step::Anew(epoch, base) => journal.begin_anew(epoch, base),
+                Step::Entered(epoch, base, records) => journal.enter_epoch(epoch, base, records),
                 Step::Applied { base, time, batches, records } => {
                     let now = clock.at(at);
                     let batches = batches.into_iter().map(|appends| (appends, None));
@@ -136,7 +160,7 @@ impl Disk {
         // Asked behind all of them, so that they are done.
         journal.due(clock.now_reading(), 0).expect("it is open");
         let (disk, clock) = (self.clone(), clock.clone());
-        Arc::new(Recorded { journal, disk, clock })
+        Arc::new(Recorded { journal, disk, clock, missing: Mutex::default() })
     }
 }
 
@@ -155,10 +179,33 @@ struct Recorded {
     journal: MemoryJournal,
     disk: Disk,
     clock: MachineClock,
+    /// The base of what had no room, and has to be first.
+    missing: Mutex<Option<Offset>>,
+}
+
+impl Recorded {
+    /// What comes of a group commit where the disk has no room, or had none for one before it.
+    fn check_order(&self, base: Offset) -> Result<(), Error> {
+        let mut missing = self.missing.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(missing) = missing.filter(|missing| base > *missing) {
+            return Err(Error::OutOfOrder { missing });
+        }
+        let room = self.disk.check_room(self.clock.now());
+        *missing = room.is_err().then_some(base);
+        room
+    }
 }
 
 impl Replica for Recorded {
     fn apply(&self, placed: Placed, applied: AppliedReply) -> Result<(), Error> {
+        if placed.base > self.journal.bounds().tail
+            && let Err(error) = self.check_order(placed.base)
+        {
+            let replies = placed.batches.into_iter().filter_map(|batch| batch.reply);
+            replies.for_each(|reply| reply(Err(error.clone())));
+            applied(Err(error));
+            return Ok(());
+        }
         let Placed { base, time, batches, records, .. } = &placed;
         let step = Step::Applied {
             base: *base,
@@ -177,8 +224,22 @@ impl Replica for Recorded {
     }
 
     fn begin_anew(&self, epoch: Epoch, base: Offset) -> Result<(), Error> {
+        self.disk.check_room(self.clock.now())?;
         self.journal.begin_anew(epoch, base)?;
+        *self.missing.lock().unwrap_or_else(PoisonError::into_inner) = None;
         self.disk.push(self.clock.now(), Step::Anew(epoch, base));
+        Ok(())
+    }
+
+    fn enter_epoch(
+        &self,
+        epoch: Epoch,
+        base: Offset,
+        records: Vec<RecordChange>,
+    ) -> Result<(), Error> {
+        self.disk.check_room(self.clock.now())?;
+        self.journal.enter_epoch(epoch, base, records.clone())?;
+        self.disk.push(self.clock.now(), Step::Entered(epoch, base, records));
         Ok(())
     }
 
@@ -241,6 +302,7 @@ impl Journal for Recorded {
     }
 
     fn health(&self) -> Result<(), Error> {
+        self.disk.check_room(self.clock.now())?;
         self.journal.health()
     }
 

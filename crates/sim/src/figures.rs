@@ -45,6 +45,8 @@ figures! {
     engine_faults: "faults of the engine",
     /// States of the engine that were lost.
     restores: "old copies restored",
+    /// Disks that had no room for a while.
+    full_disks: "disks full",
     /// Clocks that were set.
     clock_steps: "steps of clocks",
     /// Nodes that were drained, were new, had lost their disk or were forgotten.

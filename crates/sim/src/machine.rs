@@ -55,6 +55,13 @@ pub(crate) struct Process {
 }
 
 impl Process {
+    /// Something may have to be appended then.
+    pub(crate) fn wake_to_append(&mut self, at: Duration) {
+        if !self.node.journal().is_idle() {
+            self.append_at = self.append_at.min(at);
+        }
+    }
+
     /// Whether clients are sent there.
     pub(crate) fn serves(&self) -> bool {
         self.is_ready.load(Ordering::Relaxed)

@@ -7,7 +7,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use bellwire_process::clock;
-use bellwire_sim::{Figures, Honest, Plan, run, shrink};
+use bellwire_sim::{Figures, Honest, Kind, Plan, run, shrink};
 use clap::Parser;
 
 /// So many runs at most until a plan is small.
@@ -25,6 +25,9 @@ struct Arguments {
     /// How many seeds to play.
     #[arg(long, default_value_t = 1_000)]
     seeds: u64,
+    /// Plans of this kind alone.
+    #[arg(long, value_parser = Kind::ALL.map(|(name, _)| name))]
+    kind: Option<String>,
     /// The first of them.
     #[arg(long, default_value_t = 0)]
     first: u64,
@@ -37,6 +40,13 @@ struct Arguments {
     /// Show the whole plan of a seed that fails, not only what of it is needed.
     #[arg(long)]
     whole: bool,
+}
+
+impl Arguments {
+    fn wants(&self, kind: Kind) -> bool {
+        let asked = Kind::ALL.iter().find(|(name, _)| self.kind.as_deref() == Some(name));
+        asked.is_none_or(|(_, asked)| *asked == kind)
+    }
 }
 
 /// What all seeds came to.
@@ -59,6 +69,9 @@ fn main() -> ExitCode {
                     let seed = next.fetch_add(1, Ordering::Relaxed);
                     if seed >= first.saturating_add(count) {
                         break;
+                    }
+                    if !arguments.wants(Plan::of(seed).kind) {
+                        continue;
                     }
                     let failures = play(seed, &arguments, &total);
                     is_over.fetch_or(failures >= arguments.failures, Ordering::Relaxed);

@@ -10,8 +10,30 @@ pub enum Kind {
     Sound,
     /// The same over half an hour, so that the log is trimmed and nodes are away for long.
     Long,
-    /// The engine loses what it has acknowledged.
+    /// The engine loses what it has acknowledged, within a minute or two.
     Lossy,
+    /// The same over half an hour, in which nobody is away for long.
+    LongLossy,
+}
+
+impl Kind {
+    /// All of them, by their names.
+    pub const ALL: [(&'static str, Self); 4] = [
+        ("sound", Self::Sound),
+        ("long", Self::Long),
+        ("lossy", Self::Lossy),
+        ("long-lossy", Self::LongLossy),
+    ];
+
+    /// Whether it takes so long that the log is trimmed.
+    pub(crate) fn is_long(self) -> bool {
+        matches!(self, Self::Long | Self::LongLossy)
+    }
+
+    /// Whether the engine loses what it has acknowledged.
+    pub(crate) fn is_lossy(self) -> bool {
+        matches!(self, Self::Lossy | Self::LongLossy)
+    }
 }
 
 /// Something that goes wrong, or is done to a cluster. Nodes are numbered, beginning again behind the last.
@@ -41,6 +63,8 @@ pub enum Trouble {
     SetClock(usize, i64),
     /// It is drained and ends, and starts again after so long.
     Drain(usize, Duration),
+    /// Its disk has no room.
+    FillDisk(usize, Duration),
     /// Its disk is lost, and it starts again after so long.
     LoseDisk(usize, Duration),
     /// It is forgotten, though it may be there.
@@ -117,18 +141,17 @@ impl Plan {
     pub fn of(seed: u64) -> Self {
         let kind = match seed % LONG_ONE_IN {
             0 => Kind::Long,
+            1 => Kind::LongLossy,
             number if number <= LOSSY_OF => Kind::Lossy,
             _ => Kind::Sound,
         };
         let mut chance = fastrand::Rng::with_seed(seed);
-        let seconds = match kind {
-            Kind::Long => chance.u64(700..1_300),
-            Kind::Sound | Kind::Lossy => chance.u64(25..70),
-        };
+        let seconds = if kind.is_long() { chance.u64(600..1_000) } else { chance.u64(25..70) };
         let end = Duration::from_secs(seconds);
-        let (pace_ms, every_ms) = match kind {
-            Kind::Long => (chance.u64(6_000..20_000), chance.u64(8_000..40_000)),
-            Kind::Sound | Kind::Lossy => (chance.u64(200..2_500), chance.u64(300..3_000)),
+        let (pace_ms, every_ms) = if kind.is_long() {
+            (chance.u64(6_000..20_000), chance.u64(8_000..40_000))
+        } else {
+            (chance.u64(200..2_500), chance.u64(300..3_000))
         };
         let mut plan = Self {
             seed,
@@ -159,14 +182,14 @@ impl Plan {
         // Mostly short, now and then long, and in long runs long enough that nobody waits any more.
         let longest_ms = match (self.kind, chance.u8(..8)) {
             (Kind::Long, 0..3) => 600_000,
-            (Kind::Long, _) => 30_000,
+            (Kind::Long | Kind::LongLossy, _) => 30_000,
             (_, 0) => 20_000,
-            _ => 4_000,
+            _ => 8_000,
         };
         let time = Duration::from_millis(chance.u64(10..longest_ms));
         // Nobody who has copies of what the engine has is away when all else goes.
         let of_engine = time.min(Duration::from_secs(40));
-        if self.kind == Kind::Lossy && chance.u8(..5) == 0 {
+        if self.kind.is_lossy() && chance.u8(..5) == 0 {
             return match chance.u8(..9) {
                 0..4 => Trouble::CopyEngine,
                 4..8 => Trouble::RestoreEngine,
@@ -175,10 +198,11 @@ impl Plan {
         }
         match chance.u8(..30) {
             0..6 => Trouble::Kill(node, time),
-            6 | 7 if self.kind != Kind::Lossy => Trouble::LosePower(node, time),
+            6 | 7 if !self.kind.is_lossy() => Trouble::LosePower(node, time),
             6..9 => Trouble::Pause(node, time),
             9 | 10 => Trouble::CutOff(node, time),
             11 => Trouble::Isolate(node, time),
+            12 if chance.bool() => Trouble::FillDisk(node, time),
             12 => Trouble::SlowDown(node, time),
             13 => Trouble::Disconnect(node),
             14 => Trouble::LoseAnswers(node, chance.u32(1..5)),
@@ -186,11 +210,11 @@ impl Plan {
             16 => Trouble::EndFollowings(node),
             17 | 18 => Trouble::SetClock(node, chance.i64(-60_000..60_000)),
             19 => Trouble::Drain(node, time),
-            20 if self.kind != Kind::Lossy => Trouble::LoseDisk(node, time),
+            20 if !self.kind.is_lossy() => Trouble::LoseDisk(node, time),
             20 | 21 => Trouble::Retain(node),
             22 => Trouble::Join,
-            23 => Trouble::Forget(node),
-            24 => Trouble::Intrude,
+            23 if self.kind != Kind::LongLossy => Trouble::Forget(node),
+            23 | 24 => Trouble::Intrude,
             25 => Trouble::PauseEngine(of_engine),
             26 | 27 => Trouble::KillEngine(of_engine),
             28 => Trouble::CutEngine(of_engine),

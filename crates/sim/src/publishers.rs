@@ -255,7 +255,8 @@ impl Publisher {
     fn acknowledge_at_once(&mut self, desk: Desk<'_>) {
         let Some(Request { texts, .. }) = self.request.take() else { return };
         // Of these it is not known then whether they are taken.
-        for text in texts.iter().filter(|_| !matches!(self.kind, Kind::Count | Kind::Ending)) {
+        let is_known = !matches!(self.kind, Kind::Count | Kind::Ending);
+        for text in texts.iter().filter(|text| is_known && !text.starts_with(GONE)) {
             desk.truth.promised(text);
         }
         if self.kind == Kind::Numbered {

@@ -87,12 +87,15 @@ pub(crate) struct Life {
     desk: Option<(u64, u64)>,
     /// Topics that have ended.
     ended: HashSet<Topic>,
+    /// All of it: it goes on with that in another epoch.
+    had: Vec<(Offset, Event)>,
 }
 
 impl Life {
     pub(crate) fn new(machine: usize, epoch: Epoch, base: Offset) -> Self {
         let (producers, ended) = (HashMap::new(), HashSet::new());
-        Self { machine, epoch, last: base, producers, count: None, desk: None, ended }
+        let had = Vec::new();
+        Self { machine, epoch, last: base, producers, count: None, desk: None, ended, had }
     }
 
     pub(crate) fn machine(&self) -> usize {
@@ -120,6 +123,7 @@ impl Life {
             return Err(format!("{} comes behind {}", entry.offset, self.last));
         }
         self.last = entry.offset;
+        self.had.push((entry.offset, entry.event.clone()));
         if self.ended.contains(&entry.event.topic) {
             return Err(format!(
                 "{} has ended, and goes on at {}",
@@ -249,6 +253,27 @@ impl Truth {
         if self.losses == Losses::None && self.begun.len() > 1 {
             let what = format!("the epoch was raised, and nothing was lost: {:?}", self.begun);
             self.fail(what);
+        }
+    }
+
+    /// A replica goes on in another epoch with what it has told, and behind there.
+    pub(crate) fn entered(&mut self, life: &mut Life, epoch: Epoch, tail: Offset) {
+        self.begun(epoch);
+        let of_epoch = self.epochs.entry(epoch.get()).or_default();
+        let mut wrong = None;
+        for (offset, event) in life.had.iter().cloned() {
+            let place = body(&event).and_then(|text| of_epoch.places.insert(text, offset));
+            let other = of_epoch.events.insert(offset, event.clone()).filter(|it| *it != event);
+            if other.is_some() || place.is_some_and(|place| place != offset) {
+                wrong.get_or_insert(format!(
+                    "node {} goes on in epoch {epoch} with {event:?} at {offset}: {other:?}, {place:?}",
+                    life.machine
+                ));
+            }
+        }
+        (life.epoch, life.last) = (epoch, life.last.max(tail));
+        if let Some(what) = wrong {
+            self.fail_in(epoch, what);
         }
     }
 

@@ -60,4 +60,10 @@ impl Observer for Teller {
         watch.epoch.store(epoch.get(), Ordering::Relaxed);
         watch.truth.lock().begun(epoch);
     }
+    fn on_enter_epoch(&mut self, epoch: Epoch, tail: Offset) {
+        let watch = &self.0;
+        let mut life = watch.life();
+        watch.truth.lock().entered(&mut life, epoch, tail);
+        watch.epoch.store(epoch.get(), Ordering::Relaxed);
+    }
 }

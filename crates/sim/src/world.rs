@@ -15,7 +15,7 @@ use crate::figures::Figures;
 use crate::followers::Follower;
 use crate::machine::{Fetch, Machine, State};
 use crate::parts::Parts;
-use crate::plan::{Kind, Plan};
+use crate::plan::Plan;
 use crate::publishers::{Answers, KINDS, Publisher};
 use crate::truth::{Breach, Losses, SharedTruth};
 
@@ -91,7 +91,7 @@ impl<'a> World<'a> {
         fastrand::seed(plan.seed);
         let chance = fastrand::Rng::with_seed(plan.seed ^ 0x5eed);
         let logs = MemoryLogs::stepped(plan.seed);
-        let losses = if plan.kind == Kind::Lossy { Losses::Some } else { Losses::None };
+        let losses = if plan.kind.is_lossy() { Losses::Some } else { Losses::None };
         let mut world = Self {
             plan,
             parts,
@@ -119,7 +119,7 @@ impl<'a> World<'a> {
     }
 
     fn losses(&self) -> Losses {
-        if self.plan.kind == Kind::Lossy { Losses::Some } else { Losses::None }
+        if self.plan.kind.is_lossy() { Losses::Some } else { Losses::None }
     }
 
     fn add_machine(&mut self) {

@@ -3,7 +3,7 @@
 // neither looks at what all have written down.
 
 import { execFileSync, spawn } from 'node:child_process';
-import { closeSync, openSync, writeSync } from 'node:fs';
+import { closeSync, openSync, writeFileSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { setTimeout } from 'node:timers/promises';
@@ -13,8 +13,9 @@ import { WebSocket } from 'ws';
 import { freePort } from '../../port.mjs';
 import { randomOf } from '../../random.mjs';
 import { BINARY, eventually } from '../bellwire.mjs';
-import { deploy } from '../deployment.mjs';
+import { deploy, folderOf } from '../deployment.mjs';
 import { Follower, eventSource, http2Stream, longPoll, webSocket } from '../followers.mjs';
+import { FILTER as ALERTS, Announced, RULES, Sender } from './alerts.mjs';
 import { check, placeOf } from './checker.mjs';
 import { Gate } from './gate.mjs';
 import { Trouble, ofEngine, ofNodes } from './trouble.mjs';
@@ -24,6 +25,8 @@ const PUBLISHERS = 3;
 const PAUSE_MS = 40;
 /** How long an answer is waited for before the event is offered again. */
 const ANSWER_MS = 15_000;
+/** It is quiet around the engine for so many times as long: while it is away nothing is published. */
+const ENGINE_QUIET = 3;
 /** How long, once all is well again, publishers may take to have their last event taken. */
 const LAST_ANSWER_MS = 120_000;
 const FILTER = 'lab/**';
@@ -102,8 +105,8 @@ async function publish({ url, trust: ca, seed, publisher, acknowledge, counts, e
 }
 
 /**
- * Runs it for so many seconds with `each` followers of each kind; `folder` gets what all have written down, `atEnd` what ends them. Gives
- * what the checker says, with what has happened.
+ * Runs it for so many seconds with `each` followers of each kind; `folder` gets what all have
+ * written down, `atEnd` what ends them. Gives what the checker says, with what has happened.
  */
 export async function soak({ seconds, seed, kind, each, intervalMs, folder }, atEnd) {
   const plainPort = await freePort();
@@ -113,7 +116,10 @@ export async function soak({ seconds, seed, kind, each, intervalMs, folder }, at
     gates[index] = new Gate(() => engine.port);
     return engine.urlAt(await gates[index].start(atEnd));
   };
-  const { engine, nodes, ...way } = await deploy({ proxy: 'haproxy', kind, plainPort, reaches }, atEnd);
+  const rules = join(folderOf(atEnd), 'rules.yml');
+  writeFileSync(rules, RULES);
+  const flags = ['--rules', rules];
+  const { engine, nodes, ...way } = await deploy({ proxy: 'haproxy', kind, flags, plainPort, reaches }, atEnd);
   const begin = (start, index) => {
     const write = ledger(join(folder, `follower-${index}.ndjson`), atEnd);
     return start({ ...way, topic: FILTER, write: ({ control, from, to, reason, cursor, data }) =>
@@ -136,7 +142,16 @@ export async function soak({ seconds, seed, kind, each, intervalMs, folder }, at
   const publishing = Array.from({ length: PUBLISHERS }, (_, publisher) =>
     publish({ ...way, seed, publisher, acknowledge, counts, end: end.signal }, () => goesOn, atEnd));
 
-  const troubles = [seed, seed + 1].map((seed) => new Trouble(randomOf(seed), intervalMs));
+  const announced = new Announced();
+  const tell = ledger(join(folder, 'alerts.ndjson'), atEnd);
+  webSocket({ ...way, topic: ALERTS, write: (item) => {
+    tell(item);
+    if (!item.control) announced.take(item);
+  } }, atEnd);
+  const sender = new Sender(way, announced, atEnd);
+  const sending = sender.run(end.signal);
+
+  const troubles = [1, ENGINE_QUIET].map((factor, index) => new Trouble(randomOf(seed + index), factor * intervalMs));
   const running = [troubles[0].run('node', ofNodes(nodes, gates)), troubles[1].run('engine', ofEngine(engine))];
   await Promise.race([setTimeout(seconds * 1000), ...running]);
   troubles.forEach((trouble) => trouble.stop());
@@ -144,12 +159,15 @@ export async function soak({ seconds, seed, kind, each, intervalMs, folder }, at
   // All is well again: what is published now comes to everybody.
   goesOn = false;
   const deadline = globalThis.setTimeout(() => end.abort(), LAST_ANSWER_MS);
+  sender.stop();
   const unpublished = (await Promise.all(publishing)).flat();
+  await sending;
   clearTimeout(deadline);
   const hasAll = ({ place }) => place && placeOf(place).epoch === placeOf(last).epoch && placeOf(place).offset >= placeOf(last).offset;
   // Who has not is for the checker to tell.
   await eventually('all followers to have all', () => followers.every(hasAll)).catch(() => {});
   const outcome = await check(folder);
   const opens = Object.fromEntries(followers.map(({ name, opens }, index) => [`${index} ${name}`, opens]));
-  return { ...outcome, mistakes: [...unpublished, ...outcome.mistakes], refusals: counts.refusals, faults: Object.assign({}, ...troubles.map(({ counts }) => counts)), opens };
+  const mistakes = [...unpublished, ...announced.end(sender.made), ...outcome.mistakes];
+  return { ...outcome, mistakes, alerts: sender.made, refusals: counts.refusals, faults: Object.assign({}, ...troubles.map(({ counts }) => counts)), opens };
 }

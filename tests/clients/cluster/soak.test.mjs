@@ -30,6 +30,7 @@ for (const kind of ['nats', 'redis']) {
     const told = JSON.stringify(outcome, null, 2);
     assert.deepEqual(outcome.mistakes, [], told);
     assert.equal(outcome.gaps, 0, told);
+    assert.ok(outcome.alerts.SoakToggles > 0, told);
     assert.ok(outcome.acknowledged > 0 && outcome.deliveries >= outcome.acknowledged * outcome.followers, told);
     for (const what of ['node', 'engine']) assert.ok(Object.keys(outcome.faults).some((fault) => fault.startsWith(what)), told);
   });

@@ -2,7 +2,7 @@
 
 import { useLayoutEffect } from 'preact/hooks';
 import { alertsCount } from '../stores/alerts.js';
-import { connection } from '../stores/stream.js';
+import { connection, isCurrent } from '../stores/stream.js';
 import { Calm } from './Calm.js';
 import { Counts } from './Counts.js';
 import { laneCounts, startBoard } from './engine.js';
@@ -42,10 +42,10 @@ export function Board() {
 function Whole() {
   useLayoutEffect(listenToKeys, []);
   useLayoutEffect(keepClear, []);
-  const { status, hasBegun } = connection.value;
+  const { hasBegun } = connection.value;
   const found = LANES.reduce((sum, lane) => sum + laneCounts.value[lane], 0);
   return (
-    <section class="board" aria-labelledby="board-title" data-stale={hasBegun && status !== 'live' ? '' : undefined}>
+    <section class="board" aria-labelledby="board-title" data-stale={hasBegun && !isCurrent() ? '' : undefined}>
       <header class="board-head">
         <h1 id="board-title">{t('title')}</h1>
         <Counts />

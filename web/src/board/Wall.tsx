@@ -11,7 +11,7 @@ import { write } from '../match/matchers.js';
 import { setParameters } from '../shell/router.js';
 import { alertsCount } from '../stores/alerts.js';
 import { isTrouble, proof } from '../stores/proof.js';
-import { connection, lastHeard } from '../stores/stream.js';
+import { connection, isCurrent, lastHeard } from '../stores/stream.js';
 import { totals } from '../stores/totals.js';
 import { unitOfAlert } from '../stores/units.js';
 import { language, locale } from '../text/text.js';
@@ -67,7 +67,7 @@ export function Wall() {
   const { muted, resolved } = laneCounts.value;
   const count = alertsCount();
   return (
-    <section class="on-wall" aria-label={t('title')} data-stale={isLive() ? undefined : ''}>
+    <section class="on-wall" aria-label={t('title')} data-stale={isCurrent() ? undefined : ''}>
       <header>
         <Counts />
         {narrowed && <bdi class="attention">{t('filter')}: {visible(narrowed)}</bdi>}
@@ -86,7 +86,6 @@ export function Wall() {
   );
 }
 
-const isLive = () => connection.value.status === 'live';
 
 /** That what is seen is so now: a wall that stands still looks like a calm one. */
 function Life() {
@@ -95,11 +94,11 @@ function Life() {
   const { doubt } = proof.value;
   const isCalm = totals.value.burning === 0;
   return (
-    <div class="life" data-live={isLive() ? '' : undefined}>
+    <div class="life" data-live={isCurrent() ? '' : undefined}>
       <span class="lamp" aria-hidden="true" />
-      <b>{overview(isLive() ? 'live' : 'notConnected')}</b>
+      <b>{overview(isCurrent() ? 'live' : connection.value.outage ? 'heldUp' : 'notConnected')}</b>
       <span class="heard">{heard !== null && overview('heard', { age: age(now - heard) })}</span>
-      {!isCalm && isLive() && <span>{doubt ? !isTrouble(doubt) && doubtText(proof.value) : groundText()}</span>}
+      {!isCalm && isCurrent() && <span>{doubt ? !isTrouble(doubt) && doubtText(proof.value) : groundText()}</span>}
       <time>{new Date(Date.now()).toLocaleTimeString(locale(), { hourCycle: 'h23' })}</time>
     </div>
   );

@@ -17,7 +17,7 @@ const TOGETHER_MS = 4_000;
 const NAMED_MAX = 3;
 
 /** Beside what fires more may, untold. */
-const BLINDING = new Set<Doubt | null>(['unready', 'no-samples', 'failing', 'old-sample', 'dropped', 'connecting']);
+const BLINDING = new Set<Doubt | null>(['degraded', 'unready', 'no-samples', 'failing', 'old-sample', 'dropped', 'connecting']);
 
 /** The title says how many fire, and with a question mark that this is not known to be all. */
 export function keepTitle(): void {

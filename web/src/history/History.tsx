@@ -9,7 +9,7 @@ import { visible } from '../format/visible.js';
 import { dayOf } from '../alert/looks.js';
 import { type Matcher, parse, Tester, write } from '../match/matchers.js';
 import { route, setParameters } from '../shell/router.js';
-import { connection } from '../stores/stream.js';
+import { connection, isCurrent } from '../stores/stream.js';
 import { adopt } from '../ui/adopt.js';
 import { feed, KEPT_MAX } from './feed.js';
 import style from './history.css' with { type: 'text' };
@@ -79,7 +79,7 @@ export function History() {
   };
   const [shown, read] = [eventsOf(found.items), eventsOf(held.value.items)];
   return (
-    <section class="history" aria-labelledby="history-title" data-stale={connection.value.hasBegun && status !== 'live' ? '' : undefined}>
+    <section class="history" aria-labelledby="history-title" data-stale={connection.value.hasBegun && !isCurrent() ? '' : undefined}>
       <header class="page-head">
         <h1 id="history-title">{t('title')}</h1>
         <p class="figure wrap">{t('what')} {read > 0 && t('shown', { n: shown, all: read })}</p>

@@ -79,7 +79,7 @@ function Row({ node, told, beat, now, onForget }: { node: Node; told: Told; beat
   const behind = lag(node, told.nodes);
   return (
     <tr class={is === 'silent' ? 'nothing' : ''}>
-      <th scope="row">{visible(node.id)}{isOwn && <> <span class="kind">{t('own')}</span></>}{node.id === told.desk && <> <span class="kind">{t('desk')}</span></>}</th>
+      <th scope="row">{visible(node.id)}{isOwn && <> <span class="kind">{t('own')}</span></>}{node.id === told.desk && <> <span class="kind">{t('desk')}</span></>}{node.id === told.standby?.node && <> <span class="kind">{t(told.standby!.state === 'whole' ? 'standby' : 'copies')}</span></>}</th>
       <td>{is === 'silent' ? <b class="warn">{t('is.silent', { age: age(now - beat!.since) })}</b> : t(`is.${is}`)}</td>
       <td>{visible(node.version)}</td>
       <td><bdi>{visible(node.address)}</bdi></td>

@@ -11,6 +11,8 @@ export interface Told {
   log?: { trimmed: number; tail: number };
   /** Which node has samples and alerts; none while it is taken over. */
   desk?: string | null;
+  /** Which node takes over with all that rules remember, once its copy is `whole`. */
+  standby?: { node: string; state: string } | null;
   nodes: Node[];
 }
 

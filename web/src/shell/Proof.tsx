@@ -8,20 +8,20 @@ import { ticks } from '../ui/now.js';
 
 const t = texts({
   en: {
-    connecting: 'Connecting', live: 'Live', waiting: 'Reconnecting', closed: 'Refused', unknown: 'Not logged in',
+    connecting: 'Connecting', live: 'Live', degraded: 'Held up', waiting: 'Reconnecting', closed: 'Refused', unknown: 'Not logged in',
     heard: 'heard {age} ago', heardTitle: 'When anything was last heard of the server', gaps: { one: '{n} gap', other: '{n} gaps' },
     gapsTitle: 'Ranges of events that this page will never see',
   },
   de: {
-    connecting: 'Verbindet', live: 'Live', waiting: 'Verbindet neu', closed: 'Abgewiesen', unknown: 'Nicht angemeldet',
+    connecting: 'Verbindet', live: 'Live', degraded: 'Steht still', waiting: 'Verbindet neu', closed: 'Abgewiesen', unknown: 'Nicht angemeldet',
     heard: 'gehört vor {age}', heardTitle: 'Wann zuletzt etwas vom Server zu hören war', gaps: { one: '{n} Lücke', other: '{n} Lücken' },
     gapsTitle: 'Bereiche von Ereignissen, die diese Seite nie sehen wird',
   },
 });
 
 export function Proof() {
-  const { status, gaps } = connection.value;
-  const shown = isUnknown.value ? 'unknown' : status;
+  const { status, gaps, outage } = connection.value;
+  const shown = isUnknown.value ? 'unknown' : status === 'live' && outage ? 'degraded' : status;
   const heard = lastHeard();
   const now = ticks.value;
   return (

@@ -8,7 +8,7 @@ import { serverTimeOf } from './clock.js';
 import { ticks } from '../ui/now.js';
 
 export type Doubt =
-  | 'login' | 'refused' | 'connecting' | 'away' | 'unknown' | 'unready' | 'unseen' | 'no-rules' | 'no-samples' | 'no-series' | 'failing' | 'old-sample' | 'dropped';
+  | 'login' | 'refused' | 'connecting' | 'away' | 'unknown' | 'degraded' | 'unready' | 'unseen' | 'no-rules' | 'no-samples' | 'no-series' | 'failing' | 'old-sample' | 'dropped';
 
 /** Whoever sent what was refused has not been heard: so long that counts. */
 const REFUSED_MAX_MS = 5 * 60_000;
@@ -34,7 +34,7 @@ export interface Proof {
 
 /** Once a second, and when anything changes. */
 export const proof = computed<Proof>(() => {
-  const { status, hasBegun, reason, isUnknown } = connection.value;
+  const { status, hasBegun, reason, isUnknown, outage } = connection.value;
   const told = serverStatus.value;
   const at = told?.rules?.last_sample_at;
   const sampleAgeMs = at === undefined ? null : Math.max(0, serverTimeOf(ticks.value) - at);
@@ -47,6 +47,8 @@ export const proof = computed<Proof>(() => {
   if (status === 'closed') return because('refused', reason);
   if (!hasBegun || (status === 'live' && areAlertsBehind.value)) return because('connecting', reason);
   if (status !== 'live') return because('away', reason);
+  const { ready: isWell = true, reason: ails = '' } = told?.node ?? {};
+  if (outage || !isWell) return because('degraded', outage || ails);
   if (!told) return because('unknown');
   if (!told.ready) return because('unready', told.unready ?? '');
   if (!told.rules) return because('unseen');
@@ -59,5 +61,5 @@ export const proof = computed<Proof>(() => {
 });
 
 /** Doubts that stand across the page; the others pass, or are told by the connection. */
-const TROUBLES = new Set<Doubt>(['unready', 'no-rules', 'no-samples', 'no-series', 'failing', 'old-sample', 'dropped']);
+const TROUBLES = new Set<Doubt>(['degraded', 'unready', 'no-rules', 'no-samples', 'no-series', 'failing', 'old-sample', 'dropped']);
 export const isTrouble = (doubt: Doubt): boolean => TROUBLES.has(doubt);

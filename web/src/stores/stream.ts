@@ -57,6 +57,8 @@ export interface Connection {
   heardAt: number | null;
   /** Ranges of events that this page will never see. */
   gaps: number;
+  /** Why the server takes no events in, in its words; nothing where it does. */
+  outage: string;
   /** The server refuses it for want of a login (401). */
   isUnknown: boolean;
   /** It refuses it for want of a right (403). */
@@ -64,8 +66,11 @@ export interface Connection {
 }
 
 export const connection = signal<Connection>({
-  status: 'connecting', reason: '', hasBegun: false, since: 0, heardAt: null, gaps: 0, isUnknown: false, isForbidden: false,
+  status: 'connecting', reason: '', hasBegun: false, since: 0, heardAt: null, gaps: 0, outage: '', isUnknown: false, isForbidden: false,
 });
+
+/** Whether what is shown is so now. */
+export const isCurrent = (): boolean => connection.value.status === 'live' && !connection.value.outage;
 
 const receivers: Receiver[] = [];
 let besides: () => Besides = () => ({ topics: [] });
@@ -128,9 +133,12 @@ export function openStream(): void {
     heard();
     isBegun = false;
     for (const receiver of receivers) receiver.ready?.();
-    change({ hasBegun: true, heardAt });
+    // Behind it a server that takes none in says so.
+    change({ hasBegun: true, heardAt, outage: '' });
   });
   opened.addEventListener('heartbeat', heard);
+  opened.addEventListener('degraded', ({ detail: { detail } }) => change({ outage: detail }));
+  opened.addEventListener('restored', () => change({ outage: '' }));
   opened.addEventListener('gap', ({ detail: { from, to, reason } }) => {
     change({ gaps: connection.value.gaps + 1 });
     for (const receiver of receivers) receiver.gap?.(from, to, reason);

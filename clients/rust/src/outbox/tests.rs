@@ -78,6 +78,30 @@ async fn what_does_not_do_the_same_twice_is_not_sent_again_once_it_may_be_there(
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_refusal_that_may_have_been_taken_is_as_uncertain_as_a_cut() {
+    const KIND: &[(&str, &str)] = &[("content-type", "application/problem+json")];
+    let refused = |said: &str| {
+        let body = format!("{{\"code\":\"journal_unavailable\"{said}}}");
+        Play::Answer(503, KIND, vec![Step::Bytes(body)])
+    };
+    for (said, expected) in
+        [(",\"may_be_taken\":true", true), ("", true), (",\"may_be_taken\":false", false)]
+    {
+        let script = Scripted::new(vec![refused(said); 9]);
+        let client = Client::with(script.surroundings(Source::Fixed(None)));
+        let publish = client.publish("lab/a", 1).timeout(Duration::from_secs(13));
+        let unsent = handed_back(publish.send().await.expect_err("refused"));
+        assert_eq!(unsent.may_be_taken, expected, "{said}");
+
+        let script = Scripted::new(vec![refused(said); 9]);
+        let client = Client::with(script.surroundings(Source::Fixed(None)));
+        let samples = client.samples([Sample::new("t", 1.0)]).timeout(Duration::from_secs(13));
+        let unsent = handed_back(samples.send().await.expect_err("refused"));
+        assert_eq!((unsent.may_be_taken, script.asked().len() == 1), (expected, expected));
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_refusal_is_told_at_once_and_a_token_replaced_once() {
     let refused = Play::Answer(400, &[("content-type", "application/problem+json")], Vec::new());
     let script = Scripted::new([refused]);

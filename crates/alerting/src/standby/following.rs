@@ -45,6 +45,15 @@ pub enum Notice {
     Forget,
 }
 
+/// What came of a notice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Noted {
+    /// It is in the log.
+    Written,
+    /// It may be there or not.
+    Unsure,
+}
+
 /// How far a standby is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StandbyStage {
@@ -208,17 +217,17 @@ impl Following {
     }
 
     /// It is in the log, or may not be.
-    pub(super) fn noted(&mut self, notice: &Notice, is_written: bool) {
+    pub(super) fn noted(&mut self, notice: &Notice, noted: Noted) {
         let Some(follower) = &mut self.follower else { return };
         follower.is_noting = false;
         match notice {
-            Notice::Name(_) if !is_written => self.lose(),
+            Notice::Name(_) if noted == Noted::Unsure => self.lose(),
             Notice::Name(named) => {
                 if follower.named == *named && follower.stage == StandbyStage::Joins {
                     follower.stage = StandbyStage::Whole;
                 }
             }
-            Notice::Forget if is_written => self.follower = None,
+            Notice::Forget if noted == Noted::Written => self.follower = None,
             Notice::Forget => {}
         }
     }
@@ -298,7 +307,7 @@ mod tests {
         assert!(following.heard((1, Some(at(100))), Duration::ZERO));
         let notice = following.due(Duration::ZERO, StandbyMode::Wait).expect("it is to be named");
         assert_eq!(following.due(Duration::ZERO, StandbyMode::Wait), None, "it is on its way");
-        following.noted(&notice, true);
+        following.noted(&notice, Noted::Written);
         assert!(following.is_named() && !following.lacks_what_is_written());
         following
     }
@@ -313,9 +322,9 @@ mod tests {
         assert_eq!(notice, Some(Notice::Forget));
         assert!(following.lacks(at(101)) && !following.heard((1, Some(at(101))), 3 * SECOND));
         // The log may have taken it or not: it is written again.
-        following.noted(&Notice::Forget, false);
+        following.noted(&Notice::Forget, Noted::Unsure);
         assert_eq!(following.due(3 * SECOND, StandbyMode::Wait), Some(Notice::Forget));
-        following.noted(&Notice::Forget, true);
+        following.noted(&Notice::Forget, Noted::Written);
         assert!(!following.lacks(at(101)) && following.report().is_none());
     }
 
@@ -401,20 +410,15 @@ mod tests {
                     }
                     3 if chance.below(20) == 0 => copy = None,
                     3 if chance.below(30) == 0 => now += 3 * SECOND,
-                    3..7 => match &mut copy {
-                        Some((of, has)) => {
-                            if following.heard((*of, Some(at(*has))), now) {
-                                *has += chance.below(written - *has + 1);
-                            } else {
-                                copy = None;
-                            }
-                        }
-                        None => {
+                    3..7 => {
+                        copy = if let Some((of, has)) = copy {
+                            let is_taken = following.heard((of, Some(at(has))), now);
+                            is_taken.then(|| (of, has + chance.below(written - has + 1)))
+                        } else {
                             stream += 1;
-                            let begun = following.begin(("s", stream), now);
-                            copy = begun.map(|()| (stream, 0));
-                        }
-                    },
+                            following.begin(("s", stream), now).map(|()| (stream, 0))
+                        };
+                    }
                     _ => match noting.take() {
                         None => noting = following.due(now, StandbyMode::Wait),
                         Some(notice) => {
@@ -425,7 +429,11 @@ mod tests {
                                     Notice::Forget => None,
                                 };
                             }
-                            following.noted(&notice, is_done && is_known);
+                            let is_written = is_done && is_known;
+                            following.noted(
+                                &notice,
+                                if is_written { Noted::Written } else { Noted::Unsure },
+                            );
                         }
                     },
                 }

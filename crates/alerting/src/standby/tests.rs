@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::path::Path;
-use std::sync::mpsc::{Receiver, channel};
+use std::sync::mpsc::{Receiver, sync_channel};
 
 use bellwire_model::{Labels, METRIC_NAME, Sample, Timestamp};
 use bellwire_rules::{Engine, RuleFile, load};
@@ -61,13 +61,13 @@ impl Keeper {
     /// Has the log say what is due.
     fn note(&self) {
         while let Some(notice) = self.standby.due() {
-            self.standby.noted(&notice, true);
+            self.standby.noted(&notice, Noted::Written);
         }
     }
 
     /// A batch whose sender waits.
     fn ask(&self) -> Receiver<Result<RefusedSamples, Problem>> {
-        let (told, answer) = channel();
+        let (told, answer) = sync_channel(1);
         self.standby.answer(Ok(RefusedSamples::default()), Box::new(move |it| _ = told.send(it)));
         answer
     }
@@ -83,7 +83,7 @@ fn state(folder: &Path) -> String {
 fn at_once(want: Want) -> Want {
     match want {
         Want::Log { stream, place, .. } => Want::Log { stream, place, waits: false },
-        checkpoint => checkpoint,
+        Want::Checkpoint { .. } => want,
     }
 }
 
@@ -163,7 +163,7 @@ async fn a_copy_that_is_cut_at_any_byte_is_one_of_what_was_and_goes_on() {
         fs::write(&log, &whole[..cut]).expect("written");
         let found = state(&keeper.copy_folder());
         // A step is two frames: what was, and that it was announced.
-        let is_step = states.iter().any(|state| *state == found);
+        let is_step = states.contains(&found);
         seen += u64::from(is_step);
         let mut copy = StateCopy::resume(&keeper.copy_folder()).expect("read").expect("it counts");
         let want = copy.want();
@@ -189,7 +189,7 @@ async fn who_sends_samples_is_answered_once_the_standby_has_them() {
     assert_eq!(keeper.standby.report().expect("one").stage, StandbyStage::Whole);
     keeper.step();
     let first = keeper.ask();
-    let refused = channel();
+    let refused = sync_channel(1);
     let problem = Problem::new(Code::PublishersBusy, "no room");
     keeper.standby.answer(Err(problem), Box::new(move |it| _ = refused.0.send(it)));
     assert!(first.try_recv().is_err() && refused.1.try_recv().is_err(), "they wait, in order");
@@ -206,7 +206,7 @@ async fn who_sends_samples_is_answered_once_the_standby_has_them() {
     let notice = keeper.standby.due().expect("it is to be forgotten");
     assert_eq!(notice, Notice::Forget);
     assert!(waiting.try_recv().is_err());
-    keeper.standby.noted(&notice, true);
+    keeper.standby.noted(&notice, Noted::Written);
     assert!(waiting.try_recv().expect("answered").is_ok());
     let read = Arc::clone(&keeper.standby).read(at_once(copy.want())).await;
     assert_eq!(read, Err(NotRead::BeginAnew));
@@ -231,7 +231,7 @@ async fn a_keeper_that_ends_takes_nothing_more_and_its_standby_has_all() {
     keeper.step();
     let waiting = keeper.ask();
     let ending = Arc::clone(&keeper.standby);
-    let drain = std::thread::spawn(move || ending.drain(true));
+    let drain = std::thread::spawn(move || ending.drain());
     while !keeper.standby.is_closing() {
         tokio::task::yield_now().await;
     }
@@ -249,7 +249,7 @@ async fn what_a_standby_does_not_get_from_a_keeper_that_ends_is_to_be_sent_again
     keeper.note();
     keeper.step();
     let waiting = keeper.ask();
-    keeper.standby.drain(true);
+    keeper.standby.drain();
     let problem = waiting.try_recv().expect("answered").expect_err("nobody has it");
     assert_eq!(problem.code, Code::DeskAway);
     // So is what is seen while it ends.
@@ -290,7 +290,7 @@ async fn what_cannot_be_written_down_makes_the_copy_void() {
     let read = Arc::clone(&keeper.standby).read(at_once(copy.want())).await;
     assert_eq!(read, Err(NotRead::BeginAnew));
     assert_eq!(keeper.standby.due(), Some(Notice::Forget));
-    keeper.standby.noted(&Notice::Forget, true);
+    keeper.standby.noted(&Notice::Forget, Noted::Written);
     assert_eq!(keeper.standby.begin("s"), Err(NotRead::NotNow), "nothing is written down");
     keeper.step();
     assert!(keeper.standby.begin("s").is_ok());

@@ -6,19 +6,19 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 use bellwire_wire::ws::{Compression, Decoder, Inflater, Input, Received, Role};
-use memchr::memmem::Finder;
+use memchr::memmem::{self, Finder};
 use mio::net::TcpStream;
 use mio::{Events, Interest, Poll, Token};
 
 use super::dial::{self, Origin};
+use super::numbers::Numbers;
 use super::peer::SILENCE_MAX;
 use super::response::Response;
 use crate::histogram::Histogram;
 
 const EVENTS_PER_POLL: usize = 256;
 const PIECE_BYTES: usize = 64 * 1024;
-const BUSY: u16 = 503;
-/// The same as the code of a WebSocket's reply.
+/// Of a problem over HTTP, and of a WebSocket's reply: nothing of the request was taken.
 const BUSY_CODE: &str = "publishers_busy";
 const HEAD_END: &[u8] = b"\r\n\r\n";
 
@@ -52,17 +52,24 @@ pub(crate) struct Publication {
     upgrade: Option<Vec<u8>>,
     /// What it sends again and again.
     request: Vec<u8>,
+    numbers: Option<Numbers>,
 }
 
 impl Publication {
     /// Requests of HTTP.
     pub(crate) fn http(request: Vec<u8>) -> Self {
-        Self { upgrade: None, request }
+        Self { upgrade: None, request, numbers: None }
     }
 
     /// Frames of a WebSocket that this asks for.
     pub(crate) fn web_socket(upgrade: Vec<u8>, frame: Vec<u8>) -> Self {
-        Self { upgrade: Some(upgrade), request: frame }
+        Self { upgrade: Some(upgrade), request: frame, numbers: None }
+    }
+
+    /// Has each event with a [member](super::numbers::MEMBER) for it say its number, from 1 on. What it
+    /// sends ends with this payload, masked with these bytes; an event that is refused is sent again.
+    pub(crate) fn numbered(self, payload: &[u8], mask: [u8; 4]) -> Self {
+        Self { numbers: Some(Numbers::of(&self.request, payload, mask)), ..self }
     }
 }
 
@@ -74,6 +81,7 @@ struct Publisher {
     /// What reads the frames of a WebSocket.
     decoder: Option<Decoder>,
     request: Vec<u8>,
+    numbers: Option<Numbers>,
     /// Bytes of the request that the socket has taken.
     sent: usize,
     sent_at: Instant,
@@ -96,7 +104,7 @@ impl Publishers {
     pub(crate) fn open(address: SocketAddr, publications: Vec<Publication>) -> Result<Self> {
         let poll = Poll::new().context("the system gives no poll")?;
         let mut members = Vec::with_capacity(publications.len());
-        for Publication { upgrade, request } in publications {
+        for Publication { upgrade, request, numbers } in publications {
             let mut socket = dial::begin(address, Origin::OneHost)
                 .with_context(|| format!("cannot connect to {address}"))?;
             let interest = Interest::READABLE | Interest::WRITABLE;
@@ -109,6 +117,7 @@ impl Publishers {
                 upgrade,
                 decoder,
                 request,
+                numbers,
                 sent: 0,
                 sent_at,
                 received,
@@ -148,6 +157,12 @@ impl Publishers {
         Ok(())
     }
 
+    /// The number of the newest event of each that was acknowledged, where they are numbered.
+    pub(crate) fn last_numbers(&self) -> Vec<u64> {
+        let numbers = self.members.iter().filter_map(|publisher| publisher.numbers.as_ref());
+        numbers.map(Numbers::last).collect()
+    }
+
     /// Waits so long for what happens: takes what has come, and has those send who are to.
     fn turn(
         &mut self,
@@ -180,6 +195,9 @@ impl Publisher {
     /// Sends what the socket takes of the request that is under way.
     fn send(&mut self, tally: &mut Tally) -> Result<()> {
         if self.sent == 0 {
+            if let Some(numbers) = &self.numbers {
+                numbers.write(&mut self.request);
+            }
             self.sent_at = Instant::now();
         }
         let request = self.upgrade.as_ref().unwrap_or(&self.request);
@@ -221,10 +239,13 @@ impl Publisher {
                 match response.status {
                     200..300 => {
                         let events = acknowledgement.find_iter(body).count();
+                        acknowledge(&mut self.numbers, events)?;
                         tally.acknowledged_events += events as u64;
                         tally.request.record(self.sent_at.elapsed());
                     }
-                    BUSY => tally.refused_requests += 1,
+                    _ if memmem::find(body, BUSY_CODE.as_bytes()).is_some() => {
+                        tally.refused_requests += 1;
+                    }
                     status => bail!("answer {status}: {}", String::from_utf8_lossy(body)),
                 }
                 self.received.drain(..response.bytes());
@@ -239,7 +260,7 @@ impl Publisher {
     /// The same over a WebSocket. Its pings need no answer: each request is a sign of life.
     fn receive_frames(&mut self, acknowledgement: &Finder<'_>, tally: &mut Tally) -> Result<()> {
         if self.upgrade.is_some() {
-            let Some(end) = memchr::memmem::find(&self.received, HEAD_END) else { return Ok(()) };
+            let Some(end) = memmem::find(&self.received, HEAD_END) else { return Ok(()) };
             let is_taken = self.received.starts_with(b"HTTP/1.1 101 ");
             ensure!(is_taken, "no WebSocket: {}", String::from_utf8_lossy(&self.received));
             self.received.drain(..end + HEAD_END.len());
@@ -257,6 +278,7 @@ impl Publisher {
             }
             match acknowledgement.find(text.as_bytes()) {
                 Some(_) => {
+                    acknowledge(&mut self.numbers, 1)?;
                     tally.acknowledged_events += 1;
                     tally.request.record(self.sent_at.elapsed());
                 }
@@ -269,6 +291,15 @@ impl Publisher {
     }
 }
 
+/// A request with so many events was acknowledged.
+fn acknowledge(numbers: &mut Option<Numbers>, events: usize) -> Result<()> {
+    let Some(numbers) = numbers else { return Ok(()) };
+    let sent = numbers.count();
+    ensure!(events == sent, "{events} of the {sent} events of a request were acknowledged");
+    numbers.advance();
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use std::net::TcpListener;
@@ -276,6 +307,7 @@ mod tests {
 
     use bellwire_wire::ws::{self, Opcode};
 
+    use super::super::numbers;
     use super::*;
 
     #[test]
@@ -318,6 +350,43 @@ mod tests {
         assert_eq!(tally.acknowledged_events, 2);
         drop(publishers);
         assert_eq!(server.join().expect("the server saw what it expected"), 0, "one request");
+    }
+
+    #[test]
+    fn what_is_refused_for_a_full_queue_is_counted_and_sent_again_with_its_number() {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let address = listener.local_addr().expect("bound");
+        let body = format!("{{{}\"pad\":\"\"}}", numbers::MEMBER);
+        let bytes = body.len();
+        let server = thread::spawn(move || {
+            let (mut socket, _) = listener.accept().expect("comes");
+            let busy = r#"{"status":429,"code":"publishers_busy"}"#;
+            let taken = r#"{"cursor":"e1-1"}"#;
+            let answers =
+                [("429 Too Many Requests", busy), ("201 Created", taken), ("200 OK", taken)];
+            let sent = answers.map(|(status, answer)| {
+                let mut request = vec![0; bytes];
+                socket.read_exact(&mut request).expect("publishes");
+                let length = answer.len();
+                let answer =
+                    format!("HTTP/1.1 {status}\r\ncontent-length: {length}\r\n\r\n{answer}");
+                socket.write_all(answer.as_bytes()).expect("reads");
+                String::from_utf8(request).expect("text")
+            });
+            (socket, sent)
+        });
+        let publication = Publication::http(body.clone().into_bytes());
+        let publication = publication.numbered(body.as_bytes(), [0; 4]);
+        let mut publishers = Publishers::open(address, vec![publication]).expect("a connection");
+        let mut tally = Tally::new();
+        while tally.acknowledged_events < 2 {
+            publishers.run(Duration::from_millis(10), &mut tally).expect("it goes on");
+        }
+        assert_eq!((tally.acknowledged_events, tally.refused_requests), (2, 1));
+        assert_eq!(publishers.last_numbers(), [2]);
+        let (_socket, sent) = server.join().expect("the server saw what it expected");
+        let with = |number: u64| body.replace("0000000000000000", &format!("{number:016}"));
+        assert_eq!(sent, [1, 1, 2].map(with));
     }
 
     #[test]

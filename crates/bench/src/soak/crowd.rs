@@ -4,6 +4,7 @@
 use std::collections::VecDeque;
 use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::SocketAddr;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
@@ -191,6 +192,18 @@ impl Crowd {
         self.until("", |_| Instant::now() >= end)
     }
 
+    /// Receives while something else is done.
+    pub(crate) fn receive_while<T: Send>(
+        &mut self,
+        work: impl FnOnce() -> Result<T> + Send,
+    ) -> Result<T> {
+        thread::scope(|scope| {
+            let working = scope.spawn(work);
+            self.until("received", |_| working.is_finished())?;
+            working.join().expect("the work does not panic")
+        })
+    }
+
     /// What there is, where events up to this one should have come.
     pub(crate) fn tally_at(&self, last: u64) -> Tally {
         let mut all = Tally::new();
@@ -288,7 +301,6 @@ impl Crowd {
 #[cfg(test)]
 mod tests {
     use std::net::TcpListener;
-    use std::thread;
 
     use super::super::feed::body;
     use super::*;

@@ -44,7 +44,7 @@ pub(crate) struct Tally {
 }
 
 impl Tally {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self {
             events: 0,
             missed: 0,
@@ -60,7 +60,7 @@ impl Tally {
         }
     }
 
-    pub(super) fn add(&mut self, other: &Self) {
+    pub(crate) fn add(&mut self, other: &Self) {
         self.events += other.events;
         self.missed += other.missed;
         self.doubled += other.doubled;
@@ -79,7 +79,7 @@ impl Tally {
 
 /// Events are numbered from 1 on. Times count from when the run began.
 #[derive(Debug)]
-pub(super) struct Ledger {
+pub(crate) struct Ledger {
     tally: Tally,
     /// The number that comes next.
     next: u64,
@@ -92,7 +92,7 @@ pub(super) struct Ledger {
 }
 
 impl Ledger {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self {
             tally: Tally::new(),
             next: 1,
@@ -131,7 +131,8 @@ impl Ledger {
         }
     }
 
-    pub(super) fn event(&mut self, number: u64, sent: Duration, now: Duration) {
+    /// Takes an event, published and come at these times.
+    pub(crate) fn event(&mut self, number: u64, sent: Duration, now: Duration) {
         self.heard_at = now;
         if number < self.next {
             if self.lacking.remove(&number) {
@@ -156,7 +157,7 @@ impl Ledger {
     }
 
     /// What there is, where events up to this one should have come.
-    pub(super) fn tally_at(&self, last: u64) -> Tally {
+    pub(crate) fn tally_at(&self, last: u64) -> Tally {
         let mut tally = self.tally.clone();
         tally.missed += (last + 1).saturating_sub(self.next);
         tally

@@ -1,15 +1,21 @@
 //! Servers that are measured as one: nodes of a cluster, or one server that stands alone.
 
 use std::net::SocketAddr;
-use std::time::Duration;
+use std::thread;
+use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
+use serde::Deserialize;
 use tempfile::TempDir;
 
 use super::engine::{Engine, EngineFlags};
 use super::{ClusterPlace, Durability, Server};
-use crate::load::Peer;
+use crate::load::{Connection, Peer, request};
 use crate::process::Memory;
+
+/// Longer than a lease lasts of a node that is gone, and the next one takes to begin anew.
+const KEEPER_TIME_MAX: Duration = Duration::from_mins(1);
+const LOOK_INTERVAL: Duration = Duration::from_millis(50);
 
 /// Nodes and what they share; all that was started ends with this value.
 #[derive(Debug)]
@@ -78,9 +84,36 @@ impl Nodes {
         self.servers.iter().map(|server| server.peer().address).collect()
     }
 
-    /// Ends the last one at once, as a crash would. Returns what it has left.
-    pub(crate) fn kill_last(&mut self) -> Result<Option<TempDir>> {
-        Ok(self.servers.pop().context("there is none")?.kill())
+    /// Which of them evaluates the rules, once one does; a server that stands alone does.
+    pub(crate) fn keeper(&self) -> Result<usize> {
+        if !self.are_cluster() {
+            return Ok(0);
+        }
+        let began = Instant::now();
+        loop {
+            for (at, server) in self.servers.iter().enumerate() {
+                // One that begins anew answers nothing meanwhile.
+                if is_keeper(server.peer()).unwrap_or(false) {
+                    return Ok(at);
+                }
+            }
+            ensure!(
+                began.elapsed() < KEEPER_TIME_MAX,
+                "no node evaluates the rules after {} s",
+                KEEPER_TIME_MAX.as_secs()
+            );
+            thread::sleep(LOOK_INTERVAL);
+        }
+    }
+
+    /// One that is at a place.
+    pub(crate) fn at(&self, place: usize) -> &Server {
+        &self.servers[place]
+    }
+
+    /// Ends the one at a place at once, as a crash would. Returns what it has left.
+    pub(crate) fn kill(&mut self, place: usize) -> Option<TempDir> {
+        self.servers.remove(place).kill()
     }
 
     /// Starts the one again that stands alone, elsewhere and with what it has left.
@@ -110,4 +143,18 @@ impl Nodes {
     pub(crate) fn memory(&self) -> Result<Memory> {
         self.servers.iter().map(Server::memory).sum()
     }
+}
+
+/// What a node says of itself and of who evaluates the rules.
+#[derive(Deserialize)]
+struct Standing {
+    node: String,
+    desk: Option<String>,
+}
+
+fn is_keeper(peer: &Peer) -> Result<bool> {
+    let answer = Connection::open(peer)?.ask(&request::poll("/v1/nodes"))?;
+    let Standing { node, desk } =
+        serde_json::from_slice(&answer).context("no answer about nodes")?;
+    Ok(desk == Some(node))
 }

@@ -3,7 +3,7 @@
 //! ```text
 //! latency   publisher ─▶ first node ─▶ engine ─▶ last node ─▶ subscriber
 //! publish   publishers in a closed loop ─▶ first node; all that was acknowledged is read at the last
-//! failover  followers of the last node, which is killed ─▶ the others, with their cursors
+//! failover  followers of a node, which is killed ─▶ the others, with their cursors
 //! streams   very many streams over all nodes, and one event that reaches each
 //! ```
 
@@ -69,6 +69,10 @@ pub(crate) struct Arguments {
     /// Events that they get a second.
     #[arg(long, value_name = "EVENTS", default_value_t = 20.0)]
     failover_rate: f64,
+    /// Which node is killed for `failover`, with commas between.
+    #[arg(long, value_enum, value_name = "NODE", value_delimiter = ',',
+          default_values_t = [Killed::Last, Killed::Keeper])]
+    kill: Vec<Killed>,
     /// Streams over all nodes, for `streams`.
     #[arg(long, value_name = "COUNT", default_value_t = 10_000)]
     streams: usize,
@@ -96,6 +100,16 @@ enum Part {
     Failover,
     /// Many streams over all nodes: their memory, and until one event has reached each.
     Streams,
+}
+
+/// Which node is killed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Killed {
+    /// The one that was started last.
+    Last,
+    /// The one that evaluates the rules: the next one that does begins anew, and its followers come
+    /// back, too.
+    Keeper,
 }
 
 pub(crate) fn run(arguments: &Arguments, print: Print) -> Result<()> {

@@ -7,7 +7,7 @@ use bellwire_model::limits::EVENTS_PER_REQUEST_MAX;
 use bellwire_wire::ws::{self, Opcode};
 
 use crate::Print;
-use crate::load::{Publication, Publishers, Tally, provide_for, request};
+use crate::load::{Publication, Publishers, Tally, numbers, provide_for, request};
 use crate::result::{OutputFlags, Record};
 use crate::system::{Durability, Server, ServerFlags};
 
@@ -17,6 +17,8 @@ const TIME_MAX_S: u64 = 600;
 const SUBPROTOCOL: &str = "bellwire.v1.json";
 /// Masks of a client's frames protect proxies, of which there are none.
 const MASK: [u8; 4] = [0x5a, 0xa5, 0x3c, 0xc3];
+/// What has no mask is as it would be with this one.
+const UNMASKED: [u8; 4] = [0; 4];
 
 /// What `bench publish` takes.
 #[derive(Debug, clap::Args)]
@@ -60,6 +62,8 @@ pub(super) struct Shape {
     pub(super) batch: usize,
     pub(super) body_bytes: usize,
     pub(super) by: By,
+    /// Whether each event has a number of its own.
+    pub(super) is_numbered: bool,
 }
 
 pub(crate) fn run(arguments: &Arguments, print: Print) -> Result<()> {
@@ -72,7 +76,7 @@ pub(crate) fn run(arguments: &Arguments, print: Print) -> Result<()> {
     let by = arguments.transport;
     ensure!(batch == 1 || by == By::Http, "a request of a WebSocket has one event");
     provide_for(publishers)?;
-    let requests = requests(publishers, Shape { batch, body_bytes, by })?;
+    let requests = requests(publishers, Shape { batch, body_bytes, by, is_numbered: false })?;
     let server = Server::bellwire(&arguments.server, durability, None)?;
     let mut load = Publishers::open(server.peer().address, requests)?;
 
@@ -113,23 +117,27 @@ pub(super) fn requests(publishers: usize, shape: Shape) -> Result<Vec<Publicatio
 }
 
 /// The request that a publisher sends again and again, to a topic of its own.
-fn request_of(publisher: usize, Shape { batch, body_bytes, by }: Shape) -> Result<Publication> {
+fn request_of(publisher: usize, shape: Shape) -> Result<Publication> {
+    let Shape { batch, body_bytes, by, is_numbered } = shape;
     let topic = format!("bench/publish/{publisher}");
-    let data = request::padded_json("", body_bytes)?;
+    let data = request::padded_json(if is_numbered { numbers::MEMBER } else { "" }, body_bytes)?;
+    let numbered = |publication: Publication, payload: &str, mask| {
+        if is_numbered { publication.numbered(payload.as_bytes(), mask) } else { publication }
+    };
     if by == By::Websocket {
         let asked =
             format!("{{\"request\":\"publish\",\"id\":1,\"topic\":\"{topic}\",\"data\":{data}}}");
         let frame = ws::masked_frame(Opcode::Text, asked.as_bytes(), MASK);
         let upgrade = request::upgrade("/v1/events", Some(SUBPROTOCOL));
-        return Ok(Publication::web_socket(upgrade, frame));
+        return Ok(numbered(Publication::web_socket(upgrade, frame), &asked, MASK));
     }
     if batch == 1 {
         let path = format!("/v1/topics/{topic}");
         let request = request::post(&path, "application/json", data.as_bytes());
-        return Ok(Publication::http(request));
+        return Ok(numbered(Publication::http(request), &data, UNMASKED));
     }
     let line = format!("{{\"topic\":\"{topic}\",\"data\":{data}}}\n");
     let body = line.repeat(batch);
     let request = request::post("/v1/events", "application/x-ndjson", body.as_bytes());
-    Ok(Publication::http(request))
+    Ok(numbered(Publication::http(request), &body, UNMASKED))
 }

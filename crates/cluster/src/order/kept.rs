@@ -6,6 +6,7 @@
 //! begins; its pieces are read again.
 
 use bellwire_journal::{Record, RecordChange};
+use bellwire_model::Timestamp;
 use bellwire_shared_log::Position;
 use bytes::Bytes;
 
@@ -13,7 +14,7 @@ use super::speaker::{Open, Speaker, Stage};
 use super::{Order, folded};
 use crate::Error;
 use crate::envelope::Incarnation;
-use crate::fields::{Fields, put_number};
+use crate::fields::{Fields, put_number, put_signed};
 
 /// Whose keys begin so are records of the node's own.
 pub(crate) const PREFIX: &str = "cluster/";
@@ -166,6 +167,7 @@ fn value(speaker: &Speaker) -> Bytes {
     for number in [born, before, at, speaker.checksum.into(), from, speaker.fold] {
         put_number(&mut value, number);
     }
+    put_signed(&mut value, speaker.time.as_ms());
     value.into()
 }
 
@@ -181,13 +183,15 @@ fn speaker(value: &[u8]) -> Result<Speaker, Error> {
     let (born, newest, at) = (number()?, number()?, number()?);
     let (checksum, from) = (number()? as u32, number()?);
     // What an older version writes ends here.
-    let fold = if fields.is_empty() { 0 } else { fields.number()? };
+    let (fold, time) =
+        if fields.is_empty() { (0, 0) } else { (fields.number()?, fields.signed()?) };
     Ok(Speaker {
         born: Position::new(born),
         newest,
         at: Position::new(at),
         checksum,
         fold,
+        time: Timestamp::from_ms(time),
         stage,
         open: (from > 0).then(|| Open::from(Position::new(from), newest)),
     })

@@ -1,5 +1,6 @@
 //! What is known of one incarnation.
 
+use bellwire_model::Timestamp;
 use bellwire_shared_log::Position;
 use bytes::Bytes;
 
@@ -17,6 +18,8 @@ pub(super) struct Speaker {
     pub(super) checksum: u32,
     /// All that had counted then, that included.
     pub(super) fold: u64,
+    /// What its clock said then.
+    pub(super) time: Timestamp,
     pub(super) stage: Stage,
     /// A payload that is not complete.
     pub(super) open: Option<Open>,
@@ -57,7 +60,16 @@ impl Open {
 impl Speaker {
     /// One of which so much counted.
     pub(super) fn born(born: Position, newest: u64, stage: Stage) -> Self {
-        Self { born, newest, at: Position::START, checksum: 0, fold: 0, stage, open: None }
+        Self {
+            born,
+            newest,
+            at: Position::START,
+            checksum: 0,
+            fold: 0,
+            time: Timestamp::MIN,
+            stage,
+            open: None,
+        }
     }
 
     /// Takes in its next entry.
@@ -69,6 +81,7 @@ impl Speaker {
     ) -> Verdict {
         let before = self.newest;
         (self.newest, self.at, self.checksum) = (head.number, at, checksum);
+        self.time = head.time;
         if let Part::Middle | Part::Last = head.part {
             return self.gather(head.part, payload);
         }

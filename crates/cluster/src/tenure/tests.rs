@@ -78,3 +78,21 @@ fn what_another_has_taken_behind_its_back_is_another_term() {
     assert_eq!((one.fence(first), one.holds(first)), (None, false));
     assert!(one.fence(seat.term.expect("its own")).is_some());
 }
+
+#[test]
+fn who_cannot_work_gives_it_up_and_asks_again_once_it_can() {
+    let logs = MemoryLogs::immediate();
+    let (one, two) = (begin(&logs, "one"), begin(&logs, "two"));
+    let [first, second] = if one.decided(PATIENCE).is_held { [&one, &two] } else { [&two, &one] };
+    let seats = told(second);
+    first.want(Wanted::No);
+    first.want(Wanted::Yes);
+    assert!(first.decided(PATIENCE).is_held, "not for a moment");
+    first.want(Wanted::No);
+    wait_for(&seats, |seat| seat.is_held);
+    let seats = told(first);
+    first.want(Wanted::Yes);
+    second.want(Wanted::No);
+    let seat = wait_for(&seats, |seat| seat.is_held);
+    assert!(seat.term.is_some_and(|term| term > 1), "{seat:?}");
+}

@@ -125,3 +125,39 @@ fn keys_go_also_where_the_lease_is_not_what_its_holder_has_set() {
         assert_eq!(keys(machine).0, [""; 0], "machine {}", machine.index);
     }
 }
+
+/// By its clock nine days have passed.
+#[test]
+fn a_node_whose_clock_is_ahead_has_nobody_forget_what_counts_once() {
+    let mut world = World::new(seed(), 2);
+    world.run();
+    let once = |world: &mut World| {
+        let event = Event {
+            topic: "stream/a".parse().expect("a topic"),
+            key: None,
+            event_type: None,
+            time: Timestamp::from_ms(1),
+            body: Some(Body::Json(Bytes::from_static(b"1"))),
+        };
+        let (sender, answer) = std::sync::mpsc::sync_channel(1);
+        let reply = Box::new(move |result| drop(sender.send(result)));
+        let append = Append::new(event, Some("k".into()));
+        world.machines[0].journal().append(vec![append], reply).expect("taken");
+        world.run();
+        answer.try_recv().expect("answered").expect("appended")[0]
+    };
+    let made = once(&mut world);
+    world.machines[1].set_ahead(Duration::from_hours(9 * 24));
+    for _ in 0..20 {
+        world.publish(1, 1, 0);
+        world.run();
+    }
+    let again = once(&mut world);
+    assert_eq!((again.offset, again.duplicate), (made.offset, true));
+    // Once all say so it is.
+    world.machines[0].set_ahead(Duration::from_hours(9 * 24));
+    world.publish(0, 1, 0);
+    world.run();
+    assert!(!once(&mut world).duplicate);
+    assert_eq!(world.machines[0].events(), world.machines[1].events());
+}

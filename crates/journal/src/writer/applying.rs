@@ -134,8 +134,14 @@ impl<S: Store> Turns<S> {
         match applied {
             Ok(Committed { entries, results }) => {
                 self.missing.take_if(|missing| self.store.tail() >= *missing);
+                let newest = entries.last().map(|entry| entry.offset);
                 if !entries.is_empty() {
                     self.observer.on_commit(entries);
+                }
+                // Whoever begins where the journal ends waits for its hub to be there.
+                let tail = self.store.tail();
+                if newest.is_none_or(|newest| newest < tail) {
+                    self.observer.on_reach(tail);
                 }
                 let mut results = results.into_iter();
                 for Waiting { replies, applied } in waiting {

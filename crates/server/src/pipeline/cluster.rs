@@ -24,7 +24,7 @@ use std::time::Duration;
 use bellwire_alerting::{LastRead, Standby, StandbyMode};
 use bellwire_cluster::{
     Clock, ClusterJournal, Error, LeaseTiming, Node, NodeOptions, SECRET_BYTES, Secret, Standing,
-    Tenure, Watcher,
+    Tenure, Wanted, Watcher,
 };
 use bellwire_engines::Options;
 use bellwire_journal::{DiskJournal, DiskOptions, Observer, Owner, StateLoader};
@@ -214,6 +214,7 @@ impl Succession {
         if let Some(tenure) = &*tenure {
             // Where the log is another one the lease may have gone with it.
             tenure.doubt();
+            tenure.want(Wanted::Yes);
             return Ok(Arc::clone(tenure));
         }
         let timing = LeaseTiming::default();
@@ -238,14 +239,14 @@ impl Joined {
         let peers = Arc::new(Peers::new(&name, &secret(&*log)?));
         let own_address = address::own(config, address);
         let (anew, _) = watch::channel(false);
-        let of = |replica: Arc<DiskJournal>| -> Result<Node, ClusterError> {
+        let of = |replica: Arc<DiskJournal>, watcher: Watcher| -> Result<Node, ClusterError> {
             let options = NodeOptions {
                 id: name.clone(),
                 version: env!("CARGO_PKG_VERSION").to_owned(),
                 address: own_address.clone(),
                 clock: Clock::of_process(),
                 lease: LeaseTiming::default(),
-                watcher: Watcher::from(Box::new(|_: &Standing| {}) as Box<_>),
+                watcher,
             };
             Ok(Node::new(Arc::clone(&log), replica, options)?)
         };
@@ -259,7 +260,7 @@ impl Joined {
         let mut tries_left = SNAPSHOTS_TRIED_MAX;
         let (tenure, role) = loop {
             let replica = DiskJournal::open_replica(options(), Box::new(Unseen), &mut ())?;
-            match catch_up(of(Arc::new(replica))?, (succession, limit.take())) {
+            match catch_up(of(Arc::new(replica), Box::new(|_| ()))?, (succession, limit.take())) {
                 Err(ClusterError::Behind { epoch, why }) if tries_left > 1 => {
                     tries_left -= 1;
                     tracing::warn!("{why}");
@@ -286,7 +287,7 @@ impl Joined {
         let void = AtomicBool::new(false);
         let observer = Box::new(UntilAnew { observer, void, anew: anew.clone() });
         let replica = Arc::new(DiskJournal::open_replica(options(), observer, states)?);
-        let node = of(Arc::clone(&replica))?;
+        let node = of(Arc::clone(&replica), keeps_while_it_can(&tenure))?;
         Ok(Self { node, name: name.into(), losses, tenure, role, peers, replica, anew })
     }
 
@@ -336,6 +337,18 @@ impl Joined {
         };
         Ok((Arc::new(membership), begins_anew))
     }
+}
+
+/// Has a node that can append nothing, for what is wrong with itself, leave the desk to others. Without the
+/// engine nobody keeps it, and who has it goes on once that is back.
+fn keeps_while_it_can(tenure: &Arc<Tenure>) -> Watcher {
+    let tenure = Arc::clone(tenure);
+    Box::new(move |standing| {
+        tenure.want(match standing {
+            Standing::Stuck { .. } | Standing::TooOld { .. } | Standing::Unfit { .. } => Wanted::No,
+            Standing::Starting | Standing::Following { .. } | Standing::Away { .. } => Wanted::Yes,
+        });
+    })
 }
 
 /// Waits for an engine that is away: nodes and it may be started at once.
@@ -501,6 +514,12 @@ impl<O: Observer> Observer for UntilAnew<O> {
     fn on_commit(&mut self, entries: Vec<Entry>) {
         if !self.void.load(Ordering::Relaxed) {
             self.observer.on_commit(entries);
+        }
+    }
+
+    fn on_reach(&mut self, tail: Offset) {
+        if !self.void.load(Ordering::Relaxed) {
+            self.observer.on_reach(tail);
         }
     }
 

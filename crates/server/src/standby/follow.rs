@@ -149,15 +149,9 @@ impl Follower {
     async fn ask(&self, want: Option<Want>) -> Result<Answer, Failure> {
         let other = self.cluster.tenure.seat().other.ok_or(Failure::Nobody)?;
         let Other { node, address: Some(address), .. } = other else { return Err(Failure::Nobody) };
-        let peer = NodeMark {
-            id: node,
-            version: "".into(),
-            address,
-            run: 0,
-            beat: 0,
-            applied: None,
-            reached: None,
-        };
+        let (version, run, beat) = ("".into(), 0, 0);
+        let (applied, reached) = (None, None);
+        let peer = NodeMark { id: node, version, address, run, beat, applied, reached };
         let query = want.map(|want| format!("?{}", query(want))).unwrap_or_default();
         let mut request = Request::new(Bytes::new());
         *request.method_mut() = Method::POST;

@@ -152,6 +152,7 @@ pub(super) fn push(
         match batch {
             Batch::Entries(entries) => hub.push(&entries, touched),
             Batch::Values(values) => hub.push_values(&values, now_ms, touched),
+            Batch::Reached(tail) => hub.end_at(tail),
         }
     }
 }

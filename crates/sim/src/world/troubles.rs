@@ -62,6 +62,10 @@ impl World<'_> {
                 let synced = now.saturating_sub(SYNCED_AGE.mul_f64(self.chance.f64()));
                 self.kill(node % count, |machine| machine.lose_power(now + down, synced));
             }
+            Trouble::FillDisk(node, time) => {
+                self.figures.full_disks += 1;
+                self.machines[node % count].disk.fill(now + time);
+            }
             Trouble::LoseDisk(node, down) => self.lose_disk(node % count, down),
             Trouble::Pause(node, time) => {
                 self.figures.pauses += 1;
@@ -239,10 +243,13 @@ impl World<'_> {
             machine.cut_until = machine.cut_until.min(now);
             machine.alone_until = machine.alone_until.min(now);
             machine.slow_until = machine.slow_until.min(now);
+            machine.disk.fill(Duration::ZERO);
             if let State::Down(until) = &mut machine.state {
                 *until = (*until).min(now);
             }
-            if let Some(process) = machine.process() {
+            if let Some(process) = machine.process_mut() {
+                // Who ends is back at once.
+                process.draining = process.draining.map(|(until, _)| (until, Duration::ZERO));
                 process.log.mend();
                 process.log.lose_answers(0);
                 process.log.do_late(0);

@@ -8,7 +8,6 @@ use bellwire_journal::Journal as _;
 use super::{Stage, World};
 use crate::keeper;
 use crate::machine::Process;
-use crate::plan::Kind;
 use crate::publishers::{self, Turn};
 
 /// How long it takes until somebody notices, at most: mostly, and where it is slow.
@@ -33,7 +32,7 @@ const MOVE_ONE_IN: u32 = 20;
 
 impl World<'_> {
     fn look_interval(&self) -> Duration {
-        if self.plan.kind == Kind::Long { LOOK_LONG } else { LOOK }
+        if self.plan.kind.is_long() { LOOK_LONG } else { LOOK }
     }
 
     fn micros(&mut self, max: u64) -> Duration {
@@ -56,7 +55,7 @@ impl World<'_> {
         let at = self.notice(index);
         if let Some(process) = self.machines[index].process_mut() {
             process.follow_at = process.follow_at.min(at);
-            process.append_at = process.append_at.min(at);
+            process.wake_to_append(at);
         }
     }
 
@@ -84,7 +83,7 @@ impl World<'_> {
         process.node.settle();
         let is_ready = process.is_ready.load(Ordering::Relaxed);
         process.follow_at = now + if wait.is_zero() { look } else { clock.world(wait) };
-        process.append_at = process.append_at.min(at_append);
+        process.wake_to_append(at_append);
         let needs_snapshot = process.node.journal().needs_snapshot().is_some();
         let draining = process.draining;
         if is_ready && !was_ready {
@@ -138,7 +137,7 @@ impl World<'_> {
         let Some(process) = self.machines[index].process_mut() else { return };
         let wait = process.node.keep_house();
         process.house_at = now + clock.world(wait).max(Duration::from_millis(10));
-        process.append_at = process.append_at.min(at_append);
+        process.wake_to_append(at_append);
         self.wake_engine();
         self.note_trims();
     }
@@ -158,7 +157,7 @@ impl World<'_> {
         let wait = keeper.turn(&desk);
         let is_other = keeper.term() != term;
         process.keeper_at = now + clock.world(wait).max(Duration::from_millis(1));
-        process.append_at = process.append_at.min(at_append);
+        process.wake_to_append(at_append);
         self.figures.terms += u64::from(is_other);
         self.wake_engine();
     }
@@ -227,7 +226,7 @@ impl World<'_> {
 
     pub(super) fn read(&mut self, client: usize) {
         let pause = Duration::from_millis(self.chance.u64(10..CLIENT_PAUSE_MS));
-        let longer = if self.plan.kind == Kind::Long { 8 } else { 1 };
+        let longer = if self.plan.kind.is_long() { 8 } else { 1 };
         let at = self.followers[client].at;
         let moves = self.chance.u32(..MOVE_ONE_IN) == 0;
         let at = if moves || !self.serves(at) { self.elsewhere() } else { Some(at) };

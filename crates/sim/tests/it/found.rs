@@ -11,4 +11,8 @@ fn what_was_found_once_is_kept_out() {
 }
 
 /// The seeds. They say the same for as long as a plan is made in the same way of a seed.
-const FOUND: &[(u64, &str)] = &[];
+const FOUND: &[(u64, &str)] = &[
+    (66, "two nodes seemed to hold the lease of who has keys go, and the engine kept out both"),
+    (103, "the same"),
+    (125, "the same"),
+];

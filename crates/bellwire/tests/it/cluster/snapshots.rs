@@ -29,7 +29,7 @@ fn end_of_log(address: SocketAddr) -> u64 {
 
 /// Publishes so many events, each by itself: half of them at each of two nodes, at once. Returns the
 /// cursors that were answered.
-fn publish([one, other]: [SocketAddr; 2], topic: &str, count: usize) -> Vec<String> {
+pub(super) fn publish([one, other]: [SocketAddr; 2], topic: &str, count: usize) -> Vec<String> {
     let path = format!("/v1/topics/{topic}");
     std::thread::scope(|scope| {
         let at = |address: SocketAddr, name: &'static str| {
@@ -83,7 +83,7 @@ fn begun_with_a_snapshot(node: &mut Server) -> bool {
 }
 
 /// A pair that has trimmed what there was, and the cursors of what was published.
-fn trimmed_pair(pair: &Pair) -> Vec<String> {
+pub(super) fn trimmed_pair(pair: &Pair) -> Vec<String> {
     let addresses = pair.addresses();
     for key in ["a", "b", "a"] {
         put(addresses[0], "tickers/x", key, "1");

@@ -134,6 +134,25 @@ impl Engine {
         self.run();
     }
 
+    /// Keeps what it has now as a copy, in the place of the one before. It is started again for that.
+    pub(crate) fn copy(&mut self) {
+        self.kill();
+        let copy = self.folder.path().join("copy");
+        if copy.exists() {
+            fs::remove_dir_all(&copy).expect("a folder");
+        }
+        copy_folder(&self.store(), &copy);
+        self.run();
+    }
+
+    /// Ends it, and starts it with what it had when it was copied.
+    pub(crate) fn restore(&mut self) {
+        self.kill();
+        fs::remove_dir_all(self.store()).expect("a folder");
+        copy_folder(&self.folder.path().join("copy"), &self.store());
+        self.run();
+    }
+
     fn store(&self) -> PathBuf {
         self.folder.path().join("store")
     }
@@ -192,6 +211,11 @@ impl Engine {
         let is_read = BufReader::new(socket).read_line(&mut line).is_ok();
         is_read && ["INFO", "+PONG", "-NOAUTH"].iter().any(|begin| line.starts_with(begin))
     }
+}
+
+fn copy_folder(from: &Path, to: &Path) {
+    let status = Command::new("cp").arg("-a").args([from, to]).status().expect("cp runs");
+    assert!(status.success(), "{} cannot be copied", from.display());
 }
 
 impl Drop for Engine {

@@ -46,6 +46,8 @@ pub(super) const HEADLINES: &[Headline] = &[
             ("request_p99_ms", "request, 99th percentile, ms"),
             ("arrived_events", "events at the last node"),
             ("missing_events", "acknowledged events that are not there"),
+            ("doubled_events", "acknowledged events that are there twice"),
+            ("reordered_events", "acknowledged events that are there out of order"),
             ("unaccounted_events", "events there that nobody has sent"),
             ("server_cpu_us_per_event", "CPU of all nodes for each event, µs"),
             ("engine_cpu_us_per_event", "CPU of the engine for each event, µs"),
@@ -66,10 +68,12 @@ pub(super) const HEADLINES: &[Headline] = &[
     },
     Headline {
         workload: "nodes-failover",
-        about: "Followers of the last node, which is killed while events are published at the first; \
-                they come back with their cursors, to all addresses in turns, that of the killed node \
-                among them. The time is from the kill until each is live. With the engine `embedded`, \
-                one server that stands alone is killed and started again at once.",
+        about: "Followers of a node, which is killed while events are published at another; they come \
+                back with their cursors, to all addresses in turns, that of the killed node among \
+                them. The time is from the kill until each is live. It is the last node, or with \
+                `kill keeper` the one that evaluates the rules: the node that takes over begins anew, \
+                and all come back once more. With the engine `embedded`, one server that stands \
+                alone is killed and started again at once.",
         figures: &[
             ("back_p50_ms", "kill to live, median, ms"),
             ("back_p99_ms", "kill to live, 99th percentile, ms"),
@@ -90,6 +94,7 @@ pub(super) const HEADLINES: &[Headline] = &[
             "engine_settings",
             "nodes",
             "durability",
+            "kill",
             "clients",
             "rate",
             "body_bytes",

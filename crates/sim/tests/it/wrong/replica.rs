@@ -43,6 +43,15 @@ impl Replica for WrongReplica {
         self.replica.begin_anew(epoch, base)
     }
 
+    fn enter_epoch(
+        &self,
+        epoch: Epoch,
+        base: Offset,
+        records: Vec<RecordChange>,
+    ) -> Result<(), Error> {
+        self.replica.enter_epoch(epoch, base, records)
+    }
+
     fn due(&self, now: ClockReading, count_max: usize) -> Result<Due, Error> {
         self.replica.due(now, count_max)
     }
