@@ -4,6 +4,7 @@ mod advise;
 mod bench;
 mod check;
 mod demo;
+mod join;
 mod key;
 mod publish;
 mod record;
@@ -53,6 +54,8 @@ enum Command {
     User(user::Arguments),
     /// Keep what is whole of a damaged journal, in a data directory that no server uses.
     Repair(repair::Arguments),
+    /// Make the data directory of a server that stood alone what an empty cluster begins with.
+    Join(join::Arguments),
     /// Measure a server, or this machine with one.
     Bench(bench::Arguments),
 }
@@ -72,6 +75,7 @@ pub(crate) fn run() -> Result<()> {
         Command::Token(arguments) => token::run(&arguments),
         Command::User(arguments) => user::run(&arguments),
         Command::Repair(arguments) => repair::run(&arguments),
+        Command::Join(arguments) => join::run(&arguments),
         Command::Bench(arguments) => bench::run(arguments),
     }
 }

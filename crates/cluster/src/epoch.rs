@@ -13,7 +13,8 @@
 //! the base has already. Places in the new epoch are those of the log and a shift, so that all of them are
 //! beyond those of the base. Who has exactly the base goes on with it, everybody else needs a snapshot of
 //! one who does. Who raises without having anything sets no base: then all forget what they have, and begin
-//! behind the floor.
+//! behind the floor. The first epoch of a cluster has a base as well where it begins with what a server has
+//! that stood alone ([`crate::founding`]).
 //!
 //! The ordinal only grows. A register that has a smaller one than a node has seen is of an old copy of
 //! the engine, and its epoch is raised, too: offsets of it were used for other events since. So is that of
@@ -28,6 +29,7 @@ use bytes::Bytes;
 use crate::Error;
 use crate::envelope;
 use crate::fields::{Fields, put_number};
+use crate::founding;
 use crate::order::{Began, Tail};
 
 /// The register's name.
@@ -70,7 +72,7 @@ pub(crate) struct Mark {
 }
 
 impl Mark {
-    fn encode(self) -> Bytes {
+    pub(crate) fn encode(self) -> Bytes {
         let mut value = vec![if self.base.is_some() { VERSION_OF_BASE } else { VERSION }];
         let (position, checksum) =
             self.tail.map_or((0, 0), |tail| (tail.position.get(), tail.checksum));
@@ -109,10 +111,10 @@ impl Mark {
         Ok(Self { epoch: Epoch::new(epoch as u32), ordinal, tail, floor, base, shift })
     }
 
-    /// Where a replica begins in it that goes on with the base.
-    pub(crate) fn began(&self) -> Began {
+    /// Where a replica begins in it that goes on with the base, which has folded this.
+    pub(crate) fn began(&self, fold: u64) -> Began {
         let place = Position::new(self.floor.get().saturating_add(self.shift));
-        Began { place, shift: self.shift }
+        Began { place, shift: self.shift, fold }
     }
 
     /// Has a replica begin in this epoch, if the log still has all of it.
@@ -152,6 +154,11 @@ impl Own {
         let Self { epoch, place, .. } = *self;
         self.fingerprint.map(|fingerprint| Base { epoch, place, fingerprint })
     }
+
+    /// The base that a cluster is to begin with, which was never a node's of any.
+    pub(crate) fn foundation(&self) -> Option<Base> {
+        self.base().filter(|_| self.kept_ordinal == 0)
+    }
 }
 
 /// What is to be done.
@@ -188,6 +195,16 @@ pub(crate) fn attend(log: &dyn SharedLog, own: Own, raise: Raise) -> Result<Verd
         let register = log.register(REGISTER)?;
         let span = log.span()?;
         let mark = mark_of(&register)?;
+        if let Some(base) = own.foundation() {
+            let Some(mark) = mark else {
+                founding::found(log, base)?;
+                continue;
+            };
+            // What it has would be forgotten here, and nobody else has it.
+            if mark.base != Some(base) {
+                return Err(Error::Taken);
+            }
+        }
         let verdict = match mark {
             Some(mark) if raise == Raise::InPlaceOf(mark.epoch) => Verdict::Lost,
             Some(mark) => compare(log, own, (mark, span))?,
@@ -215,7 +232,7 @@ pub(crate) fn attend(log: &dyn SharedLog, own: Own, raise: Raise) -> Result<Verd
     Err(LogError::Away("others set its epoch again and again".into()).into())
 }
 
-fn mark_of(register: &Register) -> Result<Option<Mark>, Error> {
+pub(crate) fn mark_of(register: &Register) -> Result<Option<Mark>, Error> {
     if register.generation == Generation::NEVER {
         return Ok(None);
     }

@@ -62,17 +62,24 @@ pub enum Error {
         /// Up to where it is gone.
         trimmed: Position,
     },
-    /// The epoch goes on with what another node has.
+    /// The epoch goes on with what another node has, which is not in the log.
     #[error(
-        "the cluster has lost a part of its log, and goes on with what another node has and this one has \
-         not: it needs a snapshot of a node that goes on with that. Start one, and see to it that it is \
-         reached at the address that it tells (`cluster_address`); after five minutes without any, nodes \
-         that run go on with what the one of them has that has most"
+        "the cluster goes on with what another node has and this one has not, since its log has lost a \
+         part, or since it began with the data of a server that had stood alone: this node needs a snapshot \
+         of one that has it. Start one, and see to it that it is reached at the address that it tells \
+         (`cluster_address`); after five minutes without any, nodes that run and have something else go on \
+         with what the one of them has that has most"
     )]
     LacksBase {
         /// The epoch of the log.
         epoch: Epoch,
     },
+    /// A journal is to be what a cluster begins with, and that has begun with something else.
+    #[error(
+        "the cluster has begun already, and what a server has that stood alone cannot be added to it: name \
+         another cluster (`cluster_name`)"
+    )]
+    Taken,
     /// There are as many nodes as there may be.
     #[error("the cluster knows {0} nodes already: forget those that are gone")]
     TooManyNodes(usize),

@@ -266,6 +266,13 @@ impl Follower {
         };
         self.ordinal = mark.ordinal;
         self.raising.is_over();
+        if own.foundation().is_some() {
+            // From now on it is a node's like any other.
+            let records = vec![kept_ordinal(mark.ordinal)];
+            shared.replica.enter_epoch(own.epoch, Offset::ZERO, records)?;
+            self.stage = Stage::Doubt;
+            return Ok(());
+        }
         let following = match following {
             // Pieces of what is not complete are gone.
             Err(LogError::Trimmed(trimmed)) => {
@@ -340,7 +347,7 @@ impl Follower {
 
     /// Goes on with what there is, which is the base of this epoch. All who do so have the same then.
     fn go_on(&mut self, mark: Mark, mut order: Order) -> Result<(), Stop> {
-        let (shared, epoch, began) = (&self.shared, mark.epoch, mark.began());
+        let (shared, epoch, began) = (&self.shared, mark.epoch, mark.began(order.fold()));
         self.ordinal = mark.ordinal;
         tracing::warn!(%epoch, place = %began.place, "The replica goes on in another epoch.");
         order.take_back_pieces();

@@ -14,6 +14,7 @@ mod block_number;
 mod blocks;
 mod bounds;
 mod checkpointer;
+mod conversion;
 mod doubt;
 mod fences;
 mod index;
@@ -21,6 +22,7 @@ mod keys;
 mod load;
 mod lock;
 mod names;
+mod originals;
 mod place;
 mod placed;
 mod pool;
@@ -59,6 +61,7 @@ use crate::{
     StateHorizons, StateLoader, StatePage, TopicFigures,
 };
 use bounds::StoreBounds;
+pub use conversion::{Conversion, Converted, ConvertedJournal, Owner};
 use index::SharedIndex;
 pub use lock::Lock;
 use place::SharedPlace;

@@ -80,7 +80,8 @@ use bellwire_model::{
 };
 
 pub use disk::{
-    Arrival, DiskJournal, DiskOptions, Durability, Lock, RepairSource, Repaired, Snapshot, repair,
+    Arrival, Conversion, Converted, ConvertedJournal, DiskJournal, DiskOptions, Durability, Lock,
+    Owner, RepairSource, Repaired, Snapshot, repair,
 };
 pub use ends::Ended;
 pub use error::{Cause, Error, Found, Unmet, in_the_way};

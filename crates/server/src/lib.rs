@@ -89,6 +89,7 @@ pub use bellwire_authn::{AccessError, NOBODY_COMES_IN, check_access, explain_tok
 pub use bellwire_shards::{Kind, StateDurability, TopicRule};
 pub use config::{Config, ConfigError};
 pub use pipeline::{
-    ClusterError, PushKeyError, Server, StartError, Succession, rule_settings, rule_state_folder,
+    BroughtIn, ClusterError, PushKeyError, Server, StartError, Succession, bring_in, rule_settings,
+    rule_state_folder,
 };
 pub use tls::{TlsError, check_tls};

@@ -2,6 +2,7 @@
 
 mod cluster;
 mod core;
+mod joining;
 mod journal;
 mod keeping;
 mod listening;
@@ -36,6 +37,7 @@ use tokio::sync::watch;
 pub use self::cluster::{ClusterError, Succession};
 pub use self::core::rule_settings;
 use self::core::{Core, Evaluators};
+pub use self::joining::{BroughtIn, bring_in};
 use self::journal::apply_retention;
 pub use self::keeping::rule_state_folder;
 use self::keeping::{Keeping, kept_state_folder};

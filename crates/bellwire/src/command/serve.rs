@@ -133,7 +133,7 @@ async fn start_after(
 
 /// Whatever is made from now on is for the server's own user and group: the journal has what all
 /// teams are told, and who did what.
-fn hide_files_from_others() {
+pub(super) fn hide_files_from_others() {
     let before = umask(Mode::RWXO);
     umask(before | Mode::RWXO);
 }

@@ -3,6 +3,7 @@
 mod away;
 mod behind;
 mod desk;
+mod joining;
 mod lost;
 mod mirror;
 mod outages;

@@ -65,7 +65,7 @@ fn with(verdict: Verdict, tail: Tail) -> Own {
 
 /// One that goes on with what it had.
 fn gone_on(own: Own, mark: Mark) -> Own {
-    let (epoch, ordinal, place) = (mark.epoch, mark.ordinal, mark.began().place);
+    let (epoch, ordinal, place) = (mark.epoch, mark.ordinal, mark.began(0).place);
     Own { epoch, ordinal, kept_ordinal: ordinal, place, began: mark.floor, tail: None, ..own }
 }
 
@@ -101,7 +101,7 @@ fn where_something_is_gone_the_epoch_is_raised_once_for_all_on_what_the_raiser_h
         let raised = raise(&one, own);
         let Verdict::GoesOn(mark) = raised else { panic!("{raised:?}") };
         assert!(mark.epoch != Epoch::new(7) && mark.ordinal == 2, "{mark:?}");
-        assert_eq!((mark.base, mark.began().place), (own.base(), own.place));
+        assert_eq!((mark.base, mark.began(0).place), (own.base(), own.place));
         // Though the same place has something again.
         append(&one, 9);
         append(&one, 10);
@@ -145,7 +145,7 @@ fn a_second_loss_finds_its_base_in_what_has_gone_on() {
         let raised = mark_of_verdict(raise(&logs.handle(), own));
         assert_eq!((raised.ordinal, raised.base), (3 + loss, own.base()));
         // What is appended is beyond all that was.
-        assert!(raised.began().place >= place);
+        assert!(raised.began(0).place >= place);
         own = gone_on(own, raised);
     }
 }
@@ -235,7 +235,7 @@ fn what_was_trimmed_is_no_loss_where_the_log_has_had_it() {
     let Verdict::GoesOn(mark) = raise(&log, own(3)) else { panic!("the same") };
     // What there was is still there, and all begin at the same place of the log behind it.
     assert_eq!((mark.ordinal, mark.floor, mark.base), (2, tails[3].position, own(3).base()));
-    assert_eq!(mark.began().place, tails[3].position);
+    assert_eq!(mark.began(0).place, tails[3].position);
     assert!(lacks_base(tell(&log, own(0))));
     // Also once the register says more.
     let after = gone_on(own(3), mark);

@@ -1,9 +1,9 @@
 //! What is known of incarnations as records of the replica.
 //!
 //! They are written with what is applied, so that they say how far the log was followed, too: the last
-//! word of all is what was applied last. Where the epoch began on what another one had, a record says behind
-//! which place: what was applied before is not in the log. Of a payload that is not complete it is kept where it begins;
-//! its pieces are read again.
+//! word of all is what was applied last. Where the epoch began on what was there, a record says behind which
+//! place: what was applied before is not in the log. Of a payload that is not complete it is kept where it
+//! begins; its pieces are read again.
 
 use bellwire_journal::{Record, RecordChange};
 use bellwire_model::Timestamp;
@@ -38,21 +38,30 @@ pub(crate) struct Began {
     pub(crate) place: Position,
     /// How far places are beyond those of the log.
     pub(crate) shift: u64,
+    /// Of all that was there.
+    pub(crate) fold: u64,
 }
 
 impl Began {
+    /// What a replica is known by that has this, and nothing of any log.
+    pub(crate) fn fingerprint(self) -> u64 {
+        fingerprint(self.fold, None)
+    }
+
     /// As a record.
     pub(crate) fn change(self) -> RecordChange {
         let mut value = vec![VERSION];
         put_number(&mut value, self.place.get());
         put_number(&mut value, self.shift);
+        put_number(&mut value, self.fold);
         RecordChange { key: BEGAN.into(), value: Some(value.into()) }
     }
 
     fn read(value: &[u8]) -> Result<Self, Error> {
         let mut fields = Fields::of(value);
         check_version(&mut fields)?;
-        Ok(Self { place: Position::new(fields.number()?), shift: fields.number()? })
+        let place = Position::new(fields.number()?);
+        Ok(Self { place, shift: fields.number()?, fold: fields.number()? })
     }
 }
 
@@ -72,7 +81,7 @@ impl Order {
     /// What the replica's records say, whose newest offset is of the entry at `base`.
     pub(crate) fn load(records: &[Record], base: Position) -> Result<Kept, Error> {
         let mut order = Self::behind(base);
-        let (mut last, mut began): (Option<Tail>, _) = (None, None);
+        let (mut last, mut began): (Option<Tail>, Option<Began>) = (None, None);
         for record in records {
             if *record.key == *HORIZON {
                 let mut fields = Fields::of(&record.value);
@@ -94,15 +103,21 @@ impl Order {
                 order.insert(Incarnation::new(number), speaker);
             }
         }
-        if let Some(last) = last {
-            order.reread = last.position.max(base);
+        match (last, began) {
+            (Some(last), _) => order.reread = last.position.max(base),
+            // Made of the journal of a server that stood alone.
+            (None, Some(began)) => order.fold = began.fold,
+            (None, None) => {}
         }
-        // Replicas of older versions have folded nothing: of these the last entry has to do.
-        let checksum = last.map_or(0, |last| last.checksum);
         let has_something = last.is_some() || began.is_some();
-        let fingerprint = has_something.then(|| folded(order.fold, checksum.into()));
+        let fingerprint = has_something.then(|| fingerprint(order.fold, last));
         let tail = last.filter(|last| began.is_none_or(|began| last.position > began.place));
         Ok(Kept { order, tail, began, fingerprint })
+    }
+
+    /// All that has counted.
+    pub(crate) fn fold(&self) -> u64 {
+        self.fold
     }
 
     /// What is to be written with what was applied last. That it is written is not asked.
@@ -126,6 +141,11 @@ impl Order {
         changes.extend(gone.map(|gone| RecordChange { key: key(gone), value: None }));
         changes
     }
+}
+
+/// Replicas of older versions have folded nothing: of these the last entry has to do.
+fn fingerprint(fold: u64, last: Option<Tail>) -> u64 {
+    folded(fold, last.map_or(0, |last| last.checksum).into())
 }
 
 fn check_version(fields: &mut Fields<'_>) -> Result<(), Error> {

@@ -128,8 +128,8 @@ pub(crate) struct World {
     now_ms: Arc<AtomicU64>,
 }
 
-pub(crate) fn open(folder: &Path, seen: &Arc<Mutex<Seen>>) -> Arc<DiskJournal> {
-    let options = DiskOptions {
+pub(crate) fn options(folder: &Path) -> DiskOptions {
+    DiskOptions {
         path: folder.to_owned(),
         durability: Durability::Interval,
         retention: Vec::<RetentionRule>::new(),
@@ -137,9 +137,13 @@ pub(crate) fn open(folder: &Path, seen: &Arc<Mutex<Seen>>) -> Arc<DiskJournal> {
         fresh_epoch: Epoch::new(fastrand::u32(1..)),
         boot_id: Some("one".into()),
         now: ClockReading::default(),
-    };
+    }
+}
+
+pub(crate) fn open(folder: &Path, seen: &Arc<Mutex<Seen>>) -> Arc<DiskJournal> {
     let watch = Box::new(Watch(Arc::clone(seen)));
-    Arc::new(DiskJournal::open_replica(options, watch, &mut ()).expect("the journal opens"))
+    let opened = DiskJournal::open_replica(options(folder), watch, &mut ());
+    Arc::new(opened.expect("the journal opens"))
 }
 
 /// Has a snapshot take the place of what a folder has.
@@ -169,6 +173,13 @@ impl World {
             world.machines.push(machine);
         }
         world
+    }
+
+    /// Adds a machine that has this on its disk.
+    pub(crate) fn add(&mut self, folder: TempDir) {
+        let index = self.machines.len();
+        let machine = self.start(index, Disk::Folder(folder), 0);
+        self.machines.push(machine);
     }
 
     fn disk(&self) -> Disk {
@@ -236,9 +247,7 @@ impl World {
     pub(crate) fn join_with_snapshot(&mut self, of: usize) {
         let Disk::Folder(folder) = self.disk() else { panic!("a snapshot is on a disk") };
         install(self.snapshot(of), folder.path(), self.machines[of].journal().epoch());
-        let index = self.machines.len();
-        let machine = self.start(index, Disk::Folder(folder), 0);
-        self.machines.push(machine);
+        self.add(folder);
     }
 
     /// Ends a node, which starts again with a snapshot of another one in the place of what it had.

@@ -4,7 +4,6 @@
 //! place; then they are in a folder beside them. Whoever had a cursor gets a gap.
 
 mod first_page;
-mod originals;
 mod salvage;
 mod values;
 
@@ -15,12 +14,15 @@ use std::path::{Path, PathBuf};
 use bellwire_model::{Epoch, Offset};
 use rusqlite::Connection;
 
-use self::originals::Originals;
 use super::lock::{self, Lock};
 use super::names::beside;
+use super::originals::Originals;
 use super::schema;
 use super::witness::{self, State, Testimony, Witness};
 use crate::Error;
+
+/// What the folders of damaged files are called, before a number.
+const FOLDER: &str = "damaged";
 
 /// How the damaged database could be read.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -90,7 +92,8 @@ fn repair_in(scratch: &Path, directory: &Path, fresh_epoch: Epoch) -> Result<Rep
         fs::remove_dir_all(scratch).map_err(fail)?;
     }
     [&old, &new].into_iter().try_for_each(|folder| lock::make(folder)).map_err(fail)?;
-    let originals = Originals::of(directory).map_err(|error| Error::open(directory, error))?;
+    let originals =
+        Originals::of(directory, FOLDER).map_err(|error| Error::open(directory, error))?;
     let copy = old.join(schema::FILE);
     for suffix in ["", "-wal"] {
         if let Some(from) = originals.database(suffix) {

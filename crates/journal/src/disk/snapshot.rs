@@ -105,7 +105,7 @@ fn read(file: &Path) -> Result<(Epoch, Offset), Error> {
 }
 
 /// Whether so many bytes fit on the disk beside it, and leave room for what goes on.
-fn check_space(path: &Path, bytes: u64) -> Result<(), Error> {
+pub(super) fn check_space(path: &Path, bytes: u64) -> Result<(), Error> {
     let folder = path.parent().unwrap_or(path);
     // Who cannot be asked is found out by writing.
     let Ok(system) = rustix::fs::statvfs(folder) else { return Ok(()) };

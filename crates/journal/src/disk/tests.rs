@@ -1,5 +1,6 @@
 //! What only the disk engine promises.
 
+mod converting;
 mod damage;
 mod ending;
 mod expiring;

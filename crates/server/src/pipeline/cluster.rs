@@ -27,7 +27,7 @@ use bellwire_cluster::{
     Tenure, Wanted, Watcher,
 };
 use bellwire_engines::Options;
-use bellwire_journal::{DiskJournal, DiskOptions, Observer, StateLoader};
+use bellwire_journal::{DiskJournal, DiskOptions, Observer, Owner, StateLoader};
 use bellwire_model::limits::{
     CLUSTER_CONNECT_PATIENCE, CLUSTER_ROLE_PATIENCE, CLUSTER_START_PATIENCE,
 };
@@ -108,12 +108,34 @@ pub enum ClusterError {
     /// The data directory has the journal of a server that stood alone.
     #[error(
         "{} has the journal of a server that stands alone, which the cluster does not have: start the \
-         node with an empty directory (`--data`)", path.display()
+         node with an empty directory (`--data`), or have `bellwire join` make it what an empty cluster \
+         begins with", path.display()
     )]
     StoodAlone {
         /// The directory.
         path: PathBuf,
     },
+    /// There is nothing that a cluster could begin with.
+    #[error(
+        "there is no journal in {}: a node that has nothing needs no `join`, and just starts",
+        path.display()
+    )]
+    NothingThere {
+        /// The directory.
+        path: PathBuf,
+    },
+    /// The data directory is of a node, of this cluster or another one.
+    #[error(
+        "{} is the data directory of a node already: start it, with the cluster that it is of",
+        path.display()
+    )]
+    NodeAlready {
+        /// The directory.
+        path: PathBuf,
+    },
+    /// Nobody has said which cluster it is.
+    #[error("no cluster is named: `--cluster nats://…` or `redis://…` says where it is")]
+    NoEngine,
     /// What is acknowledged may be lost, though it is to survive the loss of power.
     #[error(
         "`durability = \"sync\"` would be untrue: {engine} may lose {}. Set the engine up so that it does \
@@ -329,7 +351,7 @@ fn keeps_while_it_can(tenure: &Arc<Tenure>) -> Watcher {
 }
 
 /// Waits for an engine that is away: nodes and it may be started at once.
-fn connect(engine: &str, options: &Options) -> Result<Arc<dyn SharedLog>, ClusterError> {
+pub(super) fn connect(engine: &str, options: &Options) -> Result<Arc<dyn SharedLog>, ClusterError> {
     let until = clock::uptime() + CLUSTER_CONNECT_PATIENCE;
     let mut is_told = false;
     loop {
@@ -362,7 +384,7 @@ fn secret(log: &dyn SharedLog) -> Result<Secret, ClusterError> {
 }
 
 /// What needs that nodes say more to each other than there is in the log.
-fn refuse_what_is_not_yet(config: &Config) -> Result<(), ClusterError> {
+pub(super) fn refuse_what_is_not_yet(config: &Config) -> Result<(), ClusterError> {
     let beside = [
         ("journal = \"memory\"", config.journal == Engine::Memory),
         // Nodes speak to each other as clients without a proxy do, and would be refused.
@@ -415,7 +437,7 @@ fn catch_up(
 
 /// What the engine may lose of what it has acknowledged, which is no secret. It may be nothing that the
 /// engine tells of where all is to survive the loss of power.
-fn losses(log: &dyn SharedLog, config: &Config) -> Result<Vec<String>, ClusterError> {
+pub(super) fn losses(log: &dyn SharedLog, config: &Config) -> Result<Vec<String>, ClusterError> {
     let Assurance { engine, losses, doubts } = match log.assurance() {
         Ok(assurance) => assurance,
         Err(error) => {
@@ -438,15 +460,15 @@ fn losses(log: &dyn SharedLog, config: &Config) -> Result<Vec<String>, ClusterEr
 fn name(config: &Config) -> Result<String, ClusterError> {
     let path = config.data.join(NAME_FILE);
     let failed = |source| ClusterError::Name { path: path.clone(), source };
+    // As a replica it would begin anew, and all that it has would be gone.
+    if let Ok(Owner::Alone) = Owner::of(&config.data) {
+        return Err(ClusterError::StoodAlone { path: config.data.clone() });
+    }
     match std::fs::read_to_string(&path) {
         Ok(text) if !text.trim().is_empty() => return Ok(text.trim().to_owned()),
         // A machine lost its power before the name was on its disk: any other will do.
         Ok(_) => {}
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            if DiskJournal::is_in(&config.data) {
-                return Err(ClusterError::StoodAlone { path: config.data.clone() });
-            }
-        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
         Err(error) => return Err(failed(error)),
     }
     let number = getrandom::u64().map_err(|error| failed(io::Error::other(error.to_string())))?;

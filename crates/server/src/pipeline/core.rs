@@ -230,7 +230,7 @@ impl Core {
 }
 
 /// What the configuration says of topics. What all nodes are to have is in the log.
-fn topics(config: &Config) -> TopicRules {
+pub(super) fn topics(config: &Config) -> TopicRules {
     let mut topics = config.topics.clone();
     if config.cluster.engine.is_none() {
         return TopicRules::new(topics, config.retention_age);

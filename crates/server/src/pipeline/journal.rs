@@ -42,8 +42,7 @@ pub(super) fn open_journal(
     states: &mut dyn StateLoader,
     (address, succession): (SocketAddr, &Succession),
 ) -> Result<Opened, StartError> {
-    let epoch = getrandom::u32().map_err(|error| io::Error::other(error.to_string()))?;
-    let epoch = Epoch::new(epoch);
+    let epoch = fresh_epoch()?;
     if let Some(engine) = &config.cluster.engine {
         let options = || disk_options(config, topics, epoch);
         let open =
@@ -60,7 +59,17 @@ pub(super) fn open_journal(
     }))
 }
 
-fn disk_options(config: &Config, topics: &TopicRules, fresh_epoch: Epoch) -> DiskOptions {
+/// One that nobody has.
+pub(super) fn fresh_epoch() -> io::Result<Epoch> {
+    getrandom::u32().map(Epoch::new).map_err(|error| io::Error::other(error.to_string()))
+}
+
+/// How it is opened on the disk.
+pub(super) fn disk_options(
+    config: &Config,
+    topics: &TopicRules,
+    fresh_epoch: Epoch,
+) -> DiskOptions {
     DiskOptions {
         path: config.data.clone(),
         durability: match config.durability {

@@ -28,7 +28,7 @@ use crate::standby::{self, InLog};
 const LAST: &str = "alerting/keeper";
 
 /// The same of what the data directory has of rules.
-const LAST_FILE: &str = "keeper";
+pub(super) const LAST_FILE: &str = "keeper";
 
 /// See the module.
 #[derive(Debug)]
@@ -165,6 +165,18 @@ impl Keeping {
         }
         Ok(())
     }
+}
+
+/// Of a server that stood alone and has evaluated rules: the record by which what its directory has of them is
+/// the newest of a cluster that begins with it, and what is to stand there of that.
+pub(super) fn state_handed_on(config: &Config) -> io::Result<Option<(RecordChange, String)>> {
+    if !rule_state_folder(&config.data).exists() {
+        return Ok(None);
+    }
+    let number = getrandom::u64().map_err(|error| io::Error::other(error.to_string()))?;
+    let told = format!("join {number:016x}");
+    let value = Some(told.clone().into_bytes().into());
+    Ok(Some((RecordChange { key: LAST.into(), value }, told)))
 }
 
 /// What a data directory has of rules.

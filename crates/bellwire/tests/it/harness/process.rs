@@ -311,6 +311,12 @@ impl Server {
         (self.process, self.url) = Self::launch(self.data.path(), self.address(), &self.flags);
     }
 
+    /// The same with other flags.
+    pub(crate) fn restart_with(&mut self, flags: &[&str]) {
+        self.flags = flags.iter().map(ToString::to_string).collect();
+        self.restart();
+    }
+
     /// One of the figures at `/metrics`.
     #[track_caller]
     pub(crate) fn figure(&self, name: &str) -> u64 {

@@ -1,32 +1,36 @@
-//! Where the damaged files are, and how they make way for the new ones.
+//! Where the files are that others are made of, and how they make way for those.
 //!
-//! A repair may be killed while it puts the damaged files into their folder. They are then there and
-//! in the data directory, some in both, and the next repair goes on with them as they were.
+//! Whoever does that may be killed while the old files go into their folder. They are then there and in
+//! the data directory, some in both, and the next try goes on with them as they were.
 
 use std::fs::{self, File};
 use std::io::{self, BufReader, Read};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use crate::disk::lock;
-use crate::disk::names::beside;
-use crate::disk::schema;
-use crate::disk::witness::{self, State, Testimony};
+use super::lock;
+use super::names::beside;
+use super::schema;
+use super::witness::{self, State, Testimony};
 
-/// The damaged files of a data directory.
+/// The files of a data directory that make way.
+#[derive(Debug)]
 pub(super) struct Originals {
     directory: PathBuf,
-    /// The folder of a repair that did not come to its end.
+    /// What their folders are called, before a number.
+    name: &'static str,
+    /// The folder of a try that did not come to its end.
     folder: Option<PathBuf>,
 }
 
 impl Originals {
-    pub(super) fn of(directory: &Path) -> io::Result<Self> {
-        let newest = folders(directory).take_while(|folder| folder.exists()).last();
+    /// Those of a directory, which go into a folder with such a name and a number.
+    pub(super) fn of(directory: &Path, name: &'static str) -> io::Result<Self> {
+        let newest = folders(directory, name).take_while(|folder| folder.exists()).last();
         let is_cut_off =
             newest.as_deref().map(|folder| is_cut_off(directory, folder)).transpose()?;
         let folder = newest.filter(|_| is_cut_off == Some(true));
-        Ok(Self { directory: directory.to_owned(), folder })
+        Ok(Self { directory: directory.to_owned(), name, folder })
     }
 
     /// Where the database is, or what SQLite keeps beside it.
@@ -44,11 +48,18 @@ impl Originals {
         here.filter(|here| here.epoch == put_away.epoch).or(Some(put_away))
     }
 
-    /// Puts the new files in the place of the damaged ones, and those into a folder, which is
-    /// returned. Wherever it is cut off, a server refuses what it finds, or finds it as it was.
+    /// What the witness says that was put away, or else that in the directory: where the new database goes
+    /// on with the epoch, that may be of it.
+    pub(super) fn testimony_put_away(&self) -> Option<Testimony> {
+        let read = |folder: &Path| witness::read(folder).ok().flatten();
+        self.folder.as_deref().and_then(read).or_else(|| read(&self.directory))
+    }
+
+    /// Puts the new files in the place of the old ones, and those into a folder, which is returned.
+    /// Wherever it is cut off, a server refuses what it finds, or finds it as it was.
     pub(super) fn make_way(self, new: &Path) -> io::Result<PathBuf> {
-        let Self { directory, folder } = self;
-        let folder = folder.map_or_else(|| free_folder(&directory), Ok)?;
+        let Self { directory, name, folder } = self;
+        let folder = folder.map_or_else(|| free_folder(&directory, name), Ok)?;
         for name in [schema::FILE, witness::FILE] {
             let (from, to) = (directory.join(name), folder.join(name));
             if from.exists() && !to.exists() {
@@ -138,13 +149,13 @@ fn link(from: &Path, to: &Path) -> io::Result<()> {
     })
 }
 
-/// The folders that damaged files may be put into, in order.
-fn folders(directory: &Path) -> impl Iterator<Item = PathBuf> {
-    (1..=u32::MAX).map(|number| directory.join(format!("damaged-{number}")))
+/// The folders that old files may be put into, in order.
+fn folders(directory: &Path, name: &str) -> impl Iterator<Item = PathBuf> {
+    (1..=u32::MAX).map(move |number| directory.join(format!("{name}-{number}")))
 }
 
-fn free_folder(directory: &Path) -> io::Result<PathBuf> {
-    let free = folders(directory).find(|folder| !folder.exists());
+fn free_folder(directory: &Path, name: &str) -> io::Result<PathBuf> {
+    let free = folders(directory, name).find(|folder| !folder.exists());
     let folder = free.ok_or(io::ErrorKind::AlreadyExists)?;
     lock::make(&folder)?;
     Ok(folder)
