@@ -8,6 +8,8 @@
 //! One hop alone: what carries the mark and comes to a node that is not the keeper is refused. Nothing is
 //! tried twice, since it may have been done: whoever asks is told to ask again.
 
+mod places;
+
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,12 +26,12 @@ use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Uri, Version, header};
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
-use tokio::sync::Semaphore;
 
 use crate::front_door::Peer;
 use crate::page::FETCH_SITE;
 use crate::peers::{Connector, Peers};
 use crate::proxies::FORWARDED_FOR;
+use places::Places;
 
 /// The mark of what was passed on, with the name of the node that did.
 const RELAYED_BY: HeaderName = HeaderName::from_static("bellwire-relayed-by");
@@ -64,7 +66,7 @@ const AWAY_S: u32 = 1;
 pub(crate) struct Relay {
     client: Client<Connector, Body>,
     /// Places for requests under way.
-    places: Arc<Semaphore>,
+    places: Arc<Places>,
     peers: Arc<Peers>,
 }
 
@@ -76,7 +78,7 @@ impl Relay {
             .pool_idle_timeout(IDLE_TIMEOUT)
             .set_host(false)
             .build(peers.connector(RELAY_CONNECT_TIMEOUT));
-        Self { client, places: Arc::new(Semaphore::new(RELAYED_MAX)), peers }
+        Self { client, places: Places::new(RELAYED_MAX), peers }
     }
 
     /// Passes a request on to the keeper, and its answer back.
@@ -87,9 +89,10 @@ impl Relay {
         if is_marked(request.headers()) {
             return Err(nobody_keeps("this was passed on by a node that knew another keeper"));
         }
-        let place = Arc::clone(&self.places).try_acquire_owned().map_err(|_| {
-            let detail =
-                "as many requests as may be are on their way to the node that has the alerts";
+        let client = request.extensions().get().map(|Peer(client)| *client);
+        let place = self.places.take(client).ok_or_else(|| {
+            let detail = "as many requests as may be are on their way to the node that has the alerts, of \
+                          this client or of all";
             Problem::new(Code::ReadersBusy, detail).retry_after(AWAY_S)
         })?;
         let request = self.readdressed((&node, &address), request)?;

@@ -31,7 +31,7 @@ pub(super) async fn snapshot(
         cluster.snapshots.check_place()?;
         return Ok(StatusCode::OK.into_response());
     }
-    let made = cluster.snapshots.make(&from.node).await?;
+    let made = cluster.snapshots.make(&from).await?;
     let told = made.told.to_text();
     let vouched = cluster.peers.key().vouch(&Told::vouched(&told, &from.shown));
     let headers = [
