@@ -32,7 +32,7 @@ use crate::epoch::{self, Own, Verdict as OfEpoch};
 use crate::fields::{Fields, put_number};
 use crate::nodes::Applied;
 use crate::order::{Order, PREFIX, Tail, Verdict};
-use crate::outbox::{Begin, Outbox, as_journal, fail};
+use crate::outbox::{Begin, Outbox, as_journal, as_refused, fail};
 use crate::pins::Pins;
 use crate::sightings::Sightings;
 use crate::standing::{Standing, Standings};
@@ -382,7 +382,7 @@ impl Followed {
             Verdict::Noted | Verdict::Repeat | Verdict::Hole | Verdict::Stale => {
                 if let Some(Met { waiters, fence }) = met {
                     let register = fence.map_or_else(String::new, |fence| fence.register);
-                    fail(waiters, &as_journal(&Error::Fenced(register.into())));
+                    fail(waiters, &as_refused(&Error::Fenced(register.into())));
                 }
             }
         }

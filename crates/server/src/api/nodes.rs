@@ -154,11 +154,12 @@ pub(super) async fn guard(State(app): State<Arc<App>>, request: Request, next: N
 async fn of_desk(cluster: &Membership, request: Request, next: Next) -> Response {
     if cluster.role == Role::Other {
         let seat = cluster.tenure.seat();
+        let changes = !request.method().is_safe();
         let answer = tokio::select! {
             answer = cluster.relay.pass_on(seat.clone(), request) => answer,
             // A keeper that is gone without a word must not keep this node from taking over.
-            () = cluster.begins_anew() => Err(relay::taken_over()),
-            () = is_succeeded(cluster, &seat) => Err(relay::taken_over()),
+            () = cluster.begins_anew() => Err(relay::taken_over(changes)),
+            () = is_succeeded(cluster, &seat) => Err(relay::taken_over(changes)),
         };
         return answer.unwrap_or_else(|problem| Refused(problem).into_response());
     }
@@ -167,14 +168,13 @@ async fn of_desk(cluster: &Membership, request: Request, next: Next) -> Response
     }
     // Who has been asleep may be the keeper no more, and learns it now or while it works. What is kept out
     // of the log by then must not be answered as if it were not.
-    let away =
-        || Refused(relay::nobody_keeps("another node may have the samples and alerts by now"));
+    let away = || relay::nobody_keeps("another node may have the samples and alerts by now");
     if !cluster.is_in_charge() {
-        return away().into_response();
+        return Refused(away()).into_response();
     }
     let response = next.run(request).await;
     if response.status().is_success() && !cluster.is_in_charge() {
-        return away().into_response();
+        return Refused(away().may_be_taken()).into_response();
     }
     response
 }
