@@ -45,6 +45,36 @@ test('nodes are there while they beat, and one that is gone can be forgotten', {
   await second.waitFor({ state: 'detached' });
 });
 
+test('a node that is cut off from its engine proves nothing on any page, until it is back', { timeout }, async (t) => {
+  const kind = engineOf(['nats', 'redis']);
+  if (!kind) return t.skip('SKIPPED: there is no nats-server and no redis-server');
+  const folder = await mkdtemp(join(tmpdir(), 'bellwire-cut-off-'));
+  const engine = new Engine(kind, folder);
+  await engine.start();
+  t.after(async () => {
+    await engine.kill();
+    await rm(folder, { recursive: true, force: true });
+  });
+  const { page, open } = await serve(t, { config: `cluster = "${engine.url}"\n` });
+  await open('alerts');
+  const lamp = page.locator('#connection');
+  await page.locator('#connection[data-state="live"]').waitFor();
+  await engine.kill();
+  await page.locator('#connection[data-state="degraded"]').waitFor();
+  const band = page.locator('#trouble').filter({ hasText: 'takes no events in' });
+  for (const place of ['alerts', 'history', 'live']) {
+    await open(place);
+    await band.waitFor();
+    assert.equal(await lamp.textContent().then((text) => text.startsWith('Live')), false, place);
+    assert.match(await page.title(), /\?/, place);
+  }
+  await open('alerts');
+  await page.locator('.board[data-stale]').waitFor();
+  await engine.start();
+  await page.locator('#connection[data-state="live"]').waitFor();
+  await band.waitFor({ state: 'detached' });
+});
+
 test('a server that stands alone says so', { timeout }, async (t) => {
   const { page, open } = await serve(t);
   await open('nodes');

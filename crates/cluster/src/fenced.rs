@@ -12,7 +12,7 @@ use bellwire_shared_log::Fence;
 
 use crate::Error;
 use crate::journal::ClusterJournal;
-use crate::outbox::as_journal;
+use crate::outbox::as_refused;
 use crate::tenure::Tenure;
 
 /// A node's journal in one term of a [`Tenure`]: appends and changes of records are stored only where nobody
@@ -32,7 +32,7 @@ impl FencedJournal {
 
     fn fence(&self) -> Result<Fence, JournalError> {
         let fence = self.tenure.fence(self.term);
-        fence.ok_or_else(|| as_journal(&Error::Fenced("the lease".into())))
+        fence.ok_or_else(|| as_refused(&Error::Fenced("the lease".into())))
     }
 
     /// Has it looked whose the lease is, where something was kept out.
@@ -54,9 +54,9 @@ impl FencedJournal {
 
 /// Whether somebody else holds by now what this was to be done under.
 pub(crate) fn is_fenced(error: &JournalError) -> bool {
-    let (JournalError::Away(source) | JournalError::Storage { source, .. }) = error else {
-        return false;
-    };
+    use JournalError::{Away, Refused, Storage};
+
+    let (Away(source) | Refused(source) | Storage { source, .. }) = error else { return false };
     matches!(source.downcast_ref::<Error>(), Some(Error::Fenced(_)))
 }
 
@@ -149,8 +149,8 @@ mod tests {
 
     #[test]
     fn what_a_fence_keeps_out_is_known_as_that() {
-        assert!(is_fenced(&as_journal(&Error::Fenced("lease-desk".into()))));
-        assert!(!is_fenced(&as_journal(&Error::Away("nobody answers".into()))));
+        assert!(is_fenced(&crate::outbox::as_journal(&Error::Fenced("lease-desk".into()))));
+        assert!(!is_fenced(&crate::outbox::as_journal(&Error::Away("nobody answers".into()))));
         assert!(!is_fenced(&JournalError::Closed));
     }
 }

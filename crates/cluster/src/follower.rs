@@ -28,7 +28,7 @@ use crate::epoch::{self, Mark, Own, Raise, Verdict as OfEpoch};
 use crate::loaded::{Loaded, kept_ordinal};
 use crate::nodes::Applied;
 use crate::order::{Order, Tail, Verdict};
-use crate::outbox::{Begin, Outbox, as_journal, fail};
+use crate::outbox::{Begin, Outbox, as_journal, as_refused, fail};
 use crate::pins::Pins;
 use crate::raising::Raising;
 use crate::reading::{items, joined, read};
@@ -451,7 +451,7 @@ impl Followed {
             Verdict::Noted | Verdict::Repeat | Verdict::Hole | Verdict::Stale => {
                 if let Some(Met { waiters, fence }) = met {
                     let register = fence.map_or_else(String::new, |fence| fence.register);
-                    fail(waiters, &as_journal(&Error::Fenced(register.into())));
+                    fail(waiters, &as_refused(&Error::Fenced(register.into())));
                 }
             }
         }

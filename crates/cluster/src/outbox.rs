@@ -82,14 +82,14 @@ impl Outbox {
         waiter: Waiter,
         fence: Option<Fence>,
     ) -> Result<(), JournalError> {
-        content.check().map_err(|error| as_journal(&error))?;
+        content.check().map_err(|error| as_refused(&error))?;
         let (lane, bytes) = (content.lane(fence.as_ref()), content.bytes());
         let since = self.now();
         let mut state = self.state();
         match &state.refusal {
-            Some(Refusal::All(error)) => return Err(error.clone()),
+            Some(Refusal::All(error)) => return Err(refused(error.clone())),
             Some(Refusal::Publishers(error)) if lane == Lane::Publishers => {
-                return Err(as_journal(error));
+                return Err(as_refused(error));
             }
             _ => {}
         }
@@ -110,7 +110,7 @@ impl Outbox {
         while let Some(gathered) = self.gather() {
             match gathered.commit() {
                 Ok(commit) => self.put(commit),
-                Err((waiters, error)) => fail(waiters, &as_journal(&error)),
+                Err((waiters, error)) => fail(waiters, &as_refused(&error)),
             }
         }
         let now = self.now();
@@ -181,9 +181,9 @@ impl Outbox {
         let now = self.now();
         let mut state = self.state();
         let before = now.saturating_sub(PATIENCE);
-        let mut waiters = Vec::new();
+        let (mut unsent, mut waiters) = (Vec::new(), Vec::new());
         while state.publishers.first().is_some_and(|waiting| waiting.since < before) {
-            waiters.extend(state.publishers.pop().map(|waiting| waiting.waiter));
+            unsent.extend(state.publishers.pop().map(|waiting| waiting.waiter));
         }
         let mut is_stuck = false;
         let mut why: Box<str> = "it has not been reached yet".into();
@@ -198,6 +198,7 @@ impl Outbox {
             _ => state.refusal = is_stuck.then(|| Refusal::Publishers(error.clone())),
         }
         drop(state);
+        fail(unsent, &as_refused(&error));
         fail(waiters, &as_journal(&error));
     }
 
@@ -209,7 +210,7 @@ impl Outbox {
         let life = Life { incarnation: Incarnation::random(), born, followed, epoch };
         let mut state = self.state();
         let State { window, publishers, .. } = &mut *state;
-        let mut waiters = Vec::new();
+        let (mut unsent, mut waiters) = (Vec::new(), Vec::new());
         match window {
             None => *window = Some(Window::new(life)),
             Some(window) => match begin {
@@ -217,7 +218,7 @@ impl Outbox {
                     // Whoever waits for a place would take it for one of the epoch before.
                     waiters = window.give_up(Duration::MAX);
                     while let Some(waiting) = publishers.pop() {
-                        waiters.push(waiting.waiter);
+                        unsent.push(waiting.waiter);
                     }
                     window.begin(life);
                 }
@@ -228,8 +229,9 @@ impl Outbox {
         }
         drop(state);
         self.changed.notify_all();
-        let why = "the log is not the one that it was: publish again".into();
-        fail(waiters, &as_journal(&Error::Away(why)));
+        let error = Error::Away("the log is not the one that it was: publish again".into());
+        fail(unsent, &as_refused(&error));
+        fail(waiters, &as_journal(&error));
     }
 
     /// Whether an entry is this node's own.
@@ -270,16 +272,22 @@ impl Outbox {
     pub(crate) fn refuse(&self, error: &JournalError) {
         let mut state = self.state();
         state.refusal = Some(Refusal::All(error.clone()));
-        let mut waiters = state.window.as_mut().map_or_else(Vec::new, Window::close);
+        let waiters = state.window.as_mut().map_or_else(Vec::new, Window::close);
+        let mut unsent = Vec::new();
         let State { own, publishers, .. } = &mut *state;
         for queue in [own, publishers] {
             while let Some(waiting) = queue.pop() {
-                waiters.push(waiting.waiter);
+                unsent.push(waiting.waiter);
             }
         }
         drop(state);
         self.changed.notify_all();
-        fail(waiters, error);
+        fail(unsent, &refused(error.clone()));
+        let sent = match error {
+            JournalError::Closed => JournalError::Unanswered,
+            error => error.clone(),
+        };
+        fail(waiters, &sent);
     }
 
     /// Takes nothing more, and waits until all that was taken was answered, for so long at most.
@@ -330,7 +338,19 @@ pub(crate) fn fail(waiters: Vec<Waiter>, error: &JournalError) {
     }
 }
 
-/// What is told to who asks a journal.
+/// What is told to whoever has appended what was not sent yet.
+pub(crate) fn as_refused(error: &Error) -> JournalError {
+    refused(as_journal(error))
+}
+
+fn refused(error: JournalError) -> JournalError {
+    match error {
+        JournalError::Away(cause) => JournalError::Refused(cause),
+        other => other,
+    }
+}
+
+/// What is told to who asks a journal, or waits for what may be stored.
 pub(crate) fn as_journal(error: &Error) -> JournalError {
     match error {
         Error::Replica(error) => error.clone(),

@@ -55,6 +55,12 @@ pub enum Error {
     /// was appended may be there or not.
     #[error("{0}")]
     Away(Cause),
+    /// The same, and nothing of what was to be appended has been sent there.
+    #[error("{0}")]
+    Refused(Cause),
+    /// The journal was closed while this was under way. What was appended may be there or not.
+    #[error("the journal was closed before it has answered")]
+    Unanswered,
     /// The batch would bring more topics than [`TOPICS_MAX`].
     #[error("the journal has events of {TOPICS_MAX} topics and takes no further one")]
     TooManyTopics,
@@ -283,7 +289,7 @@ impl Coded for Error {
     fn code(&self) -> &'static str {
         match self {
             Self::Busy => "publishers_busy",
-            Self::Closed => "draining",
+            Self::Closed | Self::Unanswered => "draining",
             Self::TooManyTopics => "topics_exhausted",
             Self::Condition(Unmet { found: Found::Ended(_), .. }) => "topic_ended",
             Self::Condition(_) => "condition_failed",
@@ -300,10 +306,24 @@ impl Coded for Error {
             | Self::TooManyEndedTopics
             | Self::TooManyRecords
             | Self::Condition(_) => None,
-            Self::Busy | Self::Closed => Some(1),
+            Self::Busy | Self::Closed | Self::Unanswered => Some(1),
             Self::Full { .. } => Some(30),
             _ => Some(5),
         }
+    }
+
+    /// A commit that fails half-way may be there once the disk is read again.
+    fn may_be_taken(&self) -> bool {
+        matches!(
+            self,
+            Self::Away(_)
+                | Self::Unanswered
+                | Self::Storage { .. }
+                | Self::Unsynced { .. }
+                | Self::Displaced { .. }
+                | Self::Meddled { .. }
+                | Self::Corrupt { .. }
+        )
     }
 }
 

@@ -12,6 +12,11 @@ pub trait Coded: Error {
     fn retry_after_s(&self) -> Option<u32> {
         None
     }
+
+    /// Whether what was asked for may have been done all the same.
+    fn may_be_taken(&self) -> bool {
+        false
+    }
 }
 
 /// An error and what lies beneath it, in one line.

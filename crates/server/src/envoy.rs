@@ -222,11 +222,11 @@ async fn call(cluster: &Membership, mission: Vec<u8>) -> Result<Done, Problem> {
     tokio::select! {
         done = asking => done.map_err(|error: String| {
             tracing::debug!(error, %address, "The keeper of the desk was not asked.");
-            relay::nobody_keeps("the node that has the alerts is not reached; it may have done this")
+            relay::in_doubt("the node that has the alerts is not reached", true)
         }),
         // A keeper that is gone without a word must not keep this node from taking over.
-        () = cluster.begins_anew() => Err(relay::taken_over()),
-        () = cluster.is_succeeded(&seat) => Err(relay::taken_over()),
+        () = cluster.begins_anew() => Err(relay::taken_over(true)),
+        () = cluster.is_succeeded(&seat) => Err(relay::taken_over(true)),
     }
 }
 

@@ -96,13 +96,16 @@ impl Relay {
             Problem::new(Code::ReadersBusy, detail).retry_after(AWAY_S)
         })?;
         let request = self.readdressed((&node, &address), request)?;
+        let changes = !request.method().is_safe();
         let answer = tokio::time::timeout(RELAY_TIMEOUT, self.client.request(request)).await;
-        let answer =
-            answer.map_err(|_| nobody_keeps("the node that has the alerts does not answer"))?;
+        let Ok(answer) = answer else {
+            return Err(in_doubt("the node that has the alerts does not answer", changes));
+        };
         let answer = answer.map_err(|error| {
+            let was_sent = !error.is_connect();
             let error = with_causes(&error);
             tracing::debug!(%error, %address, "The keeper of the desk was not reached.");
-            nobody_keeps("the node that has the alerts is not reached; it may have done this")
+            in_doubt("the node that has the alerts is not reached", changes && was_sent)
         })?;
         let (mut head, body) = answer.into_parts();
         drop_headers(&mut head.headers);
@@ -185,8 +188,16 @@ fn drop_headers(headers: &mut HeaderMap) {
 }
 
 /// The node that was asked is the keeper no more, and says nothing.
-pub(crate) fn taken_over() -> Problem {
-    nobody_keeps("the node that had the alerts is taken over from; it may have done this")
+pub(crate) fn taken_over(changes: bool) -> Problem {
+    in_doubt("the node that had the alerts is taken over from", changes)
+}
+
+/// What was asked for was on its way there, or not.
+pub(crate) fn in_doubt(detail: &str, may_be_taken: bool) -> Problem {
+    if !may_be_taken {
+        return nobody_keeps(detail);
+    }
+    nobody_keeps(&format!("{detail}; it may have done this")).may_be_taken()
 }
 
 /// Nobody does what is asked for now; another time somebody will.
@@ -264,6 +275,32 @@ mod tests {
         ] {
             let problem = sender.pass_on(seat, request).await.expect_err("nobody is asked");
             assert_eq!(problem.code, Code::DeskAway, "{problem:?}");
+            assert_eq!(problem.is_maybe_taken(), Some(false), "{problem:?}");
         }
+    }
+
+    #[tokio::test]
+    async fn what_was_sent_and_not_answered_may_be_taken() {
+        use tokio::io::AsyncReadExt;
+
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let address = format!("http://{}", listener.local_addr().expect("an address"));
+        let taking = tokio::spawn(async move {
+            loop {
+                let (mut stream, _) = listener.accept().await.expect("a connection");
+                // It reads the request, and dies.
+                let _ = stream.read(&mut [0; 1]).await;
+            }
+        });
+        for (method, expected) in [("POST", true), ("DELETE", true), ("GET", false)] {
+            let other =
+                Other { node: "n2".into(), address: Some(address.as_str().into()), is_alive: true };
+            let seat = Seat { other: Some(other), ..Seat::default() };
+            let request = Request::builder().method(method).uri("/v1/samples");
+            let request = request.body(Body::from("[]")).expect("a request");
+            let problem = relay("n1").pass_on(seat, request).await.expect_err("no answer");
+            assert_eq!(problem.is_maybe_taken(), Some(expected), "{method}: {problem:?}");
+        }
+        taking.abort();
     }
 }

@@ -22,6 +22,8 @@ pub struct PollAnswer {
     pub reset: Option<(Cursor, FilterSet)>,
     /// Values of state topics that an answer has no room for.
     pub values_left_out: usize,
+    /// Whether others than these are there already, where that is known.
+    pub more: Option<bool>,
 }
 
 /// What a shard has collected for a poll, and up to where.
@@ -29,6 +31,8 @@ pub struct PollAnswer {
 pub struct Collected {
     pub(crate) parts: Parts,
     pub(crate) cursor: Cursor,
+    /// Whether others are, or may be, there already.
+    pub(crate) more: bool,
 }
 
 /// Pointers to what an answer consists of; they are encoded elsewhere.
@@ -64,7 +68,7 @@ impl Collected {
 
     /// Encodes what nobody has needed before; the rest is shared.
     pub fn encode(self) -> PollAnswer {
-        let Self { parts, cursor } = self;
+        let Self { parts, cursor, more } = self;
         let Parts { values, entries, ends, gap, reset, values_left_out, .. } = parts;
         let at = |offset| Cursor::new(cursor.epoch, offset);
         let told = ends.into_iter().filter(|(_, end)| *end <= cursor.offset);
@@ -76,6 +80,6 @@ impl Collected {
                 None => events.push(entry.payload.json()),
             }
         }
-        PollAnswer { events, cursor, gap, ends, reset, values_left_out }
+        PollAnswer { events, cursor, gap, ends, reset, values_left_out, more: Some(more) }
     }
 }

@@ -595,5 +595,5 @@ where
         // A publisher that has left does not need its answer.
         let _ = reply.send(result);
     };
-    (done, async move { replied.await.unwrap_or_else(|_| Err(Error::Closed.into())) })
+    (done, async move { replied.await.unwrap_or_else(|_| Err(Error::Unanswered.into())) })
 }

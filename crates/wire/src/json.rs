@@ -346,6 +346,8 @@ pub struct Beside<'a> {
     pub reset: Option<&'a Control<'a>>,
     /// Values that it has no room for.
     pub values_left_out: usize,
+    /// Whether others than these are there already, where that is said.
+    pub more: Option<bool>,
     /// What is left of what was asked for, where that is less.
     pub narrowed: Option<&'a FilterSet>,
     /// Why nothing new comes, or is taken, where that is so.
@@ -354,10 +356,10 @@ pub struct Beside<'a> {
     pub cursor: Option<Cursor>,
 }
 
-/// The answer of a long poll or a page of history: `{"events":[…],"gap"?,"ends"?,"reset"?,"narrowed"?,"degraded"?,"cursor"?}`
+/// The answer of a long poll or a page of history: `{"events":[…],"gap"?,"ends"?,"reset"?,"more"?,"narrowed"?,"degraded"?,"cursor"?}`
 /// around events that are JSON already.
 pub fn page<'a>(events: impl IntoIterator<Item = &'a [u8]>, beside: &Beside<'_>) -> Vec<u8> {
-    let Beside { gap, ends, reset, values_left_out, narrowed, outage, cursor } = *beside;
+    let Beside { gap, ends, reset, values_left_out, more, narrowed, outage, cursor } = *beside;
     let mut out = b"{\"events\":[".to_vec();
     for (index, event) in events.into_iter().enumerate() {
         if index > 0 {
@@ -383,6 +385,9 @@ pub fn page<'a>(events: impl IntoIterator<Item = &'a [u8]>, beside: &Beside<'_>)
     }
     if values_left_out > 0 {
         out.extend_from_slice(format!(",\"values_left_out\":{values_left_out}").as_bytes());
+    }
+    if let Some(more) = more {
+        out.extend_from_slice(if more { &b",\"more\":true"[..] } else { b",\"more\":false" });
     }
     if let Some(topics) = narrowed {
         write_filters(&mut out, "narrowed", topics);

@@ -151,6 +151,9 @@ const PRODUCER_NUMBERS: [(&str, HeaderName); 3] = [
     ("received_seq", HeaderName::from_static("producer-received-seq")),
 ];
 
+/// The member that says whether what was asked for may have been done.
+const MAY_BE_TAKEN: &str = "may_be_taken";
+
 impl Problem {
     /// `detail` says what was wrong, where, and what to do.
     pub fn new(code: Code, detail: impl Display) -> Self {
@@ -184,8 +187,8 @@ impl Problem {
         self
     }
 
-    /// What is wrong with one of several: `{"code","detail","version"?,"index"?}`, and what a producer
-    /// has to know.
+    /// What is wrong with one of several: `{"code","detail","version"?,"may_be_taken"?,"index"?}`, and
+    /// what a producer has to know.
     pub fn as_item(&self, index: Option<usize>) -> serde_json::Value {
         let mut item = serde_json::json!({ "code": self.code.as_str(), "detail": self.detail });
         if let Some(version) = self.text_of("version") {
@@ -193,6 +196,9 @@ impl Problem {
         }
         for (name, number) in self.numbers() {
             item[name] = number.into();
+        }
+        if let Some(is_maybe) = self.is_maybe_taken() {
+            item[MAY_BE_TAKEN] = is_maybe.into();
         }
         if let Some(index) = index {
             item["index"] = index.into();
@@ -250,6 +256,20 @@ impl Problem {
         matches!(self.code.status(), 429 | 503)
     }
 
+    /// Says that what was asked for may have been done all the same.
+    #[must_use]
+    pub fn may_be_taken(self) -> Self {
+        self.with(MAY_BE_TAKEN, true.into())
+    }
+
+    /// Whether what was asked for may have been done all the same. Nothing where it was not, and nobody
+    /// would doubt it.
+    pub fn is_maybe_taken(&self) -> Option<bool> {
+        let said = self.extension(MAY_BE_TAKEN).and_then(serde_json::Value::as_bool);
+        let is_doubted = matches!(self.code, Code::JournalUnavailable | Code::DeskAway);
+        said.or(is_doubted.then_some(false))
+    }
+
     /// The body of the answer.
     pub fn json(&self) -> Vec<u8> {
         let mut problem = serde_json::json!({
@@ -261,6 +281,9 @@ impl Problem {
         });
         for (name, value) in &self.extensions {
             problem[name] = value.clone();
+        }
+        if let Some(is_maybe) = self.is_maybe_taken() {
+            problem[MAY_BE_TAKEN] = is_maybe.into();
         }
         serde_json::to_vec(&problem).expect("strings and numbers are JSON")
     }
@@ -325,13 +348,31 @@ const CONTENT_TYPE: &str = "application/problem+json";
 impl<E: Coded> From<E> for Problem {
     fn from(error: E) -> Self {
         let problem = Self::of_decoder(error.code(), with_causes(&error));
-        Self { retry_after_s: error.retry_after_s(), ..problem }
+        let problem = Self { retry_after_s: error.retry_after_s(), ..problem };
+        if error.may_be_taken() { problem.may_be_taken() } else { problem }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_problem_says_whether_it_may_be_taken_where_that_is_in_doubt() {
+        let said = |problem: Problem| {
+            let body: serde_json::Value = serde_json::from_slice(&problem.json()).expect("JSON");
+            assert_eq!(problem.as_item(None).get(MAY_BE_TAKEN), body.get(MAY_BE_TAKEN));
+            body.get(MAY_BE_TAKEN).and_then(serde_json::Value::as_bool)
+        };
+        for (code, certain) in [
+            (Code::JournalUnavailable, Some(false)),
+            (Code::DeskAway, Some(false)),
+            (Code::JournalFull, None),
+        ] {
+            assert_eq!(said(Problem::new(code, "away")), certain, "{code:?}");
+            assert_eq!(said(Problem::new(code, "away").may_be_taken()), Some(true), "{code:?}");
+        }
+    }
 
     #[test]
     fn codes_are_snake_case_and_given_out_once() {

@@ -72,6 +72,8 @@ pub enum Reply<'a> {
         version: Option<&'a str>,
         /// What a producer has to know to go on, by name.
         numbers: &'a [(&'static str, u64)],
+        /// Whether it may have been done all the same, where that is in doubt.
+        may_be_taken: Option<bool>,
     },
 }
 
@@ -88,7 +90,13 @@ pub struct SampleError<'a> {
 
 impl<'a> From<&'a Refusal> for Reply<'a> {
     fn from(refusal: &'a Refusal) -> Self {
-        Self::Error { code: refusal.code, detail: &refusal.detail, version: None, numbers: &[] }
+        Self::Error {
+            code: refusal.code,
+            detail: &refusal.detail,
+            version: None,
+            numbers: &[],
+            may_be_taken: None,
+        }
     }
 }
 
@@ -146,9 +154,9 @@ impl Reply<'_> {
                     write_sample_errors(&mut out, errors);
                 }
             }
-            Self::Error { code, detail, version, numbers } => {
+            Self::Error { code, detail, version, numbers, may_be_taken } => {
                 out.extend_from_slice(b",\"error\":{");
-                write_error(&mut out, (code, detail), version, numbers);
+                write_error(&mut out, (code, detail), version, (numbers, may_be_taken));
             }
         }
         out.push(b'}');
@@ -167,7 +175,7 @@ fn write_sample_errors(out: &mut Vec<u8>, errors: &[SampleError<'_>]) {
         out.extend_from_slice(if index > 0 { b",{\"line\":" } else { b"{\"line\":" });
         write::integer(out, error.line);
         out.push(b',');
-        write_error(out, (error.code, error.detail), None, &[]);
+        write_error(out, (error.code, error.detail), None, (&[], None));
     }
     out.push(b']');
 }
@@ -177,7 +185,7 @@ fn write_error(
     out: &mut Vec<u8>,
     (code, detail): (&str, &str),
     version: Option<&str>,
-    numbers: &[(&str, u64)],
+    (numbers, may_be_taken): (&[(&str, u64)], Option<bool>),
 ) {
     out.extend_from_slice(b"\"code\":");
     write::string(out, code);
@@ -188,6 +196,10 @@ fn write_error(
         write::string(out, version);
     }
     write_numbers(out, numbers);
+    if let Some(is_maybe) = may_be_taken {
+        write::member(out, "may_be_taken");
+        out.extend_from_slice(if is_maybe { &b"true"[..] } else { b"false" });
+    }
     out.push(b'}');
 }
 

@@ -325,6 +325,7 @@ fn a_page_is_its_events_and_where_to_go_on() {
         ends: &ends,
         reset: Some(&Control::Reset { cursor: CURSOR, filters: &filters }),
         values_left_out: 3,
+        more: Some(true),
         narrowed: Some(&filters),
         outage: Some(Outage::JournalFailing),
         cursor: Some(CURSOR),
@@ -338,7 +339,7 @@ fn a_page_is_its_events_and_where_to_go_on() {
     assert_eq!(
         page,
         format!(
-            "{{\"events\":[{{}},[]],\"gap\":{gap},\"ends\":[{end},{reopened}],\"reset\":{reset},\"values_left_out\":3,\"narrowed\":[\"a\"],\
+            "{{\"events\":[{{}},[]],\"gap\":{gap},\"ends\":[{end},{reopened}],\"reset\":{reset},\"values_left_out\":3,\"more\":true,\"narrowed\":[\"a\"],\
              \"degraded\":{degraded},\"cursor\":\"e7-1042\"}}"
         )
     );

@@ -426,9 +426,21 @@ fn a_reply_names_its_request() {
                 detail: "no",
                 version: None,
                 numbers: &[("expected_seq", 3), ("received_seq", 5)],
+                may_be_taken: None,
             },
             SEVEN,
             r#"{"reply":7,"error":{"code":"sequence_gap","detail":"no","expected_seq":3,"received_seq":5}}"#,
+        ),
+        (
+            Reply::Error {
+                code: "journal_unavailable",
+                detail: "no",
+                version: None,
+                numbers: &[],
+                may_be_taken: Some(true),
+            },
+            SEVEN,
+            r#"{"reply":7,"error":{"code":"journal_unavailable","detail":"no","may_be_taken":true}}"#,
         ),
         (
             Reply::from(&refusal),

@@ -197,7 +197,7 @@ impl SampleIntake {
                 is_taken.await
             }
         };
-        result.map_err(|_| has_ended())?
+        result.map_err(|_| has_ended().may_be_taken())?
     }
 
     /// Queues samples for the rules without blocking, or why there are none, and calls `done` with
@@ -326,12 +326,11 @@ impl From<Unkept> for Problem {
     fn from(unkept: Unkept) -> Self {
         let detail = "the rules have seen the samples, but what they make of them cannot be \
                       written down now: send them again";
-        match unkept {
-            Unkept::Full => Self::new(Code::JournalFull, detail).retry_after(UNKEPT_RETRY_S),
-            Unkept::Failed => {
-                Self::new(Code::JournalUnavailable, detail).retry_after(UNKEPT_RETRY_S)
-            }
-        }
+        let code = match unkept {
+            Unkept::Full => Code::JournalFull,
+            Unkept::Failed => Code::JournalUnavailable,
+        };
+        Self::new(code, detail).retry_after(UNKEPT_RETRY_S).may_be_taken()
     }
 }
 

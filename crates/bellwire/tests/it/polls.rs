@@ -46,6 +46,32 @@ fn polls_on_new_lanes_and_publishers_of_state_do_not_block_each_other() {
     assert_eq!(get(address, "/v1/topics").status, 200);
 }
 
+/// A page ends at bytes as well as at events: what a client has caught up with only the server knows.
+#[test]
+fn a_page_says_whether_there_is_more_whatever_has_ended_it() {
+    const EVENTS: usize = 40;
+    let server = Server::start();
+    let address = server.address();
+    let large = format!("\"{}\"", "x".repeat(60_000));
+    for _ in 0..EVENTS {
+        post(address, "/v1/topics/big/a", &large);
+    }
+    let (mut after, mut pages) = ("earliest".to_owned(), Vec::new());
+    loop {
+        let path = format!("/v1/events?topic=big/a&after={after}");
+        let headers = [("Accept", "application/json")];
+        let poll = Request { method: "GET", path: &path, headers: &headers, body: b"" };
+        let answer = request(address, poll).json();
+        pages.push(answer["events"].as_array().expect("events").len());
+        after = answer["cursor"].as_str().expect("a cursor").to_owned();
+        if !answer["more"].as_bool().expect("it says so") {
+            break;
+        }
+        assert!(pages.len() <= EVENTS, "{pages:?}");
+    }
+    assert!(pages.len() > 1 && pages.iter().sum::<usize>() == EVENTS, "{pages:?}");
+}
+
 #[test]
 fn a_poll_that_waits_is_answered_by_the_event_and_by_the_end_of_the_server() {
     let mut server = Server::start();

@@ -336,7 +336,7 @@ fn list(headers: &HeaderMap, name: HeaderName) -> Option<String> {
     (!list.is_empty()).then_some(list)
 }
 
-/// `{"events":[…],"gap"?,"ends"?,"reset"?,"values_left_out"?,"narrowed"?,"degraded"?,"cursor"}`.
+/// `{"events":[…],"gap"?,"ends"?,"reset"?,"values_left_out"?,"more"?,"narrowed"?,"degraded"?,"cursor"}`.
 pub(super) fn answer_json(
     answer: &PollAnswer,
     (narrowed, outage): (Option<&FilterSet>, Option<Outage>),
@@ -351,9 +351,9 @@ pub(super) fn answer_json(
     let reset = answer.reset.as_ref();
     let reset = reset.map(|(cursor, filters)| Control::Reset { cursor: *cursor, filters });
     let (gap, reset) = (gap.as_ref(), reset.as_ref());
-    let (values_left_out, cursor) = (answer.values_left_out, Some(answer.cursor));
-    let ends = &ends[..];
-    let beside = Beside { gap, ends, reset, values_left_out, narrowed, outage, cursor };
+    let (values_left_out, more) = (answer.values_left_out, answer.more);
+    let (ends, cursor) = (&ends[..], Some(answer.cursor));
+    let beside = Beside { gap, ends, reset, values_left_out, more, narrowed, outage, cursor };
     let json = json::page(events, &beside);
     (POLL_HEADERS, json).into_response()
 }

@@ -173,14 +173,13 @@ async fn of_desk(cluster: &Membership, request: Request, next: Next) -> Response
     }
     // Who has been asleep may be the keeper no more, and learns it now or while it works. What is kept out
     // of the log by then must not be answered as if it were not.
-    let away =
-        || Refused(relay::nobody_keeps("another node may have the samples and alerts by now"));
+    let away = || relay::nobody_keeps("another node may have the samples and alerts by now");
     if !cluster.is_in_charge() {
-        return away().into_response();
+        return Refused(away()).into_response();
     }
     let response = next.run(request).await;
     if response.status().is_success() && !cluster.is_in_charge() {
-        return away().into_response();
+        return Refused(away().may_be_taken()).into_response();
     }
     response
 }
@@ -200,12 +199,12 @@ async fn listing(cluster: &Membership, request: Request, next: Next) -> Response
 
 /// Has the keeper answer.
 async fn pass_on(cluster: &Membership, request: Request) -> Result<Response, Problem> {
-    let seat = cluster.tenure.seat();
+    let (seat, changes) = (cluster.tenure.seat(), !changes_nothing(request.method()));
     tokio::select! {
         answer = cluster.relay.pass_on(seat.clone(), request) => answer,
         // A keeper that is gone without a word must not keep this node from taking over.
-        () = cluster.begins_anew() => Err(relay::taken_over()),
-        () = cluster.is_succeeded(&seat) => Err(relay::taken_over()),
+        () = cluster.begins_anew() => Err(relay::taken_over(changes)),
+        () = cluster.is_succeeded(&seat) => Err(relay::taken_over(changes)),
     }
 }
 

@@ -377,7 +377,7 @@ fn values(app: &App, follows: &EffectiveFilter, query: &HistoryQuery) -> PollAns
     };
     let ends = follows.filters().iter().filter_map(end).collect();
     let cursor = at(journal.bounds().tail);
-    PollAnswer { events, cursor, gap: None, ends, reset: None, values_left_out }
+    PollAnswer { events, cursor, gap: None, ends, reset: None, values_left_out, more: None }
 }
 
 /// Values that are encoded at a time; their pasts are copied before others get their turn at the table.
@@ -466,7 +466,8 @@ async fn page(
     let place = query.place(epoch).filter(|_| gap.is_none());
     let (end, trimmed) = (cursor.offset, page.trimmed);
     let tag = place.map(|place| PageTag { place, end, trimmed, is_full });
-    Ok((PollAnswer { events, cursor, gap, ends, reset: None, values_left_out: 0 }, tag))
+    let (reset, values_left_out, more) = (None, 0, None);
+    Ok((PollAnswer { events, cursor, gap, ends, reset, values_left_out, more }, tag))
 }
 
 /// A page of a stream as it was read.

@@ -34,8 +34,9 @@ pub(super) fn pump(
         Came::Share => pumped.has_more = true,
         Came::History(after) => pumped.history = Some((delivery.lane(), after)),
         Came::Complete if collector.is_empty() && tools.account.now < collector.due => {}
-        Came::Complete | Came::Full => {
-            collector.answer(collector.marks.cursor(tools.hub, delivery));
+        came @ (Came::Complete | Came::Full) => {
+            let more = matches!(came, Came::Full);
+            collector.answer(collector.marks.cursor(tools.hub, delivery), more);
             pumped.has_ended = true;
         }
     }

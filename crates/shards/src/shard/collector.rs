@@ -193,10 +193,10 @@ impl Collector {
         }
     }
 
-    /// Answers with what was collected, as of a cursor.
-    pub(super) fn answer(&mut self, cursor: Cursor) {
+    /// Answers with what was collected, as of a cursor, and whether there is more.
+    pub(super) fn answer(&mut self, cursor: Cursor, more: bool) {
         let parts = std::mem::take(&mut self.parts);
-        self.reply(Ok(Collected { parts, cursor }));
+        self.reply(Ok(Collected { parts, cursor, more }));
     }
 
     /// Answers with nothing, as of where it began: what was collected is not shown, and comes with the
@@ -204,7 +204,7 @@ impl Collector {
     pub(super) fn begin_again(&mut self) {
         if let Some(cursor) = self.began_at {
             self.parts = Parts::default();
-            self.answer(cursor);
+            self.answer(cursor, true);
         }
     }
 

@@ -402,7 +402,8 @@ impl Shard {
     fn refuse(&mut self, token: Token, id: Option<&RequestId>, problem: &Problem) {
         let (code, detail) = (problem.code.as_str(), problem.detail());
         let (version, numbers) = (problem.text_of("version"), problem.numbers());
-        self.reply(token, id, &Reply::Error { code, detail, version, numbers: &numbers });
+        let (numbers, may_be_taken) = (&numbers[..], problem.is_maybe_taken());
+        self.reply(token, id, &Reply::Error { code, detail, version, numbers, may_be_taken });
     }
 
     /// Answers a request. One without an id is told of errors alone.

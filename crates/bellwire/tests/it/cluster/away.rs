@@ -38,7 +38,9 @@ fn without_the_engine_nothing_is_taken_in_and_all_is_well_once_it_is_back() {
         pair.engine.kill();
         for (node, address) in addresses.into_iter().enumerate() {
             let key = node.to_string();
-            is_unavailable(&post_once(address, "lab/a", (&key, "\"unsure\"")));
+            let unsure = post_once(address, "lab/a", (&key, "\"unsure\""));
+            is_unavailable(&unsure);
+            assert_eq!(unsure.json()["may_be_taken"], true, "it was on its way");
             until("it says so", || get(address, "/readyz").status == 503);
             let said = get(address, "/readyz");
             assert!(said.text().contains("journal"), "{}", said.text());
@@ -47,7 +49,9 @@ fn without_the_engine_nothing_is_taken_in_and_all_is_well_once_it_is_back() {
             is_unavailable(&get(address, "/v1/nodes"));
             let mut socket = WebSocket::open(address, "topic=lab/b");
             let ask = json!({ "request": "publish", "id": 1, "topic": "lab/b", "data": 1 });
-            assert_eq!(socket.call(&ask)["error"]["code"], "journal_unavailable");
+            let error = &socket.call(&ask)["error"];
+            assert_eq!(error["code"], "journal_unavailable");
+            assert_eq!(error["may_be_taken"], false, "it is refused at once");
         }
         pair.engine.start_again();
         // Whether it was stored the first time or is now, it is so once.
