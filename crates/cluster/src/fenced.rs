@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use bellwire_journal::{
     Append, Bounds, ClockReading, ClockStep, Ended, Error as JournalError, Journal, Page,
-    ReadLimit, Record, RecordChange, RecordReply, Reply, StateHorizons, StatePage, TopicFigures,
+    ReadLimit, Record, RecordChange, RecordReply, RecordWatcher, Reply, StateHorizons, StatePage,
+    TopicFigures,
 };
 use bellwire_model::{Epoch, FilterSet, Offset};
 use bellwire_shared_log::Fence;
@@ -112,6 +113,10 @@ impl Journal for FencedJournal {
         reply: RecordReply,
     ) -> Result<(), JournalError> {
         self.journal.write_records_fenced(changes, self.fence()?, self.minding(reply))
+    }
+
+    fn watch_records(&self, prefix: &'static str, watcher: RecordWatcher) {
+        self.journal.watch_records(prefix, watcher);
     }
 
     fn records(&self, prefix: &str) -> Result<Vec<Record>, JournalError> {

@@ -34,6 +34,7 @@ use crate::raising::Raising;
 use crate::reading::{items, joined, read};
 use crate::sightings::Sightings;
 use crate::standing::{Standing, Standings};
+use crate::watchers::Watchers;
 use crate::window::Met;
 
 /// So many bits of an offset say which event of an entry it is.
@@ -70,6 +71,7 @@ pub(crate) struct Shared {
     pub(crate) sightings: Sightings,
     /// What others are to be left of the log.
     pub(crate) pins: Pins,
+    pub(crate) watchers: Watchers,
     /// The epoch of the log, where this node cannot get there by itself.
     pub(crate) needs_snapshot: Mutex<Option<Epoch>>,
     /// Something is lost, and it is waited for what others say.
@@ -430,6 +432,11 @@ impl Followed {
                 let waiters = met.map_or_else(Vec::new, |met| met.waiters);
                 let items = items(&payload, (head.time, minor), position)?;
                 let (batches, mut records, waiting) = joined(items, waiters);
+                let tail = Tail { position, checksum };
+                let resumes_after = self.order.resumes_after(place).get() - self.shift;
+                let applied =
+                    shared.applies.reply((tail, Position::new(resumes_after)), waiting);
+                let applied = shared.watchers.before(&records, applied);
                 records.extend(self.order.changes());
                 let ordinal = self.ordinal.take();
                 records.extend(ordinal.map(kept_ordinal));
@@ -442,10 +449,7 @@ impl Followed {
                 );
                 let now = ClockReading { wall, ..now };
                 let placed = Placed { base, time, now, batches, records };
-                let tail = Tail { position, checksum };
-                let resumes_after = self.order.resumes_after(place).get() - self.shift;
-                let tail = (tail, Position::new(resumes_after));
-                shared.replica.apply(placed, shared.applies.reply(tail, waiting))?;
+                shared.replica.apply(placed, applied)?;
             }
             // Nothing comes of it: what was given up, or a fence has kept out.
             Verdict::Noted | Verdict::Repeat | Verdict::Hole | Verdict::Stale => {

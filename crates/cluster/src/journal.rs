@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use bellwire_journal::{
     Append, Bounds, ClockReading, ClockStep, Ended, Error as JournalError, Journal, Page,
-    ReadLimit, Record, RecordChange, RecordReply, Reply, StateHorizons, StatePage, TopicFigures,
+    ReadLimit, Record, RecordChange, RecordReply, RecordWatcher, Reply, StateHorizons, StatePage,
+    TopicFigures,
 };
 use bellwire_model::{Epoch, FilterSet, Offset};
 use bellwire_shared_log::{Assurance, Fence, Position, Span};
@@ -188,6 +189,10 @@ impl Journal for ClusterJournal {
     ) -> Result<(), JournalError> {
         self.shared.replica.check_room_for_records(&changes)?;
         self.shared.outbox.queue(Content::Records(changes), Waiter::Records(reply), None)
+    }
+
+    fn watch_records(&self, prefix: &'static str, watcher: RecordWatcher) {
+        self.shared.watchers.add(prefix, watcher);
     }
 
     /// Those of the node's own are no part of it.

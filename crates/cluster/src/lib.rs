@@ -47,6 +47,7 @@ mod standing;
 mod tenure;
 mod threads;
 mod trimming;
+mod watchers;
 mod window;
 
 pub use clock::Clock;

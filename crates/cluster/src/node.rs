@@ -23,6 +23,7 @@ use crate::queue::Content;
 use crate::sightings::Sightings;
 use crate::standing::{Standings, Watcher};
 use crate::threads::Threads;
+use crate::watchers::Watchers;
 use crate::window::Waiter;
 
 /// The lease of who has keys go.
@@ -90,6 +91,7 @@ impl Node {
             applies: Arc::new(Applies::default()),
             sightings: Sightings::default(),
             pins: Pins::default(),
+            watchers: Watchers::default(),
             needs_snapshot: Mutex::default(),
             raising: AtomicBool::new(false),
         });

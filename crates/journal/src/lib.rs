@@ -87,7 +87,7 @@ pub use ends::Ended;
 pub use error::{Cause, Error, Found, Unmet, in_the_way};
 pub use fences::Fenced;
 pub use memory::MemoryJournal;
-pub use records::{Record, RecordChange, RecordReply};
+pub use records::{Record, RecordChange, RecordReply, RecordWatcher};
 pub use replica::{AppliedReply, Due, DueKey, Placed, PlacedBatch, Replica};
 pub use steps::{ClockReading, ClockStep};
 
@@ -378,6 +378,11 @@ pub trait Journal: Send + Sync + fmt::Debug {
     /// whatever the engine's durability, unless this returns an error, which says that nothing
     /// was queued: [`Error::Busy`] when the queue is full.
     fn write_records(&self, changes: Vec<RecordChange>, reply: RecordReply) -> Result<(), Error>;
+
+    /// Has somebody told of all changes of records whose keys begin so, in their order: right after each was
+    /// made, before whoever asked for it is answered, and maybe more than once. A journal whose records
+    /// nobody else changes tells nothing.
+    fn watch_records(&self, _prefix: &'static str, _watcher: RecordWatcher) {}
 
     /// The records whose keys begin with `prefix`, sorted by key. Blocks on the disk.
     fn records(&self, prefix: &str) -> Result<Vec<Record>, Error>;

@@ -33,6 +33,9 @@ pub struct RecordChange {
 /// Called once, on the journal's writer, when changes are synced or have failed. Must not block.
 pub type RecordReply = Box<dyn FnOnce(Result<(), Error>) + Send>;
 
+/// Told of changes that were made together, in their order. Must not block.
+pub type RecordWatcher = Arc<dyn Fn(&[RecordChange]) + Send + Sync>;
+
 /// Changes that are made together: of two changes of one key the last counts.
 pub(crate) type RecordChanges = BTreeMap<Box<str>, Option<Bytes>>;
 
