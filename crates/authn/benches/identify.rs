@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use bellwire_access::jwt::{Expiry, signed};
 use bellwire_authn::config::{AccessConfig, IssuerConfig, IssuerKey, IssuerKeys, KeySource};
-use bellwire_authn::{Authenticator, Figures, Places, Shown};
+use bellwire_authn::{Authenticator, Figures, Places, SecretPlace, Shown};
 use bellwire_process::clock;
 use divan::{Bencher, black_box};
 use serde_json::json;
@@ -44,7 +44,8 @@ fn authenticator() -> (Authenticator, TempDir) {
         }]),
     };
     let config = AccessConfig { issuers: vec![issuer], ..AccessConfig::default() };
-    let authenticator = Authenticator::new(Some(&config), None, Arc::new(Figures::default()));
+    let authenticator =
+        Authenticator::new(Some(&config), SecretPlace::Process, Arc::new(Figures::default()));
     (authenticator.expect("a configuration"), folder)
 }
 

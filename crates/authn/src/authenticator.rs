@@ -3,9 +3,9 @@
 mod arriving;
 mod holders;
 mod mandates;
+mod sharing;
 
 use std::net::IpAddr;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,6 +18,7 @@ use bellwire_process::clock;
 use bellwire_wire::problem::{Code, Problem};
 use http::HeaderMap;
 
+use self::sharing::Heard;
 use crate::config::AccessConfig;
 use crate::ended::{EndedSessions, Ending};
 use crate::figures::Figures;
@@ -30,7 +31,7 @@ use crate::proxied::Proxied;
 use crate::records::Records;
 use crate::refusal::{self, Invalid};
 use crate::revocations::Revocations;
-use crate::secret;
+use crate::secret::{self, Seal, SecretPlace};
 use crate::sessions::{self, Login, Logout, Sessions};
 use crate::shown::Shown;
 use crate::tickets::{self, MadeTicket, Tickets};
@@ -57,14 +58,15 @@ pub struct Authenticator {
     provider: Option<Provider>,
     known: Known,
     figures: Arc<Figures>,
+    seal: Seal,
+    heard: Heard,
 }
 
 impl Authenticator {
     /// As configured. Without a configuration nobody is asked, and everybody may do everything.
-    /// `data` is the folder that outlives the process, where there is one.
     pub fn new(
         config: Option<&AccessConfig>,
-        data: Option<&Path>,
+        place: SecretPlace<'_>,
         figures: Arc<Figures>,
     ) -> Result<Self, AccessError> {
         let (records, issued) = (Arc::new(Records::default()), Arc::new(Issued::default()));
@@ -89,11 +91,13 @@ impl Authenticator {
                 provider: None,
                 known: Known::default(),
                 figures,
+                seal: Seal::default(),
+                heard: Heard::default(),
             });
         };
         let policy = Policy::new(config.roles.clone(), config.anonymous.clone());
-        let secret = secret::open(config, data)?;
-        let provider = config.login.clone().map(|login| Provider::new(login, secret.clone()));
+        let seal = secret::open(config, place)?;
+        let provider = config.login.clone().map(|login| Provider::new(login, seal.clone()));
         let provider = provider.transpose().map_err(AccessError::ClientSecret)?;
         Ok(Self {
             register: Register::new(Arc::new(stranger(&policy))),
@@ -104,13 +108,15 @@ impl Authenticator {
             ended,
             issuers: Issuers::load(&config.issuers)?,
             users: Users::new(&config.users),
-            sessions: Some(Sessions::new(secret.clone(), config.session)),
-            tickets: Some(Tickets::new(secret, config.session, clock::now())),
+            sessions: Some(Sessions::new(seal.clone(), config.session)),
+            tickets: Some(Tickets::new(seal.clone(), config.session, clock::now())),
             provider,
             proxied: config.proxy.clone().map(Proxied::new),
             known: Known::default(),
             policy: Some(policy),
             figures,
+            seal,
+            heard: Heard::default(),
         })
     }
 
@@ -146,7 +152,12 @@ impl Authenticator {
     /// Does for ever what is done again and again: fetches what issuers publish, and writes down what is
     /// known of the use of keys.
     pub async fn keep_house(self: Arc<Self>) {
-        tokio::join!(self.keep_uses(), self.issuers.keep_current(&self.figures));
+        let telling = async {
+            if let Some(tickets) = &self.tickets {
+                tickets.tell_others(&self.records).await;
+            }
+        };
+        tokio::join!(self.keep_uses(), self.issuers.keep_current(&self.figures), telling);
     }
 
     async fn keep_uses(&self) {
@@ -155,6 +166,11 @@ impl Authenticator {
             interval.tick().await;
             if let Err(error) = self.keys.keep_uses().await {
                 tracing::warn!(%error, "The last use of API keys is not kept yet; trying again.");
+            }
+            if let Some(tickets) = &self.tickets
+                && let Err(error) = tickets.keep_house(&self.records, clock::now()).await
+            {
+                tracing::warn!(%error, "Records of tickets that are over stay for now.");
             }
             // Only where the clock was set back: it is known without a record else.
             if self.issued.is_behind(clock::now()) {
@@ -460,14 +476,17 @@ impl Authenticator {
         principal: Principal,
     ) -> Result<Option<Principal>, Problem> {
         let Some(tickets) = &self.tickets else { return Ok(None) };
-        // The other one leaves its number only after it has told that its ticket is free.
-        let displaced = |other| {
-            let identity = self.register.identity(other);
-            self.register.displace(other);
-            self.register.enter(&identity)
-        };
+        let displaced = |other| self.displace_holder(other);
         let opened = tickets.open(ticket, principal, clock::now(), displaced);
         opened.map_err(|error| self.refuse_ticket(error))
+    }
+
+    /// Another connection has the ticket of this one, which leaves its number only after it has told that its
+    /// ticket is free. One more holder is counted.
+    fn displace_holder(&self, other: Principal) -> Principal {
+        let identity = self.register.identity(other);
+        self.register.displace(other);
+        self.register.enter(&identity)
     }
 
     /// A credential was shown that cannot be read.

@@ -20,8 +20,13 @@ use serde::{Deserialize, Serialize};
 use crate::issued::Issued;
 use crate::records::Records;
 
-/// What their records begin with. The subject follows, in letters that keys of records may have.
-const PREFIX: &str = "access/ended/";
+/// What their records begin with. The subject follows, in letters that keys of records may have, and what
+/// has ended of its sessions: the name of one, or until when. What a record says does not change, so that
+/// nodes that end sessions of one subject at once take nothing away from each other.
+pub(crate) const PREFIX: &str = "access/ended/";
+
+/// What stands before the time until which all sessions of a subject have ended.
+const UNTIL: &str = "until-";
 
 /// The sessions that have ended early.
 #[derive(Debug)]
@@ -98,6 +103,44 @@ impl Named {
 }
 
 impl Ended {
+    /// What the journal has of a subject of which nothing has ended.
+    fn kept() -> Self {
+        Self { is_kept: true, ..Self::default() }
+    }
+
+    /// Takes in what a record says. Whether that is anything new.
+    fn take_in(&mut self, until: Option<i64>, named: Vec<Named>) -> bool {
+        let until = until.map(Timestamp::from_ms);
+        let is_later = until > self.until;
+        if is_later {
+            self.until = until;
+            self.matters_for(SESSION_MAX);
+        }
+        let before = self.named.len();
+        for named in named {
+            if !self.has(&named.id, named.begun_at().or(Some(Timestamp::MAX))) {
+                self.matters_for(named.lasts());
+                self.named.push(named);
+            }
+        }
+        is_later || self.named.len() > before
+    }
+
+    /// Its records, by what follows the subject in their keys.
+    fn records(&self, subject: &str) -> Vec<(String, EndedText)> {
+        let of_named = self.named.iter().map(|named| {
+            let text =
+                EndedText { subject: subject.into(), until: None, named: vec![named.clone()] };
+            (named.id.to_string(), text)
+        });
+        let of_until = self.until.map(|until| {
+            let until = until.as_ms();
+            let text = EndedText { subject: subject.into(), until: Some(until), named: Vec::new() };
+            (format!("{UNTIL}{until}"), text)
+        });
+        of_named.chain(of_until).collect()
+    }
+
     fn matters_for(&mut self, lasts: Duration) {
         let left = self.left().max(lasts);
         self.matters = Some((Ticker::start(), left));
@@ -162,16 +205,18 @@ impl EndedSessions {
                 );
                 continue;
             };
-            let until = until.map(Timestamp::from_ms);
-            let mut lasts = named.iter().map(Named::lasts).max().unwrap_or_default();
-            if until.is_some() {
-                lasts = SESSION_MAX;
-            }
-            let mut ended = Ended { until, named, matters: None, is_kept: true };
-            ended.matters_for(lasts);
-            by_subject.insert(subject, ended);
+            by_subject.entry(subject).or_insert_with(Ended::kept).take_in(until, named);
         }
         Ok(())
+    }
+
+    /// A record was made, maybe by another node. Whether more sessions have ended.
+    pub(crate) fn on_change(&self, value: Option<&[u8]>) -> bool {
+        // One that goes says nothing any more: all of it is over.
+        let Some(Ok(text)) = value.map(serde_json::from_slice::<EndedText>) else { return false };
+        let EndedText { subject, until, named } = text;
+        let mut by_subject = self.by_subject_mut();
+        by_subject.entry(subject).or_insert_with(Ended::kept).take_in(until, named)
     }
 
     /// Whether a session has not been ended early.
@@ -193,10 +238,10 @@ impl EndedSessions {
         ending: Ending<'_>,
         on_ended: impl FnOnce(),
     ) -> Result<bool, Problem> {
-        let Some(over) = self.end_now(ending)? else { return Ok(false) };
+        let Some(gone) = self.end_now(ending)? else { return Ok(false) };
         on_ended();
         let turn = Arc::clone(&self.turn).lock_owned().await;
-        let (changes, written) = self.unkept(ending.subject, &over);
+        let (changes, written) = self.unkept(ending.subject, gone);
         if changes.is_empty() {
             return Ok(true);
         }
@@ -211,14 +256,27 @@ impl EndedSessions {
         Ok(true)
     }
 
-    /// What the journal is to have: that all is over of some subjects, where nothing new has ended of
-    /// them since, and what has ended of one. Nothing, where another has written that down meanwhile.
-    fn unkept(&self, subject: &str, over: &[Box<str>]) -> (Vec<RecordChange>, Option<Ended>) {
+    /// What the journal is to have: that of some subjects all is over, and what has ended of one. Nothing,
+    /// where another has written that down meanwhile.
+    fn unkept(&self, subject: &str, gone: Vec<Gone>) -> (Vec<RecordChange>, Option<Ended>) {
+        let mut changes: Vec<RecordChange> = gone
+            .iter()
+            .flat_map(|(subject, ended)| {
+                let said = ended.records(subject).into_iter().map(|(name, _)| key(subject, &name));
+                said.chain([key_of_all(subject)])
+            })
+            .map(|key| RecordChange { key, value: None })
+            .collect();
         let by_subject = self.by_subject();
-        let over = over.iter().filter(|subject| !by_subject.contains_key(*subject));
-        let mut changes: Vec<RecordChange> = over.map(|subject| change(subject, None)).collect();
         let ended = by_subject.get(subject).filter(|ended| !ended.is_kept).cloned();
-        changes.extend(ended.as_ref().map(|ended| change(subject, Some(ended))));
+        if let Some(ended) = &ended {
+            // In one until all that this has was in records of its own.
+            changes.push(RecordChange { key: key_of_all(subject), value: None });
+            changes.extend(ended.records(subject).into_iter().map(|(name, text)| {
+                let value = serde_json::to_vec(&text).expect("texts and numbers are JSON");
+                RecordChange { key: key(subject, &name), value: Some(value.into()) }
+            }));
+        }
         (changes, ended)
     }
 
@@ -232,17 +290,18 @@ impl EndedSessions {
 
     /// The part that counts at once, with the subjects that are forgotten for it. `None`: it had ended,
     /// and the journal has that.
-    fn end_now(&self, ending: Ending<'_>) -> Result<Option<Vec<Box<str>>>, Problem> {
-        let (mut over, now) = (Vec::new(), clock::now());
+    fn end_now(&self, ending: Ending<'_>) -> Result<Option<Vec<Gone>>, Problem> {
+        let (mut gone, now) = (Vec::new(), clock::now());
         let mut by_subject = self.by_subject_mut();
         if by_subject.len() >= SUBJECTS_ENDED_MAX && !by_subject.contains_key(ending.subject) {
-            over = forget_what_is_over(&mut by_subject, now);
+            gone = forget_what_is_over(&mut by_subject, now);
             if by_subject.len() >= SUBJECTS_ENDED_MAX {
                 let detail = "as many subjects have ended sessions as the server remembers";
                 return Err(Problem::new(Code::SessionUnavailable, detail));
             }
         }
         let ended = by_subject.entry(ending.subject.into()).or_default();
+        let before = ended.clone();
         if ended.is_over(now) {
             *ended = Ended::default();
         }
@@ -250,7 +309,13 @@ impl EndedSessions {
             return Ok(None);
         }
         ended.is_kept = false;
-        Ok(Some(over))
+        // What is said no more: it is over, or among all that have ended until a later time.
+        let said = |name: &str| ended.records(ending.subject).iter().any(|(it, _)| *it == *name);
+        let mut old = before;
+        old.named.retain(|named| !said(&named.id));
+        old.until = old.until.filter(|until| !said(&format!("{UNTIL}{}", until.as_ms())));
+        gone.push((ending.subject.into(), old));
+        Ok(Some(gone))
     }
 
     fn by_subject(&self) -> RwLockReadGuard<'_, HashMap<Box<str>, Ended>> {
@@ -262,18 +327,20 @@ impl EndedSessions {
     }
 }
 
-fn forget_what_is_over(by_subject: &mut HashMap<Box<str>, Ended>, now: Timestamp) -> Vec<Box<str>> {
-    by_subject.extract_if(|_, ended| ended.is_over(now)).map(|(subject, _)| subject).collect()
+/// What was said of a subject, and is no more.
+type Gone = (Box<str>, Ended);
+
+fn forget_what_is_over(by_subject: &mut HashMap<Box<str>, Ended>, now: Timestamp) -> Vec<Gone> {
+    by_subject.extract_if(|_, ended| ended.is_over(now)).collect()
 }
 
-fn change(subject: &str, ended: Option<&Ended>) -> RecordChange {
-    let key = format!("{PREFIX}{}", BASE64_URL.encode(subject)).into();
-    let value = ended.map(|ended| {
-        let until = ended.until.map(Timestamp::as_ms);
-        let text = EndedText { subject: subject.into(), until, named: ended.named.clone() };
-        serde_json::to_vec(&text).expect("texts and numbers are JSON").into()
-    });
-    RecordChange { key, value }
+fn key(subject: &str, name: &str) -> Box<str> {
+    format!("{}/{name}", key_of_all(subject)).into()
+}
+
+/// The record of all that has ended of a subject, as versions before have written it.
+fn key_of_all(subject: &str) -> Box<str> {
+    format!("{PREFIX}{}", BASE64_URL.encode(subject)).into()
 }
 
 fn not_kept(error: Error) -> Problem {

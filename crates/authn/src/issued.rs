@@ -9,7 +9,7 @@ use bellwire_model::Timestamp;
 use crate::records::Records;
 
 /// Its record: the time in milliseconds, as text.
-const RECORD: &str = "access/issued";
+pub(crate) const RECORD: &str = "access/issued";
 
 /// The newest issue, and what of that the journal has.
 #[derive(Debug)]
@@ -41,15 +41,21 @@ impl Issued {
     /// Takes in what the journal has. Blocks on the disk.
     pub(crate) fn restore(&self, records: &Records) -> Result<(), Error> {
         for record in records.read(RECORD)? {
-            let text = std::str::from_utf8(&record.value).ok();
-            let Some(kept) = text.and_then(|text| text.parse().ok()) else {
-                tracing::warn!(key = &*record.key, "A record of access cannot be read.");
-                continue;
-            };
-            self.kept.store(kept, Ordering::Relaxed);
-            self.saw(Some(Timestamp::from_ms(kept)));
+            self.on_change(Some(&record.value));
         }
         Ok(())
+    }
+
+    /// Its record was changed, maybe by another node.
+    pub(crate) fn on_change(&self, value: Option<&[u8]>) {
+        let Some(value) = value else { return };
+        let text = std::str::from_utf8(value).ok();
+        let Some(kept) = text.and_then(|text| text.parse().ok()) else {
+            tracing::warn!(key = RECORD, "A record of access cannot be read.");
+            return;
+        };
+        self.kept.fetch_max(kept, Ordering::Relaxed);
+        self.saw(Some(Timestamp::from_ms(kept)));
     }
 
     /// Whether something was issued by a clock that was ahead of this time, and the journal does not

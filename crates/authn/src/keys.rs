@@ -3,9 +3,13 @@
 //! ```text
 //! configuration ───────────────┐
 //! access/key/<id> (records) ───┴▶ Keys ─▶ whose key it is
-//!        ▲                         │
-//!        └── made, taken back, last used
+//!        ▲                         │ ▲
+//!        └──── made, taken back ───┘ └ what other nodes make and take back
+//! access/used/<id>: when it was used last
 //! ```
+//!
+//! The record of a key is written once, and goes when the key is taken back: nobody who writes something else
+//! of it, such as another node that its use is known at, brings it back.
 
 mod making;
 
@@ -26,7 +30,10 @@ use crate::refusal::Invalid;
 pub use self::making::KeyOrder;
 
 /// What the records of keys begin with.
-const PREFIX: &str = "access/key/";
+pub(crate) const PREFIX: &str = "access/key/";
+
+/// What the records begin with that say when keys were used last, in milliseconds as text.
+pub(crate) const USED: &str = "access/used/";
 
 /// The keys that there are.
 #[derive(Debug)]
@@ -131,6 +138,12 @@ impl KeptKey {
         }
     }
 
+    /// Its record says that it was used then.
+    fn was_used(&self, at_ms: i64) {
+        self.used_at.fetch_max(at_ms, Ordering::Relaxed);
+        self.use_kept.fetch_max(at_ms, Ordering::Relaxed);
+    }
+
     /// As it is now.
     fn now(&self) -> StoredKey {
         let mut now = self.stored.clone();
@@ -156,33 +169,73 @@ impl Keys {
     pub(crate) fn restore(&self) -> Result<(), Error> {
         let mut by_id = self.by_id_mut();
         for record in self.records.read(PREFIX)? {
-            let Ok(stored) = serde_json::from_slice::<StoredKey>(&record.value) else {
-                tracing::warn!(
-                    key = &*record.key,
-                    "A record of an API key cannot be read; the key does not count."
-                );
-                continue;
-            };
-            let configured = by_id.get(&stored.id).map(|kept| kept.stored.clone());
-            let (key, origin) = match (configured, stored.revoked_at) {
-                (Some(mut key), Some(_)) => {
-                    key.revoked_at = stored.revoked_at;
-                    (key, Origin::Configured)
-                }
-                (Some(_), None) => {
-                    tracing::warn!(
-                        id = &*stored.id,
-                        "An API key that was made has the id of a configured one, which counts."
-                    );
-                    continue;
-                }
-                (None, Some(_)) => (stored, Origin::WasConfigured),
-                (None, None) => (stored, Origin::Made),
-            };
-            self.issued.saw(key.made_at);
-            by_id.insert(key.id.clone(), KeptKey::new(key, origin));
+            let id = record.key.strip_prefix(PREFIX).unwrap_or_default();
+            self.take_in(&mut by_id, id, &record.value);
+        }
+        for record in self.records.read(USED)? {
+            let id = record.key.strip_prefix(USED).unwrap_or_default();
+            if let (Some(kept), Some(at)) = (by_id.get(id), used_at(&record.value)) {
+                kept.was_used(at);
+            }
         }
         Ok(())
+    }
+
+    /// What a record says of a key. Whether a key counts no more since.
+    fn take_in(&self, by_id: &mut HashMap<Box<str>, Arc<KeptKey>>, id: &str, value: &[u8]) -> bool {
+        let stored = serde_json::from_slice::<StoredKey>(value).ok();
+        let Some(stored) = stored.filter(|stored| *stored.id == *id) else {
+            tracing::warn!(id, "A record of an API key cannot be read; the key does not count.");
+            return false;
+        };
+        let before = by_id.get(id);
+        let configured = before.filter(|kept| kept.origin == Origin::Configured);
+        let counted = before.is_some_and(|kept| !kept.is_revoked());
+        let (key, origin) = match (configured, stored.revoked_at) {
+            (Some(kept), Some(_)) => {
+                let mut key = kept.stored.clone();
+                key.revoked_at = stored.revoked_at;
+                (key, Origin::Configured)
+            }
+            (Some(_), None) => {
+                tracing::warn!(
+                    id,
+                    "An API key that was made has the id of a configured one, which counts."
+                );
+                return false;
+            }
+            (None, Some(_)) => (stored, Origin::WasConfigured),
+            // It was told before, and is what it was made as.
+            (None, None) if before.is_some() => return false,
+            (None, None) => (stored, Origin::Made),
+        };
+        self.issued.saw(key.made_at);
+        let is_revoked = key.revoked_at.is_some();
+        by_id.insert(key.id.clone(), KeptKey::new(key, origin));
+        counted && is_revoked
+    }
+
+    /// The record of a key was changed, maybe by another node. Whether a key counts no more since.
+    pub(crate) fn on_change(&self, id: &str, value: Option<&[u8]>) -> bool {
+        let mut by_id = self.by_id_mut();
+        let Some(value) = value else {
+            // What the configuration has counts without a record.
+            let is_gone = |kept: &Arc<KeptKey>| kept.origin != Origin::Configured;
+            if !by_id.get(id).is_some_and(is_gone) {
+                return false;
+            }
+            return by_id
+                .remove(id)
+                .is_some_and(|kept| !kept.is_revoked.swap(true, Ordering::SeqCst));
+        };
+        self.take_in(&mut by_id, id, value)
+    }
+
+    /// A key was used, maybe at another node.
+    pub(crate) fn on_use_change(&self, id: &str, value: Option<&[u8]>) {
+        if let (Some(kept), Some(at)) = (self.get(id), value.and_then(used_at)) {
+            kept.was_used(at);
+        }
     }
 
     /// Whose key it is, and what they may.
@@ -256,6 +309,11 @@ impl Keys {
     fn by_id_mut(&self) -> RwLockWriteGuard<'_, HashMap<Box<str>, Arc<KeptKey>>> {
         self.by_id.write().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// When a key was used, as a record has it.
+fn used_at(value: &[u8]) -> Option<i64> {
+    std::str::from_utf8(value).ok()?.parse().ok()
 }
 
 #[cfg(test)]

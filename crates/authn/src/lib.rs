@@ -50,7 +50,8 @@ pub use oidc::{CALLBACK_PATH, Departure, Return, Unarrived, cleared_login_cookie
 pub use outward::{AddressError, issuer_address};
 pub use revocations::{Revocation, Revocations, Revoked};
 pub use secret::{
-    SecretError, of_data_folder as secret_of_data_folder, of_process as secret_of_process,
+    SecretError, SecretPlace, of_data_folder as secret_of_data_folder,
+    of_process as secret_of_process,
 };
 pub use sessions::{Login, Logout, cleared_cookie};
 pub use shown::{Cookies, Places, Query, Shown};

@@ -8,7 +8,6 @@ use std::io;
 use std::net::IpAddr;
 use std::path::Path;
 
-use bellwire_access::ServerSecret;
 use bellwire_access::discovery::Discovered;
 use bellwire_access::jwt::TokenError;
 use bellwire_access::login::{LOGIN_RANDOM_BYTES, LocalPath, Login, LoginError, Tokens};
@@ -25,6 +24,7 @@ use url::Url;
 use crate::config::LoginConfig;
 use crate::outward::{AddressError, Client, ClientSecret, RequestError};
 use crate::places::{Place, Places};
+use crate::secret::Seal;
 
 /// The cookie of a login that is under way.
 pub(crate) const LOGIN_COOKIE: &str = "__Host-bellwire-login";
@@ -36,7 +36,7 @@ pub(crate) struct Provider {
     redirect_url: Url,
     client_secret: Option<ClientSecret>,
     /// What logins under way are sealed with.
-    secret: ServerSecret,
+    secret: Seal,
     /// Places for those who come back.
     finishing: Places,
 }
@@ -141,7 +141,7 @@ impl Failure {
 
 impl Provider {
     /// Reads the client's secret, where there is one.
-    pub(crate) fn new(config: LoginConfig, secret: ServerSecret) -> io::Result<Self> {
+    pub(crate) fn new(config: LoginConfig, secret: Seal) -> io::Result<Self> {
         let client_secret = match &config.client_secret_file {
             None => None,
             Some(path) => Some(ClientSecret::new(read(path)?)),
@@ -185,7 +185,7 @@ impl Provider {
             .append_pair("code_challenge", &login.challenge())
             .append_pair("code_challenge_method", "S256");
         let sealed =
-            login.seal(&self.secret).map_err(|error| Failure::System(error.to_string()))?;
+            login.seal(self.secret.get()).map_err(|error| Failure::System(error.to_string()))?;
         let cookie = login_cookie(&sealed, LOGIN_LASTS.as_secs());
         Ok(Departure { location: location.into(), cookie })
     }
@@ -206,7 +206,7 @@ impl Provider {
         let Return { state, code, error, issuer, cookie } = back;
         let login = cookie
             .zip(state)
-            .and_then(|(cookie, state)| Login::open(cookie, &self.secret, state, now));
+            .and_then(|(cookie, state)| Login::open(cookie, self.secret.get(), state, now));
         let login = login.ok_or(Failure::NotUnderWay)?;
         if issuer.is_some_and(|issuer| issuer != &*self.config.issuer) {
             return Err(Failure::OtherProvider);
@@ -286,6 +286,8 @@ fn read(path: &Path) -> io::Result<String> {
 
 #[cfg(test)]
 mod tests {
+    use bellwire_access::ServerSecret;
+
     use super::*;
 
     #[test]
@@ -298,7 +300,7 @@ mod tests {
             redirect_url: Url::parse("https://bell.example/v1/session/callback").ok(),
         };
         let secret = ServerSecret::new(&[7; 32]).expect("long enough");
-        let provider = Provider::new(config, secret).expect("nothing to read");
+        let provider = Provider::new(config, Seal::of(secret)).expect("nothing to read");
         let from = |text: &str| Some(text.parse().expect("an address"));
         let place = || provider.place(from("2001:db8:7::1"));
         let places: Vec<_> = (0..LOGINS_FINISHING_OF_NETWORK_MAX).map(|_| place()).collect();

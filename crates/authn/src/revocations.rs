@@ -20,7 +20,7 @@ use crate::issued::Issued;
 use crate::records::Records;
 
 /// What their records begin with.
-const PREFIX: &str = "access/revoked/";
+pub(crate) const PREFIX: &str = "access/revoked/";
 
 /// What was taken back.
 #[derive(Debug)]
@@ -38,6 +38,9 @@ struct Kept {
     /// Both by what was taken back. Strangers choose the texts: the hashes are keyed.
     subjects: HashMap<Box<str>, Arc<Remembered>>,
     sessions: HashMap<Box<str>, Arc<Remembered>>,
+    /// By the name of one those whose records are there still though it says all that they do, such as of
+    /// two nodes that take back the same at once: they go with it.
+    hidden: HashMap<Box<str>, Vec<Box<str>>>,
 }
 
 #[derive(Debug)]
@@ -167,10 +170,49 @@ impl Kept {
         before
     }
 
-    /// Whether more was taken back of the same subject.
-    fn is_newer_there(&self, other: &Revocation) -> bool {
-        let Revoked::Subject(subject) = &other.of else { return false };
-        self.subjects.get(subject).is_some_and(|it| it.revocation.until > other.until)
+    /// What there is of the same, whichever record says it.
+    fn of(&self, of: &Revoked) -> Option<&Revocation> {
+        let remembered = match of {
+            Revoked::Subject(subject) => self.subjects.get(subject),
+            Revoked::Session(session) => self.sessions.get(session),
+        };
+        remembered.map(|it| &it.revocation)
+    }
+
+    /// Takes in what a record says. Whether that is anything new. Of several of the same that goes before
+    /// which is of later, and all nodes say the same.
+    fn take_in(&mut self, revocation: Revocation) -> bool {
+        let id = revocation.id.clone();
+        let there = self.of(&revocation.of).map(|it| (it.until, it.id.clone()));
+        if let Some((until, other)) = there {
+            if other != id && (until, &other) > (revocation.until, &id) {
+                self.hide(&other, id);
+                return false;
+            }
+            if other == id && until >= revocation.until {
+                return false;
+            }
+        }
+        if let Some(before) = self.insert(revocation).filter(|it| it.revocation.id != id) {
+            for hidden in self.with_hidden(&before.revocation.id) {
+                self.hide(&id, hidden);
+            }
+        }
+        true
+    }
+
+    fn hide(&mut self, behind: &str, id: Box<str>) {
+        let hidden = self.hidden.entry(behind.into()).or_default();
+        if !hidden.contains(&id) {
+            hidden.push(id);
+        }
+    }
+
+    /// The names of one and of those that it hides, whose records go with it.
+    fn with_hidden(&mut self, id: &str) -> Vec<Box<str>> {
+        let mut all = self.hidden.remove(id).unwrap_or_default();
+        all.push(id.into());
+        all
     }
 
     fn remove(&mut self, id: &str) {
@@ -229,11 +271,47 @@ impl Revocations {
             };
             self.issued.saw(Some(revocation.until));
             // Where one could not be written that took another's place, that one is still there.
-            if !kept.is_newer_there(&revocation) {
-                kept.insert(revocation);
-            }
+            kept.take_in(revocation);
         }
         Ok(())
+    }
+
+    /// A record was changed, maybe by another node. Whether more was taken back.
+    ///
+    /// What was issued here until now is of before, whatever the clock of that node says: it is said so, where
+    /// the record does not yet.
+    pub(crate) fn on_change(&self, id: &str, value: Option<&[u8]>) -> bool {
+        let mut kept = self.kept_mut();
+        let Some(value) = value else {
+            kept.hidden.remove(id);
+            kept.remove(id);
+            return false;
+        };
+        let Some(mut revocation) = Revocation::read(value) else {
+            tracing::error!(id, "A record of what was taken back cannot be read.");
+            return false;
+        };
+        let said = revocation.until;
+        if matches!(revocation.of, Revoked::Subject(_)) {
+            let until = self.issued.until(said);
+            // Another that the others know as well says it already.
+            let is_said = |it: &Revocation| *it.id != *id && it.until >= until;
+            if !kept.of(&revocation.of).is_some_and(is_said) {
+                revocation.until = until;
+            }
+        }
+        self.issued.saw(Some(revocation.until));
+        let is_new = kept.take_in(revocation.clone());
+        let is_own = kept.by_id.get(id).is_some_and(|it| it.revocation == revocation);
+        if is_own && revocation.until > said {
+            let change =
+                RecordChange { key: record_key(id), value: Some(revocation.json().into()) };
+            // Nobody waits for it; where it cannot be written it counts here all the same.
+            if let Err(error) = self.records.queue(vec![change]) {
+                tracing::warn!(%error, "What was taken back is not told on.");
+            }
+        }
+        is_new
     }
 
     /// Whether nothing was taken back that somebody has shown.
@@ -291,8 +369,10 @@ impl Revocations {
             return Err(Problem::new(Code::RecordsExhausted, detail));
         }
         self.issued.saw(Some(until));
-        let before = kept.insert(revocation.clone());
-        changes.extend(before.map(|before| removal(&before.revocation.id)));
+        if let Some(before) = kept.insert(revocation.clone()) {
+            let gone = kept.with_hidden(&before.revocation.id);
+            changes.extend(gone.iter().map(|id| removal(id)));
+        }
         Ok((revocation, changes))
     }
 
@@ -313,14 +393,19 @@ impl Revocations {
             let detail = format!("there is no revocation `{}`", excerpt(id.to_owned()));
             return Err(Problem::new(Code::NotFound, detail));
         }
+        let gone = self.kept_mut().with_hidden(id);
         let (revocations, own): (_, Box<str>) = (Arc::clone(self), id.into());
+        let changes = gone.iter().map(|id| removal(id)).collect();
         let taken = move |result: &Result<(), Error>| {
+            let mut kept = revocations.kept_mut();
             if result.is_ok() {
-                revocations.kept_mut().remove(&own);
+                kept.remove(&own);
+            } else {
+                gone.into_iter().filter(|id| *id != own).for_each(|id| kept.hide(&own, id));
             }
             drop(turn);
         };
-        Ok(self.records.write(vec![removal(id)], taken).await?)
+        Ok(self.records.write(changes, taken).await?)
     }
 
     fn kept(&self) -> RwLockReadGuard<'_, Kept> {

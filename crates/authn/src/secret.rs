@@ -5,6 +5,7 @@ use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
 
 use bellwire_access::{ID_BYTES, ServerSecret, ServerSecretError};
 use bellwire_model::limits::{HMAC_SECRET_BYTES_MAX, SERVER_SECRET_BYTES_MIN};
@@ -16,19 +17,76 @@ use crate::config::AccessConfig;
 /// The file in the data folder.
 const FILE: &str = "access.secret";
 
-/// Reads the secret that is configured, with the one before it, or that of the data folder. Without
-/// either of them the secret is this process's own.
-pub(crate) fn open(
-    config: &AccessConfig,
-    data: Option<&Path>,
-) -> Result<ServerSecret, SecretError> {
-    let secret = match (&config.secret_file, data) {
+/// Where the secret is, unless the configuration names it.
+#[derive(Clone, Copy, Debug)]
+pub enum SecretPlace<'a> {
+    /// In the data folder.
+    Data(&'a Path),
+    /// It is this process's own.
+    Process,
+    /// Several nodes share one, which is known once their log is.
+    Nodes,
+}
+
+/// The secret, once it is known: before anybody comes in.
+#[derive(Clone, Default)]
+pub(crate) struct Seal(Arc<Sealing>);
+
+#[derive(Default)]
+struct Sealing {
+    secret: OnceLock<ServerSecret>,
+    /// The one before it, where the configuration names that.
+    before: Option<Vec<u8>>,
+}
+
+impl Seal {
+    /// It is this one.
+    pub(crate) fn of(secret: ServerSecret) -> Self {
+        Self(Arc::new(Sealing { secret: secret.into(), before: None }))
+    }
+
+    /// The secret.
+    pub(crate) fn get(&self) -> &ServerSecret {
+        self.0.secret.get().expect("it is known before anybody comes in")
+    }
+
+    /// It is what nodes share, unless the configuration names another.
+    pub(crate) fn share(&self, secret: &[u8]) {
+        let drawn = || {
+            let secret = ServerSecret::new(secret).expect("nodes draw a long one");
+            match &self.0.before {
+                Some(before) => secret.after(before).expect("it was looked at"),
+                None => secret,
+            }
+        };
+        self.0.secret.get_or_init(drawn);
+    }
+}
+
+/// Says nothing of the secret.
+impl std::fmt::Debug for Seal {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Seal").finish_non_exhaustive()
+    }
+}
+
+/// Reads the secret that is configured, with the one before it, or that of the data folder. Nothing, where
+/// nodes share it.
+pub(crate) fn open(config: &AccessConfig, place: SecretPlace<'_>) -> Result<Seal, SecretError> {
+    let secret = match (&config.secret_file, place) {
         (Some(path), _) => read(path)?,
-        (None, Some(data)) => of_data(data)?,
-        (None, None) => of_process()?,
+        (None, SecretPlace::Data(data)) => of_data(data)?,
+        (None, SecretPlace::Process) => of_process()?,
+        (None, SecretPlace::Nodes) => {
+            check(config)?;
+            let before = config.previous_secret_file.as_deref().map(bytes).transpose()?;
+            return Ok(Seal(Arc::new(Sealing { secret: OnceLock::new(), before })));
+        }
     };
-    let Some(path) = &config.previous_secret_file else { return Ok(secret) };
-    secret.after(&bytes(path)?).map_err(|source| SecretError::Short { path: path.clone(), source })
+    let Some(path) = &config.previous_secret_file else { return Ok(Seal::of(secret)) };
+    let secret = secret.after(&bytes(path)?);
+    let secret = secret.map_err(|source| SecretError::Short { path: path.clone(), source })?;
+    Ok(Seal::of(secret))
 }
 
 /// One that is this process's own.
@@ -177,16 +235,16 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let data = folder.path().join("data");
         let config = AccessConfig::default();
-        let first = sealed(&open(&config, Some(&data)).expect("made"));
-        assert_eq!(sealed(&open(&config, Some(&data)).expect("found")), first);
+        let first = sealed(open(&config, SecretPlace::Data(&data)).expect("made").get());
+        assert_eq!(sealed(open(&config, SecretPlace::Data(&data)).expect("found").get()), first);
         let made = std::fs::metadata(data.join(FILE)).expect("there");
         assert_eq!(made.permissions().mode() & 0o777, 0o600);
         let made = std::fs::metadata(&data).expect("there");
         assert_eq!(made.permissions().mode() & 0o777, 0o700);
         assert_eq!(std::fs::read_dir(&data).expect("a folder").count(), 1, "nothing is left");
-        assert_ne!(sealed(&open(&config, None).expect("drawn")), first);
+        assert_ne!(sealed(open(&config, SecretPlace::Process).expect("drawn").get()), first);
         std::fs::write(data.join(FILE), "short").expect("written");
-        assert!(matches!(open(&config, Some(&data)), Err(SecretError::Short { .. })));
+        assert!(matches!(open(&config, SecretPlace::Data(&data)), Err(SecretError::Short { .. })));
     }
 
     #[test]
@@ -219,11 +277,12 @@ mod tests {
             ..Default::default()
         };
         let data = folder.path().join("data");
-        let session = sealed(&open(&old, Some(&data)).expect("read"));
+        let session = sealed(open(&old, SecretPlace::Data(&data)).expect("read").get());
         assert!(!data.exists());
-        let secret = open(&new, None).expect("read");
-        assert!(Session::open(&session, &secret).is_some());
-        assert_ne!(sealed(&secret), session);
+        let seal = open(&new, SecretPlace::Process).expect("read");
+        let secret = seal.get();
+        assert!(Session::open(&session, secret).is_some());
+        assert_ne!(sealed(secret), session);
         assert!(check(&new).is_ok());
         let short = AccessConfig { secret_file: file("new", "short"), ..Default::default() };
         assert!(matches!(check(&short), Err(SecretError::Short { .. })));

@@ -2,18 +2,18 @@
 
 use std::time::Duration;
 
-use bellwire_access::{Claims, Identity, Means, Policy, SealError, ServerSecret, Session};
+use bellwire_access::{Claims, Identity, Means, Policy, SealError, Session};
 use bellwire_wire::problem::{Code, Problem};
 
 use crate::issued::Moment;
 use crate::refusal::Invalid;
-use crate::secret;
+use crate::secret::{self, Seal};
 use crate::shown::SESSION_COOKIE;
 
 /// What a session is sealed with, and how long one lasts.
 #[derive(Debug)]
 pub(crate) struct Sessions {
-    secret: ServerSecret,
+    secret: Seal,
     lasts: Duration,
 }
 
@@ -37,13 +37,13 @@ pub struct Logout {
 }
 
 impl Sessions {
-    pub(crate) fn new(secret: ServerSecret, lasts: Duration) -> Self {
+    pub(crate) fn new(secret: Seal, lasts: Duration) -> Self {
         Self { secret, lasts }
     }
 
     /// The session that a cookie has. It may be over, or have ended.
     pub(crate) fn open(&self, text: &str) -> Result<Session, Invalid> {
-        Session::open(text, &self.secret).ok_or_else(|| {
+        Session::open(text, self.secret.get()).ok_or_else(|| {
             tracing::debug!("A session was refused: this server has not made it.");
             Invalid
         })
@@ -67,7 +67,7 @@ impl Sessions {
         let ends_at = identity.claims.ends_at.map_or(ends_at, |end| end.min(ends_at));
         let claims = Claims { ends_at: Some(ends_at), ..identity.claims.clone() };
         let session = Session::begin(random, (claims, behind), &identity.roles, (at, self.lasts));
-        let sealed = session.seal(&self.secret).map_err(|error: SealError| {
+        let sealed = session.seal(self.secret.get()).map_err(|error: SealError| {
             let detail = format!("what the credential says does not fit into a cookie: {error}");
             Problem::new(Code::SessionUnavailable, detail)
         })?;
@@ -104,7 +104,7 @@ pub(crate) fn held(policy: &Policy, session: Session) -> Identity {
 mod tests {
     use std::collections::BTreeMap;
 
-    use bellwire_access::Behind;
+    use bellwire_access::{Behind, ServerSecret};
     use bellwire_model::Timestamp;
 
     use super::*;
@@ -115,7 +115,7 @@ mod tests {
 
     fn sessions() -> Sessions {
         let secret = ServerSecret::new(b"the secret of a server in a test").expect("long enough");
-        Sessions::new(secret, HOUR)
+        Sessions::new(Seal::of(secret), HOUR)
     }
 
     fn policy() -> Policy {

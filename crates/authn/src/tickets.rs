@@ -1,29 +1,35 @@
 //! Stream tickets: made of a credential, shown in an address, and each used by one connection.
 
 mod left;
+mod told;
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use bellwire_access::ticket::{Bound, Ticket, TicketId, TicketRefusal, TicketTable};
-use bellwire_access::{Claims, Identity, Means, Policy, Rights, ServerSecret};
+use bellwire_access::{Claims, Identity, Means, Policy, Rights};
 use bellwire_journal::{Error, RecordChange};
 use bellwire_model::limits::TICKETS_MAX;
 use bellwire_model::{Principal, Timestamp};
 use bellwire_wire::problem::{Code, Problem};
+use tokio::sync::Notify;
 
+pub(crate) use self::told::PREFIX as TOLD;
+use self::told::{Teller, Told};
 use crate::issued::Moment;
 use crate::records::Records;
 use crate::refusal::{self, Invalid};
-use crate::secret;
+use crate::secret::{self, Seal};
 
 /// What tickets are sealed with, and which are in use.
 #[derive(Debug)]
 pub(crate) struct Tickets {
-    secret: ServerSecret,
+    secret: Seal,
     /// How long a ticket counts whose credential does not end.
     lasts: Duration,
     table: Mutex<TicketTable>,
+    /// Among nodes, what they tell each other, and where. Its lock is taken within that of the table.
+    telling: OnceLock<(Mutex<Teller>, Notify)>,
 }
 
 /// A ticket that was just made.
@@ -44,8 +50,73 @@ impl std::fmt::Debug for MadeTicket {
 }
 
 impl Tickets {
-    pub(crate) fn new(secret: ServerSecret, lasts: Duration, now: Timestamp) -> Self {
-        Self { secret, lasts, table: Mutex::new(TicketTable::new(TICKETS_MAX, now)) }
+    pub(crate) fn new(secret: Seal, lasts: Duration, now: Timestamp) -> Self {
+        let table = Mutex::new(TicketTable::new(TICKETS_MAX, now));
+        Self { secret, lasts, table, telling: OnceLock::new() }
+    }
+
+    /// From now on nodes share them, of which `run` tells this process from all others.
+    pub(crate) fn share(&self, run: u64) {
+        self.telling.get_or_init(|| (Mutex::new(Teller::new(run)), Notify::new()));
+    }
+
+    /// Asks what tells other nodes, where there are any.
+    fn tell<T>(&self, ask: impl FnOnce(&mut Teller) -> T) -> Option<T> {
+        let (teller, something) = self.telling.get()?;
+        let answer = ask(&mut teller.lock().unwrap_or_else(PoisonError::into_inner));
+        something.notify_one();
+        Some(answer)
+    }
+
+    /// Tells other nodes of tickets, as they are opened and let go of, for ever.
+    pub(crate) async fn tell_others(&self, records: &Records) {
+        let Some((teller, something)) = self.telling.get() else { return };
+        let teller = || teller.lock().unwrap_or_else(PoisonError::into_inner);
+        loop {
+            something.notified().await;
+            let pending = teller().pending();
+            if pending.is_empty() {
+                continue;
+            }
+            if let Err(error) = records.write(pending, |_| ()).await {
+                tracing::warn!(%error, "Other nodes are not told of tickets.");
+                teller().failed();
+            }
+        }
+    }
+
+    /// Takes in what nodes have told. Blocks on the disk.
+    pub(crate) fn restore_told(&self, records: &Records, now: Timestamp) -> Result<(), Error> {
+        let found = records.read(told::PREFIX)?;
+        // What was opened before is known.
+        self.table().go_on(std::iter::empty(), now);
+        for record in found {
+            self.on_change(&record.key, Some(&record.value), (now, |_| ()));
+        }
+        Ok(())
+    }
+
+    /// A record of a ticket was changed, maybe by another node. `displaced` is told of the connection that
+    /// had the ticket here, while that still has its number.
+    pub(crate) fn on_change<T>(
+        &self,
+        key: &str,
+        value: Option<&[u8]>,
+        (now, displaced): (Timestamp, impl FnOnce(Principal) -> T),
+    ) -> Option<T> {
+        let (id, told) = (told::id(key)?, Told::read(value?)?);
+        let mut table = self.table();
+        if !self.tell(|teller| teller.hear(id, &told))? {
+            return None;
+        }
+        let before = table.elsewhere(id, (told.ends_at, told.until), now)?;
+        u32::try_from(before).ok().map(|before| displaced(Principal(before)))
+    }
+
+    /// Lets go of what nodes have told that is over.
+    pub(crate) async fn keep_house(&self, records: &Records, now: Timestamp) -> Result<(), Error> {
+        let over = self.tell(|teller| teller.over(now)).unwrap_or_default();
+        if over.is_empty() { Ok(()) } else { records.write(over, |_| ()).await }
     }
 
     /// Takes in what the process before has left, if it has ended in order. Blocks on the disk.
@@ -62,6 +133,10 @@ impl Tickets {
 
     /// Leaves to the next process which are in use.
     pub(crate) async fn leave(&self, records: &Records) -> Result<(), Error> {
+        if self.telling.get().is_some() {
+            // Nodes tell that as it comes.
+            return Ok(());
+        }
         let left: Vec<_> = self.table().left().collect();
         records.write(left::written(&left), |_| ()).await
     }
@@ -89,7 +164,7 @@ impl Tickets {
         let ticket = Ticket::new(TicketId::new(random), holder, bound, now);
         let claims = ticket.claims.clone().issued(Some(at));
         let ticket = Ticket { behind, claims, issued_at: at, ..ticket };
-        let text = ticket.seal(&self.secret).map_err(|error| {
+        let text = ticket.seal(self.secret.get()).map_err(|error| {
             let detail = format!("with what the credential says, and these topics: {error}");
             Problem::new(Code::TicketUnavailable, detail)
         })?;
@@ -98,7 +173,7 @@ impl Tickets {
 
     /// The ticket that an address has.
     pub(crate) fn read(&self, text: &str) -> Result<Ticket, Invalid> {
-        Ticket::open(text, &self.secret).ok_or_else(|| {
+        Ticket::open(text, self.secret.get()).ok_or_else(|| {
             tracing::debug!("A ticket was refused: this server has not made it.");
             Invalid
         })
@@ -115,12 +190,17 @@ impl Tickets {
     ) -> Result<Option<T>, TicketRefusal> {
         let mut table = self.table();
         let before = table.open(ticket, principal.0.into(), now)?;
+        let ends_at = ticket.claims.ends_at.unwrap_or(ticket.issued_at);
+        self.tell(|teller| teller.open(ticket.id, ends_at));
         Ok(before.and_then(|before| u32::try_from(before).ok()).map(|it| displaced(Principal(it))))
     }
 
     /// A connection with a ticket has ended, and still has its number.
     pub(crate) fn closed(&self, ticket: &Ticket, principal: Principal, now: Timestamp) {
-        self.table().closed(ticket.id, principal.0.into(), now);
+        let mut table = self.table();
+        if let Some(until) = table.closed(ticket.id, principal.0.into(), now) {
+            self.tell(|teller| teller.close(ticket.id, until));
+        }
     }
 
     fn table(&self) -> MutexGuard<'_, TicketTable> {
@@ -143,6 +223,7 @@ pub(crate) fn held(policy: &Policy, ticket: Ticket) -> Result<Identity, Invalid>
 mod tests {
     use std::collections::BTreeMap;
 
+    use bellwire_access::ServerSecret;
     use bellwire_journal::{MemoryJournal, Observer};
     use bellwire_model::{Entry, Epoch, Filter, FilterSet};
 
@@ -159,7 +240,7 @@ mod tests {
 
     fn tickets(records: &Records, now: Timestamp) -> Tickets {
         let secret = ServerSecret::new(&[7; 32]).expect("long enough");
-        let tickets = Tickets::new(secret, 12 * HOUR, now);
+        let tickets = Tickets::new(Seal::of(secret), 12 * HOUR, now);
         tickets.restore(records, now).expect("records");
         tickets
     }

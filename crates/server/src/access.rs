@@ -32,6 +32,7 @@ use tokio::runtime::Runtime;
 use self::permit::{permit_pending, permit_stream, rest};
 use crate::allowances::{Allowances, Counted};
 use crate::audit::{Audit, Deed, Kind};
+use crate::membership::Membership;
 use crate::observe::Figures;
 use crate::turns::Asker;
 
@@ -164,17 +165,37 @@ impl Access {
     }
 
     /// Takes in what the journal has of access, and keeps there what is to be kept.
-    pub(crate) fn begin(&self, journal: &Arc<dyn Journal>) -> Result<(), bellwire_journal::Error> {
+    pub(crate) fn begin(
+        &self,
+        journal: &Arc<dyn Journal>,
+        cluster: Option<&Membership>,
+    ) -> Result<(), bellwire_journal::Error> {
         if !self.authenticator.is_open() {
             self.audit.keep_in(Arc::clone(journal));
         }
-        self.authenticator.begin(Arc::clone(journal))
+        let journal = Arc::clone(journal);
+        match cluster {
+            Some(cluster) => self.authenticator.begin_among(journal, cluster.secret.bytes()),
+            None => self.authenticator.begin(journal),
+        }
     }
 
     /// What is done again and again while the server runs.
-    pub(crate) fn keep_house(&self, runtime: &Runtime) {
+    pub(crate) fn keep_house(self: &Arc<Self>, runtime: &Runtime, spread: &Arc<Spread>) {
         runtime.spawn(Arc::clone(&self.authenticator).keep_house());
         runtime.spawn(Arc::clone(&self.audit).keep_current());
+        runtime.spawn(Arc::clone(self).end_what_others_end(Arc::clone(spread)));
+    }
+
+    /// Ends streams of this node whenever another one has taken something back, or opened their tickets.
+    async fn end_what_others_end(self: Arc<Self>, spread: Arc<Spread>) {
+        let mut heard = self.authenticator.heard();
+        // Something may have come before.
+        heard.mark_changed();
+        while heard.changed().await.is_ok() {
+            drop(self.reconsider(&spread, self.authenticator.displaced()));
+            drop(self.end_revoked(&spread, None));
+        }
     }
 
     /// The server ends: what is known and not kept yet is.

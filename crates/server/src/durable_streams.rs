@@ -37,6 +37,10 @@ const ROOMY: usize = DURABLE_STREAMS_MAX / 2;
 #[derive(Debug)]
 pub(crate) struct DurableStreams {
     publisher: Arc<Publisher>,
+    /// Where records are written.
+    records: Arc<dyn Journal>,
+    /// Whether this server creates and deletes streams: of several nodes one does, and the others hear of it.
+    decides: bool,
     kept: Mutex<HashMap<Topic, Kept>>,
     /// Who appends shares a turn; who creates or deletes has it alone.
     turns: Vec<RwLock<()>>,
@@ -71,6 +75,11 @@ impl Live {
         Self { stream, used_ms: AtomicU64::new(uptime_ms()) }
     }
 
+    /// Whether it goes once nobody has used it for a while.
+    fn is_idle(&self) -> bool {
+        matches!(self.stream.lifetime, Lifetime::Idle { .. })
+    }
+
     fn is_over(&self) -> bool {
         let idle_ms = || uptime_ms().saturating_sub(self.used_ms.load(Ordering::Relaxed));
         match &self.stream.lifetime {
@@ -86,11 +95,26 @@ fn uptime_ms() -> u64 {
 }
 
 impl DurableStreams {
-    /// Those that the journal has. Blocks on the disk.
-    pub(crate) fn open(publisher: &Arc<Publisher>) -> Result<Arc<Self>, Error> {
+    /// Those that the journal has, whose records are written elsewhere, and whether streams are created and
+    /// deleted here. Blocks on the disk.
+    pub(crate) fn open(
+        publisher: &Arc<Publisher>,
+        (records, decides): (&Arc<dyn Journal>, bool),
+    ) -> Result<Arc<Self>, Error> {
+        let heard = Arc::new(Self::empty(publisher, (records, decides)));
+        let told = Arc::downgrade(&heard);
+        // Before what there is: nothing that comes behind it may be missed.
+        publisher.journal.watch_records(
+            PREFIX,
+            Arc::new(move |changes| {
+                if let Some(streams) = told.upgrade() {
+                    streams.hear(changes);
+                }
+            }),
+        );
         let journal = &publisher.journal;
         let tail = journal.bounds().tail;
-        let mut kept = HashMap::new();
+        let mut kept = heard.kept();
         for record in journal.records(PREFIX)? {
             let Some((topic, record)) = Record::read(&record) else {
                 tracing::warn!(key = %record.key, "A record of a stream cannot be read; it is left alone.");
@@ -117,9 +141,37 @@ impl DurableStreams {
                 },
             );
         }
+        drop(kept);
+        Ok(heard)
+    }
+
+    fn empty(publisher: &Arc<Publisher>, (records, decides): (&Arc<dyn Journal>, bool)) -> Self {
         let turns = std::iter::repeat_with(RwLock::default).take(TURNS).collect();
-        let (publisher, kept) = (Arc::clone(publisher), Mutex::new(kept));
-        Ok(Arc::new(Self { publisher, kept, turns, turn_of: RandomState::new() }))
+        let (publisher, records) = (Arc::clone(publisher), Arc::clone(records));
+        let (kept, turn_of) = (Mutex::default(), RandomState::new());
+        Self { publisher, records, decides, kept, turns, turn_of }
+    }
+
+    /// Records were changed, maybe by another node.
+    fn hear(&self, changes: &[RecordChange]) {
+        for RecordChange { key, value } in changes {
+            let Some(value) = value else {
+                if let Some(topic) = record::topic(key) {
+                    self.kept().remove(&topic);
+                }
+                continue;
+            };
+            let record = bellwire_journal::Record { key: key.clone(), value: value.clone() };
+            let Some((topic, record)) = Record::read(&record) else {
+                tracing::warn!(%key, "A record of a stream cannot be read; it is left alone.");
+                continue;
+            };
+            let heard = match record {
+                Record::Deleted { at } => Kept::Deleted(at),
+                Record::Live { stream, .. } => Kept::live(stream),
+            };
+            self.kept().insert(topic, heard);
+        }
     }
 
     fn kept(&self) -> MutexGuard<'_, HashMap<Topic, Kept>> {
@@ -144,7 +196,11 @@ impl DurableStreams {
     pub(crate) fn find(&self, topic: &Topic) -> Option<Stream> {
         let kept = self.kept().get(topic).cloned();
         let begin = match kept {
-            Some(Kept::Live(live)) => return (!live.is_over()).then(|| live.stream.clone()),
+            Some(Kept::Live(live)) => {
+                // For how long nobody has used it only that one knows.
+                let is_over = live.is_over() && (self.decides || !live.is_idle());
+                return (!is_over).then(|| live.stream.clone());
+            }
             Some(Kept::Deleted(at)) => at,
             None => Offset::ZERO,
         };
@@ -236,13 +292,16 @@ impl DurableStreams {
         let (reply, replied) = oneshot::channel();
         let change = RecordChange { key: key(topic), value: record.map(Record::json) };
         let reply = Box::new(move |result| drop(reply.send(result)));
-        self.publisher.journal.write_records(vec![change], reply)?;
+        self.records.write_records(vec![change], reply)?;
         replied.await.unwrap_or(Err(Error::Closed))
     }
 
     /// Deletes streams whose time is over, and where there are many forgets those that were deleted once
     /// nothing is left of them, again and again.
     pub(crate) async fn keep_house(self: Arc<Self>) {
+        if !self.decides {
+            return;
+        }
         let mut interval = tokio::time::interval(DURABLE_STREAMS_SWEEP_INTERVAL);
         loop {
             interval.tick().await;

@@ -7,10 +7,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bellwire_alerting::Standby;
-use bellwire_cluster::{ClusterJournal, NodeMark, Seat, Tenure};
+use bellwire_cluster::{ClusterJournal, NodeMark, Seat, Secret, Tenure};
+use bellwire_journal::Journal as _;
 use bellwire_model::limits::RELAY_LOOK_INTERVAL;
 use bellwire_wire::problem::{Code, Problem};
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 
 use crate::peers::Peers;
 use crate::relay::Relay;
@@ -36,6 +37,8 @@ pub(crate) struct Membership {
     pub(crate) role: Role,
     /// Speaks to the other nodes.
     pub(crate) peers: Arc<Peers>,
+    /// What all of them have.
+    pub(crate) secret: Secret,
     /// Copies of its replica, for them.
     pub(crate) snapshots: Snapshots,
     /// Becomes true where all has to begin anew: the role is over, or the log another one.
@@ -136,17 +139,20 @@ impl Membership {
         }
     }
 
+    /// Waits until this node has all that was in the log when this was called.
+    pub(crate) async fn catches_up(&self) -> Result<(), Problem> {
+        let (reply, replied) = oneshot::channel();
+        let met = Box::new(move |answer| drop(reply.send(answer)));
+        // Something without content: once it was met, what stands before it was.
+        self.journal.append(Vec::new(), met)?;
+        replied.await.unwrap_or(Err(bellwire_journal::Error::Closed))?;
+        Ok(())
+    }
+
     /// Whether this node is the keeper, by its own clock: no other is then.
     pub(crate) fn is_in_charge(&self) -> bool {
         matches!(self.role, Role::Keeper(term) if self.tenure.holds(term))
     }
-}
-
-/// Refuses what only a server does that stands alone.
-pub(crate) fn stands_in_cluster() -> Problem {
-    let detail = "a node of a cluster has no keys, logins and streams of its own: have a server that \
-                  stands alone do this";
-    Problem::new(Code::StandsInCluster, detail)
 }
 
 #[cfg(test)]

@@ -20,7 +20,7 @@ use bellwire_alerting::{
     Reload, ReloadParts, RuleFilesError, SampleIntake, load_alertmanager_config,
 };
 use bellwire_authn::config::{AccessConfig, Wider};
-use bellwire_authn::{AccessError, Authenticator, NOBODY_COMES_IN};
+use bellwire_authn::{AccessError, Authenticator, NOBODY_COMES_IN, SecretPlace};
 use bellwire_journal::Journal;
 use bellwire_model::FilterSet;
 use bellwire_model::limits::{DRAIN_TIMEOUT, MEMORY_LOOK_INTERVAL, PRESENCE_INTERVAL};
@@ -193,7 +193,7 @@ impl Server {
         let (core, url) =
             (Core::open(&config, &figures, address, &succession)?, url(address, tls.as_deref()));
         let sensors = listen_to_sensors(&config, &core)?;
-        access.begin(&core.journal)?;
+        access.begin(&core.journal, core.cluster.as_ref().map(|(cluster, _)| &**cluster))?;
         let (draining, drains) = watch::channel(false);
         let ((notifying, courier), (push, alerting), begun) =
             core.begin_alerting(&config, (rules, (&access, alertmanager, &*url)), drains.clone())?;
@@ -219,7 +219,7 @@ impl Server {
         let receiver = Receiver::new(&intake, &access, (&figures, &admission), &publisher);
         let (reload, scraper) =
             reload(&config, (&keeping, &intake, &alerting), (&receiver, &figures), files);
-        let streams = DurableStreams::open(&publisher)?;
+        let streams = DurableStreams::open(&publisher, (&keeping.journal, keeping.evaluates()))?;
         let outages = Outages::new(&spread, &admission, cluster.as_deref());
         let app = App {
             streams: StreamsApi::new(Arc::clone(&streams)),
@@ -269,7 +269,7 @@ impl Server {
         envoy.map(|envoy| runtime.spawn(envoy.keep_standing()));
         keep_house(
             &runtime,
-            (&access, &journal, outages),
+            ((&access, &spread), &journal, outages),
             (admission, sys, presence),
             (reload, hangups),
         );
@@ -416,9 +416,13 @@ fn access(config: &Config, figures: &Arc<Figures>) -> Result<Arc<Access>, Access
     if config.access.as_ref().is_some_and(AccessConfig::lets_in_nobody) {
         tracing::warn!("{NOBODY_COMES_IN}.");
     }
-    let data = (config.journal == Engine::Disk).then_some(&*config.data);
+    let place = match (&config.cluster.engine, config.journal) {
+        (Some(_), _) => SecretPlace::Nodes,
+        (None, Engine::Disk) => SecretPlace::Data(&config.data),
+        (None, Engine::Memory) => SecretPlace::Process,
+    };
     let told = Arc::clone(&figures.authn);
-    let authenticator = Authenticator::new(config.access.as_ref(), data, told)?;
+    let authenticator = Authenticator::new(config.access.as_ref(), place, told)?;
     let access = config.access.as_ref();
     let rules = AccessRules {
         wider: access.map_or(Wider::default(), |access| access.wider),
@@ -674,7 +678,11 @@ fn warn_of_exposure(config: &Config, address: SocketAddr) {
 /// Starts what is done again and again while the server runs.
 fn keep_house(
     runtime: &Runtime,
-    (access, journal, outages): (&Access, &Arc<dyn Journal>, Outages),
+    ((access, spread), journal, outages): (
+        (&Arc<Access>, &Arc<Spread>),
+        &Arc<dyn Journal>,
+        Outages,
+    ),
     (admission, sys, presence): (Arc<Admission>, SysTopics, Option<Arc<Presence>>),
     (reload, hangups): (Arc<Reload>, Hangups),
 ) {
@@ -683,7 +691,7 @@ fn keep_house(
         audit.record_of_owner(&Deed::of_reload(reloaded).with("signal", "SIGHUP"));
     };
     runtime.spawn(reload.at(hangups, by_signal));
-    access.keep_house(runtime);
+    access.keep_house(runtime, spread);
     runtime.spawn(journal_watch::watch(Arc::clone(journal), sys.figures(), outages));
     runtime.spawn(apply_retention(Arc::clone(journal)));
     runtime.spawn(look_at_memory(admission));

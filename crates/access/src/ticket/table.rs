@@ -78,17 +78,16 @@ impl TicketTable {
         Ok(before.filter(|other| Some(*other) != connection))
     }
 
-    /// A connection with a ticket has ended. Where another has taken the ticket over, nothing changes.
-    pub fn closed(&mut self, id: TicketId, connection: u64, now: Timestamp) {
+    /// A connection with a ticket has ended. Where another has taken the ticket over, nothing changes. Until
+    /// when it may be taken up, where it was this one's.
+    pub fn closed(&mut self, id: TicketId, connection: u64, now: Timestamp) -> Option<Timestamp> {
         self.expire(now);
-        let Some(entry) = self.entries.get(&id) else { return };
-        if entry.connection != Some(connection) {
-            return;
-        }
+        let entry = self.entries.get(&id).filter(|entry| entry.connection == Some(connection))?;
         let unused_until = now.saturating_add(TICKET_UNUSED_MAX).max(entry.opens_until);
         let deadline = unused_until.min(entry.ends_at);
         let entry = Entry { connection: None, deadline, ..entry.clone() };
         self.put(id, entry);
+        Some(deadline)
     }
 
     /// Those that are in use, or were of late, and until when each of them counts.
@@ -106,6 +105,29 @@ impl TicketTable {
             let (subject, opens_until) = (Arc::clone(&subject), now);
             self.put(id, Entry { subject, connection: None, deadline, ends_at, opens_until });
         }
+    }
+
+    /// It is in use at another node, or was until now: until when it may be taken up here, at most. Says which
+    /// connection it is taken from.
+    pub fn elsewhere(
+        &mut self,
+        id: TicketId,
+        (ends_at, until): (Timestamp, Timestamp),
+        now: Timestamp,
+    ) -> Option<u64> {
+        self.expire(now);
+        let before = self.entries.get(&id);
+        if before.is_none() && self.entries.len() >= self.tickets_max {
+            return None;
+        }
+        let connection = before.and_then(|before| before.connection);
+        let subject = before.map_or_else(|| "".into(), |before| Arc::clone(&before.subject));
+        let opens_until = before.map_or(now, |before| before.opens_until);
+        // One that could be opened if it were not here has to stay for as long.
+        let deadline = until.max(opens_until).min(ends_at);
+        self.put(id, Entry { subject, connection: None, deadline, ends_at, opens_until });
+        self.expire(now);
+        connection
     }
 
     /// How many are kept.
@@ -182,6 +204,31 @@ mod tests {
         let filters = FilterSet::new(["**".parse::<Filter>().unwrap()]).unwrap();
         let bound = Bound { filters, origin: None };
         Ticket::new(TicketId::new([name; 16]), (claims, &[]), bound, at(issued))
+    }
+
+    #[test]
+    fn a_ticket_that_another_node_opens_is_taken_from_the_connection_here_and_resumes() {
+        let mut table = TicketTable::new(10, at(0));
+        let ticket = ticket(1, 0, 3600);
+        assert_eq!(table.open(&ticket, 1, at(1)), Ok(None));
+        assert_eq!(table.elsewhere(ticket.id, (at(3600), at(3600)), at(2)), Some(1));
+        assert_eq!(table.elsewhere(ticket.id, (at(3600), at(3600)), at(3)), None);
+        // The one that it was taken from ends, and says nothing of it any more.
+        table.closed(ticket.id, 1, at(4));
+        assert_eq!(table.open(&ticket, 2, at(3000)), Ok(None));
+        // It is let go of there, and nobody takes it up in time.
+        assert_eq!(table.elsewhere(ticket.id, (at(3600), at(3120)), at(3000)), Some(2));
+        assert_eq!(table.open(&ticket, 3, at(3119)), Ok(None));
+        assert_eq!(table.elsewhere(ticket.id, (at(3600), at(3200)), at(3119)), Some(3));
+        assert_eq!(table.open(&ticket, 4, at(3200)), Err(TicketRefusal::Late));
+        // One that was never opened here is known, and no more than there is room for.
+        let mut small = TicketTable::new(1, at(0));
+        let [one, other] = [3, 5].map(|name| super::tests::ticket(name, 0, 3600));
+        for ticket in [&one, &other] {
+            assert_eq!(small.elsewhere(ticket.id, (at(3600), at(3600)), at(100)), None);
+        }
+        assert_eq!(small.open(&one, 1, at(200)), Ok(None));
+        assert_eq!(small.open(&other, 1, at(200)), Err(TicketRefusal::Late));
     }
 
     #[test]

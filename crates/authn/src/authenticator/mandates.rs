@@ -37,6 +37,7 @@ mod tests {
 
     use super::*;
     use crate::config::AccessConfig;
+    use crate::secret::SecretPlace;
 
     struct Nobody;
 
@@ -58,7 +59,8 @@ mod tests {
 
     fn authenticator(keys: Vec<StoredKey>) -> Authenticator {
         let config = AccessConfig { keys, ..AccessConfig::default() };
-        let made = Authenticator::new(Some(&config), None, Arc::default()).expect("made");
+        let made =
+            Authenticator::new(Some(&config), SecretPlace::Process, Arc::default()).expect("made");
         let journal = MemoryJournal::new(Epoch::new(1), Vec::new(), Box::new(Nobody));
         made.begin(Arc::new(journal) as Arc<dyn Journal>).expect("begun");
         made

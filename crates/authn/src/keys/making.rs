@@ -14,7 +14,7 @@ use bellwire_model::limits::{
 };
 use bellwire_wire::problem::{Code, Problem};
 
-use super::{KeptKey, Keys, NEVER, Origin, PREFIX};
+use super::{KeptKey, Keys, NEVER, Origin, PREFIX, USED};
 use crate::refusal;
 
 /// A key that is to be made.
@@ -57,12 +57,13 @@ const ROLES_NAMED_MAX: usize = 16;
 
 impl Keys {
     /// Makes a key, which is there to be read this once. Whether its maker still counts is asked when its
-    /// turn comes: of very many that wait none is made once their maker was taken back.
+    /// turn comes: of very many that wait none is made once their maker was taken back. It is asked once more
+    /// when the key is there: what another node has taken back before is known then.
     pub async fn make(
         self: &Arc<Self>,
         policy: &Policy,
         order: KeyOrder,
-        (by, now, counts): (&str, Timestamp, impl FnOnce() -> bool),
+        (by, now, counts): (&str, Timestamp, impl Fn() -> bool),
     ) -> Result<(NewKey, StoredKey), Problem> {
         order.check(policy, now).map_err(|reason| Problem::new(Code::BodyInvalid, reason))?;
         let turn = Arc::clone(&self.turn).lock_owned().await;
@@ -85,6 +86,10 @@ impl Keys {
             drop(turn);
         };
         self.records.write(vec![change(&stored)], taken).await?;
+        if !counts() {
+            self.revoke(&stored.id, now, |_| ()).await?;
+            return Err(refusal::invalid());
+        }
         Ok((key, stored))
     }
 
@@ -114,9 +119,11 @@ impl Keys {
         // Of one that the configuration has, a record says that it counts no more. Of one that it had
         // nothing is left, if that is asked for once more.
         let left = (kept.origin == Origin::Configured).then(|| revoked.clone());
-        let change = match &left {
-            Some(left) => change(left),
-            None => RecordChange { key: record_key(id), value: None },
+        let changes = match &left {
+            Some(left) => vec![change(left)],
+            None => {
+                [record_key(id), used_key(id)].map(|key| RecordChange { key, value: None }).into()
+            }
         };
         let keys = Arc::clone(self);
         let taken = move |result: &Result<(), Error>| {
@@ -132,7 +139,7 @@ impl Keys {
             }
             drop(turn);
         };
-        self.records.write(vec![change], taken).await.map_err(not_kept)?;
+        self.records.write(changes, taken).await.map_err(not_kept)?;
         Ok(revoked)
     }
 
@@ -162,7 +169,11 @@ impl Keys {
         }
         let due: Vec<(Arc<KeptKey>, StoredKey)> =
             due.into_iter().map(|kept| (Arc::clone(&kept), kept.now())).collect();
-        let changes = due.iter().map(|(_, now)| change(now)).collect();
+        let used = |(_, now): &(Arc<KeptKey>, StoredKey)| {
+            let at = now.used_at?.as_ms().to_string();
+            Some(RecordChange { key: used_key(&now.id), value: Some(at.into_bytes().into()) })
+        };
+        let changes = due.iter().filter_map(used).collect();
         let taken = move |result: &Result<(), Error>| {
             if result.is_ok() {
                 for (kept, now) in due {
@@ -204,6 +215,10 @@ impl Keys {
 
 fn record_key(id: &str) -> Box<str> {
     format!("{PREFIX}{id}").into()
+}
+
+fn used_key(id: &str) -> Box<str> {
+    format!("{USED}{id}").into()
 }
 
 fn change(stored: &StoredKey) -> RecordChange {

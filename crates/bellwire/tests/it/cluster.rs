@@ -1,5 +1,6 @@
 //! Nodes of a cluster: the real binary twice, on each engine that is there.
 
+mod access;
 mod away;
 mod behind;
 mod desk;
@@ -13,6 +14,7 @@ mod refusals;
 mod snapshots;
 mod standby;
 mod state;
+mod streams;
 
 use std::net::SocketAddr;
 

@@ -1,4 +1,4 @@
-//! The nodes of a cluster, and what a node does not do yet.
+//! The nodes of a cluster, and what one of them does for all.
 
 use std::sync::Arc;
 
@@ -16,20 +16,12 @@ use serde_json::{Value, json};
 
 use super::permission::{Asks, Caller};
 use super::{App, status};
-use crate::membership::{Membership, Role, stands_in_cluster};
+use crate::membership::{Membership, Role};
 use crate::problem::Refused;
 use crate::{relay, standby};
 
-/// A login at a provider ends at the node at which it began, which a load balancer does not know.
-const LOGINS: &str = "/v1/session/";
-
-/// Where everything that a node takes in is in the log, or concerns it alone: the rest changes what others
-/// would not hear of.
-const TAKEN_IN: [&str; 5] =
-    ["/v1/events", "/v1/topics/", "/v1/webhooks/", "/v1/nodes/", "/-/reload"];
-
-/// What changes nothing, though it is asked for by `POST`.
-const ASKED: [&str; 1] = ["/v1/advice"];
+/// Streams of Durable Streams, which are changed one after the other.
+const STREAMS: &str = "/v1/ds/";
 
 /// What the keeper of the desk does alone.
 const OF_DESK: [&str; 11] = [
@@ -143,8 +135,7 @@ fn away(error: &bellwire_cluster::Error) -> Problem {
     Problem::new(Code::JournalUnavailable, bellwire_model::with_causes(error)).retry_after(AWAY_S)
 }
 
-/// Has the keeper of the desk do what it alone does, and refuses what a node of a cluster would do for
-/// itself alone: keys, logins, streams of Durable Streams.
+/// Has the keeper of the desk do what it alone does. All else each node does, and the others hear of it.
 pub(super) async fn guard(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
     let Some(cluster) = &app.cluster else { return next.run(request).await };
     let (method, path) = (request.method(), request.uri().path());
@@ -156,10 +147,19 @@ pub(super) async fn guard(State(app): State<Arc<App>>, request: Request, next: N
     if changes_nothing(method) && path == LISTING {
         return listing(cluster, request, next).await;
     }
-    if is_for_all_nodes(method, path) {
+    if !path.starts_with(STREAMS) || changes_nothing(method) {
         return next.run(request).await;
     }
-    Refused(stands_in_cluster()).into_response()
+    let response = of_desk(cluster, request, next).await;
+    if cluster.role != Role::Other {
+        return response;
+    }
+    // Whoever reads here what it has written has to find it.
+    match cluster.catches_up().await {
+        Ok(()) => response,
+        Err(problem) if response.status().is_success() => Refused(problem).into_response(),
+        Err(_) => response,
+    }
 }
 
 /// What the keeper of the desk does: here, or at the node that is it.
@@ -221,12 +221,6 @@ fn is_shown_by_keeper(path: &str) -> bool {
 
 fn changes_nothing(method: &Method) -> bool {
     matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS)
-}
-
-/// Whether others hear of what this asks for, or need not.
-fn is_for_all_nodes(method: &Method, path: &str) -> bool {
-    let begins = |paths: &[&str]| paths.iter().any(|begin| path.starts_with(begin));
-    changes_nothing(method) && !path.starts_with(LOGINS) || begins(&TAKEN_IN) || begins(&ASKED)
 }
 
 #[cfg(test)]

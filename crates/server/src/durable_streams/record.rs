@@ -12,6 +12,11 @@ pub(super) fn key(topic: &Topic) -> Box<str> {
     [PREFIX, topic.as_str()].concat().into()
 }
 
+/// The topic that a record is of.
+pub(super) fn topic(key: &str) -> Option<Topic> {
+    key.strip_prefix(PREFIX)?.parse().ok()
+}
+
 /// A stream.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Stream {

@@ -162,6 +162,7 @@ pub(super) struct Joined {
     tenure: Arc<Tenure>,
     role: Role,
     peers: Arc<Peers>,
+    secret: Secret,
     replica: Arc<DiskJournal>,
     /// Becomes true where the log is not the one that was followed, so that all that was shown is void, or
     /// where another keeps the desk from now on.
@@ -235,7 +236,8 @@ impl Joined {
         let log = connect(engine, &shared)?;
         let losses = losses(&*log, config)?;
         let name = name(config)?;
-        let peers = Arc::new(Peers::new(&name, &secret(&*log)?));
+        let secret = secret(&*log)?;
+        let peers = Arc::new(Peers::new(&name, &secret));
         let own_address = address::own(config, address);
         let (anew, _) = watch::channel(false);
         let of = |replica: Arc<DiskJournal>, watcher: Watcher| -> Result<Node, ClusterError> {
@@ -287,7 +289,7 @@ impl Joined {
         let observer = Box::new(UntilAnew { observer, void, anew: anew.clone() });
         let replica = Arc::new(DiskJournal::open_replica(options(), observer, states)?);
         let node = of(Arc::clone(&replica), keeps_while_it_can(&tenure))?;
-        Ok(Self { node, name: name.into(), losses, tenure, role, peers, replica, anew })
+        Ok(Self { node, name: name.into(), losses, tenure, role, peers, secret, replica, anew })
     }
 
     /// Its journal, which takes in nothing before it [begins](Self::begin).
@@ -301,7 +303,7 @@ impl Joined {
         config: &Config,
         (of_rules, figures): (PathBuf, &Arc<bellwire_alerting::Figures>),
     ) -> Result<(Arc<Membership>, watch::Receiver<bool>), ClusterError> {
-        let Self { node, name: id, losses, tenure, role, peers, replica, anew } = self;
+        let Self { node, name: id, losses, tenure, role, peers, secret, replica, anew } = self;
         let (journal, name) = (node.spawn()?, config.cluster.name.clone());
         let begins_anew = anew.subscribe();
         tracing::info!(?role, "The node has a role among the others.");
@@ -329,6 +331,7 @@ impl Joined {
             tenure,
             role,
             peers,
+            secret,
             snapshots,
             anew,
             standby,

@@ -4,7 +4,7 @@ use std::net::TcpStream;
 
 use serde_json::json;
 
-use super::{CONFIG, KINDS, Pair, on_each};
+use super::{CONFIG, KINDS, Pair};
 use crate::harness::{Engine, Port, Process, Server, bellwire, get, post};
 
 const PASSWORD: &str = "Tr0ub4dor";
@@ -24,23 +24,6 @@ fn says(errors: &str, expected: &str) {
     assert!(errors.contains(expected), "{errors}");
     assert!(!errors.contains(PASSWORD), "{errors}");
     assert!(!errors.contains("panicked"), "{errors}");
-}
-
-#[test]
-fn what_others_would_not_hear_of_is_refused() {
-    on_each(|pair| {
-        // The second one that began: the first has the samples and alerts.
-        let address = pair.nodes[1].address();
-        for (path, body) in [
-            ("/v1/tickets", json!({})),
-            ("/v1/revocations", json!({ "subject": "ada" })),
-            ("/v1/keys", json!({ "name": "k", "role": "admin" })),
-        ] {
-            let answer = post(address, path, body.to_string());
-            assert_eq!(answer.status, 501, "{path}: {}", answer.text());
-            assert_eq!(answer.json()["code"], "stands_in_cluster", "{path}");
-        }
-    });
 }
 
 #[test]
