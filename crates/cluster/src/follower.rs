@@ -434,8 +434,7 @@ impl Followed {
                 let (batches, mut records, waiting) = joined(items, waiters);
                 let tail = Tail { position, checksum };
                 let resumes_after = self.order.resumes_after(place).get() - self.shift;
-                let applied =
-                    shared.applies.reply((tail, Position::new(resumes_after)), waiting);
+                let applied = shared.applies.reply((tail, Position::new(resumes_after)), waiting);
                 let applied = shared.watchers.before(&records, applied);
                 records.extend(self.order.changes());
                 let ordinal = self.ordinal.take();

@@ -33,7 +33,9 @@ impl Watchers {
         }
         Box::new(move |result| {
             if result.is_ok() {
-                told.iter().for_each(|(watcher, changes)| watcher(changes));
+                for (watcher, changes) in &told {
+                    watcher(changes);
+                }
             }
             applied(result);
         })

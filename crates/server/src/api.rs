@@ -171,13 +171,6 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .route("/v1/record", get(record::record))
         .route("/v1/rules", get(rules::list))
         .route("/v1/status", get(status::status))
-        .route("/v1/nodes", get(nodes::list))
-        .route("/v1/nodes/{node}", delete(nodes::forget))
-        .route("/v1/nodes/snapshot", get(snapshot::snapshot))
-        .route("/v1/nodes/standby", post(standby::standby))
-        .route("/v1/nodes/shown", get(shown::shown))
-        .route("/v1/nodes/errands", post(errands::errand))
-        .route("/v1/nodes/present", get(present::present))
         .route("/v1/advice", get(advice::of_traffic).post(advice::of_flows))
         .route("/v1/whoami", get(whoami::whoami))
         .route("/v1/tickets", post(tickets::make))
@@ -218,6 +211,7 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .route("/healthz", get(system::healthz))
         .route("/readyz", get(system::readyz))
         .route("/openapi.json", get(web::openapi))
+        .merge(nodes_api())
         .merge(durable_streams::routes())
         .merge(push_messages())
         .merge(alerts_api())
@@ -226,6 +220,18 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .route_layer(axum::middleware::from_fn_with_state(Arc::clone(&app), permission::guard))
         .fallback(nothing_there);
     guarded(routes, app)
+}
+
+/// The nodes of a cluster, and what they ask of each other.
+fn nodes_api() -> Router<Arc<App>> {
+    Router::new()
+        .route("/v1/nodes", get(nodes::list))
+        .route("/v1/nodes/{node}", delete(nodes::forget))
+        .route("/v1/nodes/snapshot", get(snapshot::snapshot))
+        .route("/v1/nodes/standby", post(standby::standby))
+        .route("/v1/nodes/shown", get(shown::shown))
+        .route("/v1/nodes/errands", post(errands::errand))
+        .route("/v1/nodes/present", get(present::present))
 }
 
 /// The protocols that are configured.

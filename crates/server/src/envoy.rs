@@ -43,7 +43,7 @@ use crate::live;
 use crate::membership::Membership;
 use crate::mirror::Mirror;
 use crate::page::Elsewhere as _;
-use crate::relay;
+use crate::relay::{self, Effect};
 use crate::turns::Asker;
 
 /// Where the keeper is asked.
@@ -222,11 +222,11 @@ async fn call(cluster: &Membership, mission: Vec<u8>) -> Result<Done, Problem> {
     tokio::select! {
         done = asking => done.map_err(|error: String| {
             tracing::debug!(error, %address, "The keeper of the desk was not asked.");
-            relay::in_doubt("the node that has the alerts is not reached", true)
+            relay::in_doubt("the node that has the alerts is not reached", Effect::Maybe)
         }),
         // A keeper that is gone without a word must not keep this node from taking over.
-        () = cluster.begins_anew() => Err(relay::taken_over(true)),
-        () = cluster.is_succeeded(&seat) => Err(relay::taken_over(true)),
+        () = cluster.begins_anew() => Err(relay::taken_over(Effect::Maybe)),
+        () = cluster.is_succeeded(&seat) => Err(relay::taken_over(Effect::Maybe)),
     }
 }
 

@@ -10,7 +10,7 @@ use bellwire_alerting::Standby;
 use bellwire_cluster::{ClusterJournal, NodeMark, Seat, Secret, Tenure};
 use bellwire_journal::Journal as _;
 use bellwire_model::limits::RELAY_LOOK_INTERVAL;
-use bellwire_wire::problem::{Code, Problem};
+use bellwire_wire::problem::Problem;
 use tokio::sync::{oneshot, watch};
 
 use crate::peers::Peers;

@@ -265,11 +265,14 @@ impl Server {
             standby::begin(&runtime, (cluster, &keeping.journal), &config.data);
         }
         neighbours.map(|neighbours| runtime.spawn(neighbours));
-        followers.into_iter().for_each(|follower| drop(runtime.spawn(follower.run())));
+        for follower in followers {
+            runtime.spawn(follower.run());
+        }
         envoy.map(|envoy| runtime.spawn(envoy.keep_standing()));
         keep_house(
             &runtime,
-            ((&access, &spread), &journal, outages),
+            (&access, &spread),
+            (&journal, outages),
             (admission, sys, presence),
             (reload, hangups),
         );
@@ -678,11 +681,8 @@ fn warn_of_exposure(config: &Config, address: SocketAddr) {
 /// Starts what is done again and again while the server runs.
 fn keep_house(
     runtime: &Runtime,
-    ((access, spread), journal, outages): (
-        (&Arc<Access>, &Arc<Spread>),
-        &Arc<dyn Journal>,
-        Outages,
-    ),
+    (access, spread): (&Arc<Access>, &Arc<Spread>),
+    (journal, outages): (&Arc<dyn Journal>, Outages),
     (admission, sys, presence): (Arc<Admission>, SysTopics, Option<Arc<Presence>>),
     (reload, hangups): (Arc<Reload>, Hangups),
 ) {

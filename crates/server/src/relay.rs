@@ -23,7 +23,7 @@ use bellwire_model::limits::{RELAY_CONNECT_TIMEOUT, RELAY_TIMEOUT, RELAYED_MAX};
 use bellwire_model::with_causes;
 use bellwire_wire::problem::{Code, Problem};
 use http::request::Parts;
-use http::{HeaderMap, HeaderName, HeaderValue, Uri, Version, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, Version, header};
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 
@@ -96,16 +96,19 @@ impl Relay {
             Problem::new(Code::ReadersBusy, detail).retry_after(AWAY_S)
         })?;
         let request = self.readdressed((&node, &address), request)?;
-        let changes = !request.method().is_safe();
+        let effect = Effect::of(request.method());
         let answer = tokio::time::timeout(RELAY_TIMEOUT, self.client.request(request)).await;
         let Ok(answer) = answer else {
-            return Err(in_doubt("the node that has the alerts does not answer", changes));
+            return Err(in_doubt("the node that has the alerts does not answer", effect));
         };
         let answer = answer.map_err(|error| {
             let was_sent = !error.is_connect();
             let error = with_causes(&error);
             tracing::debug!(%error, %address, "The keeper of the desk was not reached.");
-            in_doubt("the node that has the alerts is not reached", changes && was_sent)
+            in_doubt(
+                "the node that has the alerts is not reached",
+                if was_sent { effect } else { Effect::None },
+            )
         })?;
         let (mut head, body) = answer.into_parts();
         drop_headers(&mut head.headers);
@@ -187,17 +190,32 @@ fn drop_headers(headers: &mut HeaderMap) {
     }
 }
 
+/// What comes of a request that has no answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Effect {
+    /// Nothing.
+    None,
+    /// It may have done what it was to do.
+    Maybe,
+}
+
+impl Effect {
+    pub(crate) fn of(method: &Method) -> Self {
+        if method.is_safe() { Self::None } else { Self::Maybe }
+    }
+}
+
 /// The node that was asked is the keeper no more, and says nothing.
-pub(crate) fn taken_over(changes: bool) -> Problem {
-    in_doubt("the node that had the alerts is taken over from", changes)
+pub(crate) fn taken_over(effect: Effect) -> Problem {
+    in_doubt("the node that had the alerts is taken over from", effect)
 }
 
 /// What was asked for was on its way there, or not.
-pub(crate) fn in_doubt(detail: &str, may_be_taken: bool) -> Problem {
-    if !may_be_taken {
-        return nobody_keeps(detail);
+pub(crate) fn in_doubt(detail: &str, effect: Effect) -> Problem {
+    match effect {
+        Effect::None => nobody_keeps(detail),
+        Effect::Maybe => nobody_keeps(&format!("{detail}; it may have done this")).may_be_taken(),
     }
-    nobody_keeps(&format!("{detail}; it may have done this")).may_be_taken()
 }
 
 /// Nobody does what is asked for now; another time somebody will.

@@ -149,7 +149,7 @@ fn who_was_not_a_node_yet_begins_the_log_that_it_finds_empty_and_no_other() {
         let standing = machine.journal().standing();
         match standing {
             Standing::Unfit { why } if is_taken => {
-                assert!(why.contains("has begun already"), "{why}")
+                assert!(why.contains("has begun already"), "{why}");
             }
             standing => assert!(!is_taken && standing.is_well(), "{standing:?}"),
         }

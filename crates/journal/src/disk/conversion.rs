@@ -94,7 +94,7 @@ pub struct Conversion {
     originals: Originals,
     copy: DiskJournal,
     converted: Converted,
-    _lock: Lock,
+    lock: Lock,
 }
 
 /// A replica that can take the place of the journal that it was made of.
@@ -102,7 +102,7 @@ pub struct Conversion {
 pub struct ConvertedJournal {
     scratch: PathBuf,
     originals: Originals,
-    _lock: Lock,
+    lock: Lock,
 }
 
 impl Conversion {
@@ -129,7 +129,7 @@ impl Conversion {
             Ok((copy, converted))
         };
         let (copy, converted) = looked_at().inspect_err(|_| tidy(&scratch)).map_err(of_original)?;
-        Ok(Self { file, scratch, originals, copy, converted, _lock: lock })
+        Ok(Self { file, scratch, originals, copy, converted, lock })
     }
 
     /// What it has.
@@ -144,10 +144,10 @@ impl Conversion {
 
     /// Makes the copy a replica, with these changes of records.
     pub fn finish(self, changes: Vec<RecordChange>) -> Result<ConvertedJournal, Error> {
-        let Self { scratch, originals, copy, converted, _lock, .. } = self;
+        let Self { scratch, originals, copy, converted, lock, .. } = self;
         let finished = finish(copy, &scratch, (converted.tail, changes));
         finished.inspect_err(|_| tidy(&scratch))?;
-        Ok(ConvertedJournal { scratch, originals, _lock })
+        Ok(ConvertedJournal { scratch, originals, lock })
     }
 }
 
@@ -155,7 +155,8 @@ impl ConvertedJournal {
     /// Puts it in the place of the journal, which goes into a folder beside it: that is returned. Whoever is
     /// killed meanwhile finds the one or the other, or what no server takes: then it is begun once more.
     pub fn install(self) -> Result<PathBuf, Error> {
-        let Self { scratch, originals, _lock } = self;
+        // Held to the end of this.
+        let Self { scratch, originals, lock: _lock } = self;
         let folder = originals.make_way(&scratch).map_err(|error| Error::open(&scratch, error))?;
         tidy(&scratch);
         Ok(folder)
@@ -228,7 +229,7 @@ fn filters_of_all(journal: &DiskJournal) -> Vec<FilterSet> {
     loop {
         let figures = journal.list_topics("", &after, TOPICS_LOOKED_AT);
         let Some(last) = figures.last() else { break };
-        after = last.topic.as_str().to_owned();
+        last.topic.as_str().clone_into(&mut after);
         for topic in figures.iter().map(|figures| &figures.topic) {
             if !any.matches(topic) {
                 let first = topic.as_str().split('/').next().unwrap_or_default();

@@ -18,6 +18,7 @@ use super::permission::{Asks, Caller};
 use super::{App, status};
 use crate::membership::{Membership, Role};
 use crate::problem::Refused;
+use crate::relay::Effect;
 use crate::{relay, standby};
 
 /// Streams of Durable Streams, which are changed one after the other.
@@ -156,9 +157,8 @@ pub(super) async fn guard(State(app): State<Arc<App>>, request: Request, next: N
     }
     // Whoever reads here what it has written has to find it.
     match cluster.catches_up().await {
-        Ok(()) => response,
         Err(problem) if response.status().is_success() => Refused(problem).into_response(),
-        Err(_) => response,
+        _ => response,
     }
 }
 
@@ -199,12 +199,12 @@ async fn listing(cluster: &Membership, request: Request, next: Next) -> Response
 
 /// Has the keeper answer.
 async fn pass_on(cluster: &Membership, request: Request) -> Result<Response, Problem> {
-    let (seat, changes) = (cluster.tenure.seat(), !changes_nothing(request.method()));
+    let (seat, effect) = (cluster.tenure.seat(), Effect::of(request.method()));
     tokio::select! {
         answer = cluster.relay.pass_on(seat.clone(), request) => answer,
         // A keeper that is gone without a word must not keep this node from taking over.
-        () = cluster.begins_anew() => Err(relay::taken_over(changes)),
-        () = cluster.is_succeeded(&seat) => Err(relay::taken_over(changes)),
+        () = cluster.begins_anew() => Err(relay::taken_over(effect)),
+        () = cluster.is_succeeded(&seat) => Err(relay::taken_over(effect)),
     }
 }
 

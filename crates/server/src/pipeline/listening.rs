@@ -50,12 +50,11 @@ impl Entrance {
     /// Of a node among others: there are others to go to until it has started, unless the last server of
     /// this process has just ended.
     pub(super) fn shut(config: &Config, kept: &KeptDoor) -> Result<Self, StartError> {
-        let socket = match &*kept.socket() {
-            Some(socket) => Socket::Kept(socket.local_addr()?),
-            None => {
-                let (socket, address) = bind(config.listen, config)?;
-                Socket::Bound(socket, address)
-            }
+        let socket = if let Some(socket) = &*kept.socket() {
+            Socket::Kept(socket.local_addr()?)
+        } else {
+            let (socket, address) = bind(config.listen, config)?;
+            Socket::Bound(socket, address)
         };
         Ok(Self { socket, kept: kept.clone() })
     }

@@ -72,8 +72,8 @@ impl Drop for Place {
 mod tests {
     use super::*;
 
-    fn client(number: u8) -> Option<IpAddr> {
-        Some([192, 0, 2, number].into())
+    fn client(number: u8) -> IpAddr {
+        [192, 0, 2, number].into()
     }
 
     fn take_all(places: &Arc<Places>, of: Option<IpAddr>) -> Vec<Place> {
@@ -85,16 +85,16 @@ mod tests {
         let places = Places::new(512);
         let mut held: Vec<Vec<Place>> = Vec::new();
         for (number, expected) in [(1, 256), (2, 128), (3, 64), (4, 32)] {
-            held.push(take_all(&places, client(number)));
+            held.push(take_all(&places, Some(client(number))));
             assert_eq!(held.last().map(Vec::len), Some(expected), "{number}");
         }
         assert_eq!(take_all(&places, None).len(), 16, "nobody knows whose these are");
         // Who had most gets no more while others have theirs, and all of its own once they have gone.
-        assert!(places.take(client(1)).is_none());
+        assert!(places.take(Some(client(1))).is_none());
         held.truncate(1);
-        assert!(places.take(client(1)).is_none());
+        assert!(places.take(Some(client(1))).is_none());
         held.clear();
-        assert_eq!(take_all(&places, client(1)).len(), 256);
+        assert_eq!(take_all(&places, Some(client(1))).len(), 256);
         // Of IPv6 one has all addresses of a network.
         let [one, same] = ["2001:db8::1", "2001:db8::2"].map(|it| it.parse().ok());
         let held = take_all(&places, one);
@@ -106,7 +106,8 @@ mod tests {
     #[test]
     fn there_are_so_many_for_all() {
         let places = Places::new(8);
-        let held: Vec<Place> = (0..=255).filter_map(|number| places.take(client(number))).collect();
+        let held: Vec<Place> =
+            (0..=255).filter_map(|number| places.take(Some(client(number)))).collect();
         assert_eq!((held.len(), places.taken().all), (8, 8));
         drop(held);
         assert_eq!(places.taken().all, 0);

@@ -36,7 +36,7 @@ pub(super) fn pump(
         Came::Complete if collector.is_empty() && tools.account.now < collector.due => {}
         came @ (Came::Complete | Came::Full) => {
             let more = matches!(came, Came::Full);
-            collector.answer(collector.marks.cursor(tools.hub, delivery), more);
+            collector.answer((collector.marks.cursor(tools.hub, delivery), more));
             pumped.has_ended = true;
         }
     }

@@ -194,7 +194,7 @@ impl Collector {
     }
 
     /// Answers with what was collected, as of a cursor, and whether there is more.
-    pub(super) fn answer(&mut self, cursor: Cursor, more: bool) {
+    pub(super) fn answer(&mut self, (cursor, more): (Cursor, bool)) {
         let parts = std::mem::take(&mut self.parts);
         self.reply(Ok(Collected { parts, cursor, more }));
     }
@@ -204,7 +204,7 @@ impl Collector {
     pub(super) fn begin_again(&mut self) {
         if let Some(cursor) = self.began_at {
             self.parts = Parts::default();
-            self.answer(cursor, true);
+            self.answer((cursor, true));
         }
     }
 

@@ -134,8 +134,10 @@ fn a_server_that_stood_alone_begins_a_cluster_and_its_clients_go_on_at_any_node(
         let config = write_config(&folder);
         let mut first = Server::start_with(&["--config", &config]);
         let address = first.address();
-        let lines: String =
-            (0..EVENTS).map(|n| format!("{{\"topic\":\"lab/many\",\"data\":{n}}}\n")).collect();
+        let lines: String = (0..EVENTS)
+            .map(|n| format!("{{\"topic\":\"lab/many\",\"data\":{n}}}"))
+            .collect::<Vec<_>>()
+            .join("\n");
         for part in lines.split_inclusive('\n').collect::<Vec<_>>().chunks(5_000) {
             let answer = post(address, "/v1/events", part.concat());
             assert_eq!(answer.status, 200, "{}", answer.text());

@@ -36,7 +36,7 @@ fn has_standby(keeper: SocketAddr) -> String {
     let mut node = String::new();
     until("there is a standby", || {
         let told = standby(keeper);
-        node = told["node"].as_str().unwrap_or_default().to_owned();
+        told["node"].as_str().unwrap_or_default().clone_into(&mut node);
         told["state"] == "whole"
     });
     node

@@ -210,9 +210,12 @@ fn whoever_is_killed_begins_again_and_no_server_takes_less_than_there_was() {
                     }
                     Ok(())
                 },
-                &|| match wal.exists() {
-                    true => fs::rename(&wal, beside(&kept.join(schema::FILE), "-wal")),
-                    false => Ok(()),
+                &|| {
+                    if wal.exists() {
+                        fs::rename(&wal, beside(&kept.join(schema::FILE), "-wal"))
+                    } else {
+                        Ok(())
+                    }
                 },
                 &|| fs::rename(scratch.join(witness::FILE), path.join(witness::FILE)),
                 &|| fs::rename(scratch.join(schema::FILE), &main),
