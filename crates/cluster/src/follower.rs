@@ -11,39 +11,27 @@
 //! Everything begins with the doubt, also a start, and each time with what the replica has on its disk:
 //! what was in memory only is read again.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use bellwire_journal::{ClockReading, Error as JournalError, Placed, Replica};
+use bellwire_journal::{ClockReading, Placed};
 use bellwire_model::{Epoch, Offset, Timestamp};
-use bellwire_shared_log::{Ended, Entry, Error as LogError, Following, Position, SharedLog, Span};
+use bellwire_shared_log::{Ended, Entry, Error as LogError, Following, Position, Span};
 
 use crate::Error;
-use crate::applies::Applies;
-use crate::behind::Behind;
-use crate::clock::Clock;
 use crate::envelope::Head;
-use crate::epoch::{self, Mark, Own, Raise, Verdict as OfEpoch};
+use crate::epoch::{self, Own, Raise, Verdict as OfEpoch};
 use crate::loaded::{Loaded, kept_ordinal};
-use crate::nodes::Applied;
+use crate::mark::Mark;
 use crate::order::{Order, Tail, Verdict};
-use crate::outbox::{Begin, Outbox, as_journal, as_refused, fail};
-use crate::pins::Pins;
+use crate::outbox::{Begin, as_journal, as_refused, fail};
+use crate::places::EVENT_BITS;
 use crate::raising::Raising;
 use crate::reading::{items, joined, read};
-use crate::sightings::Sightings;
-use crate::standing::{Standing, Standings};
-use crate::watchers::Watchers;
+use crate::shared::{Shared, Stop};
+use crate::standing::Standing;
 use crate::window::Met;
-
-/// So many bits of an offset say which event of an entry it is.
-pub(crate) const EVENT_BITS: u32 = 14;
-
-/// The place of what is at an offset: where it is in the log, unless places of its epoch are beyond those.
-pub fn place_of(offset: Offset) -> Position {
-    Position::new(offset.get() >> EVENT_BITS)
-}
 
 /// So often in a row what follows may end before anything has come of it, until that is told.
 const DOUBTS_MAX: u32 = 5;
@@ -54,72 +42,6 @@ const SOUND_AGE: Duration = Duration::from_secs(5);
 /// How long is waited before the next try, at first and at most.
 const RETRY_MIN: Duration = Duration::from_millis(100);
 const RETRY_MAX: Duration = Duration::from_secs(2);
-
-/// What the threads of a node share.
-#[derive(Debug)]
-pub(crate) struct Shared {
-    pub(crate) log: Arc<dyn SharedLog>,
-    pub(crate) replica: Arc<dyn Replica>,
-    pub(crate) outbox: Arc<Outbox>,
-    pub(crate) standings: Standings,
-    pub(crate) behind: Mutex<Behind>,
-    pub(crate) clock: Clock,
-    /// Somebody has a reason to look at the epoch.
-    pub(crate) doubted: AtomicBool,
-    pub(crate) closing: AtomicBool,
-    pub(crate) applies: Arc<Applies>,
-    pub(crate) sightings: Sightings,
-    /// What others are to be left of the log.
-    pub(crate) pins: Pins,
-    pub(crate) watchers: Watchers,
-    /// The epoch of the log, where this node cannot get there by itself.
-    pub(crate) needs_snapshot: Mutex<Option<Epoch>>,
-    /// Something is lost, and it is waited for what others say.
-    pub(crate) raising: AtomicBool,
-}
-
-impl Shared {
-    pub(crate) fn behind(&self) -> MutexGuard<'_, Behind> {
-        self.behind.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn set_needs_snapshot(&self, epoch: Option<Epoch>) {
-        *self.needs_snapshot.lock().unwrap_or_else(PoisonError::into_inner) = epoch;
-    }
-
-    /// Up to where others may trim the log, as far as it is this node's to say.
-    pub(crate) fn applied(&self) -> Option<Applied> {
-        let position = self.applies.resumes_after()?;
-        let position = self.pins.least(self.clock.now().uptime, position);
-        Some(Applied { epoch: self.replica.epoch(), position })
-    }
-
-    /// Up to which place the replica has what there is.
-    pub(crate) fn reached(&self) -> Option<Applied> {
-        let epoch = self.replica.epoch();
-        let position = place_of(self.replica.bounds().tail);
-        Some(Applied { epoch, position }).filter(|_| position > Position::START)
-    }
-
-    /// Looks where the log ends.
-    pub(crate) fn look_at_tail(&self) -> Result<(), LogError> {
-        let now = self.clock.now().uptime;
-        let tail = self.log.span()?.tail;
-        self.sightings.note(tail, now);
-        self.standings.set_tail(tail);
-        self.behind().know(tail, now);
-        Ok(())
-    }
-
-    /// What the clocks say of an entry that was made at that time. Where it is known when it was stored at
-    /// the earliest, no more has passed since, however far its maker's clock and this one's are apart.
-    fn now(&self, position: Position, made: Timestamp) -> ClockReading {
-        let now = self.clock.now();
-        let Some(since) = self.sightings.stored_since(position) else { return now };
-        let latest = made.saturating_add(now.uptime.saturating_sub(since));
-        ClockReading { wall: now.wall.min(latest), ..now }
-    }
-}
 
 /// See the module.
 pub(crate) struct Follower {
@@ -153,37 +75,6 @@ struct Followed {
     ordinal: Option<u64>,
     /// Since when it is followed.
     since: Duration,
-}
-
-/// Why following goes no further.
-pub(crate) enum Stop {
-    /// Look again whether all is the same.
-    Doubt(Box<str>),
-    TooOld {
-        position: Position,
-        what: Box<str>,
-    },
-    /// The epoch is to be raised, and this node waits for another one.
-    Lost,
-    Failed(Error),
-}
-
-impl From<Error> for Stop {
-    fn from(error: Error) -> Self {
-        Self::Failed(error)
-    }
-}
-
-impl From<LogError> for Stop {
-    fn from(error: LogError) -> Self {
-        Self::Failed(error.into())
-    }
-}
-
-impl From<JournalError> for Stop {
-    fn from(error: JournalError) -> Self {
-        Self::Failed(error.into())
-    }
 }
 
 impl Follower {

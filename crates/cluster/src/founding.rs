@@ -17,9 +17,9 @@ use bellwire_model::{Epoch, Offset};
 use bellwire_shared_log::{Ended, Error as LogError, Position, SharedLog};
 
 use crate::Error;
-use crate::epoch::{self, Base, Mark, REGISTER};
-use crate::follower::place_of;
+use crate::mark::{Base, Mark, REGISTER, mark_of};
 use crate::order::{Began, PREFIX};
+use crate::places::place_of;
 
 /// Whose keys begin so are records of a node's own.
 pub const RECORDS: &str = PREFIX;
@@ -44,7 +44,7 @@ pub enum Founding {
 impl Founding {
     /// How a log stands to a journal of this epoch. Waits for the engine.
     pub fn of(log: &dyn SharedLog, epoch: Epoch) -> Result<Self, Error> {
-        let mark = epoch::mark_of(&log.register(REGISTER)?)?;
+        let mark = mark_of(&log.register(REGISTER)?)?;
         Ok(match mark {
             Some(mark) if !is_of(mark, epoch) => Self::Taken,
             _ if has_entries(log)? => Self::Taken,
@@ -87,7 +87,7 @@ impl Foundation {
 /// Begins a log with a base.
 pub(crate) fn found(log: &dyn SharedLog, base: Base) -> Result<(), Error> {
     let register = log.register(REGISTER)?;
-    let before = epoch::mark_of(&register)?;
+    let before = mark_of(&register)?;
     let mark = mark(base);
     if before == Some(mark) {
         return Ok(());

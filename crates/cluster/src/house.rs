@@ -12,10 +12,10 @@ use bellwire_shared_log::{Fence, Position};
 use crate::Error;
 use crate::epoch;
 use crate::fenced::is_fenced;
-use crate::follower::Shared;
 use crate::lease::{self, Lease, Stepped, Wanted};
 use crate::nodes::{self, Announcer, BEAT};
 use crate::queue::Content;
+use crate::shared::Shared;
 use crate::trimming::{TRIM_INTERVAL, TRIM_MARGIN, TRIM_STEP_MAX, Trimming};
 use crate::window::Waiter;
 

@@ -12,12 +12,12 @@ use bellwire_journal::{
 use bellwire_model::{Epoch, FilterSet, Offset};
 use bellwire_shared_log::{Assurance, Fence, Position, Span};
 
-use crate::follower::Shared;
 use crate::nodes::{self, NodeMark};
 use crate::order::PREFIX;
 use crate::outbox::{PATIENCE, as_journal};
 use crate::pins::Pin;
 use crate::queue::Content;
+use crate::shared::Shared;
 use crate::standing::Standing;
 use crate::threads::Threads;
 use crate::window::Waiter;

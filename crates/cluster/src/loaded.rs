@@ -6,8 +6,8 @@ use bellwire_shared_log::Position;
 use crate::Error;
 use crate::epoch::Own;
 use crate::fields::{Fields, put_number};
-use crate::follower::place_of;
 use crate::order::{Kept, Order, PREFIX, Tail};
+use crate::places::place_of;
 
 /// Where the ordinal of the replica's epoch is kept.
 const ORDINAL: &str = "cluster/ordinal";

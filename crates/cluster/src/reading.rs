@@ -7,7 +7,7 @@ use bytes::Bytes;
 
 use crate::batch::{self, Item};
 use crate::envelope::{self, MINOR, Piece, Unread};
-use crate::follower::{Shared, Stop};
+use crate::shared::{Shared, Stop};
 use crate::window::Waiter;
 
 /// What an entry is; nothing where it is none of ours.

@@ -32,7 +32,6 @@ use tokio::runtime::Runtime;
 use self::permit::{permit_pending, permit_stream, rest};
 use crate::allowances::{Allowances, Counted};
 use crate::audit::{Audit, Deed, Kind};
-use crate::membership::Membership;
 use crate::observe::Figures;
 use crate::turns::Asker;
 
@@ -164,18 +163,19 @@ impl Access {
         HeldPrincipal::new(self.authenticator.enter(identity), authority)
     }
 
-    /// Takes in what the journal has of access, and keeps there what is to be kept.
+    /// Takes in what the journal has of access, and keeps there what is to be kept. Nodes have a secret that
+    /// they share, as they do the journal.
     pub(crate) fn begin(
         &self,
         journal: &Arc<dyn Journal>,
-        cluster: Option<&Membership>,
+        secret: Option<&[u8]>,
     ) -> Result<(), bellwire_journal::Error> {
         if !self.authenticator.is_open() {
             self.audit.keep_in(Arc::clone(journal));
         }
         let journal = Arc::clone(journal);
-        match cluster {
-            Some(cluster) => self.authenticator.begin_among(journal, cluster.secret.bytes()),
+        match secret {
+            Some(secret) => self.authenticator.begin_among(journal, secret),
             None => self.authenticator.begin(journal),
         }
     }

@@ -2,6 +2,7 @@
 
 mod cluster;
 mod core;
+mod house;
 mod joining;
 mod journal;
 mod keeping;
@@ -23,7 +24,7 @@ use bellwire_authn::config::{AccessConfig, Wider};
 use bellwire_authn::{AccessError, Authenticator, NOBODY_COMES_IN, SecretPlace};
 use bellwire_journal::Journal;
 use bellwire_model::FilterSet;
-use bellwire_model::limits::{DRAIN_TIMEOUT, MEMORY_LOOK_INTERVAL, PRESENCE_INTERVAL};
+use bellwire_model::limits::DRAIN_TIMEOUT;
 use bellwire_rules::RuleSet;
 use bellwire_shards::{
     HistoryReaders, Presence, Publisher, Requests, ShardParts, SharedTable, Spread, States,
@@ -37,8 +38,8 @@ use tokio::sync::watch;
 pub use self::cluster::{ClusterError, Succession};
 pub use self::core::rule_settings;
 use self::core::{Core, Evaluators};
+use self::house::keep_house;
 pub use self::joining::{BroughtIn, bring_in};
-use self::journal::apply_retention;
 pub use self::keeping::rule_state_folder;
 use self::keeping::{Keeping, kept_state_folder};
 use self::listening::{Entrance, listen, open, url};
@@ -46,13 +47,11 @@ pub use self::push::PushKeyError;
 use crate::access::{Access, AccessRules};
 use crate::admission::{self, Admission, AdmissionLimits};
 use crate::api::{self, App, LargeReads, Records, StreamsApi};
-use crate::audit::Deed;
 use crate::config::{Config, Engine, Exposed, MqttConfig};
 use crate::durable_streams::DurableStreams;
 use crate::envoy::Envoy;
 use crate::front_door::Door;
 use crate::hosts::KnownHosts;
-use crate::journal_watch;
 use crate::live::QueryPasts;
 use crate::membership::{Membership, Role};
 use crate::mirror::{Follower, Ground, Mirror};
@@ -193,7 +192,7 @@ impl Server {
         let (core, url) =
             (Core::open(&config, &figures, address, &succession)?, url(address, tls.as_deref()));
         let sensors = listen_to_sensors(&config, &core)?;
-        access.begin(&core.journal, core.cluster.as_ref().map(|(cluster, _)| &**cluster))?;
+        access.begin(&core.journal, core.secret())?;
         let (draining, drains) = watch::channel(false);
         let ((notifying, courier), (push, alerting), begun) =
             core.begin_alerting(&config, (rules, (&access, alertmanager, &*url)), drains.clone())?;
@@ -678,45 +677,6 @@ fn warn_of_exposure(config: &Config, address: SocketAddr) {
     }
 }
 
-/// Starts what is done again and again while the server runs.
-fn keep_house(
-    runtime: &Runtime,
-    (access, spread): (&Arc<Access>, &Arc<Spread>),
-    (journal, outages): (&Arc<dyn Journal>, Outages),
-    (admission, sys, presence): (Arc<Admission>, SysTopics, Option<Arc<Presence>>),
-    (reload, hangups): (Arc<Reload>, Hangups),
-) {
-    let audit = Arc::clone(&access.audit);
-    let by_signal = move |reloaded: &_| {
-        audit.record_of_owner(&Deed::of_reload(reloaded).with("signal", "SIGHUP"));
-    };
-    runtime.spawn(reload.at(hangups, by_signal));
-    access.keep_house(runtime, spread);
-    runtime.spawn(journal_watch::watch(Arc::clone(journal), sys.figures(), outages));
-    runtime.spawn(apply_retention(Arc::clone(journal)));
-    runtime.spawn(look_at_memory(admission));
-    let states = sys.states();
-    let shown = Arc::clone(&states);
-    presence.map(|presence| runtime.spawn(tell_presence(presence, shown)));
-    let settling = Arc::clone(&states);
-    let (of_disk, its, journal) = (Arc::clone(&states), Arc::clone(journal), Arc::clone(journal));
-    runtime.spawn(async move { states.expire_keys(&*journal).await });
-    runtime.spawn(async move { of_disk.expire_durable_keys(its).await });
-    runtime.spawn(async move { settling.settle_values().await });
-    runtime.spawn(sys.watch().keep_current());
-    runtime.spawn(sys.keep_current());
-}
-
-/// Tells again and again who has come and gone.
-async fn tell_presence(presence: Arc<Presence>, states: Arc<States>) {
-    let mut interval = tokio::time::interval(PRESENCE_INTERVAL);
-    interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    loop {
-        interval.tick().await;
-        presence.tell(&states);
-    }
-}
-
 /// Starts what asks others and tells them, and what follows the journal.
 fn begin(
     runtime: &Runtime,
@@ -733,13 +693,4 @@ fn begin(
     // Its tasks are the runtime's.
     let _context = runtime.enter();
     scraper.set(jobs);
-}
-
-/// Looks at the process's memory again and again.
-async fn look_at_memory(admission: Arc<Admission>) {
-    let mut interval = tokio::time::interval(MEMORY_LOOK_INTERVAL);
-    loop {
-        interval.tick().await;
-        admission.look_at_memory();
-    }
 }

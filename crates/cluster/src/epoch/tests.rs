@@ -3,6 +3,7 @@
 use bellwire_model::Timestamp;
 use bellwire_shared_log::contract::Fault;
 use bellwire_shared_log::{MemoryLog, MemoryLogs};
+use bytes::Bytes;
 
 use super::*;
 use crate::envelope::{Head, Incarnation, Part, encode};

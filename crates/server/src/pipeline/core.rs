@@ -119,6 +119,11 @@ impl Core {
         })
     }
 
+    /// What nodes have in common that nobody else has.
+    pub(super) fn secret(&self) -> Option<&[u8]> {
+        self.cluster.as_ref().map(|(cluster, _)| &cluster.secret.bytes()[..])
+    }
+
     /// Begins with alerts: who tells of them, the desk, and the evaluator behind them.
     pub(super) fn begin_alerting(
         &self,

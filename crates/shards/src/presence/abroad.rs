@@ -298,7 +298,9 @@ mod tests {
         let all_come = |abroad: &mut Abroad| {
             abroad.begin();
             let (own, _) = there.own().expect("there are others");
-            own.into_iter().for_each(|seen| assert!(abroad.take(Moved::Here(seen))));
+            for seen in own {
+                assert!(abroad.take(Moved::Here(seen)));
+            }
             abroad.settle();
         };
         let (ada, bob) = (come(&there, Some("ada"), "1"), come(&there, Some("bob"), "2"));
