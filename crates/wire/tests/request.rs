@@ -432,26 +432,39 @@ fn a_reply_names_its_request() {
             r#"{"reply":7,"error":{"code":"sequence_gap","detail":"no","expected_seq":3,"received_seq":5}}"#,
         ),
         (
-            Reply::Error {
-                code: "journal_unavailable",
-                detail: "no",
-                version: None,
-                numbers: &[],
-                may_be_taken: Some(true),
-            },
-            SEVEN,
-            r#"{"reply":7,"error":{"code":"journal_unavailable","detail":"no","may_be_taken":true}}"#,
-        ),
-        (
             Reply::from(&refusal),
             None,
             r#"{"reply":null,"error":{"code":"topic_reserved","detail":"`alerts/x` is \"ours\""}}"#,
         ),
     ];
     for (reply, id, expected) in cases {
-        assert_eq!(String::from_utf8(reply.json_for(id.as_ref())).expect("UTF-8"), expected);
-        let msgpack = reply.msgpack_for(id.as_ref());
-        assert_eq!(msgpack::to_json(&msgpack).expect("a reply"), expected.as_bytes());
+        is_written(&reply, id.as_ref(), expected);
+    }
+}
+
+#[track_caller]
+fn is_written(reply: &Reply<'_>, id: Option<&RequestId>, expected: &str) {
+    assert_eq!(String::from_utf8(reply.json_for(id)).expect("UTF-8"), expected);
+    let msgpack = reply.msgpack_for(id);
+    assert_eq!(msgpack::to_json(&msgpack).expect("a reply"), expected.as_bytes());
+}
+
+#[test]
+fn a_reply_says_whether_what_it_refuses_may_have_been_done() {
+    for (may_be_taken, expected) in [
+        (
+            Some(true),
+            r#"{"reply":7,"error":{"code":"desk_away","detail":"no","may_be_taken":true}}"#,
+        ),
+        (
+            Some(false),
+            r#"{"reply":7,"error":{"code":"desk_away","detail":"no","may_be_taken":false}}"#,
+        ),
+        (None, r#"{"reply":7,"error":{"code":"desk_away","detail":"no"}}"#),
+    ] {
+        let (code, detail, version, numbers) = ("desk_away", "no", None, &[][..]);
+        let reply = Reply::Error { code, detail, version, numbers, may_be_taken };
+        is_written(&reply, SEVEN.as_ref(), expected);
     }
 }
 
