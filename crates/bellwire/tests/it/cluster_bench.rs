@@ -5,13 +5,15 @@ use serde_json::Value;
 use crate::harness::{Process, bellwire};
 
 /// What the lines of a run are about, each once for the one server and once for the cluster.
-const WORKLOADS: [&str; 10] = [
+const WORKLOADS: [&str; 12] = [
     "nodes-latency",
     "nodes-latency",
     "nodes-publish",
     "nodes-publish",
     "nodes-publish",
     "nodes-publish",
+    "nodes-failover",
+    "nodes-failover",
     "nodes-failover",
     "nodes-failover",
     "nodes-streams",
