@@ -239,11 +239,9 @@ fn cores() -> usize {
     thread::available_parallelism().map_or(1, NonZero::get)
 }
 
-/// Files of tests run beside each other, as many as there are cores: Node by itself takes one less.
 fn node_test(folder: &Path) -> Command {
     let mut command = Command::new("node");
-    command.args(["--test", "--test-reporter=spec", &format!("--test-concurrency={}", cores())]);
-    command.current_dir(folder);
+    command.args(["--test", "--test-reporter=spec"]).current_dir(folder);
     command
 }
 
