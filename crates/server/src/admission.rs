@@ -279,11 +279,16 @@ impl Admission {
         })
     }
 
-    /// Ready when the server drains, and no body can be waited for any more.
-    pub(crate) async fn last_call(&self) {
+    /// Ready when the server drains.
+    pub(crate) async fn drains(&self) {
         if self.draining.clone().wait_for(|draining| *draining).await.is_err() {
             std::future::pending::<()>().await;
         }
+    }
+
+    /// Ready when the server drains, and no body can be waited for any more.
+    pub(crate) async fn last_call(&self) {
+        self.drains().await;
         tokio::time::sleep(DRAIN_BODY_TIMEOUT).await;
     }
 

@@ -14,6 +14,7 @@
 
 mod follower;
 mod line;
+mod pace;
 mod wanted;
 
 use std::sync::Arc;

@@ -29,7 +29,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 
-use self::words::{Lines, Word, WordError};
+use self::words::{Lines, Word};
 use crate::membership::Membership;
 use crate::peers::{PeerError, Peers};
 
@@ -47,8 +47,6 @@ const PAUSE_MAX: Duration = Duration::from_secs(5);
 enum Over {
     #[error(transparent)]
     Peer(#[from] PeerError),
-    #[error(transparent)]
-    Word(#[from] WordError),
     #[error("it has ended: {0}")]
     Ended(String),
 }
@@ -134,7 +132,7 @@ async fn follow_once(
         let Some(frame) = frame else { return Ok(()) };
         let frame = frame.map_err(|error| Over::Ended(with_causes(&error)))?;
         let Ok(piece) = frame.into_data() else { continue };
-        for word in lines.take(&piece)? {
+        for word in lines.take(&piece) {
             match word {
                 Word::Moved(moved) => {
                     if !abroad.take(moved) {

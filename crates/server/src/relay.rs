@@ -9,6 +9,7 @@
 //! tried twice, since it may have been done: whoever asks is told to ask again.
 
 mod places;
+mod until;
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -32,6 +33,8 @@ use crate::page::FETCH_SITE;
 use crate::peers::{Connector, Peers};
 use crate::proxies::FORWARDED_FOR;
 use places::Places;
+
+pub(crate) use self::until::Until;
 
 /// The mark of what was passed on, with the name of the node that did.
 const RELAYED_BY: HeaderName = HeaderName::from_static("bellwire-relayed-by");

@@ -230,40 +230,67 @@ pub struct Subscriptions {
     by_filters: Mutex<NameMap<FilterSet, usize>>,
     /// What a listing was last told, and when.
     counted: Mutex<Option<(Ticker, Arc<SubscriberCounts>)>>,
-    /// Filters have come that nobody followed before, or the last has gone who followed some.
-    changed: watch::Sender<()>,
+    /// Who is told when filters come that nobody followed before, or the last goes who followed some: of those
+    /// that reach these topics.
+    watches: Mutex<Vec<(FilterSet, watch::Sender<()>)>>,
 }
 
 impl Subscriptions {
     pub fn join(&self, filters: &FilterSet) {
-        let mut counts = self.by_filters.lock().expect("not poisoned");
-        let count = counts.entry(filters.clone()).or_default();
-        *count += 1;
-        if *count == 1 {
-            self.changed.send_replace(());
+        let is_first = {
+            let mut counts = self.by_filters.lock().expect("not poisoned");
+            let count = counts.entry(filters.clone()).or_default();
+            *count += 1;
+            *count == 1
+        };
+        if is_first {
+            self.tell(filters);
         }
     }
 
     pub fn leave(&self, filters: &FilterSet) {
-        let mut counts = self.by_filters.lock().expect("not poisoned");
-        if let Some(count) = counts.get_mut(filters) {
+        let is_last = {
+            let mut counts = self.by_filters.lock().expect("not poisoned");
+            let Some(count) = counts.get_mut(filters) else { return };
             *count -= 1;
-            if *count == 0 {
+            let is_last = *count == 0;
+            if is_last {
                 counts.remove(filters);
-                self.changed.send_replace(());
+            }
+            is_last
+        };
+        if is_last {
+            self.tell(filters);
+        }
+    }
+
+    fn tell(&self, filters: &FilterSet) {
+        let watches = self.watches.lock().expect("not poisoned");
+        for (topics, changed) in &*watches {
+            let reaches = |one: &Filter| topics.iter().any(|of| one.intersection(of).is_some());
+            if filters.iter().any(reaches) {
+                changed.send_replace(());
             }
         }
     }
 
-    /// Tells whenever other filters are followed than before.
-    pub fn changes(&self) -> watch::Receiver<()> {
-        self.changed.subscribe()
+    /// Tells whenever other filters are followed than before that reach these topics.
+    pub fn changes(&self, topics: &FilterSet) -> watch::Receiver<()> {
+        let mut watches = self.watches.lock().expect("not poisoned");
+        watches.retain(|(_, changed)| changed.receiver_count() > 0);
+        let (changed, changes) = watch::channel(());
+        watches.push((topics.clone(), changed));
+        changes
     }
 
     /// What is followed of the topics that pass these: all of them where that takes more filters than so many.
     pub fn within(&self, topics: &FilterSet, filters_max: usize) -> FilterSet {
-        let counts = self.by_filters.lock().expect("not poisoned");
-        let followed = counts.keys().flat_map(FilterSet::iter);
+        // Copied, so that those who come and go wait for the copy alone.
+        let sets: Vec<FilterSet> = {
+            let by_filters = self.by_filters.lock().expect("not poisoned");
+            by_filters.keys().cloned().collect()
+        };
+        let followed = sets.iter().flat_map(FilterSet::iter);
         let mut found = BTreeSet::new();
         for (one, of) in followed.flat_map(|one| topics.iter().map(move |of| (one, of))) {
             found.extend(one.intersection(of));
@@ -574,7 +601,7 @@ mod tests {
     fn whoever_looks_what_is_followed_is_told_when_that_is_something_else() {
         let set = |filter: &str| FilterSet::from(filter.parse::<Filter>().expect("a filter"));
         let subscriptions = Subscriptions::default();
-        let mut changes = subscriptions.changes();
+        let mut changes = subscriptions.changes(&set("*"));
         let mut is_told = || {
             let told = changes.has_changed().expect("its sender is there");
             changes.mark_unchanged();
@@ -584,8 +611,11 @@ mod tests {
             ("a", true, true),
             ("a", true, false),
             ("b", true, true),
+            ("c/d", true, false),
+            ("**", true, true),
             ("a", false, false),
             ("a", false, true),
+            ("c/d", false, false),
         ] {
             if is_joined {
                 subscriptions.join(&set(filter));

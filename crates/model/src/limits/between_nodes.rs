@@ -15,6 +15,8 @@ pub const MIRROR_PATIENCE: Duration = Duration::from_secs(10);
 pub const MIRROR_BEGIN_PATIENCE: Duration = Duration::from_secs(3);
 /// The least time between two beginnings to follow something else there: each brings all values.
 pub const MIRROR_PACE: Duration = Duration::from_secs(1);
+/// The least time between two of them as a multiple of what all values took to come the last time.
+pub const MIRROR_LOAD_SHARE: u32 = 4;
 /// Bytes of one value of the keeper's as it comes, with what is around it and its escapes.
 pub const MIRROR_LINE_BYTES_MAX: usize = 1024 * 1024;
 /// Comings and goings that a node keeps for another one that takes them slowly: beyond, it begins anew.

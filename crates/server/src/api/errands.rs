@@ -45,7 +45,7 @@ pub(super) async fn errand(
         return Err(away().into());
     }
     let done = perform(&app, mission).await.unwrap_or_else(|problem| Done::refused(&problem));
-    if cluster.is_in_charge() { Ok(Json(done)) } else { Err(away().into()) }
+    if cluster.is_in_charge() { Ok(Json(done)) } else { Err(away().may_be_taken().into()) }
 }
 
 /// Whoever it is done for, as far as they may do anything here.
@@ -119,5 +119,22 @@ fn answer<T: Send + 'static>() -> Answer<T> {
 }
 
 async fn received<T>(answer: oneshot::Receiver<Result<T, Problem>>) -> Result<T, Problem> {
-    answer.await.map_err(|_| Problem::new(Code::Draining, "the server ends"))?
+    // It was dropped with what was asked for, before that or behind it.
+    answer.await.map_err(|_| Problem::new(Code::Draining, "the server ends").may_be_taken())?
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn what_is_never_replied_to_may_be_taken() {
+        let (reply, replied) = answer::<()>();
+        drop(reply);
+        let problem = received(replied).await.expect_err("no reply");
+        assert_eq!(problem.is_maybe_taken(), Some(true), "{problem:?}");
+        let (reply, replied) = answer();
+        reply(Ok(7));
+        assert_eq!(received(replied).await, Ok(7));
+    }
 }

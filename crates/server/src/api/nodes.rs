@@ -7,7 +7,7 @@ use axum::body::Body;
 use axum::extract::{Path, Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use bellwire_cluster::Standing;
+use bellwire_cluster::{Seat, Standing};
 use bellwire_journal::Journal;
 use bellwire_shared_log::Assurance;
 use bellwire_wire::problem::{Code, Problem};
@@ -163,7 +163,7 @@ pub(super) async fn guard(State(app): State<Arc<App>>, request: Request, next: N
 }
 
 /// What the keeper of the desk does: here, or at the node that is it.
-async fn of_desk(cluster: &Membership, request: Request, next: Next) -> Response {
+async fn of_desk(cluster: &Arc<Membership>, request: Request, next: Next) -> Response {
     if cluster.role == Role::Other {
         let answer = pass_on(cluster, request).await;
         return answer.unwrap_or_else(|problem| Refused(problem).into_response());
@@ -185,7 +185,7 @@ async fn of_desk(cluster: &Membership, request: Request, next: Next) -> Response
 }
 
 /// The topics as the keeper lists them, or where it does not as there are here.
-async fn listing(cluster: &Membership, request: Request, next: Next) -> Response {
+async fn listing(cluster: &Arc<Membership>, request: Request, next: Next) -> Response {
     let (head, _) = request.into_parts();
     let again = || Request::from_parts(head.clone(), Body::empty());
     if cluster.role == Role::Other {
@@ -198,13 +198,23 @@ async fn listing(cluster: &Membership, request: Request, next: Next) -> Response
 }
 
 /// Has the keeper answer.
-async fn pass_on(cluster: &Membership, request: Request) -> Result<Response, Problem> {
+async fn pass_on(cluster: &Arc<Membership>, request: Request) -> Result<Response, Problem> {
     let (seat, effect) = (cluster.tenure.seat(), Effect::of(request.method()));
+    // A keeper that is gone without a word must not keep this node from taking over.
+    let answer = tokio::select! {
+        answer = cluster.relay.pass_on(seat.clone(), request) => answer?,
+        () = is_taken_over(cluster, &seat) => return Err(relay::taken_over(effect)),
+    };
+    let cluster = Arc::clone(cluster);
+    let is_over = async move { is_taken_over(&cluster, &seat).await };
+    Ok(answer.map(|body| Body::new(relay::Until::new(body, is_over))))
+}
+
+/// Waits until the node of this seat is the keeper no more, as far as this one knows.
+async fn is_taken_over(cluster: &Membership, seat: &Seat) {
     tokio::select! {
-        answer = cluster.relay.pass_on(seat.clone(), request) => answer,
-        // A keeper that is gone without a word must not keep this node from taking over.
-        () = cluster.begins_anew() => Err(relay::taken_over(effect)),
-        () = cluster.is_succeeded(&seat) => Err(relay::taken_over(effect)),
+        () = cluster.begins_anew() => {}
+        () = cluster.is_succeeded(seat) => {}
     }
 }
 

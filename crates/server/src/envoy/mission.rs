@@ -58,6 +58,9 @@ pub(crate) enum Done {
         code: Box<str>,
         detail: Box<str>,
         retry_after_s: Option<u32>,
+        /// It may have been done all the same.
+        #[serde(default)]
+        may_be_taken: bool,
     },
 }
 
@@ -125,6 +128,7 @@ impl Done {
             code: problem.code.as_str().into(),
             detail: problem.detail().into(),
             retry_after_s: problem.retry_after_s(),
+            may_be_taken: problem.is_maybe_taken() == Some(true),
         }
     }
 
@@ -145,10 +149,12 @@ impl Done {
 
     /// Why it was not done; or an answer to something else.
     pub(crate) fn into_problem(self) -> Problem {
-        let Self::Refused { code, detail, retry_after_s } = self else {
-            return Problem::new(Code::DeskAway, "another node has answered something else");
+        let Self::Refused { code, detail, retry_after_s, may_be_taken } = self else {
+            let detail = "another node has answered something else";
+            return Problem::new(Code::DeskAway, detail).may_be_taken();
         };
         let problem = Problem::new(Code::named(&code).unwrap_or(Code::DeskAway), detail);
+        let problem = if may_be_taken { problem.may_be_taken() } else { problem };
         match retry_after_s {
             Some(seconds) => problem.retry_after(seconds),
             None => problem,
@@ -192,9 +198,17 @@ mod tests {
             rejections: vec![SampleRejection { line: 2, code: "x".into(), detail: "y".into() }],
         };
         assert_eq!(Done::of_samples(taken.clone()).into_samples(), Ok(taken));
-        let problem = Problem::new(Code::PublishersBusy, "come back").retry_after(3);
-        let refused = Done::refused(&problem);
-        assert_eq!(refused.clone().into_problem(), problem);
-        assert_eq!(refused.into_samples(), Err(problem));
+        let busy = Problem::new(Code::PublishersBusy, "come back").retry_after(3);
+        let unsure = Problem::new(Code::JournalUnavailable, "who knows").may_be_taken();
+        for problem in [busy, unsure] {
+            let told = serde_json::to_vec(&Done::refused(&problem)).expect("JSON");
+            let refused: Done = serde_json::from_slice(&told).expect("its own words");
+            assert_eq!(refused.clone().into_problem(), problem);
+            assert_eq!(refused.into_samples(), Err(problem));
+        }
+        // One of a node that does not say it.
+        let told = r#"{"refused":{"code":"desk_away","detail":"no","retry_after_s":1}}"#;
+        let told: Done = serde_json::from_str(told).expect("an answer");
+        assert_eq!(told.into_problem().is_maybe_taken(), Some(false));
     }
 }

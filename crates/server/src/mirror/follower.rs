@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bellwire_cluster::Other;
 use bellwire_model::limits::{
-    MIRROR_BEGIN_PATIENCE, MIRROR_PACE, MIRROR_PATIENCE, RELAY_LOOK_INTERVAL, SHOWN_AT_ONCE_MAX,
+    MIRROR_BEGIN_PATIENCE, MIRROR_PATIENCE, RELAY_LOOK_INTERVAL, SHOWN_AT_ONCE_MAX,
 };
 use bellwire_model::{Event, FilterSet, NameSet, Topic, with_causes};
 use bellwire_process::clock::{self, Ticker};
@@ -20,6 +20,7 @@ use tokio::sync::watch;
 use tokio::time::{MissedTickBehavior, interval, sleep};
 
 use super::line::{Line, LineError, Lines};
+use super::pace::Pace;
 use super::wanted::Wanted;
 use super::{Mirror, PATH, Part};
 use crate::membership::Membership;
@@ -71,6 +72,7 @@ pub(crate) struct Follower {
     ground: Ground,
     changes: [watch::Receiver<()>; 2],
     wanted: Wanted,
+    pace: Pace,
     /// Whether anything may be here that was shown.
     has_some: bool,
     /// Since when the keeper is not followed any more.
@@ -92,8 +94,10 @@ impl Follower {
             mirror: Arc::clone(mirror),
             part,
             ground: ground.clone(),
-            changes: [mirror.subscriptions.changes(), mirror.asked.changes()],
+            changes: [&*mirror.subscriptions, &mirror.asked]
+                .map(|it| it.changes(&mirror.parts[part].topics)),
             wanted: Wanted::default(),
+            pace: Pace::default(),
             has_some: false,
             lost: None,
             pause: PAUSE,
@@ -115,13 +119,13 @@ impl Follower {
             if filters.is_empty() {
                 self.forget().await;
                 self.changed().await;
+                self.pace.tell();
+                sleep(self.pace.rest(clock::uptime())).await;
                 continue;
             }
-            let began = Ticker::start();
             self.ground.figures.begun.add(1);
             let over = self.follow(&filters).await;
             if matches!(over, Over::Wanted) {
-                sleep(MIRROR_PACE.saturating_sub(began.elapsed())).await;
                 continue;
             }
             tracing::debug!(error = with_causes(&over), %filters, "The keeper is not followed.");
@@ -143,7 +147,9 @@ impl Follower {
     fn look(&mut self) -> FilterSet {
         let followed = self.mirror.wanted(self.part);
         let topics = &self.mirror.parts[self.part].topics;
-        self.wanted.look(topics, &followed, clock::uptime())
+        let now = clock::uptime();
+        self.pace.look(now);
+        self.wanted.look(topics, &followed, now)
     }
 
     /// Waits until others are followed than before.
@@ -234,7 +240,7 @@ impl Follower {
         // What is here and does not come is gone.
         let mut before = Some(self.keys());
         self.has_some = true;
-        let (mut heard, mut is_doubted) = (Ticker::start(), false);
+        let mut heard = Ticker::start();
         let mut looks = interval(RELAY_LOOK_INTERVAL);
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
@@ -244,21 +250,19 @@ impl Follower {
                     let frame = frame.ok_or_else(|| Over::Ended("nothing more comes".into()))?;
                     let frame = frame.map_err(|error| Over::Ended(with_causes(&error)))?;
                     let Ok(piece) = frame.into_data() else { continue };
+                    let was_coming = before.is_some();
                     self.take_lines(lines.take(&piece)?, &mut before, filters).await?;
+                    if was_coming && before.is_none() {
+                        self.pace.loaded(began.elapsed());
+                    }
                 }
-                () = self.changed() => is_doubted = true,
-                _ = looks.tick() => {
-                    self.check(node, heard)?;
-                    // What is wanted no more is so by itself, too.
-                    is_doubted |= !self.wanted.is_empty();
-                }
+                () = self.changed() => self.pace.tell(),
+                _ = looks.tick() => self.check(node, heard)?,
             }
-            // Each beginning brings all values.
-            if is_doubted && began.elapsed() >= MIRROR_PACE {
-                is_doubted = false;
-                if self.look() != *filters {
-                    return Ok(());
-                }
+            // Each beginning brings all values: one that is not waited for would never be there.
+            let may_begin = before.is_none() && began.elapsed() >= self.pace.between_beginnings();
+            if may_begin && self.pace.is_due(clock::uptime()) && self.look() != *filters {
+                return Ok(());
             }
         }
     }

@@ -64,7 +64,7 @@ impl Lines {
     pub(super) fn take(&mut self, piece: &[u8]) -> Result<Vec<Line>, LineError> {
         let mut taken = Vec::new();
         self.0.take(piece, |line| {
-            taken.push(read(line)?);
+            taken.push(read(line?)?);
             Ok::<(), LineError>(())
         })?;
         Ok(taken)

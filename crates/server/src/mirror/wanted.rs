@@ -31,11 +31,6 @@ impl Wanted {
         }
         FilterSet::gathered(self.seen.keys().cloned().collect())
     }
-
-    /// Whether anything is wanted that may be over by itself.
-    pub(super) fn is_empty(&self) -> bool {
-        self.seen.is_empty()
-    }
 }
 
 #[cfg(test)]
@@ -57,9 +52,7 @@ mod tests {
         assert_eq!(wanted.look(&topics, &filters(&["rules/*"]), after(2)), both);
         assert_eq!(wanted.look(&topics, &none, after(4)), both);
         assert_eq!(wanted.look(&topics, &none, after(5)), filters(&["rules/*"]));
-        assert!(!wanted.is_empty());
         assert_eq!(wanted.look(&topics, &none, after(6)), none);
-        assert!(wanted.is_empty());
     }
 
     #[test]

@@ -2,10 +2,11 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::convert::Infallible;
 use std::sync::Arc;
 
 use bellwire_model::limits::{PRESENCE_LINE_BYTES_MAX, PRESENCE_SHOWN_BYTES_MAX};
-use bellwire_model::{Labels, LabelsError, Timestamp, TopicError};
+use bellwire_model::{Labels, LabelsError, Timestamp, TopicError, with_causes};
 use bellwire_shards::{Moved, Seen};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
@@ -24,7 +25,7 @@ pub(super) enum Word {
 
 /// Why what comes is not taken.
 #[derive(Debug, Error)]
-pub(super) enum WordError {
+enum WordError {
     #[error(transparent)]
     TooLong(#[from] TooLong),
     #[error("a line is not what nodes say to each other")]
@@ -76,14 +77,24 @@ struct Gone<'a> {
 pub(super) struct Lines(lines::Lines<PRESENCE_LINE_BYTES_MAX>);
 
 impl Lines {
-    /// What is complete with this piece.
-    pub(super) fn take(&mut self, piece: &[u8]) -> Result<Vec<Word>, WordError> {
+    /// What is complete with this piece. A line that cannot be taken is passed over: all others there would go
+    /// with it.
+    pub(super) fn take(&mut self, piece: &[u8]) -> Vec<Word> {
         let mut words = Vec::new();
-        self.0.take(piece, |line| {
-            words.push(read(line)?);
-            Ok::<(), WordError>(())
-        })?;
-        Ok(words)
+        let Ok(()) = self.0.take(piece, |line| {
+            match line.map_err(WordError::from).and_then(read) {
+                Ok(word) => words.push(word),
+                Err(error) => {
+                    let error = with_causes(&error);
+                    tracing::debug!(
+                        error,
+                        "What another node tells of somebody there is not taken."
+                    );
+                }
+            }
+            Ok::<(), Infallible>(())
+        });
+        words
     }
 }
 
@@ -143,6 +154,11 @@ pub(super) fn write(word: &Word) -> Bytes {
         }
     };
     let mut text = serde_json::to_vec(&line).expect("texts and numbers are JSON");
+    // What somebody shows is as they wrote it. Inside strings JSON has no line breaks, so all of them are
+    // white space.
+    for byte in &mut text {
+        *byte = if matches!(*byte, b'\n' | b'\r') { b' ' } else { *byte };
+    }
     text.push(b'\n');
     text.into()
 }
@@ -172,9 +188,32 @@ mod tests {
             Word::Ready,
         ];
         let bytes: Vec<u8> = words.iter().flat_map(|word| write(word).to_vec()).collect();
-        assert_eq!(Lines::default().take(&bytes).expect("its own words"), words);
-        for text in ["{}\n", "{\"here\":{}}\n", "\"x\"\n"] {
-            assert!(Lines::default().take(text.as_bytes()).is_err(), "{text}");
+        assert_eq!(Lines::default().take(&bytes), words);
+    }
+
+    #[test]
+    fn what_somebody_shows_is_one_line_whatever_white_space_it_has() {
+        let seen = |shows: &'static str| {
+            Word::Moved(Moved::Here(Arc::new(Seen {
+                topic: "rooms/a".parse().expect("a topic"),
+                labels: None,
+                identity: "ada".into(),
+                subject: None,
+                shows: Some(Bytes::from_static(shows.as_bytes())),
+                since: Timestamp::from_ms(7),
+            })))
+        };
+        let told = write(&seen("{\"a\":\r\n1}"));
+        assert_eq!(Lines::default().take(&told), [seen("{\"a\":  1}")]);
+    }
+
+    #[test]
+    fn a_line_that_cannot_be_taken_is_passed_over() {
+        let long = format!("\"{}\"\n", "x".repeat(PRESENCE_LINE_BYTES_MAX));
+        for text in ["{}\n", "{\"here\":{}}\n", "\"x\"\n", "{\"a\":\n", &long] {
+            let mut lines = Lines::default();
+            assert_eq!(lines.take(text.as_bytes()), [], "{} bytes", text.len());
+            assert_eq!(lines.take(&write(&Word::Ready)), [Word::Ready], "{} bytes", text.len());
         }
     }
 }
