@@ -156,7 +156,7 @@ impl Standby {
     /// A node is to be the standby, with nothing that it has.
     pub fn begin(&self, node: &str) -> Result<Begun, NotRead> {
         let mut shared = self.lock();
-        let is_off = self.mode == StandbyMode::Off || shared.is_closing;
+        let is_off = self.mode == StandbyMode::Off || shared.is_closing || shared.is_over;
         let evaluation = shared.evaluation.clone().filter(|_| !is_off).ok_or(NotRead::NotNow)?;
         let checkpoint = shared.files.newest().ok().flatten().ok_or(NotRead::NotNow)?;
         let stream = shared.stream.wrapping_add(1);
@@ -193,6 +193,9 @@ impl Standby {
 
     fn heard(&self, want: &Want) -> Result<(), NotRead> {
         let mut shared = self.lock();
+        if shared.is_over {
+            return Err(NotRead::NotNow);
+        }
         let is_known = shared.following.heard((want.stream(), want.has()), clock::uptime());
         if !is_known {
             return Err(NotRead::BeginAnew);
@@ -217,14 +220,14 @@ impl Standby {
     /// What is to be written into the log of the cluster. Whoever asks writes it, and
     /// [says](Self::noted) what came of that, before it asks again. Also answers who has waited for long.
     pub fn due(&self) -> Option<Notice> {
-        let now = clock::uptime();
+        self.due_at(clock::uptime())
+    }
+
+    fn due_at(&self, now: Duration) -> Option<Notice> {
         let mut shared = self.lock();
-        let is_late = |held: &Held| now.saturating_sub(held.since) >= STANDBY_ANSWER_PATIENCE;
-        while shared.held.front().is_some_and(is_late) {
-            shared.refuse_first();
-        }
+        shared.refuse_late(now);
         let before = shared.following.is_named();
-        let notice = shared.following.due(now, self.mode);
+        let notice = shared.due(now, self.mode);
         if before && !shared.following.is_named() {
             self.figures.standby_lost.add(1);
         }
@@ -239,6 +242,11 @@ impl Standby {
         self.figures.standby_whole.set(is_whole.into());
         self.figures.standby_behind.set(report.map_or(0, |report| report.behind_bytes));
         notice
+    }
+
+    /// Answers who has waited for long. For whoever waits until what was [due](Self::due) is in the log.
+    pub fn answer_late(&self) {
+        self.lock().refuse_late(clock::uptime());
     }
 
     /// What was due is in the log, or may not be.
@@ -354,6 +362,30 @@ impl Shared {
         }
     }
 
+    /// What is to be in the log. A keeper that ends leaves there what it says: its standby cannot ask any
+    /// more, and is about to take over with what it has.
+    fn due(&mut self, now: Duration, mode: StandbyMode) -> Option<Notice> {
+        if self.is_over {
+            return None;
+        }
+        if self.is_closing {
+            // One that was lost before is not to be waited for.
+            return self.following.notice();
+        }
+        if let Some(first) = self.held.front() {
+            self.following.is_waited_for_since(first.since, now);
+        }
+        self.following.due(now, mode)
+    }
+
+    /// Has all sent again that have waited for long.
+    fn refuse_late(&mut self, now: Duration) {
+        let is_late = |held: &Held| now.saturating_sub(held.since) >= STANDBY_ANSWER_PATIENCE;
+        while self.held.front().is_some_and(is_late) {
+            self.refuse_first();
+        }
+    }
+
     /// Has the first that waits sent again.
     fn refuse_first(&mut self) {
         let Some(Held { answer, done, .. }) = self.held.pop_front() else { return };
@@ -365,7 +397,7 @@ impl Shared {
 fn unsure() -> Problem {
     let detail = "the rules have seen the samples, but it is not known whether another node would go on \
                   with them: send them again";
-    Problem::new(Code::DeskAway, detail).retry_after(UNSURE_RETRY_S)
+    Problem::new(Code::DeskAway, detail).retry_after(UNSURE_RETRY_S).may_be_taken()
 }
 
 /// Samples come to a keeper that hands over.

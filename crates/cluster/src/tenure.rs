@@ -88,14 +88,15 @@ impl fmt::Debug for Tenure {
 }
 
 impl Tenure {
-    /// Has `node` ask for the lease of this name from now on.
+    /// Has `node` ask for the lease of this name from now on, which it [leaves to others](Self::defer) for
+    /// so long.
     pub fn begin(
         log: Arc<dyn SharedLog>,
         (name, node): (&str, &str),
         clock: Clock,
-        timing: LeaseTiming,
+        (timing, deference): (LeaseTiming, Duration),
     ) -> Result<Self, Error> {
-        let state = Mutex::<State>::default();
+        let state = Mutex::new(State { deference, ..State::default() });
         let shared = Arc::new(Shared { clock, state, changed: Condvar::new() });
         let asking = Asking {
             shared: Arc::clone(&shared),

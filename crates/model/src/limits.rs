@@ -653,8 +653,8 @@ pub const CLUSTER_BEHIND_MAX: Duration = Duration::from_secs(10);
 /// It is so no more once it has known of it for less than that.
 pub const CLUSTER_BEHIND_CLEARED: Duration = Duration::from_secs(2);
 /// How long a node that starts waits to learn who has the samples and alerts of its cluster: longer than a
-/// lease lasts of a node that is gone.
-pub const CLUSTER_ROLE_PATIENCE: Duration = Duration::from_secs(6);
+/// lease lasts of a node that is gone, and than it is left to a standby.
+pub const CLUSTER_ROLE_PATIENCE: Duration = Duration::from_millis(8_500);
 /// Requests that a node passes on at once: each takes a connection here and at the other end.
 pub const RELAYED_MAX: usize = 512;
 /// How long a node waits for a connection to another one.

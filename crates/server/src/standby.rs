@@ -13,6 +13,7 @@
 mod follow;
 
 use std::path::{Path, PathBuf};
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,11 +21,13 @@ use bellwire_alerting::{
     Begun, Named, Noted, Notice, Piece, Place, Standby, StandbyReport, StandbyStage, Want,
 };
 use bellwire_journal::{Journal, RecordChange};
+use bellwire_model::limits::STANDBY_FIRST;
 use bellwire_wire::problem::{Code, Problem};
 use http::HeaderName;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
+use tokio::time::Interval;
 
 use crate::membership::{Membership, Role};
 
@@ -63,6 +66,12 @@ impl InLog {
     pub(crate) fn read(journal: &dyn Journal) -> Result<Option<Self>, bellwire_journal::Error> {
         let records = journal.records(RECORD)?;
         Ok(records.first().and_then(|record| serde_json::from_slice(&record.value).ok()))
+    }
+
+    /// How long a node leaves the desk to the standby that is named: not at all where it is that itself.
+    pub(crate) fn deference(named: Option<&Self>, node: &str) -> Duration {
+        let is_another = named.is_some_and(|named| &*named.node != node);
+        if is_another { STANDBY_FIRST } else { Duration::ZERO }
     }
 
     /// The same without whose rules they are.
@@ -112,7 +121,8 @@ async fn keep_note(standby: Arc<Standby>, journal: Arc<dyn Journal>) {
             }
             _ => InLog::none(),
         };
-        let written = write(&*journal, change).await;
+        let written = write(&*journal, change);
+        let written = attended(written, &mut interval, || standby.answer_late()).await;
         match (&notice, &written) {
             (Notice::Name(named), Ok(())) => {
                 tracing::info!(node = %named.node, "The rules have a hot standby.");
@@ -126,6 +136,22 @@ async fn keep_note(standby: Arc<Standby>, journal: Arc<dyn Journal>) {
         standby.noted(&notice, noted);
         if written.is_err() {
             tokio::time::sleep(AGAIN).await;
+        }
+    }
+}
+
+/// Waits for what is being written, which takes long where the engine is away. Meanwhile who waits for the
+/// standby is answered.
+async fn attended<T>(
+    written: impl Future<Output = T>,
+    interval: &mut Interval,
+    mut answer_late: impl FnMut(),
+) -> T {
+    let mut written = pin!(written);
+    loop {
+        tokio::select! {
+            written = &mut written => return written,
+            _ = interval.tick() => answer_late(),
         }
     }
 }
@@ -234,6 +260,21 @@ fn read_piece(text: &str, bytes: Vec<u8>) -> Option<(Piece, Box<str>)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn who_waits_is_answered_while_the_log_takes_nothing() {
+        let (write, written) = tokio::sync::oneshot::channel();
+        let (mut write, mut answered) = (Some(write), 0);
+        let mut interval = tokio::time::interval(LOOK_INTERVAL);
+        let answer_late = || {
+            answered += 1;
+            if answered == 3 {
+                let _ = write.take().map(|write| write.send(7));
+            }
+        };
+        assert_eq!(attended(written, &mut interval, answer_late).await, Ok(7));
+        assert_eq!(answered, 3);
+    }
 
     #[test]
     fn what_is_asked_and_told_is_read_as_it_was() {

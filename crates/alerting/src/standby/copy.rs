@@ -30,6 +30,9 @@ const MARK_FILE: &str = "mark";
 /// How often what was written is synced, as the keeper does.
 const SYNC_INTERVAL: Duration = Duration::from_secs(1);
 
+/// How many bytes of a checkpoint are synced at once: the keeper hears nothing meanwhile.
+const CHECKPOINT_SYNC_BYTES: u64 = 16 * 1024 * 1024;
+
 /// What the copy says of itself.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Mark {
@@ -46,6 +49,8 @@ struct Writing {
     number: u64,
     file: File,
     bytes: u64,
+    /// Bytes that may not be on the disk.
+    unsynced: u64,
 }
 
 impl Writing {
@@ -53,13 +58,19 @@ impl Writing {
         let number = file.number();
         let file = log_files::create(folder, file)?;
         let bytes = file.metadata()?.len();
-        Ok(Self { number, file, bytes })
+        Ok(Self { number, file, bytes, unsynced: bytes })
     }
 
     fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.file.write_all(bytes)?;
         self.bytes += bytes.len() as u64;
+        self.unsynced += bytes.len() as u64;
         Ok(())
+    }
+
+    fn sync(&mut self) -> io::Result<()> {
+        self.unsynced = 0;
+        self.file.sync_data()
     }
 }
 
@@ -149,7 +160,7 @@ impl StateCopy {
         let now = clock::uptime();
         if now.saturating_sub(self.synced_at) >= SYNC_INTERVAL {
             self.synced_at = now;
-            self.log.file.sync_data()?;
+            self.log.sync()?;
         }
         Ok(())
     }
@@ -157,6 +168,9 @@ impl StateCopy {
     fn take_checkpoint(&mut self, piece: &Piece) -> io::Result<()> {
         let Some(arrives) = &mut self.arrives else { return Ok(()) };
         arrives.write(&piece.bytes)?;
+        if arrives.unsynced >= CHECKPOINT_SYNC_BYTES {
+            arrives.sync()?;
+        }
         // What happens meanwhile is not to wait for a checkpoint that is large.
         self.is_checkpoint_next = false;
         if piece.is_end {
@@ -174,7 +188,7 @@ impl StateCopy {
         self.log.write(&piece.bytes)?;
         self.is_checkpoint_next = true;
         if piece.is_end {
-            self.log.file.sync_data()?;
+            self.log.sync()?;
             self.log = Writing::open(&self.folder, Numbered::Log(self.log.number + 1))?;
         }
         let is_newer = self.checkpoint.is_some_and(|have| piece.checkpoint > have);

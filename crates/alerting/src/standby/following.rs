@@ -3,7 +3,7 @@
 //! ```text
 //!          begins          has nearly all           is named in the log
 //! nobody ─────────▶ Copies ───────────────▶ Joins ─────────────────────▶ Whole
-//!   ▲                 │                       │                            │ silent, or no further
+//!   ▲                 │                       │                            │ silent, no further, or late
 //!   │◀────────────────┘                       ▼                            ▼
 //!   └────────────────── nobody is named in the log ◀──────────────────── Lost
 //! ```
@@ -204,6 +204,11 @@ impl Following {
     /// What is to be in the log, where nothing else is on its way there.
     pub(super) fn due(&mut self, now: Duration, mode: StandbyMode) -> Option<Notice> {
         self.look(now, mode);
+        self.notice()
+    }
+
+    /// The same as things stand: whether it still follows is not asked.
+    pub(super) fn notice(&mut self) -> Option<Notice> {
         let follower = self.follower.as_mut().filter(|follower| !follower.is_noting)?;
         let notice = match follower.stage {
             StandbyStage::Joins if follower.has >= Some(follower.joins_at) => {
@@ -229,6 +234,14 @@ impl Following {
             }
             Notice::Forget if noted == Noted::Written => self.follower = None,
             Notice::Forget => {}
+        }
+    }
+
+    /// Somebody waits since then for what the standby lacks. It may get further all the time, and never
+    /// get near.
+    pub(super) fn is_waited_for_since(&mut self, since: Duration, now: Duration) {
+        if self.is_waited_for() && now.saturating_sub(since) >= STANDBY_PATIENCE {
+            self.lose();
         }
     }
 

@@ -295,3 +295,77 @@ async fn what_cannot_be_written_down_makes_the_copy_void() {
     keeper.step();
     assert!(keeper.standby.begin("s").is_ok());
 }
+
+#[tokio::test]
+async fn a_keeper_that_ends_leaves_its_standby_in_the_log() {
+    let mut keeper = Keeper::new(StandbyMode::Wait);
+    let mut copy = begin(&keeper).await;
+    keeper.note();
+    keeper.step();
+    level(&keeper, &mut copy).await;
+    // While it drains, and for as long as requests last after that: the standby cannot ask any more.
+    let later = clock::uptime() + 2 * STANDBY_PATIENCE;
+    keeper.standby.lock().is_closing = true;
+    assert_eq!(keeper.standby.due_at(later), None);
+    keeper.standby.drain();
+    assert_eq!(keeper.standby.due_at(later), None);
+    assert_eq!(keeper.standby.report().expect("one").stage, StandbyStage::Whole);
+    let read = Arc::clone(&keeper.standby).read(at_once(copy.want())).await;
+    assert_eq!(read, Err(NotRead::NotNow));
+    assert_eq!(keeper.standby.begin("s"), Err(NotRead::NotNow));
+    assert_eq!(keeper.standby.due_at(later), None);
+    // So does one that nobody follows.
+    let keeper = Keeper::new(StandbyMode::Wait);
+    keeper.standby.drain();
+    assert_eq!(keeper.standby.begin("s"), Err(NotRead::NotNow));
+}
+
+#[tokio::test]
+async fn a_keeper_that_ends_still_has_the_log_forget_whom_it_has_lost() {
+    let keeper = Keeper::new(StandbyMode::Wait);
+    let _copy = begin(&keeper).await;
+    keeper.note();
+    keeper.standby.broke();
+    keeper.standby.lock().is_closing = true;
+    assert_eq!(keeper.standby.due(), Some(Notice::Forget));
+}
+
+#[tokio::test]
+async fn a_standby_that_moves_and_stays_behind_is_left() {
+    let mut keeper = Keeper::new(StandbyMode::Wait);
+    let mut copy = begin(&keeper).await;
+    keeper.note();
+    keeper.step();
+    let first = keeper.ask();
+    let want = copy.want();
+    let piece = Arc::clone(&keeper.standby).read(want).await.expect("there is more");
+    copy.take(want, &piece).expect("written");
+    keeper.step();
+    let second = keeper.ask();
+    // It gets further, and what is sent is never what it has.
+    let late = clock::uptime() + STANDBY_PATIENCE;
+    keeper.standby.lock().following.heard((want.stream(), copy.want().has()), late);
+    keeper.standby.lock().release(StandbyMode::Wait);
+    assert!(first.try_recv().expect("answered").is_ok() && second.try_recv().is_err());
+    assert_eq!(keeper.standby.due_at(late), Some(Notice::Forget));
+    keeper.standby.noted(&Notice::Forget, Noted::Written);
+    assert!(second.try_recv().expect("answered").is_ok());
+}
+
+#[tokio::test]
+async fn who_waits_is_answered_while_the_log_takes_nothing() {
+    let mut keeper = Keeper::new(StandbyMode::Wait);
+    let _copy = begin(&keeper).await;
+    keeper.note();
+    keeper.step();
+    let waiting = keeper.ask();
+    let late = clock::uptime() + STANDBY_PATIENCE;
+    assert_eq!(keeper.standby.due_at(late), Some(Notice::Forget));
+    keeper.standby.answer_late();
+    assert!(waiting.try_recv().is_err(), "that is on its way");
+    keeper.standby.lock().held[0].since = Duration::ZERO;
+    let late = clock::uptime().max(STANDBY_ANSWER_PATIENCE);
+    keeper.standby.lock().refuse_late(late);
+    let problem = waiting.try_recv().expect("answered").expect_err("nobody knows");
+    assert_eq!(problem.is_maybe_taken(), Some(true), "the rules have seen it");
+}

@@ -20,7 +20,21 @@ const PATIENCE: Duration = Duration::from_mins(10);
 const SEATS_MAX: usize = 100;
 
 fn begin(logs: &MemoryLogs, node: &str) -> Tenure {
-    Tenure::begin(logs.handle(), ("x", node), Clock::of_process(), TIMING).expect("a thread")
+    begin_deferring(logs, node, Duration::ZERO)
+}
+
+fn begin_deferring(logs: &MemoryLogs, node: &str, deference: Duration) -> Tenure {
+    let begun = Tenure::begin(logs.handle(), ("x", node), Clock::of_process(), (TIMING, deference));
+    begun.expect("a thread")
+}
+
+#[test]
+fn who_begins_with_a_deference_does_not_take_what_is_free_first() {
+    let logs = MemoryLogs::immediate();
+    let deferring = begin_deferring(&logs, "two", PATIENCE);
+    // It has looked, more than once.
+    let _ = deferring.decided(10 * TIMING.look);
+    assert!(begin(&logs, "one").decided(PATIENCE).is_held);
 }
 
 fn told(tenure: &Tenure) -> Receiver<Seat> {

@@ -43,6 +43,7 @@ use crate::membership::{Membership, Role};
 use crate::peers::{Peers, address};
 use crate::relay::Relay;
 use crate::snapshots::{Snapshots, fetch};
+use crate::standby::InLog;
 
 /// What a node is called, in its data directory.
 const NAME_FILE: &str = "node";
@@ -208,8 +209,12 @@ impl Succession {
         }
     }
 
-    /// What it was handed, or what begins now.
-    fn begin(&self, log: &Arc<dyn SharedLog>, node: &str) -> Result<Arc<Tenure>, Error> {
+    /// What it was handed, or what begins now, and leaves the desk to a standby first.
+    fn begin(
+        &self,
+        log: &Arc<dyn SharedLog>,
+        (node, deference): (&str, Duration),
+    ) -> Result<Arc<Tenure>, Error> {
         let mut tenure = self.tenure();
         if let Some(tenure) = &*tenure {
             // Where the log is another one the lease may have gone with it.
@@ -217,8 +222,8 @@ impl Succession {
             tenure.want(Wanted::Yes);
             return Ok(Arc::clone(tenure));
         }
-        let timing = LeaseTiming::default();
-        let begun = Tenure::begin(Arc::clone(log), (DESK, node), Clock::of_process(), timing)?;
+        let how = (LeaseTiming::default(), deference);
+        let begun = Tenure::begin(Arc::clone(log), (DESK, node), Clock::of_process(), how)?;
         Ok(Arc::clone(tenure.insert(Arc::new(begun))))
     }
 }
@@ -251,12 +256,12 @@ impl Joined {
             };
             Ok(Node::new(Arc::clone(&log), replica, options)?)
         };
-        let ask = || -> Result<(Arc<Tenure>, Role), ClusterError> {
-            let tenure = succession.begin(&log, &name)?;
+        let ask = |deference| -> Result<(Arc<Tenure>, Role), ClusterError> {
+            let tenure = succession.begin(&log, (&name, deference))?;
             let role = Role::of(&tenure.decided(CLUSTER_ROLE_PATIENCE));
             Ok((tenure, role))
         };
-        let mut asked = if succession.is_handed_on() { Some(ask()?) } else { None };
+        let mut asked = if succession.is_handed_on() { Some(ask(Duration::ZERO)?) } else { None };
         let mut limit = asked.is_some().then_some(DESK_CATCH_UP_MAX);
         let mut tries_left = SNAPSHOTS_TRIED_MAX;
         let (tenure, role) = loop {
@@ -272,11 +277,13 @@ impl Joined {
                         .map_err(|error| ClusterError::NoSnapshot { why, source: error.into() })?;
                 }
                 caught_up => {
-                    caught_up?;
+                    let deference = InLog::deference(caught_up?.as_ref(), &name);
                     if let Some(asked) = asked.take().filter(|_| succession.is_handed_on()) {
                         break asked;
                     }
-                    let (tenure, role) = ask()?;
+                    let is_standby_wanted = config.cluster.standby != StandbyMode::Off;
+                    let deference = if is_standby_wanted { deference } else { Duration::ZERO };
+                    let (tenure, role) = ask(deference)?;
                     if role == Role::Other {
                         break (tenure, role);
                     }
@@ -315,9 +322,11 @@ impl Joined {
         });
         let snapshots = Snapshots::new(Arc::clone(&journal), replica);
         let relay = Relay::new(Arc::clone(&peers));
-        // Whoever was the standby's second is so no more.
-        tenure.defer(Duration::ZERO);
         let mode = config.cluster.standby;
+        if role != Role::Other || mode == StandbyMode::Off {
+            // Whoever was the standby's second is so no more.
+            tenure.defer(Duration::ZERO);
+        }
         let failed =
             |error: getrandom::Error| ClusterError::Entropy(io::Error::other(error.to_string()));
         let of_rules = (of_rules, getrandom::u64().map_err(failed)?);
@@ -399,11 +408,12 @@ pub(super) fn refuse_what_is_not_yet(config: &Config) -> Result<(), ClusterError
     }
 }
 
-/// Applies all that there is. The desk is given up where it takes longer than so.
+/// Applies all that there is, and says who the standby is by then. The desk is given up where it takes
+/// longer than so.
 fn catch_up(
     mut node: Node,
     (succession, limit): (&Succession, Option<Duration>),
-) -> Result<(), ClusterError> {
+) -> Result<Option<InLog>, ClusterError> {
     let began = clock::uptime();
     let until = began + CLUSTER_START_PATIENCE;
     let gives_up_at = limit.map(|limit| began + limit);
@@ -418,12 +428,14 @@ fn catch_up(
     });
     let (standing, behind) = (journal.standing(), journal.needs_snapshot());
     drop(node);
+    // One that cannot be read is none, as for whoever follows.
+    let named = InLog::read(&*journal).ok().flatten();
     if !has_all {
         journal.give_up();
     }
     bellwire_journal::Journal::close(&*journal).map_err(Error::from)?;
     if has_all {
-        return Ok(());
+        return Ok(named);
     }
     let why = match standing {
         Standing::Away { why }

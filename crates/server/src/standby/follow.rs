@@ -7,7 +7,7 @@ use std::time::Duration;
 use bellwire_access::between_nodes::ContentDigest;
 use bellwire_alerting::{StateCopy, Want};
 use bellwire_cluster::{NodeMark, Other};
-use bellwire_model::limits::{STANDBY_FIRST, STANDBY_PATIENCE, STANDBY_PIECE_BYTES, STANDBY_POLL};
+use bellwire_model::limits::{STANDBY_PATIENCE, STANDBY_PIECE_BYTES, STANDBY_POLL};
 use bellwire_model::with_causes;
 use bellwire_process::clock;
 use bytes::Bytes;
@@ -109,8 +109,7 @@ impl Follower {
     /// Leaves the desk to the standby for a moment, where that is another node.
     fn defer(&self) {
         let named = InLog::read(&*self.cluster.journal).ok().flatten();
-        let is_another = named.is_some_and(|named| named.node != self.cluster.node);
-        self.cluster.tenure.defer(if is_another { STANDBY_FIRST } else { Duration::ZERO });
+        self.cluster.tenure.defer(InLog::deference(named.as_ref(), &self.cluster.node));
     }
 
     /// Asks once.
