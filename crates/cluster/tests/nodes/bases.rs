@@ -332,6 +332,39 @@ fn a_base_that_nobody_has_any_more_is_given_up_for_what_there_is() {
     assert!(world.check().starts_with(&kept));
 }
 
+/// Somebody began it, and was gone before anybody else had what the log has let go of since.
+#[test]
+fn an_epoch_that_nobody_can_enter_and_nobody_is_in_is_given_up() {
+    let mut world = World::on((seed(), 2), Disks::Real);
+    world.run();
+    publish(&mut world, 2);
+    world.run();
+    let kept = world.check();
+    trim(&world);
+    let before = register(&world);
+    let mut value = before.value.to_vec();
+    // Another epoch, and its ordinal, which follows it; the floor comes last.
+    value[1] ^= 1;
+    let ordinal = 2 + value[1..].iter().position(|byte| *byte < 0x80).expect("it ends");
+    assert_eq!((value[ordinal], value.last()), (1, Some(&0)));
+    value[ordinal] = 9;
+    let log = world.logs.handle();
+    log.set_register("epoch", before.generation, value.into()).expect("set");
+    for _ in 0..2_000 {
+        world.step();
+    }
+    let standing = world.machines[0].journal().standing();
+    let Standing::Unfit { why } = &standing else { panic!("{standing:?}") };
+    assert!(why.contains("cannot know what counted"), "{why}");
+    let until = world.uptime() + Duration::from_mins(6);
+    while world.uptime() < until {
+        world.pass(Duration::from_millis(200));
+        (0..20).for_each(|_| world.step());
+    }
+    world.run();
+    assert_eq!(world.check(), kept);
+}
+
 /// What counts once counts once across the loss, and versions of values say of which epoch they are.
 #[test]
 fn idempotency_keys_and_values_outlive_a_loss() {
