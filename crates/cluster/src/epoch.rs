@@ -137,17 +137,37 @@ pub(crate) fn attend(log: &dyn SharedLog, own: Own, raise: Raise) -> Result<Verd
             return Ok(verdict);
         }
         let ordinal = own.ordinal.max(mark.map_or(0, |mark| mark.ordinal)) + 1;
+        if let Some((raised, span)) = set(log, own, (register.generation, ordinal))? {
+            return raised.anew(own, span);
+        }
+        // Another has raised it, or has set a newer tail: what is it now?
+    }
+    Err(LogError::Away("others set its epoch again and again".into()).into())
+}
+
+/// Raises the epoch to what a replica has. Nothing, where the register was set by somebody else meanwhile.
+fn set(
+    log: &dyn SharedLog,
+    own: Own,
+    (mut generation, mut ordinal): (Generation, u64),
+) -> Result<Option<(Mark, Span)>, Error> {
+    for _ in 0..LOOKS_MAX {
         let (base, floor) = (own.base(), log.span()?.trimmed);
         let shift = base.map_or(0, |base| base.place.get().saturating_sub(floor.get()));
         let raised = Mark { epoch: another(own.epoch), ordinal, tail: None, floor, base, shift };
-        match log.set_register(REGISTER, register.generation, raised.encode()) {
-            Ok(_) => return raised.anew(own, log.span()?),
-            // Another has raised it, or has set a newer tail: what is it now?
-            Err(LogError::Changed(_)) => {}
+        generation = match log.set_register(REGISTER, generation, raised.encode()) {
+            Ok(generation) => generation,
+            Err(LogError::Changed(_)) => return Ok(None),
             Err(error) => return Err(error.into()),
+        };
+        let span = log.span()?;
+        if span.trimmed <= floor {
+            return Ok(Some((raised, span)));
         }
+        // Nobody could enter it any more. Who has just done so has begun elsewhere, so it is another one.
+        ordinal += 1;
     }
-    Err(LogError::Away("others set its epoch again and again".into()).into())
+    Err(LogError::Away("it is trimmed again and again".into()).into())
 }
 
 /// The register was never set: a cluster begins, or all was lost.

@@ -74,6 +74,17 @@ pub enum Error {
         /// The epoch of the log.
         epoch: Epoch,
     },
+    /// Nodes live in an epoch that is not that of this node's data, and not a later one.
+    #[error(
+        "the data of this node are of another cluster, or of a time that the engine has gone back before: other \
+         nodes live in epoch {epoch}, which it does not know, and it leaves all as it is. Start it with \
+         the engine and the name of its own cluster (`cluster_name`), or as a new node with an empty directory \
+         (`--data`). If all are to go on with what this one has, stop the others first"
+    )]
+    Foreign {
+        /// The epoch of the log.
+        epoch: Epoch,
+    },
     /// A journal is to be what a cluster begins with, and that has begun with something else.
     #[error(
         "the cluster has begun already, and what a server has that stood alone cannot be added to it: name \

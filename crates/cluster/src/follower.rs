@@ -55,6 +55,8 @@ pub(crate) struct Follower {
     /// An epoch of others that was looked at already.
     looked_at: Option<Epoch>,
     raising: Raising,
+    /// In this process, in the epoch of what it had.
+    has_followed: bool,
 }
 
 enum Stage {
@@ -80,7 +82,8 @@ struct Followed {
 impl Follower {
     pub(crate) fn new(shared: Arc<Shared>) -> Self {
         let (stage, raising) = (Stage::Doubt, Raising::default());
-        Self { shared, stage, retry: RETRY_MIN, doubts: 0, ordinal: 0, looked_at: None, raising }
+        let (retry, doubts, ordinal, looked_at) = (RETRY_MIN, 0, 0, None);
+        Self { shared, stage, retry, doubts, ordinal, looked_at, raising, has_followed: false }
     }
 
     /// Goes on by a step, and waits for so long for entries. Returns how long to wait before the next
@@ -159,6 +162,7 @@ impl Follower {
         };
         self.ordinal = mark.ordinal;
         self.raising.is_over();
+        self.has_followed = true;
         if own.foundation().is_some() {
             // From now on it is a node's like any other.
             let records = vec![kept_ordinal(mark.ordinal)];
@@ -200,20 +204,38 @@ impl Follower {
         let shared = Arc::clone(&self.shared);
         let (log, now) = (&*shared.log, shared.clock.now().uptime);
         let attended = epoch::attend(log, own, Raise::No);
-        let raise = match attended {
+        let raise = match &attended {
             Ok(OfEpoch::Lost) => Raise::Yes,
-            Err(Error::LacksBase { epoch })
-                if own.fingerprint.is_some() && self.raising.is_abandoned(log, epoch, now)? =>
+            Err(Error::LacksBase { epoch } | Error::Behind { epoch, .. })
+                if own.fingerprint.is_some() && *epoch != own.epoch =>
             {
-                Raise::InPlaceOf(epoch)
+                match self.raising.is_abandoned(log, *epoch, now) {
+                    Ok(true) => Raise::InPlaceOf(*epoch),
+                    Ok(false) | Err(_) => Raise::No,
+                }
             }
-            attended => {
-                shared.raising.store(false, Ordering::Release);
-                return Ok(attended?);
-            }
+            _ => Raise::No,
         };
-        shared.raising.store(true, Ordering::Release);
-        if !self.raising.may_raise(log, &own, now)? {
+        // What was lost is so until the engine says otherwise.
+        if !matches!(attended, Err(Error::Log(_))) {
+            shared.raising.store(raise != Raise::No, Ordering::Release);
+        }
+        if raise == Raise::No {
+            self.raising.is_not_lost();
+            return Ok(attended?);
+        }
+        // Who has followed the log knows that it is its own, whoever has begun another epoch in it.
+        let is_foreign = |epoch: &Epoch| !self.has_followed && *epoch != own.epoch;
+        let foreign = match raise {
+            Raise::Yes => epoch::current(log).map(|epoch| epoch.filter(is_foreign)),
+            _ => Ok(None),
+        };
+        let may_raise =
+            foreign.and_then(|foreign| self.raising.may_raise(log, (&own, foreign), now));
+        if may_raise.is_err() {
+            self.raising.is_not_lost();
+        }
+        if !may_raise? {
             return Ok(OfEpoch::Lost);
         }
         tracing::error!("The log has lost what it had acknowledged; the epoch is raised.");

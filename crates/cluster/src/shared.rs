@@ -1,6 +1,6 @@
 //! What the threads of a node share, and why following stops.
 
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bellwire_journal::{ClockReading, Error as JournalError, Replica};
@@ -38,7 +38,7 @@ pub(crate) struct Shared {
     pub(crate) watchers: Watchers,
     /// The epoch of the log, where this node cannot get there by itself.
     pub(crate) needs_snapshot: Mutex<Option<Epoch>>,
-    /// Something is lost, and it is waited for what others say.
+    /// Something is lost, and it is waited for what others say, or for the engine.
     pub(crate) raising: AtomicBool,
 }
 
@@ -51,8 +51,12 @@ impl Shared {
         *self.needs_snapshot.lock().unwrap_or_else(PoisonError::into_inner) = epoch;
     }
 
-    /// Up to where others may trim the log, as far as it is this node's to say.
+    /// Up to where others may trim the log, as far as it is this node's to say. Nothing while something is lost:
+    /// places are those of a log that is gone, and nobody trims then.
     pub(crate) fn applied(&self) -> Option<Applied> {
+        if self.raising.load(Ordering::Acquire) {
+            return None;
+        }
         let position = self.applies.resumes_after()?;
         let position = self.pins.least(self.clock.now().uptime, position);
         Some(Applied { epoch: self.replica.epoch(), position })

@@ -23,7 +23,7 @@ use crate::{Error, nodes};
 /// How long nothing is done where the engine does not answer.
 const AWAY_PAUSE: Duration = Duration::from_millis(200);
 
-/// A node that cannot do for so long what its holder does gives it up.
+/// A node that cannot do for so long what its holder does gives it up, and one that can for so long asks again.
 const UNABLE_AGE: Duration = Duration::from_secs(5);
 
 /// How often it is looked where the node is that holds it.
@@ -75,10 +75,40 @@ struct State {
     watcher: Option<Watcher>,
     /// How long it is left to others.
     deference: Duration,
-    /// Since when this node cannot do what its holder does.
+    /// Since when this node cannot do what its holder does: at times at least, and never for long.
     unable_since: Option<Duration>,
+    /// Since when it can, as of what it said last.
+    able_since: Option<Duration>,
+    /// It was unable for too long.
+    is_unable: bool,
     is_doubted: bool,
     is_closing: bool,
+}
+
+impl State {
+    /// The node can, or cannot, from now on. One that is stuck may seem to go on before each try.
+    fn want(&mut self, wanted: Wanted, now: Duration) {
+        self.look(now);
+        match wanted {
+            Wanted::Yes => drop(self.able_since.get_or_insert(now)),
+            Wanted::No => {
+                self.able_since = None;
+                self.unable_since.get_or_insert(now);
+            }
+        }
+        self.look(now);
+    }
+
+    /// Whether it is wanted now.
+    fn look(&mut self, now: Duration) -> Wanted {
+        let is_old = |since: Duration| now.saturating_sub(since) >= UNABLE_AGE;
+        match self.able_since {
+            Some(since) if is_old(since) => (self.unable_since, self.is_unable) = (None, false),
+            Some(_) => {}
+            None => self.is_unable |= self.unable_since.is_some_and(is_old),
+        }
+        if self.is_unable { Wanted::No } else { Wanted::Yes }
+    }
 }
 
 impl fmt::Debug for Tenure {
@@ -167,12 +197,7 @@ impl Tenure {
     /// for it again once it can.
     pub fn want(&self, wanted: Wanted) {
         let now = self.shared.clock.now().uptime;
-        let mut state = self.shared.state();
-        state.unable_since = match wanted {
-            Wanted::Yes => None,
-            Wanted::No => state.unable_since.or(Some(now)),
-        };
-        drop(state);
+        self.shared.state().want(wanted, now);
         self.shared.changed.notify_all();
     }
 
@@ -225,11 +250,9 @@ impl Asking {
                 (self.looked, self.other) = (None, None);
             }
             self.lease.defer(state.deference);
-            let unable_since = state.unable_since;
+            let wanted = state.look(self.now());
             drop(state);
-            let is_unable = |since| self.now().saturating_sub(since) >= UNABLE_AGE;
-            let is_wanted = !unable_since.is_some_and(is_unable);
-            self.lease.want(if is_wanted { Wanted::Yes } else { Wanted::No });
+            self.lease.want(wanted);
             let wait = self.turn();
             self.tell();
             let state = self.shared.state();

@@ -1,8 +1,12 @@
 //! Of all that find that something is gone one raises the epoch, and the others take that.
 
+use std::sync::{Arc, Mutex};
+
 use bellwire_model::Timestamp;
 use bellwire_shared_log::contract::Fault;
-use bellwire_shared_log::{MemoryLog, MemoryLogs};
+use bellwire_shared_log::{
+    Assurance, Entry, Fence, Following, MemoryLog, MemoryLogs, Register, Stored,
+};
 use bytes::Bytes;
 
 use super::*;
@@ -121,6 +125,76 @@ fn where_something_is_gone_the_epoch_is_raised_once_for_all_on_what_the_raiser_h
             assert!(matches!(tell(&one, late), Err(Error::Behind { .. })));
         }
     }
+}
+
+/// Somebody trims the log once its register was set.
+#[derive(Debug)]
+struct Trimmed {
+    log: Arc<MemoryLog>,
+    until: Mutex<Option<Position>>,
+}
+
+impl SharedLog for Trimmed {
+    fn append(&self, batch: Bytes, fence: Option<Fence>, stored: Stored) {
+        self.log.append(batch, fence, stored);
+    }
+
+    fn follow(&self, after: Position) -> Result<Box<dyn Following>, LogError> {
+        self.log.follow(after)
+    }
+
+    fn entry(&self, at: Position) -> Result<Option<Entry>, LogError> {
+        self.log.entry(at)
+    }
+
+    fn span(&self) -> Result<Span, LogError> {
+        self.log.span()
+    }
+
+    fn trim(&self, until: Position) -> Result<(), LogError> {
+        self.log.trim(until)
+    }
+
+    fn register(&self, name: &str) -> Result<Register, LogError> {
+        self.log.register(name)
+    }
+
+    fn set_register(
+        &self,
+        name: &str,
+        expected: Generation,
+        value: Bytes,
+    ) -> Result<Generation, LogError> {
+        let set = self.log.set_register(name, expected, value)?;
+        let until = self.until.lock().expect("held for a moment").take();
+        until.map_or(Ok(()), |until| self.log.trim(until))?;
+        Ok(set)
+    }
+
+    fn registers(&self, prefix: &str) -> Result<Vec<String>, LogError> {
+        self.log.registers(prefix)
+    }
+
+    fn assurance(&self) -> Result<Assurance, LogError> {
+        self.log.assurance()
+    }
+}
+
+#[test]
+fn a_trim_while_the_epoch_is_raised_leaves_one_that_can_be_entered() {
+    let logs = MemoryLogs::immediate();
+    let begun = tell(&logs.handle(), empty(7)).unwrap();
+    logs.fail(Fault::Copy);
+    let own = with(begun, append(&logs.handle(), 1));
+    logs.fail(Fault::Restore);
+    let log = logs.handle();
+    let gone = append(&log, 2).position;
+    append(&log, 3);
+    let log = Trimmed { log, until: Mutex::new(Some(gone)) };
+    let raised = attend(&log, own, Raise::Yes).unwrap();
+    let Verdict::GoesOn(mark) = raised else { panic!("{raised:?}") };
+    assert_eq!((mark.floor, mark.base, mark.ordinal), (gone, own.base(), 3));
+    assert_eq!(attend(&log, own, Raise::No).unwrap(), raised);
 }
 
 #[test]

@@ -110,3 +110,26 @@ fn who_cannot_work_gives_it_up_and_asks_again_once_it_can() {
     let seat = wait_for(&seats, |seat| seat.is_held);
     assert!(seat.term.is_some_and(|term| term > 1), "{seat:?}");
 }
+
+/// Each try of a replica that takes nothing begins as if it did.
+#[test]
+fn who_can_only_for_moments_gives_it_up_and_asks_again_once_it_can_for_long() {
+    let at = Duration::from_secs;
+    let mut state = State::default();
+    assert_eq!(state.look(at(0)), Wanted::Yes);
+    // Once, or now and then, is no reason.
+    for second in [1, 100, 200] {
+        state.want(Wanted::No, at(second));
+        state.want(Wanted::Yes, at(second + 1));
+        assert_eq!(state.look(at(second + 50)), Wanted::Yes, "{second}");
+    }
+    for second in 300..320 {
+        state.want(Wanted::No, at(second));
+        let wanted = if second < 305 { Wanted::Yes } else { Wanted::No };
+        assert_eq!(state.look(at(second)), wanted, "{second}");
+        state.want(Wanted::Yes, at(second));
+    }
+    let until = at(319) + UNABLE_AGE;
+    assert_eq!(state.look(until.saturating_sub(Duration::from_millis(1))), Wanted::No);
+    assert_eq!(state.look(until), Wanted::Yes);
+}

@@ -214,6 +214,48 @@ fn who_has_most_is_waited_for_and_who_slept_through_it_all_gets_a_copy() {
     assert_eq!(has_all_acknowledged(&world, &events), events.len());
 }
 
+/// The seconds without the engine are none in which others could have said that they have more.
+#[test]
+fn who_has_less_and_was_away_waits_anew_for_who_has_more() {
+    let mut world = World::on((seed(), 2), Disks::Real);
+    world.run();
+    publish(&mut world, 2);
+    world.run();
+    world.machines[1].log.partition();
+    world.publish(0, 2, 0);
+    (0..2_000).for_each(|_| world.step());
+    let more = world.machines[0].events();
+    world.machines[0].log.partition();
+    world.logs.fail(Fault::Lose);
+    world.machines[1].log.mend();
+    let says_lost = |world: &World| {
+        let standing = world.machines[1].journal().standing();
+        matches!(standing, Standing::Away { why } if why.contains("has lost"))
+    };
+    let follow_until = |world: &mut World, is_lost: bool| {
+        for _ in 0..1_000 {
+            if says_lost(world) == is_lost {
+                return;
+            }
+            world.machines[1].node.follow(Duration::ZERO);
+        }
+        panic!("{:?}", world.machines[1].journal().standing());
+    };
+    follow_until(&mut world, true);
+    // It looks once while it has no engine, and both have it again.
+    world.machines[1].log.partition();
+    follow_until(&mut world, false);
+    world.pass(RAISED);
+    world.machines[1].log.mend();
+    world.machines[0].log.mend();
+    for _ in 0..8 {
+        world.machines[1].node.follow(Duration::ZERO);
+    }
+    assert!(register(&world).value.is_empty(), "it was raised");
+    world.run();
+    assert!(world.check().starts_with(&more));
+}
+
 /// Its extra is gone then, and it says so itself.
 #[test]
 fn who_has_most_and_is_not_there_is_waited_for_no_longer() {
@@ -288,6 +330,39 @@ fn a_base_that_nobody_has_any_more_is_given_up_for_what_there_is() {
     world.run();
     assert_ne!(world.machines[0].journal().epoch(), first);
     assert!(world.check().starts_with(&kept));
+}
+
+/// Somebody began it, and was gone before anybody else had what the log has let go of since.
+#[test]
+fn an_epoch_that_nobody_can_enter_and_nobody_is_in_is_given_up() {
+    let mut world = World::on((seed(), 2), Disks::Real);
+    world.run();
+    publish(&mut world, 2);
+    world.run();
+    let kept = world.check();
+    trim(&world);
+    let before = register(&world);
+    let mut value = before.value.to_vec();
+    // Another epoch, and its ordinal, which follows it; the floor comes last.
+    value[1] ^= 1;
+    let ordinal = 2 + value[1..].iter().position(|byte| *byte < 0x80).expect("it ends");
+    assert_eq!((value[ordinal], value.last()), (1, Some(&0)));
+    value[ordinal] = 9;
+    let log = world.logs.handle();
+    log.set_register("epoch", before.generation, value.into()).expect("set");
+    for _ in 0..2_000 {
+        world.step();
+    }
+    let standing = world.machines[0].journal().standing();
+    let Standing::Unfit { why } = &standing else { panic!("{standing:?}") };
+    assert!(why.contains("cannot know what counted"), "{why}");
+    let until = world.uptime() + Duration::from_mins(6);
+    while world.uptime() < until {
+        world.pass(Duration::from_millis(200));
+        (0..20).for_each(|_| world.step());
+    }
+    world.run();
+    assert_eq!(world.check(), kept);
 }
 
 /// What counts once counts once across the loss, and versions of values say of which epoch they are.

@@ -6,6 +6,7 @@
 #![allow(clippy::print_stdout, reason = "a test that fails is run again with its seed")]
 
 mod bases;
+mod foreign;
 mod founding;
 mod keys;
 mod large;

@@ -182,6 +182,15 @@ impl World {
         self.machines.push(machine);
     }
 
+    /// Ends a node for good. What it had is left.
+    pub(crate) fn remove(&mut self, index: usize) -> TempDir {
+        let Machine { log, node, disk, replica, .. } = self.machines.remove(index);
+        drop((node, replica));
+        drop(log);
+        let Disk::Folder(folder) = disk else { panic!("it is on a disk") };
+        folder
+    }
+
     fn disk(&self) -> Disk {
         if self.disks == Disks::Real {
             return Disk::Folder(TempDir::new().expect("a folder"));
