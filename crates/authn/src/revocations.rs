@@ -364,7 +364,10 @@ impl Revocations {
             _ => {}
         }
         let Some(revoked) = kept.subjects.get(identity.subject()) else { return true };
-        identity.claims.issued_at.is_some_and(|at| at > revoked.revocation.until)
+        // A node that has not heard of it yet may have made something of what was taken back.
+        let claims = &identity.claims;
+        let is_later = |at: Timestamp| at > revoked.revocation.until;
+        [claims.issued_at, claims.first_issue().at()].into_iter().all(|at| at.is_some_and(is_later))
     }
 
     /// Whether the session of this name was taken back.
