@@ -17,7 +17,7 @@ use bellwire_wire::problem::{Code, Problem};
 use serde::{Deserialize, Serialize};
 
 use crate::issued::Issued;
-use crate::records::Records;
+use crate::records::{self, Records};
 
 /// What their records begin with.
 pub(crate) const PREFIX: &str = "access/revoked/";
@@ -387,10 +387,14 @@ impl Revocations {
         of.check().map_err(|reason| Problem::new(Code::BodyInvalid, reason))?;
         let (revocation, mut changes) = self.take_back(of, (by, now))?;
         on_revoked();
-        let turn = Arc::clone(&self.turn).lock_owned().await;
-        changes.extend(self.kept().record_of(&revocation.of));
-        let written = self.records.write(changes, move |_| drop(turn)).await;
-        written.map_err(not_kept)?;
+        let (all, of) = (Arc::clone(self), revocation.of.clone());
+        // It has to come to the journal however long that takes, and nobody waits that long.
+        let written = records::to_its_end(async move {
+            let turn = Arc::clone(&all.turn).lock_owned().await;
+            changes.extend(all.kept().record_of(&of));
+            all.records.write(changes, move |_| drop(turn)).await
+        });
+        written.await.map_err(not_kept)?;
         Ok(revocation)
     }
 
@@ -431,7 +435,7 @@ impl Revocations {
 
     /// Forgets one: what it was of counts again, where it does by itself.
     pub async fn forget(self: &Arc<Self>, id: &str) -> Result<(), Problem> {
-        let turn = Arc::clone(&self.turn).lock_owned().await;
+        let turn = records::turn(&self.turn).await?;
         if !self.kept().by_id.contains_key(id) {
             let detail = format!("there is no revocation `{}`", excerpt(id.to_owned()));
             return Err(Problem::new(Code::NotFound, detail));
@@ -481,10 +485,9 @@ fn removal(id: &str) -> RecordChange {
 }
 
 fn not_kept(error: Error) -> Problem {
-    let Problem { code, .. } = Problem::from(error);
     let detail = "it counts no more, but the journal does not take that now, and after a restart it \
                   would count again: ask once more";
-    Problem::new(code, detail).retry_after(1)
+    records::not_kept(error, detail)
 }
 
 #[cfg(test)]
