@@ -24,6 +24,27 @@ pub struct Claims {
     /// When it was issued at the earliest, by this server's clock; nothing where nobody says so. What
     /// is taken back is all that was issued before.
     pub issued_at: Option<Timestamp>,
+    /// The issue of the credential that was shown at first, where this was made of another: of that is
+    /// what was taken back, whenever something was made of it. Nothing where this is the first, or a
+    /// version before has sealed it.
+    pub first: Option<FirstIssue>,
+}
+
+/// When the credential was issued that something was made of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FirstIssue {
+    /// Then, in milliseconds.
+    At(i64),
+    /// Nobody says when.
+    Unsaid,
+}
+
+impl FirstIssue {
+    /// When; nothing where nobody says so.
+    pub fn at(self) -> Option<Timestamp> {
+        if let Self::At(ms) = self { Some(Timestamp::from_ms(ms)) } else { None }
+    }
 }
 
 /// What one claim says. Texts only: nothing else can be compared with a topic or a label.
@@ -62,7 +83,8 @@ impl Claims {
         if values.len() > CLAIMS_MAX {
             return Err(ClaimsError::TooMany);
         }
-        let claims = Self { subject: subject.into(), values, ends_at, issued_at: None };
+        let claims =
+            Self { subject: subject.into(), values, ends_at, issued_at: None, first: None };
         if claims.size_bytes() > CLAIMS_BYTES_MAX {
             return Err(ClaimsError::TooLarge);
         }
@@ -75,10 +97,22 @@ impl Claims {
         Self { issued_at: at, ..self }
     }
 
+    /// The same, of what was made of a credential that says this.
+    #[must_use]
+    pub fn made_of(self, first: Option<FirstIssue>) -> Self {
+        Self { first, ..self }
+    }
+
+    /// The issue of the credential that was shown at first.
+    pub fn first_issue(&self) -> FirstIssue {
+        let own = || self.issued_at.map_or(FirstIssue::Unsaid, |at| FirstIssue::At(at.as_ms()));
+        self.first.unwrap_or_else(own)
+    }
+
     /// Of whoever has not said who they are.
     pub fn anonymous() -> Self {
         let subject = "anonymous".into();
-        Self { subject, values: BTreeMap::new(), ends_at: None, issued_at: None }
+        Self { subject, values: BTreeMap::new(), ends_at: None, issued_at: None, first: None }
     }
 
     /// What is said under this name.

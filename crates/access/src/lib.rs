@@ -37,7 +37,7 @@ pub mod ticket;
 
 pub use allowance::{Bucket, Limits};
 pub use behind::Behind;
-pub use claims::{Claim, Claims, ClaimsError, read_distinct as read_distinct_claims};
+pub use claims::{Claim, Claims, ClaimsError, FirstIssue, read_distinct as read_distinct_claims};
 pub use identity::{Identity, Means};
 pub use key::StoredKey;
 pub use mandate::Mandate;

@@ -79,7 +79,7 @@ impl Login {
         verified: Verified,
         (client_id, algorithm, access_token): (&str, Algorithm, Option<&str>),
     ) -> Result<Claims, LoginError> {
-        let Claims { subject, mut values, issued_at, .. } = verified.claims;
+        let Claims { subject, mut values, issued_at, first, .. } = verified.claims;
         let mut take = |name: &str| values.remove(name);
         let is = |claim: &Option<Claim>, text: &str| {
             claim.as_ref().is_some_and(|claim| *claim == Claim::Text(text.into()))
@@ -99,7 +99,7 @@ impl Login {
         for name in ["at_hash", "c_hash", "s_hash", "sid"] {
             values.remove(name);
         }
-        Ok(Claims { subject, values, issued_at, ends_at: None })
+        Ok(Claims { subject, values, issued_at, first, ends_at: None })
     }
 }
 

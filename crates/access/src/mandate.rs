@@ -10,7 +10,7 @@ use bellwire_model::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::behind::Behind;
-use crate::claims::{Claim, Claims};
+use crate::claims::{Claim, Claims, FirstIssue};
 use crate::identity::{Identity, Means};
 
 /// Somebody who has asked for something that goes on while they are away.
@@ -29,6 +29,9 @@ pub struct Mandate {
     /// When what they have shown was issued, where that is known: what is taken back is all that was
     /// issued before some time.
     pub issued_at: Option<i64>,
+    /// The same of the credential that was shown at first, where that is another.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub first: Option<FirstIssue>,
 }
 
 impl Mandate {
@@ -44,6 +47,7 @@ impl Mandate {
             claims: identity.claims.values.clone(),
             behind: identity.behind(),
             issued_at: identity.claims.issued_at.map(Timestamp::as_ms),
+            first: identity.claims.first,
         })
     }
 
@@ -51,7 +55,7 @@ impl Mandate {
     /// good for is said by whoever keeps it. `None`: it is damaged.
     pub fn claims(&self) -> Option<Claims> {
         let claims = Claims::new(&self.subject, self.claims.clone(), None).ok()?;
-        Some(claims.issued(self.issued_at.map(Timestamp::from_ms)))
+        Some(claims.issued(self.issued_at.map(Timestamp::from_ms)).made_of(self.first))
     }
 
     /// As whom it is known: what was taken back of that is taken back of this.
@@ -73,7 +77,8 @@ mod tests {
     fn identity(means: Means) -> Identity {
         let ends_at = Some(Timestamp::from_ms(9));
         let claims = Claims::new("ada", BTreeMap::new(), ends_at).expect("claims");
-        let claims = claims.issued(Some(Timestamp::from_ms(5)));
+        let first = Some(FirstIssue::At(4));
+        let claims = claims.issued(Some(Timestamp::from_ms(5))).made_of(first);
         Identity { claims, means, roles: ["viewer".into()].into(), ..Identity::open() }
     }
 
@@ -95,6 +100,7 @@ mod tests {
             assert_eq!(read.means(), means);
             let claims = read.claims().expect("claims");
             assert_eq!((claims.ends_at, claims.issued_at), (None, identity.claims.issued_at));
+            assert_eq!(claims.first, identity.claims.first);
         }
     }
 

@@ -9,7 +9,7 @@ use bellwire_model::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::behind::Behind;
-use crate::claims::Claims;
+use crate::claims::{Claims, FirstIssue};
 use crate::sealed::{HolderText, ID_BYTES, SealError, ServerSecret, Use, id_text};
 
 /// Somebody who has logged in.
@@ -33,6 +33,8 @@ struct SessionText {
     iat: i64,
     #[serde(default)]
     by: Behind,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    first: Option<FirstIssue>,
     #[serde(flatten)]
     holder: HolderText,
 }
@@ -49,7 +51,8 @@ impl Session {
     ) -> Self {
         let ends_at = now.saturating_add(lasts);
         let ends_at = claims.ends_at.map_or(ends_at, |end| end.min(ends_at));
-        let claims = Claims { ends_at: Some(ends_at), issued_at: Some(now), ..claims };
+        let first = Some(claims.first_issue());
+        let claims = Claims { ends_at: Some(ends_at), issued_at: Some(now), first, ..claims };
         Self { id: id_text(random), claims, roles: roles.into(), behind, issued_at: now }
     }
 
@@ -59,6 +62,7 @@ impl Session {
             jti: self.id.clone(),
             iat: self.issued_at.as_ms(),
             by: self.behind.clone(),
+            first: self.claims.first,
             holder: HolderText::new(&self.claims, &self.roles)?,
         };
         secret.seal(Use::Session, &text)
@@ -70,7 +74,7 @@ impl Session {
         let text: SessionText = secret.open(Use::Session, text)?;
         let (claims, roles) = text.holder.read()?;
         let issued_at = Timestamp::from_ms(text.iat);
-        let claims = claims.issued(Some(issued_at));
+        let claims = claims.issued(Some(issued_at)).made_of(text.first);
         Some(Self { id: text.jti, claims, roles, behind: text.by, issued_at })
     }
 
@@ -117,6 +121,26 @@ mod tests {
         assert_eq!(read, session);
         assert!(!read.is_over(at(3699)) && read.is_over(at(3700)));
         assert_eq!(Session::open(&cookie[..cookie.len() - 1], &secret()), None);
+    }
+
+    #[test]
+    fn a_session_says_when_the_credential_was_issued_that_was_shown_for_it() {
+        let issue = |claims: Claims| {
+            let begun = (at(100), Duration::from_hours(1));
+            let session = Session::begin([7; 16], (claims, key()), &[], begun);
+            let cookie = session.seal(&secret()).unwrap();
+            Session::open(&cookie, &secret()).unwrap().claims.first_issue()
+        };
+        assert_eq!(issue(claims(None)), FirstIssue::Unsaid);
+        assert_eq!(issue(claims(None).issued(Some(at(7)))), FirstIssue::At(7000));
+        // A version before has not sealed it.
+        let before = claims(None).issued(Some(at(100)));
+        assert_eq!(before.first_issue(), FirstIssue::At(100_000));
+        let text = r#"{"jti":"s","iat":100000,"sub":"ann","exp":3700000}"#;
+        let text: serde_json::Value = serde_json::from_str(text).unwrap();
+        let cookie = secret().seal(Use::Session, &text).unwrap();
+        let read = Session::open(&cookie, &secret()).unwrap();
+        assert_eq!(read.claims.first_issue(), FirstIssue::At(100_000));
     }
 
     #[test]

@@ -303,7 +303,7 @@ mod tests {
     fn claims(subject: &str, teams: &[&str]) -> Claims {
         let list = Claim::List(teams.iter().map(|team| (*team).into()).collect());
         let values = [("team".into(), list)].into();
-        Claims { subject: subject.into(), values, ends_at: None, issued_at: None }
+        Claims { subject: subject.into(), values, ends_at: None, issued_at: None, first: None }
     }
 
     fn resolved<T: ToString>(

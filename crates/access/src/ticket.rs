@@ -13,7 +13,7 @@ use thiserror::Error;
 
 pub use self::table::TicketTable;
 use crate::behind::Behind;
-use crate::claims::Claims;
+use crate::claims::{Claims, FirstIssue};
 use crate::sealed::{HolderText, ID_BYTES, SealError, ServerSecret, Use};
 
 /// The name of a ticket. It opens nothing.
@@ -46,6 +46,9 @@ pub struct Ticket {
     pub bound: Bound,
     /// The credential behind it, where that can be taken back by itself.
     pub behind: Behind,
+    /// When that was issued which it was made with, such as a session; nothing where nobody says so, or
+    /// a version before has sealed it.
+    pub made_of_at: Option<Timestamp>,
     /// When it was made.
     pub issued_at: Timestamp,
     /// Until when it may be opened for the first time.
@@ -71,6 +74,10 @@ struct TicketText {
     origin: Option<Box<str>>,
     #[serde(default)]
     by: Behind,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    of: Option<i64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    first: Option<FirstIssue>,
     #[serde(flatten)]
     holder: HolderText,
 }
@@ -106,8 +113,10 @@ impl Ticket {
         now: Timestamp,
     ) -> Self {
         let opens_until = now.saturating_add(TICKET_OPENS_WITHIN);
-        let (claims, roles) = (claims.issued(Some(now)), roles.into());
-        Self { id, claims, roles, bound, behind: Behind::Other, issued_at: now, opens_until }
+        let (made_of_at, first) = (claims.issued_at, Some(claims.first_issue()));
+        let (claims, roles) = (claims.issued(Some(now)).made_of(first), roles.into());
+        let behind = Behind::Other;
+        Self { id, claims, roles, bound, behind, made_of_at, issued_at: now, opens_until }
     }
 
     /// What the address has.
@@ -119,6 +128,8 @@ impl Ticket {
             filters: self.bound.filters.iter().map(|filter| filter.as_str().into()).collect(),
             origin: self.bound.origin.clone(),
             by: self.behind.clone(),
+            of: self.made_of_at.map(Timestamp::as_ms),
+            first: self.claims.first,
             holder: HolderText::new(&self.claims, &self.roles)?,
         };
         secret.seal(Use::Ticket, &text)
@@ -135,10 +146,11 @@ impl Ticket {
         let issued_at = Timestamp::from_ms(text.iat);
         Some(Self {
             id: text.jti,
-            claims: claims.issued(Some(issued_at)),
+            claims: claims.issued(Some(issued_at)).made_of(text.first),
             roles,
             bound: Bound { filters, origin: text.origin },
             behind: text.by,
+            made_of_at: text.of.map(Timestamp::from_ms),
             issued_at,
             opens_until: Timestamp::from_ms(text.open),
         })
@@ -199,6 +211,16 @@ mod tests {
         assert_eq!(read, ticket());
         assert_eq!(read.opens_until, at(160));
         assert_eq!(Ticket::open(&sealed.replacen("bwt_", "bws_", 1), &secret()), None);
+    }
+
+    #[test]
+    fn a_ticket_says_what_it_was_made_of_and_what_was_shown_for_that() {
+        let first = Some(FirstIssue::At(5000));
+        let claims = ticket().claims.issued(Some(at(7))).made_of(first);
+        let made = Ticket::new(ticket().id, (claims, &[]), ticket().bound, at(100));
+        let read = Ticket::open(&made.seal(&secret()).unwrap(), &secret()).unwrap();
+        assert_eq!((read.made_of_at, read.claims.first), (Some(at(7)), first));
+        assert_eq!(read.claims.issued_at, Some(at(100)));
     }
 
     #[test]

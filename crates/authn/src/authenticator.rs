@@ -229,13 +229,16 @@ impl Authenticator {
                 self.ended.counts(subject, id, identity.claims.issued_at)
                     && self.stands(subject, behind, identity.claims.issued_at)
             }
-            Means::Ticket(ticket) => self.stands(subject, &ticket.behind, Some(ticket.issued_at)),
+            Means::Ticket(ticket) => {
+                let made_of_at = ticket.made_of_at.unwrap_or(ticket.issued_at);
+                self.stands(subject, &ticket.behind, Some(made_of_at))
+            }
             _ => true,
         }
     }
 
-    /// Whether that counts which something was made of, at the time at which it was.
-    fn stands(&self, subject: &str, behind: &Behind, made_at: Option<Timestamp>) -> bool {
+    /// Whether that counts which something was made of, and which was issued then.
+    fn stands(&self, subject: &str, behind: &Behind, issued_at: Option<Timestamp>) -> bool {
         match behind {
             Behind::Other => true,
             Behind::Issuer(name) => self.issuers.has(name),
@@ -243,8 +246,8 @@ impl Authenticator {
             Behind::User(name) => self.users.get(name).is_some(),
             Behind::Session(id, behind) => {
                 !self.revocations.has_session(id)
-                    && self.ended.counts(subject, id, made_at)
-                    && self.stands(subject, behind, made_at)
+                    && self.ended.counts(subject, id, issued_at)
+                    && self.stands(subject, behind, issued_at)
             }
         }
     }

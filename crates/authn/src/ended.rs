@@ -18,7 +18,7 @@ use bellwire_wire::problem::{Code, Problem};
 use serde::{Deserialize, Serialize};
 
 use crate::issued::Issued;
-use crate::records::Records;
+use crate::records::{self, Records};
 
 /// What their records begin with. The subject follows, in letters that keys of records may have, and what
 /// has ended of its sessions: the name of one, or until when. What a record says does not change, so that
@@ -240,7 +240,7 @@ impl EndedSessions {
     ) -> Result<bool, Problem> {
         let Some(gone) = self.end_now(ending)? else { return Ok(false) };
         on_ended();
-        let turn = Arc::clone(&self.turn).lock_owned().await;
+        let turn = records::turn(&self.turn).await.map_err(not_kept)?;
         let (changes, written) = self.unkept(ending.subject, gone);
         if changes.is_empty() {
             return Ok(true);
@@ -344,10 +344,9 @@ fn key_of_all(subject: &str) -> Box<str> {
 }
 
 fn not_kept(error: Error) -> Problem {
-    let Problem { code, .. } = Problem::from(error);
     let detail = "the session counts no more, but the journal does not take that now, and after a \
                   restart it would count again: ask once more";
-    Problem::new(code, detail).retry_after(1)
+    records::not_kept(error, detail)
 }
 
 #[cfg(test)]

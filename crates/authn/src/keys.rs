@@ -260,6 +260,7 @@ impl Keys {
             values: claims.clone(),
             ends_at: *ends_at,
             issued_at: *made_at,
+            first: None,
         };
         let rights = policy.rights(roles.iter().map(|role| &**role), &claims);
         Ok(Identity { claims, means: Means::Key(id.clone()), roles: roles.clone(), rights })

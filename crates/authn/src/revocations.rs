@@ -3,7 +3,7 @@
 //! Times that are compared are of credentials and of revocations, never of the clock: one that is set
 //! back revives nothing.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use bellwire_access::{Claims, Identity, Means};
@@ -17,7 +17,7 @@ use bellwire_wire::problem::{Code, Problem};
 use serde::{Deserialize, Serialize};
 
 use crate::issued::Issued;
-use crate::records::Records;
+use crate::records::{self, Records};
 
 /// What their records begin with.
 pub(crate) const PREFIX: &str = "access/revoked/";
@@ -30,6 +30,8 @@ pub struct Revocations {
     /// Held by who changes them until the journal has answered: changes are made one after the other.
     turn: Arc<tokio::sync::Mutex<()>>,
     issued: Arc<Issued>,
+    /// What the names begin with of those that this process makes.
+    run: u32,
 }
 
 #[derive(Debug, Default)]
@@ -41,6 +43,9 @@ struct Kept {
     /// By the name of one those whose records are there still though it says all that they do, such as of
     /// two nodes that take back the same at once: they go with it.
     hidden: HashMap<Box<str>, Vec<Box<str>>>,
+    /// Those whose records went last. They are gone for good: what another node was still writing of one
+    /// does not bring it back.
+    gone: VecDeque<Box<str>>,
 }
 
 #[derive(Debug)]
@@ -201,6 +206,21 @@ impl Kept {
         true
     }
 
+    /// Whether a record of this name was there before.
+    fn knows(&self, id: &str) -> bool {
+        self.by_id.contains_key(id) || self.hidden.values().flatten().any(|it| **it == *id)
+    }
+
+    /// Takes in that a record is gone.
+    fn bury(&mut self, id: &str) {
+        self.hidden.remove(id);
+        self.remove(id);
+        if self.gone.len() >= REVOCATIONS_MAX {
+            self.gone.pop_front();
+        }
+        self.gone.push_back(id.into());
+    }
+
     fn hide(&mut self, behind: &str, id: Box<str>) {
         let hidden = self.hidden.entry(behind.into()).or_default();
         if !hidden.contains(&id) {
@@ -255,7 +275,8 @@ impl Kept {
 
 impl Revocations {
     pub(crate) fn new(records: Arc<Records>, issued: Arc<Issued>) -> Self {
-        Self { kept: RwLock::default(), records, turn: Arc::default(), issued }
+        let run = getrandom::u32().expect("the system has given random numbers at the start");
+        Self { kept: RwLock::default(), records, turn: Arc::default(), issued, run }
     }
 
     /// Takes in what the journal has. Blocks on the disk.
@@ -278,40 +299,59 @@ impl Revocations {
 
     /// A record was changed, maybe by another node. Whether more was taken back.
     ///
-    /// What was issued here until now is of before, whatever the clock of that node says: it is said so, where
-    /// the record does not yet.
+    /// What was issued here until one is heard of is of before, whatever the clock of its node says: it is said
+    /// so then, where the record does not yet. Only then: what is issued later counts, and nodes that went on
+    /// answering each other would never be done.
     pub(crate) fn on_change(&self, id: &str, value: Option<&[u8]>) -> bool {
         let mut kept = self.kept_mut();
         let Some(value) = value else {
-            kept.hidden.remove(id);
-            kept.remove(id);
+            kept.bury(id);
             return false;
         };
         let Some(mut revocation) = Revocation::read(value) else {
             tracing::error!(id, "A record of what was taken back cannot be read.");
             return false;
         };
-        let said = revocation.until;
-        if matches!(revocation.of, Revoked::Subject(_)) {
-            let until = self.issued.until(said);
-            // Another that the others know as well says it already.
-            let is_said = |it: &Revocation| *it.id != *id && it.until >= until;
-            if !kept.of(&revocation.of).is_some_and(is_said) {
-                revocation.until = until;
-            }
+        if kept.gone.iter().any(|gone| **gone == *id) {
+            self.tell(removal(id));
+            return false;
         }
+        let said = revocation.until;
+        revocation.until = self.until(&kept, &revocation);
         self.issued.saw(Some(revocation.until));
         let is_new = kept.take_in(revocation.clone());
         let is_own = kept.by_id.get(id).is_some_and(|it| it.revocation == revocation);
         if is_own && revocation.until > said {
-            let change =
-                RecordChange { key: record_key(id), value: Some(revocation.json().into()) };
-            // Nobody waits for it; where it cannot be written it counts here all the same.
-            if let Err(error) = self.records.queue(vec![change]) {
-                tracing::warn!(%error, "What was taken back is not told on.");
-            }
+            self.tell(RecordChange { key: record_key(id), value: Some(revocation.json().into()) });
         }
         is_new
+    }
+
+    /// Until when that counts here which a record says.
+    fn until(&self, kept: &Kept, told: &Revocation) -> Timestamp {
+        if let Some(known) = kept.by_id.get(&told.id) {
+            // Of two nodes that raise it at once the one that says less may come last.
+            return told.until.max(known.revocation.until);
+        }
+        let is_subject = matches!(told.of, Revoked::Subject(_));
+        if !is_subject || kept.knows(&told.id) || told.id.starts_with(&*self.own_prefix()) {
+            return told.until;
+        }
+        let until = self.issued.until(told.until);
+        // Another that the others know as well says it already.
+        let is_said = kept.of(&told.of).is_some_and(|it| it.until >= until);
+        if is_said { told.until } else { until }
+    }
+
+    /// Has others know. Nobody waits for it; where it cannot be written it counts here all the same.
+    fn tell(&self, change: RecordChange) {
+        if let Err(error) = self.records.queue(vec![change]) {
+            tracing::warn!(%error, "What was taken back is not told on.");
+        }
+    }
+
+    fn own_prefix(&self) -> String {
+        format!("{:08x}", self.run)
     }
 
     /// Whether nothing was taken back that somebody has shown.
@@ -324,7 +364,10 @@ impl Revocations {
             _ => {}
         }
         let Some(revoked) = kept.subjects.get(identity.subject()) else { return true };
-        identity.claims.issued_at.is_some_and(|at| at > revoked.revocation.until)
+        // A node that has not heard of it yet may have made something of what was taken back.
+        let claims = &identity.claims;
+        let is_later = |at: Timestamp| at > revoked.revocation.until;
+        [claims.issued_at, claims.first_issue().at()].into_iter().all(|at| at.is_some_and(is_later))
     }
 
     /// Whether the session of this name was taken back.
@@ -344,10 +387,14 @@ impl Revocations {
         of.check().map_err(|reason| Problem::new(Code::BodyInvalid, reason))?;
         let (revocation, mut changes) = self.take_back(of, (by, now))?;
         on_revoked();
-        let turn = Arc::clone(&self.turn).lock_owned().await;
-        changes.extend(self.kept().record_of(&revocation.of));
-        let written = self.records.write(changes, move |_| drop(turn)).await;
-        written.map_err(not_kept)?;
+        let (all, of) = (Arc::clone(self), revocation.of.clone());
+        // It has to come to the journal however long that takes, and nobody waits that long.
+        let written = records::to_its_end(async move {
+            let turn = Arc::clone(&all.turn).lock_owned().await;
+            changes.extend(all.kept().record_of(&of));
+            all.records.write(changes, move |_| drop(turn)).await
+        });
+        written.await.map_err(not_kept)?;
         Ok(revocation)
     }
 
@@ -362,7 +409,7 @@ impl Revocations {
         let now = now();
         let mut changes: Vec<RecordChange> =
             kept.expire(now).iter().map(|id| removal(id)).collect();
-        let (id, until) = (drawn(&kept), self.issued.until(now));
+        let (id, until) = (self.drawn(&kept), self.issued.until(now));
         let revocation = Revocation { id, of, made_at: now, until, made_by: by.into() };
         if !kept.has_room(&revocation) {
             let detail = "as much was taken back as may be: delete some that is not needed";
@@ -388,7 +435,7 @@ impl Revocations {
 
     /// Forgets one: what it was of counts again, where it does by itself.
     pub async fn forget(self: &Arc<Self>, id: &str) -> Result<(), Problem> {
-        let turn = Arc::clone(&self.turn).lock_owned().await;
+        let turn = records::turn(&self.turn).await?;
         if !self.kept().by_id.contains_key(id) {
             let detail = format!("there is no revocation `{}`", excerpt(id.to_owned()));
             return Err(Problem::new(Code::NotFound, detail));
@@ -408,23 +455,24 @@ impl Revocations {
         Ok(self.records.write(changes, taken).await?)
     }
 
+    /// A name that no other has, and that says that it was made here.
+    fn drawn(&self, kept: &Kept) -> Box<str> {
+        loop {
+            let number =
+                getrandom::u32().expect("the system has given random numbers at the start");
+            let id: Box<str> = format!("{}{number:08x}", self.own_prefix()).into();
+            if !kept.knows(&id) && !kept.gone.contains(&id) {
+                return id;
+            }
+        }
+    }
+
     fn kept(&self) -> RwLockReadGuard<'_, Kept> {
         self.kept.read().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn kept_mut(&self) -> RwLockWriteGuard<'_, Kept> {
         self.kept.write().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// A name that no other has.
-fn drawn(kept: &Kept) -> Box<str> {
-    loop {
-        let number = getrandom::u64().expect("the system has given random numbers at the start");
-        let id = format!("{number:016x}").into();
-        if !kept.by_id.contains_key(&id) {
-            return id;
-        }
     }
 }
 
@@ -437,10 +485,9 @@ fn removal(id: &str) -> RecordChange {
 }
 
 fn not_kept(error: Error) -> Problem {
-    let Problem { code, .. } = Problem::from(error);
     let detail = "it counts no more, but the journal does not take that now, and after a restart it \
                   would count again: ask once more";
-    Problem::new(code, detail).retry_after(1)
+    records::not_kept(error, detail)
 }
 
 #[cfg(test)]

@@ -78,7 +78,7 @@ impl Tickets {
             if pending.is_empty() {
                 continue;
             }
-            if let Err(error) = records.write(pending, |_| ()).await {
+            if let Err(error) = records.write_however_long(pending, |_| ()).await {
                 tracing::warn!(%error, "Other nodes are not told of tickets.");
                 teller().failed();
             }
@@ -116,7 +116,10 @@ impl Tickets {
     /// Lets go of what nodes have told that is over.
     pub(crate) async fn keep_house(&self, records: &Records, now: Timestamp) -> Result<(), Error> {
         let over = self.tell(|teller| teller.over(now)).unwrap_or_default();
-        if over.is_empty() { Ok(()) } else { records.write(over, |_| ()).await }
+        if over.is_empty() {
+            return Ok(());
+        }
+        records.write_however_long(over, |_| ()).await
     }
 
     /// Takes in what the process before has left, if it has ended in order. Blocks on the disk.

@@ -83,8 +83,8 @@ impl Users {
         self.attempts.give_back(&attempt, now);
         let user = self.by_name.get(&found).ok_or(Refusal::Invalid)?;
         let subject = found.as_str().into();
-        let claims =
-            Claims { subject, values: user.claims.clone(), issued_at: None, ends_at: None };
+        let values = user.claims.clone();
+        let claims = Claims { subject, values, issued_at: None, first: None, ends_at: None };
         let rights = policy.rights(user.roles.iter().map(|role| &**role), &claims);
         Ok(Identity { claims, means: Means::Password, roles: user.roles.clone(), rights })
     }

@@ -661,6 +661,12 @@ pub const RELAYED_MAX: usize = 512;
 pub const RELAY_CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 /// How long it waits for the head of the other's answer: longer than any of those takes.
 pub const RELAY_TIMEOUT: Duration = Duration::from_mins(1);
+/// How long a node waits until it has what the other has answered for, before it says that it does not know.
+pub const CATCH_UP_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long who changes what is kept of access waits for the journal. The change stays queued.
+pub const ACCESS_WRITE_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long after a failed attempt to tell other nodes of tickets the next one is made.
+pub const TICKETS_TOLD_RETRY: Duration = Duration::from_secs(1);
 /// How long the standby of the rules may say nothing, or not get further, before the keeper goes on
 /// without it.
 pub const STANDBY_PATIENCE: Duration = Duration::from_secs(2);

@@ -19,6 +19,7 @@ use axum::body::Body;
 use axum::extract::Request;
 use axum::response::Response;
 use bellwire_access::between_nodes::NODE_HEADER;
+use bellwire_authn::Cookies;
 use bellwire_cluster::{Other, Seat};
 use bellwire_model::limits::{RELAY_CONNECT_TIMEOUT, RELAY_TIMEOUT, RELAYED_MAX};
 use bellwire_model::with_causes;
@@ -29,7 +30,7 @@ use hyper_util::client::legacy::Client;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 
 use crate::front_door::Peer;
-use crate::page::FETCH_SITE;
+use crate::page::{FETCH_SITE, Page};
 use crate::peers::{Connector, Peers};
 use crate::proxies::FORWARDED_FOR;
 use places::Places;
@@ -131,6 +132,8 @@ impl Relay {
         request: Request,
     ) -> Result<Request, Problem> {
         let (mut head, body) = request.into_parts();
+        // Before anything of it is another: host and origin are compared.
+        let site = judge_cookies(&mut head);
         let base = address.trim_end_matches('/');
         let asked = head.uri.path_and_query().map_or("/", |asked| asked.as_str());
         let host = head.uri.authority().map(|host| HeaderValue::from_str(host.as_str()));
@@ -140,9 +143,6 @@ impl Relay {
         if let Some(Ok(host)) = host {
             head.headers.entry(header::HOST).or_insert(host);
         }
-        // Of what changes something this node has refused what it had to; all else is answered by whose page
-        // asks.
-        let site = head.headers.get(FETCH_SITE).cloned().filter(|_| head.method.is_safe());
         drop_headers(&mut head.headers);
         if let Some(site) = site {
             head.headers.insert(FETCH_SITE, site);
@@ -162,6 +162,24 @@ impl Relay {
         // What this server notes of a request is no part of it.
         head.extensions = http::Extensions::new();
         Ok(Request::from_parts(head, body))
+    }
+}
+
+/// Decides here whether cookies count, since the keeper does not see of which origin the page is. What it is
+/// to know of where the page is: of what changes something this node has refused what it had to; all else is
+/// answered by whose page asks.
+fn judge_cookies(head: &mut Parts) -> Option<HeaderValue> {
+    let page = Page::of(&head.uri, &head.headers, &head.extensions);
+    let (says_origin, cookies) = (page.origin.is_some(), page.cookies(&head.method, &head.headers));
+    let is_safe = head.method.is_safe();
+    let site = head.headers.get(FETCH_SITE).cloned().filter(|_| is_safe);
+    match cookies {
+        Cookies::Count if !is_safe || says_origin => Some(HeaderValue::from_static("same-origin")),
+        Cookies::Count => site,
+        Cookies::AreNone => {
+            head.headers.remove(header::COOKIE);
+            site
+        }
     }
 }
 
@@ -275,6 +293,47 @@ mod tests {
             let request = request.header("Sec-Fetch-Site", "cross-site").body(Body::empty());
             let request = sender.readdressed(to, request.expect("a request")).expect("an address");
             assert_eq!(request.headers().contains_key(FETCH_SITE), passes, "{method}");
+        }
+    }
+
+    #[test]
+    fn a_cookie_is_passed_on_with_what_has_it_count_or_not_at_all() {
+        let (own, foreign) = (("Origin", "http://bell.example"), ("Origin", "http://evil.example"));
+        let site = |value| ("Sec-Fetch-Site", value);
+        let same = Some("same-origin");
+        for (method, headers, expected) in [
+            ("POST", vec![own], Some(same)),
+            ("POST", vec![own, site("same-origin")], Some(same)),
+            ("DELETE", vec![site("same-origin")], Some(same)),
+            ("POST", vec![], None),
+            ("POST", vec![foreign], None),
+            ("POST", vec![own, site("cross-site")], None),
+            ("POST", vec![site("same-site")], None),
+            ("GET", vec![], Some(None)),
+            ("GET", vec![own], Some(same)),
+            ("GET", vec![site("none")], Some(Some("none"))),
+            ("GET", vec![foreign], None),
+            ("GET", vec![site("cross-site")], None),
+        ] {
+            let mut request =
+                Request::builder().method(method).uri("http://bell.example/v1/alerts");
+            for (name, value) in [("Cookie", "a=b")].iter().chain(&headers) {
+                request = request.header(*name, *value);
+            }
+            let request = request.body(Body::empty()).expect("a request");
+            let passed = relay("n1").readdressed(("n2", "http://[::1]:9/"), request);
+            let (mut head, _) = passed.expect("an address").into_parts();
+            let cookie = head.headers.get(header::COOKIE).is_some();
+            assert_eq!(cookie, expected.is_some(), "{method} {headers:?}");
+            let said =
+                head.headers.get(FETCH_SITE).map(|it| it.to_str().expect("ASCII").to_owned());
+            if let Some(expected) = expected {
+                assert_eq!(said.as_deref(), expected, "{method} {headers:?}");
+                // The keeper comes to the same.
+                head.uri = Uri::from_static("/v1/alerts");
+                let page = Page::of(&head.uri, &head.headers, &head.extensions);
+                assert_eq!(page.cookies(&head.method, &head.headers), Cookies::Count);
+            }
         }
     }
 

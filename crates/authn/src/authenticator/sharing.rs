@@ -108,3 +108,111 @@ impl Authenticator {
         true
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use bellwire_access::key::NewKey;
+    use bellwire_access::ticket::Bound;
+    use bellwire_access::{Identity, StoredKey};
+    use bellwire_journal::{MemoryJournal, Observer};
+    use bellwire_model::{Entry, Epoch, Filter, FilterSet, Timestamp};
+
+    use super::*;
+    use crate::Shown;
+    use crate::config::AccessConfig;
+    use crate::secret::SecretPlace;
+
+    struct Nobody;
+
+    impl Observer for Nobody {
+        fn on_commit(&mut self, _: Vec<Entry>) {}
+    }
+
+    /// When ada's key was made: long ago.
+    const MADE_AT: Timestamp = Timestamp::from_ms(1_700_000_000_000);
+
+    fn key() -> NewKey {
+        NewKey::make([7; NewKey::RANDOM_BYTES])
+    }
+
+    /// A node that begins when the log has these records.
+    fn node(records: &[(String, String)]) -> Arc<Authenticator> {
+        let holder = ("ada", ["admin".into()].into());
+        let mut stored = StoredKey::new(key().id(), &key().hash(), holder, "").expect("a key");
+        stored.made_at = Some(MADE_AT);
+        let config = AccessConfig { keys: vec![stored], ..AccessConfig::default() };
+        let made = Authenticator::new(Some(&config), SecretPlace::Nodes, Arc::default());
+        let (made, journal) = (
+            Arc::new(made.expect("made")),
+            MemoryJournal::new(Epoch::new(1), Vec::new(), Box::new(Nobody)),
+        );
+        let change = |(key, value): &(String, String)| RecordChange {
+            key: key.as_str().into(),
+            value: Some(value.clone().into_bytes().into()),
+        };
+        let (sender, written) = std::sync::mpsc::channel();
+        let done = Box::new(move |result| drop(sender.send(result)));
+        journal.write_records(records.iter().map(change).collect(), done).expect("queued");
+        written.recv().expect("answered").expect("written");
+        made.begin_among(Arc::new(journal), &[7; 32]).expect("begun");
+        made
+    }
+
+    async fn log_in(node: &Authenticator) -> (Shown, Arc<Identity>) {
+        let login = node.log_in(&Shown::Bearer(key().text().into()), None).await.expect("a login");
+        let (_, cookie) = login.cookie.split_once('=').expect("a cookie");
+        let cookie = cookie.split(';').next().expect("a value");
+        let shown = Shown::Session(cookie.into());
+        let identity = node.identify(&shown, None).await.expect("it counts");
+        (shown, identity)
+    }
+
+    fn ticket(node: &Authenticator, identity: &Identity) -> Shown {
+        let filters = FilterSet::from("a".parse::<Filter>().expect("a filter"));
+        let made = node.make_ticket(identity, Bound { filters, origin: None }).expect("a ticket");
+        Shown::Ticket(made.text.as_str().into())
+    }
+
+    #[tokio::test]
+    async fn what_is_made_of_a_credential_that_was_taken_back_counts_nowhere() {
+        // It has not heard of what was taken back.
+        let away = node(&[]);
+        let (session, identity) = log_in(&away).await;
+        let key = away.identify(&Shown::Bearer(key().text().into()), None).await.expect("a key");
+        let shown = [ticket(&away, &identity), ticket(&away, &key), session];
+        for (until, counts) in [(MADE_AT.as_ms(), false), (MADE_AT.as_ms() - 1, true)] {
+            let revoked = format!(
+                r#"{{"id":"1","subject":"ada","made_at":0,"until":{until},"made_by":"root"}}"#
+            );
+            let node = node(&[(format!("{}1", revocations::PREFIX), revoked)]);
+            for shown in &shown {
+                let identified = node.identify(shown, None).await;
+                assert_eq!(identified.is_ok(), counts, "{until} {identified:?}");
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn a_ticket_of_a_session_that_was_logged_out_counts_nowhere() {
+        let away = node(&[]);
+        let (_, identity) = log_in(&away).await;
+        let begun_at = identity.claims.issued_at.expect("it says so");
+        // Made later than all sessions of before have ended.
+        let of_session = loop {
+            let shown = ticket(&away, &identity);
+            let made = away.identify(&shown, None).await.expect("it counts");
+            if made.claims.issued_at > Some(begun_at) {
+                break shown;
+            }
+        };
+        let key = away.identify(&Shown::Bearer(key().text().into()), None).await.expect("a key");
+        let of_key = ticket(&away, &key);
+        for (until, counts) in [(begun_at.as_ms(), false), (begun_at.as_ms() - 1, true)] {
+            let ended = format!(r#"{{"subject":"ada","until":{until}}}"#);
+            let node = node(&[(format!("{}x/until-1", ended::PREFIX), ended)]);
+            let identified = node.identify(&of_session, None).await;
+            assert_eq!(identified.is_ok(), counts, "{until} {identified:?}");
+            assert!(node.identify(&of_key, None).await.is_ok(), "it is of no session");
+        }
+    }
+}

@@ -15,7 +15,7 @@ use bellwire_model::limits::{
 use bellwire_wire::problem::{Code, Problem};
 
 use super::{KeptKey, Keys, NEVER, Origin, PREFIX, USED};
-use crate::refusal;
+use crate::{records, refusal};
 
 /// A key that is to be made.
 #[derive(Clone, Debug)]
@@ -66,7 +66,7 @@ impl Keys {
         (by, now, counts): (&str, Timestamp, impl Fn() -> bool),
     ) -> Result<(NewKey, StoredKey), Problem> {
         order.check(policy, now).map_err(|reason| Problem::new(Code::BodyInvalid, reason))?;
-        let turn = Arc::clone(&self.turn).lock_owned().await;
+        let turn = records::turn(&self.turn).await?;
         if !counts() {
             return Err(refusal::invalid());
         }
@@ -102,18 +102,23 @@ impl Keys {
         now: Timestamp,
         on_revoked: impl FnOnce(&str),
     ) -> Result<StoredKey, Problem> {
-        let found = || {
-            self.get(id).ok_or_else(|| {
-                let id = bellwire_model::excerpt(id.to_owned());
-                Problem::new(Code::NotFound, format!("there is no key `{id}`"))
-            })
-        };
-        let kept = found()?;
+        let kept = self.get(id).ok_or_else(|| missing(id))?;
         kept.is_revoked.store(true, Ordering::SeqCst);
         on_revoked(&kept.stored.subject);
+        let (keys, own): (_, Box<str>) = (Arc::clone(self), id.into());
+        // It has to come to the journal however long that takes, and nobody waits that long.
+        let written = records::to_its_end(async move { keys.write_revoked(&own, now).await });
+        written.await.map_err(not_kept)?.ok_or_else(|| missing(id))
+    }
+
+    /// Writes down that a key is taken back. `None`: another has meanwhile.
+    async fn write_revoked(
+        self: &Arc<Self>,
+        id: &str,
+        now: Timestamp,
+    ) -> Result<Option<StoredKey>, Error> {
         let turn = Arc::clone(&self.turn).lock_owned().await;
-        // Another may have taken it back meanwhile.
-        let kept = found()?;
+        let Some(kept) = self.get(id) else { return Ok(None) };
         let mut revoked = kept.now();
         revoked.revoked_at = kept.stored.revoked_at.or(Some(now));
         // Of one that the configuration has, a record says that it counts no more. Of one that it had
@@ -139,8 +144,8 @@ impl Keys {
             }
             drop(turn);
         };
-        self.records.write(changes, taken).await.map_err(not_kept)?;
-        Ok(revoked)
+        self.records.write(changes, taken).await?;
+        Ok(Some(revoked))
     }
 
     /// Writes down when keys were used, of those of which that was not done for an hour.
@@ -154,7 +159,7 @@ impl Keys {
     }
 
     async fn keep_uses_after(self: &Arc<Self>, ms: u128) -> Result<(), Error> {
-        let turn = Arc::clone(&self.turn).lock_owned().await;
+        let turn = records::turn(&self.turn).await?;
         let is_due = |kept: &&Arc<KeptKey>| {
             let of = |at: &AtomicI64| i128::from(at.load(Ordering::Relaxed));
             let (used_at, use_kept) = (of(&kept.used_at), of(&kept.use_kept));
@@ -237,9 +242,13 @@ fn record_bytes(stored: &StoredKey) -> usize {
     PREFIX.len() + full.id.len() + json(&full).len()
 }
 
+fn missing(id: &str) -> Problem {
+    let id = bellwire_model::excerpt(id.to_owned());
+    Problem::new(Code::NotFound, format!("there is no key `{id}`"))
+}
+
 fn not_kept(error: Error) -> Problem {
-    let Problem { code, .. } = Problem::from(error);
     let detail = "the key counts no more, but the journal does not take that now, and after a \
                   restart it would count again: ask once more";
-    Problem::new(code, detail).retry_after(1)
+    records::not_kept(error, detail)
 }

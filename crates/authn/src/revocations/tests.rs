@@ -195,6 +195,96 @@ async fn a_session_of_a_clock_that_was_ahead_stays_taken_back() {
     assert!(!is_over(after(year)) && is_over(after(year + SESSION_MAX)));
 }
 
+/// Two nodes of one journal, and what it has told each so far.
+struct Nodes {
+    journal: Arc<dyn Journal>,
+    nodes: [Arc<Revocations>; 2],
+}
+
+impl Nodes {
+    fn new() -> Self {
+        let journal = journal();
+        Self { nodes: [revocations_in(&journal), revocations_in(&journal)], journal }
+    }
+
+    fn record(&self, id: &str) -> Option<Vec<u8>> {
+        let records = self.journal.records(PREFIX).expect("records");
+        records.into_iter().find(|it| *it.key == *record_key(id)).map(|it| it.value.to_vec())
+    }
+
+    /// What was queued is through once something behind it is.
+    async fn settle(&self) {
+        let behind = RecordChange { key: "access/behind".into(), value: None };
+        self.nodes[0].records.write(vec![behind], |_| ()).await.expect("written");
+    }
+
+    /// Has all hear of what the journal has of one, while all issue more. Whether the record stays.
+    async fn echo(&self, id: &str, newest: Timestamp) -> bool {
+        self.settle().await;
+        let record = self.record(id);
+        for node in &self.nodes {
+            node.issued.saw(Some(newest));
+            node.on_change(id, record.as_deref());
+        }
+        self.settle().await;
+        self.record(id) == record
+    }
+}
+
+#[tokio::test]
+async fn what_is_issued_later_has_nobody_write_a_revocation_again() {
+    let nodes = Nodes::new();
+    let [one, other] = &nodes.nodes;
+    // Issued before the other hears of it, by a clock that is ahead.
+    other.issued.saw(Some(after(HOUR)));
+    let id = revoke(one, "ada", NOW).await.id;
+    other.on_change(&id, nodes.record(&id).as_deref());
+    nodes.echo(&id, after(HOUR)).await;
+    assert!(!one.counts(&shown("ada", Some(after(HOUR)))));
+    for hours in 2..5 {
+        assert!(nodes.echo(&id, after(hours * HOUR)).await, "{hours}");
+        for node in &nodes.nodes {
+            assert!(node.counts(&shown("ada", Some(after(hours * HOUR)))));
+        }
+    }
+}
+
+#[tokio::test]
+async fn of_nodes_that_raise_a_revocation_at_once_the_later_time_stays() {
+    let nodes = Nodes::new();
+    let [one, other] = &nodes.nodes;
+    let id = revoke(one, "ada", NOW).await.id;
+    let first = nodes.record(&id);
+    other.issued.saw(Some(after(HOUR)));
+    other.on_change(&id, first.as_deref());
+    // A third one that has not heard of it says less, behind it.
+    nodes.echo(&id, NOW).await;
+    let less = Revocation { until: after(HOUR / 2), ..one.list().remove(0) };
+    let less = RecordChange { key: record_key(&id), value: Some(less.json().into()) };
+    one.records.write(vec![less], |_| ()).await.expect("written");
+    nodes.echo(&id, NOW).await;
+    let kept = Revocation::read(&nodes.record(&id).expect("it is there")).expect("it is read");
+    assert_eq!(kept.until, after(HOUR));
+}
+
+#[tokio::test]
+async fn what_is_forgotten_stays_so_whatever_another_node_was_writing_of_it() {
+    let nodes = Nodes::new();
+    let [one, other] = &nodes.nodes;
+    let id = revoke(one, "ada", NOW).await.id;
+    let late = nodes.record(&id).expect("it is there");
+    other.on_change(&id, Some(&late));
+    one.forget(&id).await.expect("forgotten");
+    nodes.nodes.iter().for_each(|node| assert!(!node.on_change(&id, None)));
+    let late = RecordChange { key: record_key(&id), value: Some(late.into()) };
+    one.records.write(vec![late], |_| ()).await.expect("written");
+    nodes.echo(&id, after(HOUR)).await;
+    assert_eq!(nodes.record(&id), None);
+    for node in &nodes.nodes {
+        assert!(node.list().is_empty() && node.counts(&shown("ada", None)));
+    }
+}
+
 proptest! {
     /// Something is issued while its subject is taken back, and clocks say what they like: wherever
     /// that comes in between, what is issued counts no more if what it was made of does not, and counts

@@ -9,6 +9,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use bellwire_cluster::{Seat, Standing};
 use bellwire_journal::Journal;
+use bellwire_model::limits::CATCH_UP_TIMEOUT;
 use bellwire_shared_log::Assurance;
 use bellwire_wire::problem::{Code, Problem};
 use http::{Method, StatusCode};
@@ -155,10 +156,26 @@ pub(super) async fn guard(State(app): State<Arc<App>>, request: Request, next: N
     if cluster.role != Role::Other {
         return response;
     }
-    // Whoever reads here what it has written has to find it.
-    match cluster.catches_up().await {
-        Err(problem) if response.status().is_success() => Refused(problem).into_response(),
-        _ => response,
+    once_known(response, cluster.catches_up()).await
+}
+
+/// The answer of the keeper to a change, once this node has it too: whoever reads here what it has written
+/// has to find it.
+async fn once_known(
+    response: Response,
+    catches_up: impl Future<Output = Result<(), Problem>>,
+) -> Response {
+    if !response.status().is_success() {
+        return response;
+    }
+    match tokio::time::timeout(CATCH_UP_TIMEOUT, catches_up).await {
+        Ok(Ok(())) => response,
+        Ok(Err(problem)) => Refused(problem.may_be_taken()).into_response(),
+        Err(_) => {
+            let detail =
+                "the node that has the streams has answered, and this one has not heard of it yet";
+            Refused(relay::in_doubt(detail, Effect::Maybe)).into_response()
+        }
     }
 }
 
@@ -236,6 +253,28 @@ fn changes_nothing(method: &Method) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_change_is_answered_once_this_node_has_it_and_not_waited_for_without_an_end() {
+        use std::future::{pending, ready};
+
+        let of = |status: StatusCode| status.into_response();
+        let refused = once_known(of(StatusCode::CONFLICT), pending()).await;
+        assert_eq!(refused.status(), StatusCode::CONFLICT);
+        let known = once_known(of(StatusCode::CREATED), ready(Ok(()))).await;
+        assert_eq!(known.status(), StatusCode::CREATED);
+        let away = || Problem::new(Code::JournalUnavailable, "away");
+        let (late, failed) = (
+            once_known(of(StatusCode::CREATED), pending()).await,
+            once_known(of(StatusCode::CREATED), ready(Err(away()))).await,
+        );
+        for (answer, code) in [(late, "desk_away"), (failed, "journal_unavailable")] {
+            assert_eq!(answer.status(), StatusCode::SERVICE_UNAVAILABLE);
+            let body = axum::body::to_bytes(answer.into_body(), usize::MAX).await.expect("a body");
+            let problem: Value = serde_json::from_slice(&body).expect("JSON");
+            assert_eq!((&problem["code"], &problem["may_be_taken"]), (&code.into(), &true.into()));
+        }
+    }
 
     #[test]
     fn what_the_keeper_alone_knows_is_told_from_what_each_node_does() {

@@ -170,16 +170,7 @@ fn what_is_taken_back_of_a_subject_at_one_node_counts_at_none_until_that_is_forg
 fn a_browser_is_logged_in_at_all_nodes_and_out_at_all() {
     on_each(|mut house| {
         let [one, other] = house.addresses();
-        let log_in = |address| {
-            let token = json!({ "token": house.admin });
-            let body = token.to_string();
-            let path = "/v1/session";
-            let login = Request { method: "POST", path, headers: &[], body: body.as_bytes() };
-            let login = request(address, login);
-            assert_eq!(login.status, 201, "{}", login.text());
-            let cookie = login.header("set-cookie").expect("a cookie");
-            cookie.split(';').next().expect("a pair").to_owned()
-        };
+        let log_in = |address| log_in(address, &house.admin);
         let log_out = |address, cookie: &str| {
             let headers = [("Cookie", cookie)];
             let path = "/v1/session";
@@ -206,6 +197,60 @@ fn a_browser_is_logged_in_at_all_nodes_and_out_at_all() {
             killed(node);
             assert_eq!(seen(node.address(), &cookies), [401, 401, 200]);
         }
+    });
+}
+
+/// The cookie of a session that is begun here with this token or key.
+fn log_in(address: SocketAddr, token: &str) -> String {
+    let body = json!({ "token": token }).to_string();
+    let path = "/v1/session";
+    let login = Request { method: "POST", path, headers: &[], body: body.as_bytes() };
+    let login = request(address, login);
+    assert_eq!(login.status, 201, "{}", login.text());
+    let cookie = login.header("set-cookie").expect("a cookie");
+    cookie.split(';').next().expect("a pair").to_owned()
+}
+
+#[test]
+fn a_page_changes_what_the_keeper_has_by_way_of_each_node_and_a_foreign_one_nothing() {
+    on_each(|house| {
+        let silence = json!({
+            "matchers": [{ "name": "a", "value": "b", "isRegex": false, "isEqual": true }],
+            "startsAt": "2026-01-01T00:00:00Z",
+            "endsAt": "2099-01-01T00:00:00Z",
+            "createdBy": "ada",
+            "comment": "a test",
+        });
+        let body = silence.to_string();
+        for address in house.addresses() {
+            let cookie = log_in(address, &house.admin);
+            let post = |page: &[(&str, &str)]| {
+                let own = [("Cookie", &*cookie), ("Content-Type", "application/json")];
+                let headers = [&own[..], page].concat();
+                let path = "/api/v2/silences";
+                let asked =
+                    Request { method: "POST", path, headers: &headers, body: body.as_bytes() };
+                request(address, asked)
+            };
+            until("the keeper works", || {
+                house.ask(address, "GET", "/v1/alerts", &Value::Null).status == 200
+            });
+            for page in [
+                [("Origin", &*format!("http://{address}")), ("Sec-Fetch-Mode", "cors")],
+                [("Sec-Fetch-Site", "same-origin"), ("Sec-Fetch-Mode", "cors")],
+            ] {
+                let made = post(&page);
+                assert_eq!(made.status, 200, "{page:?} {}", made.text());
+            }
+            let foreign: [&[(&str, &str)]; 3] =
+                [&[("Origin", "https://evil.example")], &[("Sec-Fetch-Site", "cross-site")], &[]];
+            for page in foreign {
+                let refused = post(page);
+                assert!([401, 403].contains(&refused.status), "{page:?} {}", refused.text());
+            }
+        }
+        let listed = house.ask(house.addresses()[0], "GET", "/api/v2/silences", &Value::Null);
+        assert_eq!(listed.json().as_array().expect("a list").len(), 4, "{}", listed.text());
     });
 }
 
