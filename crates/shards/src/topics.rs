@@ -278,8 +278,8 @@ impl Subscriptions {
     pub fn changes(&self, topics: &FilterSet) -> watch::Receiver<()> {
         let mut watches = self.watches.lock().expect("not poisoned");
         watches.retain(|(_, changed)| changed.receiver_count() > 0);
-        let (changed, changes) = watch::channel(());
-        watches.push((topics.clone(), changed));
+        let (sender, changes) = watch::channel(());
+        watches.push((topics.clone(), sender));
         changes
     }
 
