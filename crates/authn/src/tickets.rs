@@ -9,8 +9,9 @@ use std::time::Duration;
 use bellwire_access::ticket::{Bound, Ticket, TicketId, TicketRefusal, TicketTable};
 use bellwire_access::{Claims, Identity, Means, Policy, Rights};
 use bellwire_journal::{Error, RecordChange};
-use bellwire_model::limits::TICKETS_MAX;
+use bellwire_model::limits::{TICKET_UNUSED_MAX, TICKETS_MAX, TICKETS_TOLD_RETRY};
 use bellwire_model::{Principal, Timestamp};
+use bellwire_process::clock;
 use bellwire_wire::problem::{Code, Problem};
 use tokio::sync::Notify;
 
@@ -79,8 +80,10 @@ impl Tickets {
                 continue;
             }
             if let Err(error) = records.write_however_long(pending, |_| ()).await {
-                tracing::warn!(%error, "Other nodes are not told of tickets.");
+                tracing::warn!(%error, "Other nodes are not told of tickets yet; trying again.");
                 teller().failed();
+                tokio::time::sleep(TICKETS_TOLD_RETRY).await;
+                something.notify_one();
             }
         }
     }
@@ -136,9 +139,14 @@ impl Tickets {
 
     /// Leaves to the next process which are in use.
     pub(crate) async fn leave(&self, records: &Records) -> Result<(), Error> {
-        if self.telling.get().is_some() {
-            // Nodes tell that as it comes.
-            return Ok(());
+        let until = clock::now().saturating_add(TICKET_UNUSED_MAX);
+        let told = self.tell(|teller| {
+            teller.leave(until);
+            teller.pending()
+        });
+        if let Some(told) = told {
+            // Nodes tell all else as it comes.
+            return if told.is_empty() { Ok(()) } else { records.write(told, |_| ()).await };
         }
         let left: Vec<_> = self.table().left().collect();
         records.write(left::written(&left), |_| ()).await

@@ -94,9 +94,18 @@ impl Teller {
         changes
     }
 
-    /// What was under way could not be told: what others say counts again.
+    /// What was under way could not be told: it is to be told yet, as far as nothing newer is.
     pub(super) fn failed(&mut self) {
-        self.under_way.clear();
+        for (id, told) in self.under_way.drain() {
+            self.pending.entry(id).or_insert(told);
+        }
+    }
+
+    /// The process ends, and with it all use of tickets here, which others may take up for so long.
+    pub(super) fn leave(&mut self, until: Timestamp) {
+        let open = self.told.iter().filter(|(_, told)| self.is_own(told) && told.until > until);
+        let open: Vec<TicketId> = open.map(|(id, _)| *id).collect();
+        open.into_iter().for_each(|id| self.close(id, until));
     }
 
     /// A record says this. Whether another node has the ticket now.
@@ -173,11 +182,24 @@ mod tests {
         let closed = tell(&mut other);
         assert_eq!((closed.until, &closed.by), (later(9), &second.by));
         assert!(one.hear(id, &closed));
-        // What could not be told counts for nobody else.
+        // What could not be told is told again, unless something newer is.
         one.open(id, later(3600));
-        tell(&mut one);
+        let failed = tell(&mut one);
         one.failed();
-        assert!(one.hear(id, &closed));
+        assert!(!one.hear(id, &closed));
+        assert_eq!(tell(&mut one), failed);
+        one.open(id, later(3600));
+        one.failed();
+        assert_ne!(tell(&mut one).by, failed.by);
+        // What is open when the process ends is let go of soon, and all else stays as it is.
+        one.leave(later(60));
+        let left = tell(&mut one);
+        assert_eq!(left.until, later(60));
+        one.leave(later(60));
+        assert!(one.pending().is_empty());
+        assert!(!one.hear(id, &left));
+        let (mut one, taken) = (Teller::new(1), other);
+        assert!(one.hear(id, &closed) && taken.told.contains_key(&id));
         assert!(one.over(later(8)).is_empty());
         let over = one.over(later(9));
         assert_eq!(over, [RecordChange { key: key(id), value: None }]);
