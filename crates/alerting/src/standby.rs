@@ -373,7 +373,7 @@ impl Shared {
             return self.following.notice();
         }
         if let Some(first) = self.held.front() {
-            self.following.is_waited_for_since(first.since, now);
+            self.following.leave_if_late(first.since, now);
         }
         self.following.due(now, mode)
     }

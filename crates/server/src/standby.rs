@@ -259,7 +259,16 @@ fn read_piece(text: &str, bytes: Vec<u8>) -> Option<(Piece, Box<str>)> {
 
 #[cfg(test)]
 mod tests {
+    use bellwire_journal::{MemoryJournal, Observer};
+    use bellwire_model::{Entry, Epoch};
+
     use super::*;
+
+    struct Nobody;
+
+    impl Observer for Nobody {
+        fn on_commit(&mut self, _: Vec<Entry>) {}
+    }
 
     #[tokio::test(start_paused = true)]
     async fn who_waits_is_answered_while_the_log_takes_nothing() {
@@ -274,6 +283,21 @@ mod tests {
         };
         assert_eq!(attended(written, &mut interval, answer_late).await, Ok(7));
         assert_eq!(answered, 3);
+    }
+
+    #[tokio::test]
+    async fn the_desk_is_left_to_another_node_that_the_log_names() {
+        let journal = MemoryJournal::new(Epoch::new(1), Vec::new(), Box::new(Nobody));
+        let deference = |node| {
+            let named = InLog::read(&journal).expect("records");
+            InLog::deference(named.as_ref(), node)
+        };
+        assert_eq!(deference("t"), Duration::ZERO);
+        let named = InLog { node: "s".into(), stream: 7, evaluation: "k 1".into() };
+        write(&journal, named.change()).await.expect("written");
+        assert_eq!((deference("t"), deference("s")), (STANDBY_FIRST, Duration::ZERO));
+        write(&journal, InLog::none()).await.expect("written");
+        assert_eq!(deference("t"), Duration::ZERO);
     }
 
     #[test]

@@ -239,7 +239,7 @@ impl Following {
 
     /// Somebody waits since then for what the standby lacks. It may get further all the time, and never
     /// get near.
-    pub(super) fn is_waited_for_since(&mut self, since: Duration, now: Duration) {
+    pub(super) fn leave_if_late(&mut self, since: Duration, now: Duration) {
         if self.is_waited_for() && now.saturating_sub(since) >= STANDBY_PATIENCE {
             self.lose();
         }
