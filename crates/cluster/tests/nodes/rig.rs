@@ -291,12 +291,16 @@ impl World {
         self.restart(index);
         let others = self.machines.iter().filter(|machine| machine.index != index);
         let others: Vec<Arc<MemoryLog>> = others.map(|machine| Arc::clone(&machine.log)).collect();
-        others.iter().for_each(|log| log.partition());
+        for log in &others {
+            log.partition();
+        }
         for _ in 0..50 {
             self.pass(Duration::from_secs(1));
             (0..50).for_each(|_| self.step());
         }
-        others.iter().for_each(|log| log.mend());
+        for log in &others {
+            log.mend();
+        }
     }
 
     /// Nodes that cannot get there by themselves get snapshots, as servers see to, or are seen to.
