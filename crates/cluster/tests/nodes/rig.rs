@@ -280,8 +280,34 @@ impl World {
         epochs.len() == 1 && self.machines.iter().all(is_well)
     }
 
-    /// Nodes that cannot get there by themselves get snapshots, as servers see to.
+    /// Whether it started with newer data than others live with.
+    fn stays_out(&self, index: usize) -> bool {
+        let standing = self.machines[index].journal().standing();
+        matches!(standing, Standing::Unfit { why } if why.contains("of another cluster"))
+    }
+
+    /// All are to go on with what this one has: somebody stops the others until it has raised the epoch.
+    fn decide_for(&mut self, index: usize) {
+        self.restart(index);
+        let others = self.machines.iter().filter(|machine| machine.index != index);
+        let others: Vec<Arc<MemoryLog>> = others.map(|machine| Arc::clone(&machine.log)).collect();
+        for log in &others {
+            log.partition();
+        }
+        for _ in 0..50 {
+            self.pass(Duration::from_secs(1));
+            (0..50).for_each(|_| self.step());
+        }
+        for log in &others {
+            log.mend();
+        }
+    }
+
+    /// Nodes that cannot get there by themselves get snapshots, as servers see to, or are seen to.
     fn help(&mut self) {
+        if let Some(index) = (0..self.machines.len()).find(|index| self.stays_out(*index)) {
+            self.decide_for(index);
+        }
         for index in 0..self.machines.len() {
             let Some(epoch) = self.machines[index].journal().needs_snapshot() else { continue };
             let has_it = |machine: &Machine| {
