@@ -105,7 +105,9 @@ impl Teller {
     pub(super) fn leave(&mut self, until: Timestamp) {
         let open = self.told.iter().filter(|(_, told)| self.is_own(told) && told.until > until);
         let open: Vec<TicketId> = open.map(|(id, _)| *id).collect();
-        open.into_iter().for_each(|id| self.close(id, until));
+        for id in open {
+            self.close(id, until);
+        }
     }
 
     /// A record says this. Whether another node has the ticket now.
