@@ -119,7 +119,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn nobody_waits_for_ever_and_what_is_queued_has_its_effect_when_it_comes() {
-        let (go_on, busy) = mpsc::channel();
+        let (go_on, busy) = mpsc::sync_channel(1);
         let journal = MemoryJournal::new(Epoch::new(1), Vec::new(), Box::new(Nobody));
         let records = Records::default();
         let change =
@@ -129,7 +129,7 @@ mod tests {
         });
         journal.write_records(change("busy"), keep_busy).expect("queued");
         records.keep_in(Arc::new(journal));
-        let (sender, taken) = mpsc::channel();
+        let (sender, taken) = mpsc::sync_channel(1);
         let error = records
             .write(change("access/a"), move |result| {
                 let _ = sender.send(result.is_ok());

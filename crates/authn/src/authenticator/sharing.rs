@@ -150,7 +150,7 @@ mod tests {
             key: key.as_str().into(),
             value: Some(value.clone().into_bytes().into()),
         };
-        let (sender, written) = std::sync::mpsc::channel();
+        let (sender, written) = std::sync::mpsc::sync_channel(1);
         let done = Box::new(move |result| drop(sender.send(result)));
         journal.write_records(records.iter().map(change).collect(), done).expect("queued");
         written.recv().expect("answered").expect("written");

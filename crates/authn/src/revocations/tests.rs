@@ -275,7 +275,9 @@ async fn what_is_forgotten_stays_so_whatever_another_node_was_writing_of_it() {
     let late = nodes.record(&id).expect("it is there");
     other.on_change(&id, Some(&late));
     one.forget(&id).await.expect("forgotten");
-    nodes.nodes.iter().for_each(|node| assert!(!node.on_change(&id, None)));
+    for node in &nodes.nodes {
+        assert!(!node.on_change(&id, None));
+    }
     let late = RecordChange { key: record_key(&id), value: Some(late.into()) };
     one.records.write(vec![late], |_| ()).await.expect("written");
     nodes.echo(&id, after(HOUR)).await;
