@@ -115,7 +115,7 @@ proves('what is silenced, and what the server cannot do, is part of the news', R
   await says(page, 'unsure', 'newer rule files are wrong and not in force');
 
   await rm(join(data, 'journal'), { recursive: true });
-  await says(page, 'unsure', 'The server is not ready, so new alerts may not be told');
+  await says(page, 'unsure', 'The server takes no events in, so what fires now may not be shown');
   await claimsNothing(page);
 });
 
