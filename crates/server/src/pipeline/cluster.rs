@@ -327,9 +327,7 @@ impl Joined {
             // Whoever was the standby's second is so no more.
             tenure.defer(Duration::ZERO);
         }
-        let failed =
-            |error: getrandom::Error| ClusterError::Entropy(io::Error::other(error.to_string()));
-        let of_rules = (of_rules, getrandom::u64().map_err(failed)?);
+        let of_rules = (of_rules, getrandom::u64().map_err(no_entropy)?);
         let standby = || Arc::new(Standby::new(mode, of_rules, Arc::clone(figures)));
         let standby = (mode != StandbyMode::Off).then(standby);
         let membership = Membership {
@@ -379,11 +377,14 @@ pub(super) fn connect(engine: &str, options: &Options) -> Result<Arc<dyn SharedL
     }
 }
 
+fn no_entropy(error: getrandom::Error) -> ClusterError {
+    ClusterError::Entropy(io::Error::other(error.to_string()))
+}
+
 /// What nodes show each other: the cluster's, which the first of them makes.
 fn secret(log: &dyn SharedLog) -> Result<Secret, ClusterError> {
     let mut fresh = [0; SECRET_BYTES];
-    let refused = |error: getrandom::Error| io::Error::other(error.to_string());
-    getrandom::fill(&mut fresh).map_err(|error| ClusterError::Entropy(refused(error)))?;
+    getrandom::fill(&mut fresh).map_err(no_entropy)?;
     let until = clock::uptime() + CLUSTER_CONNECT_PATIENCE;
     loop {
         match Secret::of(log, fresh) {

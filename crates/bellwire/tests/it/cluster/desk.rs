@@ -164,9 +164,14 @@ fn answered(address: SocketAddr, path: &str) -> (u16, Value) {
     (answer.status, said)
 }
 
-fn silence(address: SocketAddr) -> String {
+/// The label of the alert that is silenced.
+const FIRES: (&str, &str) = ("alertname", "Fire");
+
+/// Silences what has this label for good, and returns the silence's id.
+#[track_caller]
+pub(super) fn silence(address: SocketAddr, (name, value): (&str, &str)) -> String {
     let silence = json!({
-        "matchers": [{ "name": "alertname", "value": "Fire", "isRegex": false }],
+        "matchers": [{ "name": name, "value": value, "isRegex": false }],
         "startsAt": "2020-01-01T00:00:00Z",
         "endsAt": "2999-01-01T00:00:00Z",
         "createdBy": "ada",
@@ -190,7 +195,7 @@ fn what_is_asked_of_either_node_is_done_once_and_answered_alike() {
         assert_eq!(seen[0].event_type, "alert.firing");
         assert_eq!(seen[0], seen[1]);
         assert_eq!(house.webhook.next_story(), "first notification: +DoorOpen");
-        let id = silence(house.other());
+        let id = silence(house.other(), FIRES);
         let fingerprint = seen[0].json()["key"].as_str().expect("a fingerprint").to_owned();
         let attended =
             post(house.other(), &format!("/v1/alerts/{fingerprint}/ack"), "{\"by\":\"ada\"}");
@@ -229,7 +234,7 @@ fn when_the_node_that_has_the_alerts_is_killed_another_goes_on_with_them() {
     on_each(|mut house| {
         sample(house.other(), "door_open", 1);
         house.told_webhook("first notification: +DoorOpen");
-        let id = silence(house.other());
+        let id = silence(house.other(), FIRES);
         house.pair.settle();
         let mut stream = Stream::open(house.other(), "topic=alerts/events/**&after=earliest");
         let mut cursor = stream.events(1)[0].id.clone();

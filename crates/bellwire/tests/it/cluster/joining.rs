@@ -5,6 +5,7 @@ use std::path::Path;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use super::desk::silence;
 use super::{KINDS, data, history, post_once, tail};
 use crate::harness::{Answer, Engine, Process, Request, Server, Stream, get, post, request, until};
 use crate::resume::Way;
@@ -95,16 +96,7 @@ fn alert(server: &Server) -> (String, String) {
         "{\"by\":\"ada\",\"note\":\"mine\"}",
     );
     assert!(acknowledged.status < 300, "{}", acknowledged.text());
-    let silence = json!({
-        "matchers": [{ "name": "site", "value": "oslo", "isRegex": false }],
-        "startsAt": "2020-01-01T00:00:00Z",
-        "endsAt": "2999-01-01T00:00:00Z",
-        "createdBy": "ada",
-        "comment": "a drill",
-    });
-    let made = post(address, "/api/v2/silences", silence.to_string());
-    assert_eq!(made.status, 200, "{}", made.text());
-    (fingerprint, made.json()["silenceID"].as_str().expect("an id").to_owned())
+    (fingerprint, silence(address, ("site", "oslo")))
 }
 
 /// All that people see of alerts is at a node.
