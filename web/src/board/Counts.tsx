@@ -1,7 +1,7 @@
 // How many fire, by severity: of all alerts, whatever the filter is.
 
 import { LOOKS } from '../format/severity.js';
-import { connection } from '../stores/stream.js';
+import { connection, isCurrent } from '../stores/stream.js';
 import { totals } from '../stores/totals.js';
 import { Sign } from '../ui/Sign.js';
 import { t } from './texts.js';
@@ -9,7 +9,7 @@ import { t } from './texts.js';
 export function Counts() {
   const { firing } = totals.value;
   // That there are none is known only while something would say so.
-  const isKnown = connection.value.hasBegun && connection.value.status === 'live';
+  const isKnown = connection.value.hasBegun && isCurrent();
   return (
     <ul class="totals" aria-label={t('counts')}>
       {LOOKS.map((look) => {

@@ -96,7 +96,7 @@ function Life() {
   return (
     <div class="life" data-live={isCurrent() ? '' : undefined}>
       <span class="lamp" aria-hidden="true" />
-      <b>{overview(isCurrent() ? 'live' : connection.value.outage ? 'heldUp' : 'notConnected')}</b>
+      <b>{overview(isCurrent() ? 'live' : connection.value.status === 'live' ? 'heldUp' : 'notConnected')}</b>
       <span class="heard">{heard !== null && overview('heard', { age: age(now - heard) })}</span>
       {!isCalm && isCurrent() && <span>{doubt ? !isTrouble(doubt) && doubtText(proof.value) : groundText()}</span>}
       <time>{new Date(Date.now()).toLocaleTimeString(locale(), { hourCycle: 'h23' })}</time>
