@@ -1,8 +1,13 @@
 //! Running other programs: each is printed before it starts, and one that fails is an error.
 
+use std::collections::BTreeSet;
 use std::io::{BufRead as _, BufReader};
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::thread;
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 
@@ -28,26 +33,75 @@ pub(crate) fn run(command: &mut Command) -> Result<()> {
     Ok(())
 }
 
-/// Runs the command with its output shown, and gives each line of it to `on_line`.
-pub(crate) fn run_reading(command: &mut Command, mut on_line: impl FnMut(&str)) -> Result<()> {
+/// Who runs tests and has not said a word for so long hangs: the longest of them take two minutes.
+const SILENCE_MAX: Duration = Duration::from_mins(10);
+/// Lines that are read ahead of what is shown.
+const LINES_READ_AHEAD_MAX: usize = 1_000;
+
+/// Runs the command with its output shown, and gives each line of it to `on_line`. It is ended where it
+/// hangs.
+pub(crate) fn run_reading(command: &mut Command, on_line: impl FnMut(&str)) -> Result<()> {
+    run_while_it_speaks(command, SILENCE_MAX, on_line)
+}
+
+fn run_while_it_speaks(
+    command: &mut Command,
+    silence_max: Duration,
+    mut on_line: impl FnMut(&str),
+) -> Result<()> {
     let shown = shown(command);
     println!("   $ {shown}");
     let context = || format!("cannot start `{shown}`");
+    // With all that it starts it can be ended. At a terminal a Ctrl-C is to reach it, as usual.
+    if std::env::var_os("CI").is_some() {
+        command.process_group(0);
+    }
     let mut child = command.stdout(Stdio::piped()).spawn().with_context(context)?;
     let output = child.stdout.take().context("its output is a pipe")?;
-    let mut reader = BufReader::new(output);
-    let mut line = Vec::new();
-    while reader.read_until(b'\n', &mut line)? > 0 {
-        let text = String::from_utf8_lossy(&line);
-        print!("{text}");
-        on_line(text.trim_end());
-        line.clear();
+    let (sender, lines) = mpsc::sync_channel(LINES_READ_AHEAD_MAX);
+    // Not waited for: what a killed runner has started may hold its output open.
+    thread::spawn(move || {
+        let (mut reader, mut line) = (BufReader::new(output), Vec::new());
+        while reader.read_until(b'\n', &mut line).is_ok_and(|read| read > 0) {
+            if sender.send(std::mem::take(&mut line)).is_err() {
+                break;
+            }
+        }
+    });
+    let mut slow = BTreeSet::new();
+    loop {
+        match lines.recv_timeout(silence_max) {
+            Ok(line) => {
+                let text = String::from_utf8_lossy(&line);
+                print!("{text}");
+                note_slow(&mut slow, text.trim_end());
+                on_line(text.trim_end());
+            }
+            Err(RecvTimeoutError::Disconnected) => break,
+            Err(RecvTimeoutError::Timeout) => {
+                let _no_group_at_a_terminal =
+                    succeeds("kill", &["-KILL", "--", &format!("-{}", child.id())]);
+                child.kill()?;
+                child.wait()?;
+                bail!("`{shown}` was ended: silent for {silence_max:?}, in the midst of {slow:?}");
+            }
+        }
     }
     let status = child.wait()?;
     if !status.success() {
         bail!("`{shown}` failed: {status}");
     }
     Ok(())
+}
+
+/// Keeps which Rust tests go on for long.
+fn note_slow(slow: &mut BTreeSet<String>, line: &str) {
+    let Some(rest) = line.strip_prefix("test ") else { return };
+    if let Some((name, _)) = rest.split_once(" has been running for over ") {
+        slow.insert(name.to_owned());
+    } else if let Some((name, _)) = rest.split_once(" ... ") {
+        slow.remove(name);
+    }
 }
 
 /// Runs the command and returns what it printed; its errors are shown.
@@ -109,6 +163,18 @@ mod tests {
         let error = run_reading(&mut command, |line| lines.push(line.to_owned())).unwrap_err();
         assert_eq!(lines, ["a", "", "b"]);
         assert!(error.to_string().ends_with("failed: exit status: 3"), "{error}");
+    }
+
+    #[test]
+    fn who_hangs_is_ended_and_what_it_was_at_is_named() {
+        let mut command = Command::new("/bin/sh");
+        let script = "for name in a b; do \
+                          echo \"test $name has been running for over 60 seconds\"; \
+                      done; echo 'test a ... ok'; exec sleep 600";
+        command.args(["-c", script]);
+        let error = run_while_it_speaks(&mut command, Duration::from_millis(500), |_| {});
+        let error = error.unwrap_err().to_string();
+        assert!(error.contains("silent for 500ms") && error.ends_with(r#"{"b"}"#), "{error}");
     }
 
     #[test]

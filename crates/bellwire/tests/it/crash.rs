@@ -6,13 +6,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
 
 use bellwire_model::{Cursor, Offset};
 use bellwire_wire::sse::Parser;
 use serde_json::Value;
 
-use crate::harness::{Random, Raw, Server, Stream, StreamItem};
+use crate::harness::{Random, Raw, Server, Stream, StreamItem, closely};
 
 const PUBLISHERS: usize = 8;
 const ROUNDS: u64 = 4;
@@ -162,9 +161,7 @@ fn run_until_killed(
             let random = Random::new(random.seed());
             scope.spawn(move || publisher.run(name, address, random, acknowledged));
         }
-        while acknowledged.load(Ordering::Relaxed) < enough {
-            std::thread::park_timeout(Duration::from_micros(200));
-        }
+        closely("enough is acknowledged", || acknowledged.load(Ordering::Relaxed) >= enough);
         server.kill();
     });
     events_of(&subscriber.join().expect("the subscriber reads to the end"))

@@ -3,12 +3,12 @@
 
 use std::io::Read;
 use std::net::{Shutdown, SocketAddr};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bellwire_model::limits::{LOOKS_PER_TURN_MAX, LOOKS_PER_VISIT_MAX};
 
 use crate::harness::frames::{Frames, text};
-use crate::harness::{Request, Server, Stream, get, post, request};
+use crate::harness::{Over, Request, Server, Stream, get, post, request};
 
 /// Keys that the greedy ask for again and again.
 const KEYS: usize = 2_000;
@@ -27,7 +27,7 @@ fn put_keys(address: SocketAddr) {
 }
 
 /// Subscribes to much, and takes it back, until it is told to stop; whatever comes is dropped.
-fn subscribe_without_end(address: SocketAddr, done: &AtomicBool) {
+fn subscribe_without_end(address: SocketAddr, done: &Over) {
     let Frames { mut raw, .. } = Frames::open(address, "");
     let mut reader = raw.socket().try_clone().expect("a second handle");
     std::thread::scope(|scope| {
@@ -36,7 +36,7 @@ fn subscribe_without_end(address: SocketAddr, done: &AtomicBool) {
             while reader.read(&mut buffer).is_ok_and(|read| read > 0) {}
         });
         let mut number = 0;
-        while !done.load(Ordering::Acquire) {
+        while !done.is_so() {
             number += 1;
             let topics = format!(r#""topics":["board/**","own/{}"]"#, number % 100);
             let flood = [
@@ -52,13 +52,9 @@ fn subscribe_without_end(address: SocketAddr, done: &AtomicBool) {
 }
 
 /// Polls for much, each time along a lane of its own, until it is told to stop.
-fn poll_without_end(
-    address: SocketAddr,
-    (poller, polls): (usize, &AtomicUsize),
-    done: &AtomicBool,
-) {
+fn poll_without_end(address: SocketAddr, (poller, polls): (usize, &AtomicUsize), done: &Over) {
     let mut number = 0;
-    while !done.load(Ordering::Acquire) {
+    while !done.is_so() {
         number += 1;
         let path = format!("/v1/events?topic=board/*&topic=own/{poller}/{number}&after=earliest");
         let headers = [("Accept", "application/json")];
@@ -84,27 +80,22 @@ fn beside_greedy_clients_all_others_get_every_event_in_bounded_turns() {
     for listener in &mut listeners {
         listener.until_ready();
     }
-    let (done, polls) = (AtomicBool::new(false), AtomicUsize::new(0));
+    let (done, polls) = (Over::default(), AtomicUsize::new(0));
     std::thread::scope(|scope| {
         let (done, polls) = (&done, &polls);
         scope.spawn(move || subscribe_without_end(address, done));
         for poller in 0..2 {
             scope.spawn(move || poll_without_end(address, (poller, polls), done));
         }
-        // Whatever fails here must not leave the others at it.
-        let told = scope.spawn(move || {
-            for number in 0..EVENTS {
-                let path = format!("/v1/topics/live/{}", number % 3);
-                assert_eq!(post(address, &path, number.to_string()).status, 201);
-                for listener in &mut listeners {
-                    let event = listener.events(1).remove(0).json();
-                    assert_eq!(event["data"], number, "each once, and in order");
-                }
+        let _beside = done.at_the_end();
+        for number in 0..EVENTS {
+            let path = format!("/v1/topics/live/{}", number % 3);
+            assert_eq!(post(address, &path, number.to_string()).status, 201);
+            for listener in &mut listeners {
+                let event = listener.events(1).remove(0).json();
+                assert_eq!(event["data"], number, "each once, and in order");
             }
-        });
-        let told = told.join();
-        done.store(true, Ordering::Release);
-        told.expect("everybody got everything");
+        }
     });
     assert!(polls.load(Ordering::Relaxed) > 0, "somebody polled");
 

@@ -6,7 +6,7 @@ use std::io::Write as _;
 use std::net::TcpStream;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use crate::harness::{Request, Server, get, post, request};
+use crate::harness::{Request, Server, closely, get, post, request};
 
 /// Requests of each thread: enough for locks taken in the wrong order to meet.
 const REQUESTS: usize = 150;
@@ -94,9 +94,7 @@ fn a_poll_that_waits_is_answered_by_the_event_and_by_the_end_of_the_server() {
     started.store(false, Ordering::Release);
     std::thread::scope(|scope| {
         let waiting = scope.spawn(|| poll(&format!("&after={cursor}")));
-        while !(started.load(Ordering::Acquire) && polls_waiting(address) == 1) {
-            std::thread::yield_now();
-        }
+        closely("a poll waits", || started.load(Ordering::Acquire) && polls_waiting(address) == 1);
         server.end();
         let answer = waiting.join().expect("an answer").json();
         assert_eq!(answer["events"].as_array().map(Vec::len), Some(0));

@@ -2,12 +2,13 @@
 //! writes nothing. And requests that are whole, whatever ends meanwhile.
 
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use serde_json::{Value, json};
 
 use crate::harness::{
-    Answer, Lines, Random, Raw, Request, Server, Spoken, WebSocket, get, post, request,
+    Answer, Lines, Over, Random, Raw, Request, Server, Spoken, WebSocket, closely, get, post,
+    request,
 };
 use crate::state_on_disk::{board, start};
 
@@ -287,9 +288,7 @@ fn each_event_is_there_exactly_once_however_often_the_process_is_killed() {
                     let (random, count) = (Random::new(random.seed()), &count);
                     scope.spawn(move || producer.run(name, address, random, count));
                 }
-                while count.load(Ordering::Relaxed) < until {
-                    std::thread::yield_now();
-                }
+                closely("much is taken", || count.load(Ordering::Relaxed) >= until);
                 server.kill();
             });
             server.restart();
@@ -318,7 +317,6 @@ fn each_event_is_there_exactly_once_however_often_the_process_is_killed() {
 fn of_two_lives_of_a_producer_the_newer_one_alone_goes_on() {
     let server = Server::start();
     let address = server.address();
-    let is_over = AtomicBool::new(false);
     let written = std::thread::scope(|scope| {
         let old = scope.spawn(|| {
             let mut written = 0;
@@ -326,14 +324,13 @@ fn of_two_lives_of_a_producer_the_newer_one_alone_goes_on() {
                 let answer = write(address, "log", ("p", 0, written), &format!("[0,{written}]"));
                 if answer.status != 201 {
                     assert_eq!(code(&answer), "producer_fenced");
-                    is_over.store(true, Ordering::Relaxed);
                     return written;
                 }
                 written += 1;
             }
         });
         let mut sequence = 0;
-        while sequence < 20 || !is_over.load(Ordering::Relaxed) {
+        while sequence < 20 || !old.is_finished() {
             let answer = write(address, "log", ("p", 1, sequence), &format!("[1,{sequence}]"));
             assert_eq!(answer.status, 201, "{}", answer.text());
             sequence += 1;
@@ -351,15 +348,16 @@ fn an_atomic_request_is_whole_whatever_ends_beside_it() {
     const REQUESTS: u64 = 60;
     let (server, _folder) = start(&[]);
     let address = server.address();
-    let is_over = AtomicBool::new(false);
+    let is_over = Over::default();
     let taken = std::thread::scope(|scope| {
         scope.spawn(|| {
-            while !is_over.load(Ordering::Relaxed) {
+            while !is_over.is_so() {
                 for end in ["true", "false"] {
                     say(address, "run/a", &[("Bellwire-End", end)], "");
                 }
             }
         });
+        let _beside = is_over.at_the_end();
         let publish = |name: u64| {
             (0..REQUESTS).filter_map(move |round| {
                 let number = name * REQUESTS + round;
@@ -384,7 +382,6 @@ fn an_atomic_request_is_whole_whatever_ends_beside_it() {
         let threads = threads.into_iter();
         let mut taken: Vec<u64> =
             threads.flat_map(|thread| thread.join().expect("a publisher")).collect();
-        is_over.store(true, Ordering::Relaxed);
         taken.sort_unstable();
         taken
     });

@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde_json::{Value, json};
 
 use crate::harness::{
-    Lines, Random, Raw, Request, Server, Stream, StreamItem, WebSocket, delete, get, post, request,
+    Lines, Over, Random, Raw, Request, Server, Stream, StreamItem, WebSocket, delete, get, post,
+    request,
 };
 use crate::state;
 
@@ -282,20 +282,11 @@ fn what_is_subscribed_to_later_begins_anew_and_then_has_one_cursor_with_the_rest
     assert_eq!((&gone[0]["key"], &gone[0]["deleted"]), (&json!("b"), &json!(true)));
 }
 
-/// Ends what goes on for as long as it is not over, though a test fails.
-struct Over<'a>(&'a AtomicBool);
-
-impl Drop for Over<'_> {
-    fn drop(&mut self) {
-        self.0.store(true, Ordering::Relaxed);
-    }
-}
-
 /// Changes without end, until it is told to stop: keys that come and go, and events of a stream that
 /// are counted. Returns how many of those there were.
-fn change(address: SocketAddr, is_over: &AtomicBool, random: &mut Random) -> u64 {
+fn change(address: SocketAddr, is_over: &Over, random: &mut Random) -> u64 {
     let mut published = 0;
-    while !is_over.load(Ordering::Relaxed) {
+    while !is_over.is_so() {
         let key = format!("k{}", random.below(40));
         match random.below(4) {
             0 => {
@@ -321,10 +312,10 @@ fn whoever_is_cut_off_again_and_again_has_the_truth_in_the_end() {
     let mut client = Client::default();
     let stream = Stream::open(address, QUERY).next_of("ready");
     client.cursor = stream.id;
-    let is_over = AtomicBool::new(false);
+    let is_over = Over::default();
     let published = std::thread::scope(|scope| {
         let changes = scope.spawn(|| change(address, &is_over, &mut others));
-        let over = Over(&is_over);
+        let over = is_over.at_the_end();
         for _ in 0..200 {
             let transport = TRANSPORTS[random.below(4) as usize];
             client.follow(address, transport, random.below(12) as usize);

@@ -4,9 +4,8 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
 
-use crate::harness::{Random, Raw, Server, Stream};
+use crate::harness::{Random, Raw, Server, Stream, closely};
 
 const SENSORS: usize = 4;
 const ROUNDS: usize = 5;
@@ -60,9 +59,7 @@ fn run_until_killed(server: &mut Server, sensors: &mut [Sensor], random: &mut Ra
         for (name, sensor) in sensors.iter_mut().enumerate() {
             scope.spawn(move || sensor.run(name, address, acknowledged));
         }
-        while acknowledged.load(Ordering::Relaxed) < enough {
-            std::thread::park_timeout(Duration::from_micros(200));
-        }
+        closely("enough is acknowledged", || acknowledged.load(Ordering::Relaxed) >= enough);
         server.kill();
     });
 }

@@ -11,8 +11,8 @@ use tempfile::TempDir;
 
 use crate::disk::{SmallDisk, start_on};
 use crate::harness::{
-    Answer, Lines, Process, Random, Raw, Request, Server, Stream, StreamItem, WebSocket, delete,
-    get, post, request,
+    Answer, Lines, Process, Random, Raw, Request, Server, Stream, StreamItem, WebSocket, closely,
+    delete, get, post, request,
 };
 use crate::state::put;
 
@@ -193,9 +193,7 @@ fn nothing_acknowledged_is_lost_where_the_process_is_killed() {
                     let (random, count) = (Random::new(random.seed()), &count);
                     scope.spawn(move || publisher.run(name, address, random, count));
                 }
-                while count.load(Ordering::Relaxed) < until {
-                    std::thread::yield_now();
-                }
+                closely("much is taken", || count.load(Ordering::Relaxed) >= until);
                 server.kill();
             });
             server.restart();

@@ -1,6 +1,6 @@
 //! Clauses about reading: filters, pages, and what a page says of itself.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::Arc;
 use std::thread;
 
 use bellwire_model::{Body, Event, FilterSet, Offset, Timestamp};
@@ -137,17 +137,7 @@ pub fn readers_miss_nothing_that_the_page_does_not_tell(open: Open<'_>) {
     const BATCHES: usize = 300;
     let limited = RetentionRule { events_max: Some(1500), ..rule("a/*") };
     let rig = Rig::open(open, vec![limited]);
-    let is_done = AtomicBool::new(false);
-    thread::scope(|scope| {
-        for filter in ["a/*", "a/0", "b"] {
-            let (rig, is_done) = (&rig, &is_done);
-            scope.spawn(move || {
-                let filters = filters(&[filter]);
-                while !is_done.load(Ordering::Acquire) {
-                    read_once(rig, &filters);
-                }
-            });
-        }
+    let write = || {
         for batch in 0..BATCHES {
             let topic = format!("a/{}", batch % 5);
             let mut events = vec![plain(&topic, "x"); 20];
@@ -157,7 +147,19 @@ pub fn readers_miss_nothing_that_the_page_does_not_tell(open: Open<'_>) {
                 rig.retain(0);
             }
         }
-        is_done.store(true, Ordering::Release);
+    };
+    thread::scope(|scope| {
+        // The readers end with it, also where it fails.
+        let writer = Arc::new(scope.spawn(write));
+        for filter in ["a/*", "a/0", "b"] {
+            let (rig, writer) = (&rig, Arc::clone(&writer));
+            scope.spawn(move || {
+                let filters = filters(&[filter]);
+                while !writer.is_finished() {
+                    read_once(rig, &filters);
+                }
+            });
+        }
     });
     rig.retain(0);
     assert_eq!(rig.read_all("a/*").len(), 1500);

@@ -2,14 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::net::{SocketAddr, TcpStream};
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
 use super::{KINDS, Pair, history, try_get};
 use crate::harness::{
-    Answer, Engine, FailingDisk, Fault, Process, Raw, Server, Stream, Webhook, get, post, until,
+    Answer, Engine, FailingDisk, Fault, Over, Process, Raw, Server, Stream, Webhook, get, post,
+    until,
 };
 
 const RULES: &str = "
@@ -280,16 +280,16 @@ fn a_node_that_takes_over_refuses_no_connection() {
     on_each(|mut house| {
         let other = house.other();
         house.keeper().kill();
-        let is_over = AtomicBool::new(false);
+        let is_over = Over::default();
         std::thread::scope(|scope| {
             scope.spawn(|| {
-                while !is_over.load(Ordering::Relaxed) {
+                while !is_over.is_so() {
                     TcpStream::connect(other).expect("somebody listens");
                     std::thread::park_timeout(Duration::from_millis(1));
                 }
             });
+            let _beside = is_over.at_the_end();
             house.pass_over();
-            is_over.store(true, Ordering::Relaxed);
         });
     });
 }

@@ -26,6 +26,8 @@ const USUAL: [(&str, &str); 2] = [("--hosts", "x"), ("--webhook-networks-allowed
 
 /// Between two looks at something that cannot be waited for.
 const PAUSE: Duration = Duration::from_millis(10);
+/// Between two looks at what is over soon.
+const SHORT_PAUSE: Duration = Duration::from_micros(200);
 
 /// Lines that are read ahead of a test; a process that prints more waits.
 const LINES_READ_AHEAD_MAX: usize = 10_000;
@@ -192,15 +194,27 @@ fn stands_still(id: &str) -> bool {
 
 /// Waits until it is so: looks again and again at what cannot be waited for.
 #[track_caller]
-pub(crate) fn until(what: &str, mut is_so: impl FnMut() -> bool) {
+pub(crate) fn until(what: &str, is_so: impl FnMut() -> bool) {
+    look(PAUSE, what, is_so);
+}
+
+/// As [`until`], for what must be met in the act: it looks so often that little happens meanwhile.
+#[track_caller]
+pub(crate) fn closely(what: &str, is_so: impl FnMut() -> bool) {
+    look(SHORT_PAUSE, what, is_so);
+}
+
+#[track_caller]
+fn look(pause: Duration, what: &str, mut is_so: impl FnMut() -> bool) {
     let look = |_| {
         let is_so = is_so();
         if !is_so {
-            std::thread::park_timeout(PAUSE);
+            std::thread::park_timeout(pause);
         }
         is_so
     };
-    assert!((0..looks_max()).any(look), "waited in vain: {what}");
+    let looks_max = PATIENCE.as_micros() / pause.as_micros();
+    assert!((0..looks_max).any(look), "waited in vain: {what}");
 }
 
 /// As many as [`PATIENCE`] has room for.

@@ -1,11 +1,11 @@
 //! Heartbeats, the dead, and how a server ends.
 
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use serde_json::{Value, json};
 
 use crate::harness::frames::{CLOSE, FIN, Frame, Frames, PING, PONG, TEXT, masked, text};
-use crate::harness::{End, Raw, Server, Spoken, WebSocket, get, post};
+use crate::harness::{End, Over, Raw, Server, Spoken, WebSocket, closely, get, post};
 
 /// Soon, but not so soon that a test which is held up counts as dead. Nor does it wait for the disk.
 const QUICK: [&str; 4] = ["--heartbeat-interval", "1s", "--durability", "interval"];
@@ -101,21 +101,18 @@ fn a_drain_says_good_bye_also_to_those_who_talk() {
     // This one publishes as fast as it can, and is in the middle of a word when the end comes.
     let talker = Frames::open(address, "");
     let mut sender = Raw::over(talker.raw.socket().try_clone().expect("a second handle"));
-    let (is_over, replies) = (AtomicBool::new(false), AtomicUsize::new(0));
-    let (is_over, replies) = (&is_over, &replies);
+    let (is_over, replies) = (&Over::default(), &AtomicUsize::new(0));
     let (said, acknowledged) = std::thread::scope(|scope| {
         scope.spawn(move || {
             let data = "x".repeat(2_000);
             let ask = json!({"request": "publish", "id": 1, "topic": "talk", "data": data});
             let ask = text(ask.to_string());
-            while !is_over.load(Ordering::Relaxed) && sender.try_send(&ask).is_ok() {}
+            while !is_over.is_so() && sender.try_send(&ask).is_ok() {}
         });
+        let _beside = is_over.at_the_end();
         let heard = scope.spawn(move || hear_to_the_end(talker, replies));
-        while replies.load(Ordering::Relaxed) < 50 {
-            std::thread::yield_now();
-        }
+        closely("it talks", || replies.load(Ordering::Relaxed) >= 50);
         assert!(server.end().success());
-        is_over.store(true, Ordering::Relaxed);
         heard.join().expect("an end in order")
     });
     let [bye, close] = &said[..] else { panic!("{said:?}") };

@@ -3,12 +3,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use bellwire_model::{Cursor, Filter, Offset, Topic};
 use serde_json::{Value, json};
 
-use crate::harness::{Random, Raw, Server, Spoken, WebSocket};
+use crate::harness::{Over, Random, Raw, Server, Spoken, WebSocket};
 
 /// Each publisher has its own.
 const TOPICS: [&[&str]; 3] = [&["a/1", "b/1"], &["a/2", "b/2", "c"], &["a/3"]];
@@ -53,20 +52,11 @@ impl Publisher {
         }
     }
 
-    fn publish_until(&mut self, address: SocketAddr, is_over: &AtomicBool) {
+    fn publish_until(&mut self, address: SocketAddr, is_over: &Over) {
         let mut raw = Raw::connect(address);
-        while !is_over.load(Ordering::Relaxed) {
+        while !is_over.is_so() {
             self.publish(&mut raw);
         }
-    }
-}
-
-/// Whether the publishers are to end: so they do where a client fails, too.
-struct Over<'a>(&'a AtomicBool);
-
-impl Drop for Over<'_> {
-    fn drop(&mut self) {
-        self.0.store(true, Ordering::Relaxed);
     }
 }
 
@@ -303,12 +293,12 @@ fn a_client_that_follows_more_and_less_at_random_loses_nothing() {
     let address = server.address();
     let seeds = [random.seed(), random.seed()];
     let mut walks = seeds.map(|seed| Walk::begin(address, Random::new(seed)));
-    let is_over = AtomicBool::new(false);
+    let is_over = Over::default();
     std::thread::scope(|scope| {
         for publisher in &mut publishers {
             scope.spawn(|| publisher.publish_until(address, &is_over));
         }
-        let _over = Over(&is_over);
+        let _over = is_over.at_the_end();
         std::thread::scope(|scope| {
             for walk in &mut walks {
                 scope.spawn(|| {

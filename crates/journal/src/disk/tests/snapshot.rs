@@ -67,11 +67,18 @@ fn a_page_lacks_only_what_it_tells_while_retention_removes_its_later_events() {
     let rig = open(DiskOptions { retention, ..options(folder.path()) });
     fill(&rig);
     let seldom: Vec<Offset> = rig.read_all("seldom").iter().map(|entry| entry.offset).collect();
-    let is_done = AtomicBool::new(false);
+    let retain = || {
+        for block in BLOCKS_BEFORE..BLOCKS_BEFORE + BLOCKS_AFTER {
+            rig.retain(block + 1);
+        }
+    };
     thread::scope(|scope| {
+        // The readers end with it, also where it fails.
+        let writer = Arc::new(scope.spawn(retain));
         for _ in 0..2 {
-            scope.spawn(|| {
-                while !is_done.load(Ordering::Acquire) {
+            let (rig, seldom, writer) = (&rig, &seldom, Arc::clone(&writer));
+            scope.spawn(move || {
+                while !writer.is_finished() {
                     let limit = ReadLimit { events: 1000, bytes: 1 << 20 };
                     let page = rig.journal.read(Offset::ZERO, &filters(&["seldom"]), limit);
                     let page = page.expect("a page");
@@ -84,10 +91,6 @@ fn a_page_lacks_only_what_it_tells_while_retention_removes_its_later_events() {
                 }
             });
         }
-        for block in BLOCKS_BEFORE..BLOCKS_BEFORE + BLOCKS_AFTER {
-            rig.retain(block + 1);
-        }
-        is_done.store(true, Ordering::Release);
     });
     assert_eq!(rig.read_all("seldom").len(), BLOCKS_BEFORE as usize);
 }
