@@ -161,8 +161,9 @@ fn run_until_killed(
             let random = Random::new(random.seed());
             scope.spawn(move || publisher.run(name, address, random, acknowledged));
         }
+        let killed = server.killed_in_the_end();
         closely("enough is acknowledged", || acknowledged.load(Ordering::Relaxed) >= enough);
-        server.kill();
+        drop(killed);
     });
     events_of(&subscriber.join().expect("the subscriber reads to the end"))
 }

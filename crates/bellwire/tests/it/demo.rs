@@ -1,12 +1,11 @@
 //! `bellwire demo`.
 
 use std::collections::BTreeSet;
-use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use crate::harness::{PATIENCE, Process, Request, Stream, get, request};
+use crate::harness::{Process, Request, Stream, get, request, until};
 
 #[test]
 fn alerts_fire_and_resolve_by_themselves() {
@@ -29,9 +28,6 @@ fn alerts_fire_and_resolve_by_themselves() {
     demo.signal("INT");
     assert!(demo.wait().success(), "{}", demo.errors());
 }
-
-/// Between two looks.
-const PAUSE: Duration = Duration::from_millis(20);
 
 #[test]
 fn each_team_logs_in_and_sees_its_own_sites() {
@@ -63,23 +59,18 @@ fn each_team_logs_in_and_sees_its_own_sites() {
         let headers = [("Authorization", basic.as_str())];
         let path = "/v1/topics/samples/boiler_temperature_celsius?limit=1000";
         // Each sensor has its turn within some seconds.
-        let mut looks = 0;
-        let seen = loop {
-            assert!(looks < PATIENCE.as_millis() / PAUSE.as_millis(), "{name} sees too few");
-            looks += 1;
+        let mut seen = BTreeSet::new();
+        until("each sees its sites", || {
             let asked = Request { method: "GET", path, headers: &headers, body: b"" };
             let page = request(address, asked).json();
             let events = page["events"].as_array().cloned().unwrap_or_default();
             let site = |event: &serde_json::Value| event["data"]["labels"]["site"].clone();
-            let seen: BTreeSet<String> = events
+            seen = events
                 .iter()
                 .map(|event| site(event).as_str().expect("a site").to_owned())
-                .collect();
-            if seen.len() >= sites.len() {
-                break seen;
-            }
-            std::thread::park_timeout(PAUSE);
-        };
+                .collect::<BTreeSet<String>>();
+            seen.len() >= sites.len()
+        });
         assert_eq!(&seen, sites, "{name}");
     }
     demo.signal("INT");

@@ -32,7 +32,9 @@ pub(crate) use self::issuer::{Issuer, Reply, SignerKey};
 pub(crate) use self::ndjson::Lines;
 pub(crate) use self::over::Over;
 pub(crate) use self::port::Port;
-pub(crate) use self::process::{Process, Server, bellwire, closely, raise_open_files, until};
+pub(crate) use self::process::{
+    Process, Server, bellwire, closely, looks, raise_open_files, until,
+};
 pub(crate) use self::random::Random;
 pub(crate) use self::raw::Raw;
 pub(crate) use self::sse::{Stream, StreamItem, of_item};
@@ -41,4 +43,4 @@ pub(crate) use self::webhook::Webhook;
 pub(crate) use self::websocket::{End, Spoken, WebSocket};
 
 /// How long anything may take before a test fails.
-pub(crate) const PATIENCE: Duration = Duration::from_mins(2);
+pub(crate) const PATIENCE: Duration = Duration::from_mins(3);

@@ -2,15 +2,14 @@
 
 use std::fmt::Write as _;
 use std::net::{SocketAddr, TcpListener};
-use std::time::Duration;
 
 use bellwire_process::clock;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::harness::{
-    Answer, Authority, Issuer, PATIENCE, Port, Reply, Request, Server, SignerKey, bellwire, get,
-    request,
+    Answer, Authority, Issuer, Port, Reply, Request, Server, SignerKey, bellwire, get, request,
+    until,
 };
 
 const NAME: &str = "https://id.example";
@@ -44,23 +43,11 @@ fn whoami_at(address: SocketAddr, token: &str) -> Answer {
     request(address, whoami)
 }
 
-/// Waits until something is so; it is not measured how long that takes.
-fn wait_until(mut is_so: impl FnMut() -> bool, what: &str) {
-    const PAUSE: Duration = Duration::from_millis(50);
-    for _ in 0..PATIENCE.as_millis() / PAUSE.as_millis() {
-        if is_so() {
-            return;
-        }
-        std::thread::park_timeout(PAUSE);
-    }
-    panic!("waited in vain until {what}");
-}
-
 /// Until a key that is not known may be asked for again.
 fn wait_until_keys_may_be_asked_for(server: &Server) {
     let age = || server.figure("bellwire_issuer_keys_age_seconds");
-    wait_until(|| age() < 11, "keys that were fetched just now are told of");
-    wait_until(|| age() >= 11, "keys are some seconds old");
+    until("keys that were fetched just now are told of", || age() < 11);
+    until("keys are some seconds old", || age() >= 11);
 }
 
 #[test]
@@ -143,14 +130,13 @@ fn a_server_starts_without_its_issuer_and_takes_its_tokens_when_it_is_there() {
     let ready = get(server.address(), "/readyz");
     assert_eq!(ready.status, 200);
     let told = format!("the keys of the issuer {NAME} are missing: {url}: ");
-    wait_until(
-        || get(server.address(), "/readyz").text().contains(&told),
-        "it is told why the keys are missing",
-    );
+    until("it is told why the keys are missing", || {
+        get(server.address(), "/readyz").text().contains(&told)
+    });
 
     let issuer = Issuer::at(TcpListener::bind(port.address()).expect("a free port"), None);
     issuer.reply(KEYS, Reply::keys(&[&key]));
-    wait_until(|| whoami(&server, &token).status == 200, "the token counts");
+    until("the token counts", || whoami(&server, &token).status == 200);
     assert_eq!(get(server.address(), "/readyz").text(), "ready\n");
     server.wait_for_figure("bellwire_issuers_without_keys", 0);
 }
@@ -205,14 +191,11 @@ fn whatever_an_issuer_does_its_tokens_are_not_taken_and_whoever_runs_the_server_
     reasons.push(format!("{} … the issuer calls itself `https://other`", elsewhere.url("")));
     for reason in reasons {
         let (name, why) = reason.split_once(" … ").expect("two parts");
-        wait_until(
-            || {
-                let ready = get(server.address(), "/readyz");
-                let name = format!("the issuer {name} ");
-                ready.text().lines().any(|line| line.contains(&name) && line.contains(why))
-            },
-            &reason,
-        );
+        until(&reason, || {
+            let ready = get(server.address(), "/readyz");
+            let name = format!("the issuer {name} ");
+            ready.text().lines().any(|line| line.contains(&name) && line.contains(why))
+        });
     }
     assert_eq!(elsewhere.asked(KEYS), 0, "nobody was sent there");
 }

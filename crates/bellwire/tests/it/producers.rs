@@ -288,8 +288,9 @@ fn each_event_is_there_exactly_once_however_often_the_process_is_killed() {
                     let (random, count) = (Random::new(random.seed()), &count);
                     scope.spawn(move || producer.run(name, address, random, count));
                 }
+                let killed = server.killed_in_the_end();
                 closely("much is taken", || count.load(Ordering::Relaxed) >= until);
-                server.kill();
+                drop(killed);
             });
             server.restart();
         }
@@ -317,23 +318,27 @@ fn each_event_is_there_exactly_once_however_often_the_process_is_killed() {
 fn of_two_lives_of_a_producer_the_newer_one_alone_goes_on() {
     let server = Server::start();
     let address = server.address();
+    let is_over = Over::default();
     let written = std::thread::scope(|scope| {
         let old = scope.spawn(|| {
             let mut written = 0;
-            loop {
+            while !is_over.is_so() {
                 let answer = write(address, "log", ("p", 0, written), &format!("[0,{written}]"));
                 if answer.status != 201 {
                     assert_eq!(code(&answer), "producer_fenced");
-                    return written;
+                    break;
                 }
                 written += 1;
             }
+            written
         });
+        let _beside = is_over.at_the_end();
         let mut sequence = 0;
         while sequence < 20 || !old.is_finished() {
             let answer = write(address, "log", ("p", 1, sequence), &format!("[1,{sequence}]"));
             assert_eq!(answer.status, 201, "{}", answer.text());
             sequence += 1;
+            assert!(sequence < 10_000, "the old one goes on");
         }
         (old.join().expect("the old life"), sequence)
     });

@@ -392,15 +392,6 @@ fn topics_that_change_their_place_begin_anew_for_whoever_comes_back() {
     }
 }
 
-/// Kills the server in the end, though a test fails: others wait for that.
-struct Killed<'a>(&'a mut Server);
-
-impl Drop for Killed<'_> {
-    fn drop(&mut self) {
-        self.0.kill();
-    }
-}
-
 #[test]
 fn whoever_is_cut_off_a_thousand_times_though_the_server_is_killed_has_the_truth_in_the_end() {
     const LIVES: usize = 5;
@@ -420,7 +411,7 @@ fn whoever_is_cut_off_a_thousand_times_though_the_server_is_killed_has_the_truth
         std::thread::scope(|scope| {
             let changes = scope.spawn(|| change_until_gone(address, &mut others, &mut number));
             // In the midst of changes.
-            let killed = Killed(&mut server);
+            let killed = server.killed_in_the_end();
             for _ in 0..RETURNS {
                 let transport = TRANSPORTS[random.below(4) as usize];
                 client.follow(address, transport, random.below(12) as usize);

@@ -59,8 +59,9 @@ fn run_until_killed(server: &mut Server, sensors: &mut [Sensor], random: &mut Ra
         for (name, sensor) in sensors.iter_mut().enumerate() {
             scope.spawn(move || sensor.run(name, address, acknowledged));
         }
+        let killed = server.killed_in_the_end();
         closely("enough is acknowledged", || acknowledged.load(Ordering::Relaxed) >= enough);
-        server.kill();
+        drop(killed);
     });
 }
 

@@ -193,8 +193,9 @@ fn nothing_acknowledged_is_lost_where_the_process_is_killed() {
                     let (random, count) = (Random::new(random.seed()), &count);
                     scope.spawn(move || publisher.run(name, address, random, count));
                 }
+                let killed = server.killed_in_the_end();
                 closely("much is taken", || count.load(Ordering::Relaxed) >= until);
-                server.kill();
+                drop(killed);
             });
             server.restart();
             let board = board(server.address(), "jobs/kill");

@@ -80,6 +80,7 @@ pub(crate) fn request(address: SocketAddr, request: Request<'_>) -> Answer {
 pub(super) fn send(address: SocketAddr, request: Request<'_>) -> BufReader<TcpStream> {
     let mut stream = TcpStream::connect_timeout(&address, PATIENCE).expect("the server listens");
     stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
+    stream.set_write_timeout(Some(PATIENCE)).expect("a timeout");
     stream.set_nodelay(true).expect("an option of TCP");
     let Request { method, path, headers, body } = request;
     let mut head = format!("{method} {path} HTTP/1.1\r\nHost: {address}\r\n");

@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use bellwire_process::clock;
 use tempfile::TempDir;
 
 use super::PATIENCE;
@@ -167,13 +168,8 @@ impl Process {
     /// Neither the end of a process nor what it prints can be waited for with a limit, so this
     /// looks again and again.
     fn wait_for<T>(&mut self, mut look: impl FnMut(&mut Self) -> Option<T>, what: &str) -> T {
-        for _ in 0..looks_max() {
-            if let Some(found) = look(self) {
-                return found;
-            }
-            std::thread::park_timeout(PAUSE);
-        }
-        panic!("waited in vain for {what}\n{}", self.errors());
+        let found = looks(PAUSE).find_map(|()| look(self));
+        found.unwrap_or_else(|| panic!("waited in vain for {what}\n{}", self.errors()))
     }
 }
 
@@ -206,20 +202,17 @@ pub(crate) fn closely(what: &str, is_so: impl FnMut() -> bool) {
 
 #[track_caller]
 fn look(pause: Duration, what: &str, mut is_so: impl FnMut() -> bool) {
-    let look = |_| {
-        let is_so = is_so();
-        if !is_so {
-            std::thread::park_timeout(pause);
-        }
-        is_so
-    };
-    let looks_max = PATIENCE.as_micros() / pause.as_micros();
-    assert!((0..looks_max).any(look), "waited in vain: {what}");
+    assert!(looks(pause).any(|()| is_so()), "waited in vain: {what}");
 }
 
-/// As many as [`PATIENCE`] has room for.
-fn looks_max() -> u128 {
-    PATIENCE.as_millis() / PAUSE.as_millis()
+/// Looks with a pause between them, until [`PATIENCE`] is over: by the clock, since a look itself may
+/// wait for long.
+pub(crate) fn looks(pause: Duration) -> impl Iterator<Item = ()> {
+    let began = clock::steady();
+    std::iter::successors(Some(()), move |()| {
+        std::thread::park_timeout(pause);
+        (clock::steady().saturating_since(began) < PATIENCE).then_some(())
+    })
 }
 
 fn pass_lines(output: impl Read, sender: &SyncSender<String>) {
@@ -237,6 +230,17 @@ fn collect(output: impl Read, into: &Mutex<String>) {
         let mut text = into.lock().expect("not poisoned");
         text.push_str(&line);
         text.push('\n');
+    }
+}
+
+/// A server that is killed when this is dropped.
+#[derive(Debug)]
+#[must_use = "it is killed when this is dropped"]
+pub(crate) struct Killed<'a>(&'a mut Server);
+
+impl Drop for Killed<'_> {
+    fn drop(&mut self) {
+        self.0.kill();
     }
 }
 
@@ -309,6 +313,11 @@ impl Server {
         self.process.kill();
     }
 
+    /// Kills it when that is dropped, also where a test fails: others wait for that.
+    pub(crate) fn killed_in_the_end(&mut self) -> Killed<'_> {
+        Killed(self)
+    }
+
     /// Ends it gracefully.
     pub(crate) fn end(&mut self) -> ExitStatus {
         self.process.signal("TERM");
@@ -349,11 +358,7 @@ impl Server {
     /// Waits until a figure has this value.
     #[track_caller]
     pub(crate) fn wait_for_figure(&self, name: &str, value: u64) {
-        let look = |_| {
-            std::thread::park_timeout(PAUSE);
-            self.figure(name)
-        };
-        let reached = (0..looks_max()).map(look).any(|seen| seen == value);
+        let reached = looks(PAUSE).any(|()| self.figure(name) == value);
         assert!(reached, "{name} is {}, not {value}", self.figure(name));
     }
 
