@@ -29,31 +29,43 @@ pub(crate) struct Board {
 impl Board {
     pub(crate) fn open(address: SocketAddr, topic: &str) -> Self {
         let mut lines = Lines::open(address, &format!("topic=presence/{topic}"));
-        lines.until_ready();
-        Self { lines, values: BTreeMap::new(), told: Vec::new() }
+        // Who is there already comes before it.
+        let before = lines.until_ready();
+        let mut board = Self { lines, values: BTreeMap::new(), told: Vec::new() };
+        before.iter().for_each(|line| board.see(line));
+        board
     }
 
     /// Waits until it is told that so many are there, and that each of them is named.
+    #[track_caller]
     pub(crate) fn until_named(&mut self, followers: usize) -> Vec<Value> {
         self.until(&json!({"followers": followers, "named": true}));
         let named = self.values.iter().filter(|(key, _)| *key != COUNT);
         named.map(|(_, value)| value.clone()).collect()
     }
 
+    #[track_caller]
     fn until(&mut self, count: &Value) {
         while self.values.get(COUNT) != Some(count) {
             self.take();
         }
     }
 
+    #[track_caller]
     pub(crate) fn until_nobody(&mut self) {
         while !self.values.is_empty() {
             self.take();
         }
     }
 
+    #[track_caller]
     fn take(&mut self) {
-        let event = self.lines.next().expect("the stream goes on");
+        let next = self.lines.try_next();
+        let event = next.unwrap_or_else(|why| panic!("{why}, with {:?}", self.values));
+        self.see(&event.expect("the stream goes on"));
+    }
+
+    fn see(&mut self, event: &Value) {
         let Some(key) = event["key"].as_str() else { return };
         self.told.push(key.to_owned());
         if event["deleted"] == true {

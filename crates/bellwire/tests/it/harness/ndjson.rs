@@ -33,8 +33,13 @@ impl Lines {
     /// The next line that is not empty; `None` at the end.
     #[track_caller]
     pub(crate) fn next(&mut self) -> Option<Value> {
+        self.try_next().expect("the stream goes on")
+    }
+
+    /// The same; an error where nothing comes.
+    pub(crate) fn try_next(&mut self) -> std::io::Result<Option<Value>> {
         while self.ready.is_empty() {
-            let chunk = self.raw.try_chunk().expect("the stream goes on")?;
+            let Some(chunk) = self.raw.try_chunk()? else { return Ok(None) };
             for byte in chunk {
                 match byte {
                     b'\n' if self.begun.is_empty() => {}
@@ -46,7 +51,7 @@ impl Lines {
                 }
             }
         }
-        self.ready.pop_front()
+        Ok(self.ready.pop_front())
     }
 
     /// Reads up to `ready`, which comes last.
