@@ -167,6 +167,8 @@ export class Outbox {
     letter.fault = error;
     if (remedy(error) !== 'later') {
       this.#settle(letter);
+      // What it is refused for now an earlier try may have done all the same.
+      (error as ProblemError).mayBeTaken = letter.mayBeTaken;
       return letter.reject(error);
     }
     if (letter.mayBeTaken && letter.isOnce) return this.#handBack(letter, 'unanswered');

@@ -158,6 +158,17 @@ test('channel: what was refused and not taken is asked by HTTP, and what may be 
   assert.equal(requests.length, 2);
 });
 
+test('channel: what may have been taken is tried again no sooner than the server asks for', async () => {
+  const { clock, sockets: [socket], requests, client } = await begin();
+  const sent = client.publish('a', 1);
+  await settle();
+  socket.give({ reply: 1, error: { code: 'desk_away', may_be_taken: true, retry_ms: 7_000 } });
+  await clock.advance(6_999);
+  assert.equal(requests.length, 0);
+  await clock.advance(1);
+  assert.deepEqual([await sent, requests.length], [{ cursor: 'e1-9' }, 1]);
+});
+
 test('channel: a socket that is lost before the reply: the same is sent again under its key', async () => {
   const { clock, sockets: [socket], requests, client } = await begin({ post: () => answer(201, { cursor: 'e1-1', duplicate: true }) });
   const sent = client.publish('a', 1);
