@@ -158,7 +158,8 @@ export class Outbox {
   async #post({ method, path, headers, body }: Letter, token: string | null, signal: AbortSignal): Promise<unknown> {
     const { asking, base } = this.setting;
     const request = { method, headers: { ...headers }, body: body as BodyInit, signal };
-    return answerOf(await ask(asking, token, new URL(path, base), request), ANSWERS);
+    const response = await ask(asking, token, new URL(path, base), request);
+    return answerOf(response, await response.text(), ANSWERS);
   }
 
   async #failed(letter: Letter, error: BellwireError): Promise<void> {
