@@ -307,6 +307,41 @@ test('an outage that only the tab that led was told of is over with its connecti
   assert.equal(left.at(-1), 'restored');
 });
 
+test('an outage that goes on is not over because another tab leads, or another connection does', async () => {
+  const { clock, browser, server } = setUp();
+  const degraded = { control: 'degraded', reason: 'engine_away', detail: 'away', works: [], fails: ['live'] };
+  // As the server has it: right behind `ready`, in a packet of its own at times.
+  let isAway = false;
+  const past = server.past.bind(server);
+  server.past = (...asked) => [...past(...asked), ...(isAway ? [degraded] : [])];
+  const watch = (filter) => {
+    const told = [];
+    const { subscription } = follow(browser.open(server), filter);
+    for (const name of ['degraded', 'restored']) subscription.addEventListener(name, () => told.push(name));
+    return told;
+  };
+  const say = async (control) => {
+    for (const connection of server.connections) connection.say(control);
+    await run(clock, 2_000);
+  };
+  const own = ['a/**', 'a/**', 'a/**'].map(watch);
+  await run(clock, 2_000);
+  isAway = true;
+  await say(degraded);
+  assert.deepEqual(own, Array(3).fill(['degraded']));
+  const leader = browser.holder('bellwire http://server.example/v1/events [');
+  leader.crash();
+  await run(clock, 20_000, 100);
+  assert.deepEqual(own.map(({ length }) => length), [1, 1, 1], `${own}`);
+  // Somebody follows something else, so that the connection is opened anew.
+  own.push(watch('b/**'));
+  await run(clock, 5_000, 100);
+  assert.deepEqual(own.slice(0, 3).map(({ length }) => length), [1, 1, 1], `${own}`);
+  isAway = false;
+  await say({ control: 'restored' });
+  assert.equal(own.filter((told) => `${told}` === 'degraded,restored').length, 3, `${own}`);
+});
+
 test('where the server ends the shared connection all wait as long as it says', async () => {
   const { clock, browser, server } = setUp();
   const followed = [0, 1].map(() => follow(browser.open(server), 'a/**'));
