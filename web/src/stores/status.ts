@@ -11,8 +11,6 @@ export interface ServerStatus {
   time: number;
   ready: boolean;
   unready?: string;
-  /** Of the node that was asked, where another one answers. */
-  node?: { ready: boolean; reason?: string };
   /** Not there for who may see no alert. */
   rules?: {
     loaded: number;
