@@ -22,7 +22,7 @@ const SIGN_MS = 5_000;
 export const GONE_MS = 180_000;
 /** What came last and is kept for streams that have just caught up: how many, and characters of it. */
 const RECENT_MAX = 256;
-const RECENT_LENGTH_MAX = 1024 * 1024;
+const RECENT_LENGTH_MAX = 1_048_576;
 
 /** What the tab that leads has from its own streams. */
 export interface Home {

@@ -14,7 +14,7 @@ const ANSWERS = /"(cursor|version|end|accepted|fingerprint)":/;
 /** How many requests may wait. */
 export const OUTBOX_MAX = 1_000;
 /** How many characters of bodies, or bytes of binary ones, may wait. */
-export const OUTBOX_LENGTH_MAX = 16 * 1024 * 1024;
+export const OUTBOX_LENGTH_MAX = 16_777_216;
 /** How long one try may take, in milliseconds: a connection may be dead without a word. */
 export const TRY_MS = 15_000;
 /** How long something is tried, in milliseconds, where nobody says otherwise. */

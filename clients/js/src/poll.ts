@@ -12,7 +12,7 @@ const PAUSE_MS = 1_000;
 /** Of an older server, which does not say whether `more` is there: with fewer events than this all is there, */
 const PAGE_EVENTS_MAX = 1_000;
 /** where the answer has fewer characters, too: a page ends at 1 MiB, and a character has up to three bytes. */
-const PAGE_LENGTH_MIN = 256 * 1024;
+const PAGE_LENGTH_MIN = 262_144;
 
 interface Answer {
   events: TopicEvent[];

@@ -14,7 +14,7 @@ import type { Wake } from './wake.js';
 export const WAITING_MAX = 1_024;
 
 /** And about how many bytes of them. */
-export const WAITING_BYTES_MAX = 16 * 1024 * 1024;
+export const WAITING_BYTES_MAX = 16_777_216;
 
 /** How often a cursor is kept at most, in milliseconds. */
 export const KEEP_MS = 1_000;

@@ -480,7 +480,8 @@ fn a_reply_says_when_another_try_is_worth_it() {
         may_be_taken: None,
         retry_after_s: Some(2),
     };
-    let expected = r#"{"reply":7,"error":{"code":"publishers_busy","detail":"no","retry_ms":2000}}"#;
+    let expected =
+        r#"{"reply":7,"error":{"code":"publishers_busy","detail":"no","retry_ms":2000}}"#;
     is_written(&reply, SEVEN.as_ref(), expected);
 }
 

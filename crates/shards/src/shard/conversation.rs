@@ -404,8 +404,7 @@ impl Shard {
         let (version, numbers) = (problem.text_of("version"), problem.numbers());
         let (numbers, may_be_taken) = (&numbers[..], problem.is_maybe_taken());
         let retry_after_s = problem.retry_after_s();
-        let reply =
-            Reply::Error { code, detail, version, numbers, may_be_taken, retry_after_s };
+        let reply = Reply::Error { code, detail, version, numbers, may_be_taken, retry_after_s };
         self.reply(token, id, &reply);
     }
 
