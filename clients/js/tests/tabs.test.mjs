@@ -89,6 +89,27 @@ test('who comes with an older cursor, or with values to come, gets its past, and
   assert.equal(server.connections.size, 1);
 });
 
+test('values that come anew because others follow something else do not flicker', async () => {
+  const { clock, browser, server } = setUp();
+  // As for who sees some alone: cursors say nothing of state topics.
+  Object.defineProperty(server, 'cursor', { get: () => 'e1-1' });
+  server.set('k', 1);
+  server.set('l', 2);
+  const gone = [];
+  const states = [0, 1].map((n) => {
+    const state = browser.open(server).follower.state('s/values');
+    state.addEventListener('change', ({ detail: { key, value } }) => { if (value === undefined) gone.push([n, key]); });
+    return state;
+  });
+  await run(clock, 2_000);
+  const before = server.opened;
+  follow(browser.open(server), 'b/**');
+  await run(clock, 3_000);
+  assert.ok(server.opened > before + 2, 'they came anew');
+  assert.deepEqual(gone, []);
+  assert.deepEqual(states.map((state) => [...state]), Array(2).fill([['k', 1], ['l', 2]]));
+});
+
 test('two who are not the same share nothing', async () => {
   const { clock, browser, server } = setUp();
   const followed = ['ann', 'ann', 'bob'].map((token) => follow(browser.open(server, { token }), 'a/**'));
