@@ -131,7 +131,7 @@ export class Outbox {
     if (this.#waiting[0] !== letter) return null;
     const hadBeen = letter.mayBeTaken ?? false;
     letter.mayBeTaken = true;
-    const [channel] = letter.hadChannel ? [] : channels;
+    let [channel] = letter.hadChannel ? [] : channels;
     const control = new AbortController();
     letter.stop = () => control.abort();
     const cancel = clock.after(TRY_MS, () => {
@@ -141,7 +141,9 @@ export class Outbox {
     });
     try {
       letter.hadChannel = true;
-      return (await channel?.ask(letter, control.signal)) ?? (await this.#post(letter, shown, control.signal));
+      const answer = await channel?.ask(letter, control.signal);
+      channel = undefined;
+      return answer ?? (await this.#post(letter, shown, control.signal));
     } catch (fault) {
       const error = asError(fault);
       if (hadBeen && error.code === letter.doneBy) return null;

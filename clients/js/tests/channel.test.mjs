@@ -202,6 +202,22 @@ test('channel: one that does not answer is not asked again', async () => {
   socket.give({ reply: 1, cursor: 'e1-1' }, { reply: null, error: { code: 'request_invalid', detail: '' } });
 });
 
+test('channel: one is not given up because HTTP does not answer', async () => {
+  const { clock, sockets: [socket], requests, client } = await begin({
+    post: (n, { signal }) => (n > 1 ? answer(200, { fingerprint: '0123' }) : new Promise((_, reject) => {
+      signal.addEventListener('abort', () => reject(new DOMException('', 'AbortError')));
+    })),
+  });
+  const acknowledged = client.acknowledge('0123', { by: 'ada' });
+  await clock.advance(TRY_MS + 1_000);
+  await acknowledged;
+  const sent = client.publish('a', 2);
+  await settle();
+  assert.deepEqual([requests.length, socket.sent.length], [2, 1]);
+  socket.give({ reply: socket.sent[0].id, cursor: 'e1-1' });
+  await sent;
+});
+
 test('channel: what is handed back waits for no reply', async () => {
   const control = new AbortController();
   const { clock, sockets: [socket], client } = await begin();
