@@ -4,7 +4,7 @@ import { type Signal } from '@preact/signals';
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import { serverNow } from '../src/stores/clock.js';
-import { isTrouble, proof } from '../src/stores/proof.js';
+import { isCurrent, isTrouble, proof } from '../src/stores/proof.js';
 import { type ServerStatus, serverStatus } from '../src/stores/status.js';
 import { connection } from '../src/stores/stream.js';
 import { doubtText } from '../src/shell/doubts.js';
@@ -42,11 +42,25 @@ test('a server that takes no events in proves nothing, and says why', () => {
     assert.match(doubtText(proof.value), /: the engine is away$/);
   }
   connection.value = { ...connection.value, outage: '' };
-  const status = serverStatus as Signal<ServerStatus>;
-  for (const [node, doubt] of [[{ ready: true }, null], [{ ready: false, reason: 'its disk is full' }, 'degraded'], [{ ready: false }, 'degraded']] as const) {
-    status.value = { ...status.value, node };
-    assert.equal(proof.value.doubt, doubt, JSON.stringify(node));
+});
+
+test('what is shown is so now where the server is connected, takes events in and is ready, whichever page shows it', () => {
+  const status = serverStatus as Signal<ServerStatus | null>;
+  tell({});
+  const whole = status.value!;
+  const live = { ...connection.value, status: 'live', outage: '' } as const;
+  const unready = { ...whole, ready: false, unready: 'the node is behind its cluster' };
+  const cases = [
+    [live, whole, true, null], [live, null, true, 'unknown'],
+    [live, unready, false, 'unready'], [{ ...live, outage: 'away' }, whole, false, 'degraded'],
+    [{ ...live, outage: 'away' }, unready, false, 'degraded'], [{ ...live, status: 'waiting' }, whole, false, 'away'],
+  ] as const;
+  for (const [connected, told, isSo, doubt] of cases) {
+    connection.value = connected;
+    status.value = told;
+    assert.deepEqual([isCurrent(), proof.value.doubt], [isSo, doubt], JSON.stringify([connected.status, connected.outage, told?.ready]));
   }
+  connection.value = live;
 });
 
 test('what fails is said with how many', () => {

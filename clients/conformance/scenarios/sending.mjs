@@ -90,6 +90,16 @@ export const scenarios = [
     },
   },
   {
+    name: 'says-of-a-refusal-what-was-cut-before',
+    requirement: 'Where an earlier try may have been taken, what is refused for good then says `may_be_taken`.',
+    needs: ['publish'],
+    async run(t) {
+      const place = await t.place([send({ refuse: 'reset' }), send(problem(403, 'forbidden'))]);
+      const error = await outcome(t, t.publish(place));
+      assert.deepEqual([error.code, error.may_be_taken], ['forbidden', true]);
+    },
+  },
+  {
     name: 'hands-back-what-is-not-answered',
     requirement: 'What is not answered in time is handed back, with its key, and with `may_be_taken`.',
     needs: ['publish'],

@@ -51,7 +51,7 @@ export class Commands implements Channel {
     if (typeof message !== 'string' || !message.startsWith(REPLY)) return false;
     const { reply, error, ...answer } = JSON.parse(message);
     const waiter = this.#waiters.get(reply);
-    const problem = error && new ProblemError(error.status ?? 503, error, null);
+    const problem = error && new ProblemError(error.status ?? 503, error, error.retry_ms ?? null);
     if (problem && mayBeTaken(problem)) waiter?.reject(problem);
     else waiter?.resolve(problem ? null : answer);
     return true;

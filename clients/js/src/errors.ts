@@ -21,8 +21,8 @@ export class ProblemError extends BellwireError {
   readonly version: string | undefined;
   /** Of `samples_invalid`: what is wrong with which. */
   readonly errors: SampleError[] | undefined;
-  /** Whether what was asked for may have been done all the same, where the server says so. */
-  readonly mayBeTaken: boolean | undefined;
+  /** Whether what was asked for may have been done all the same, by an earlier try, too; where it is known. */
+  mayBeTaken: boolean | undefined;
 
   constructor(
     readonly status: number,

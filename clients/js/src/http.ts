@@ -32,12 +32,11 @@ export async function ask(
 }
 
 /**
- * What an answer holds, one of these members among it, and `null` where it is empty; throws
+ * What an answer with this text holds, one of these members among it, and `null` where it is empty; throws
  * `ProtocolError` where no Bellwire says so.
  */
-export async function answerOf<Answer>(response: Response, members: RegExp): Promise<Answer | null> {
-  const text = await response.text();
-  if (response.status === 204) return null;
+export function answerOf<Answer>({ status }: Response, text: string, members: RegExp): Answer | null {
+  if (status === 204) return null;
   // Else it is a login page of a network between, or somebody else's server: nothing was done.
   if (text.startsWith('{') && members.test(text)) return JSON.parse(text);
   throw stranger();

@@ -14,13 +14,15 @@ const FILTERS_MAX = 64;
 export const GATHER_MS = 30;
 /** How long the connection keeps what nobody follows any more. */
 export const LINGER_MS = 10_000;
+/** How long behind `ready` a connection may take to say that the server takes no events in, in milliseconds. */
+const CALM_MS = 1_000;
 /** How often streams are told at least that the connection lives, while something comes. */
 const SIGN_MS = 5_000;
 /** After how long a stream that does not show itself is gone: timers of hidden tabs go once a minute. */
 export const GONE_MS = 180_000;
 /** What came last and is kept for streams that have just caught up: how many, and characters of it. */
 const RECENT_MAX = 256;
-const RECENT_LENGTH_MAX = 1024 * 1024;
+const RECENT_LENGTH_MAX = 1_048_576;
 
 /** What the tab that leads has from its own streams. */
 export interface Home {
@@ -71,8 +73,9 @@ export class Leader implements Owner {
   #from: string | null = null;
   #recent: { cursor: string | null; topic: string; text: string }[] = [];
   #recentLength = 0;
-  /** What was told of an outage that goes on. */
+  /** What was told last of an outage; nothing while the connection may still say that there is one. */
   #outage: string[] = [];
+  #cancelCalm: Cancel | null = null;
   #saidAt = 0;
   #isFlushing = false;
   #cancelTune: Cancel | null = null;
@@ -91,6 +94,7 @@ export class Leader implements Owner {
   close(): void {
     for (const channel of this.#heard) channel.close();
     this.#cancelTune?.();
+    this.#cancelCalm?.();
     this.#link?.close();
     for (const { channel } of this.#members.values()) channel.close();
     this.#members.clear();
@@ -119,8 +123,10 @@ export class Leader implements Owner {
         this.#recent = [];
         this.#recentLength = 0;
         this.#from = item.cursor;
-        // Behind it the connection says whether there is one.
-        if (this.#outage.length > 0) this.item(link, { control: 'restored' });
+        // Right behind it the connection says whether there is one.
+        this.#outage = [];
+        this.#cancelCalm?.();
+        this.#cancelCalm = this.clock.after(CALM_MS, () => this.#outage[0] ?? link.item({ control: 'restored' }));
         return link.ready(item.heartbeat_interval_ms);
       case 'renew':
         return this.home.each(item);
@@ -128,11 +134,11 @@ export class Leader implements Owner {
         return this.#dropAll('again');
       case 'narrowed':
         // At its beginning: each was told already what is left of its own.
-        return link.readyAt === null ? undefined : this.#dropAll('again');
+        if (link.readyAt !== null) this.#dropAll('again');
+        return;
       default: {
         const items = [JSON.stringify(item)];
-        if (item.control === 'degraded') this.#outage = items;
-        if (item.control === 'restored') this.#outage = [];
+        if (/^(ready|degraded|restored)$/.test(item.control)) this.#outage = items;
         this.#flush();
         this.#tellAll({ items });
       }

@@ -120,6 +120,8 @@ class Course implements Connection {
   #reason: MoveReason = 'better';
   /** What the leader brings while another one is on its way from the same cursor. */
   #held: Item[] | null = null;
+  /** Which one the application has asked for, where that waits; -1 where none does. */
+  #asked = -1;
   /** The leader waits to go on leading. */
   #goOn = () => {};
   #cancelProbe: Cancel = () => {};
@@ -148,8 +150,17 @@ class Course implements Connection {
 
   /** Tries another one out beside the one that leads; once it comes through, it takes its place. */
   moveTo(index: number, reason: MoveReason): void {
+    if (this.#isOver || this.#other?.index === index) return;
     // Before it is live a move would begin its way anew.
-    if (this.#isOver || !this.#isLive || this.#other || this.#leader?.index === index) return;
+    if (!this.#isLive || this.#other) {
+      if (reason === 'asked') this.#asked = index;
+      return;
+    }
+    if (this.#leader?.index === index) {
+      // It is no longer there for another reason.
+      if (reason === 'asked') this.#reason = reason;
+      return this.probe();
+    }
     this.#other = this.#open(index, {
       sign: (leg) => {
         this.#leave(leg);
@@ -256,6 +267,11 @@ class Course implements Connection {
   probe(): void {
     const leader = this.#leader;
     this.#cancelProbe();
+    if (this.#asked >= 0 && this.#isLive && !this.#other) {
+      const asked = this.#asked;
+      this.#asked = -1;
+      this.moveTo(asked, 'asked');
+    }
     // Where the application wants it, it stays for as long as that works.
     if (!leader || this.#reason === 'asked') return;
     const { clock } = this.opening;

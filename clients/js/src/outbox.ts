@@ -14,7 +14,7 @@ const ANSWERS = /"(cursor|version|end|accepted|fingerprint)":/;
 /** How many requests may wait. */
 export const OUTBOX_MAX = 1_000;
 /** How many characters of bodies, or bytes of binary ones, may wait. */
-export const OUTBOX_LENGTH_MAX = 16 * 1024 * 1024;
+export const OUTBOX_LENGTH_MAX = 16_777_216;
 /** How long one try may take, in milliseconds: a connection may be dead without a word. */
 export const TRY_MS = 15_000;
 /** How long something is tried, in milliseconds, where nobody says otherwise. */
@@ -131,7 +131,7 @@ export class Outbox {
     if (this.#waiting[0] !== letter) return null;
     const hadBeen = letter.mayBeTaken ?? false;
     letter.mayBeTaken = true;
-    const [channel] = letter.hadChannel ? [] : channels;
+    let [channel] = letter.hadChannel ? [] : channels;
     const control = new AbortController();
     letter.stop = () => control.abort();
     const cancel = clock.after(TRY_MS, () => {
@@ -141,7 +141,9 @@ export class Outbox {
     });
     try {
       letter.hadChannel = true;
-      return (await channel?.ask(letter, control.signal)) ?? (await this.#post(letter, shown, control.signal));
+      const answer = await channel?.ask(letter, control.signal);
+      channel = undefined;
+      return answer ?? (await this.#post(letter, shown, control.signal));
     } catch (fault) {
       const error = asError(fault);
       if (hadBeen && error.code === letter.doneBy) return null;
@@ -158,7 +160,8 @@ export class Outbox {
   async #post({ method, path, headers, body }: Letter, token: string | null, signal: AbortSignal): Promise<unknown> {
     const { asking, base } = this.setting;
     const request = { method, headers: { ...headers }, body: body as BodyInit, signal };
-    return answerOf(await ask(asking, token, new URL(path, base), request), ANSWERS);
+    const response = await ask(asking, token, new URL(path, base), request);
+    return answerOf(response, await response.text(), ANSWERS);
   }
 
   async #failed(letter: Letter, error: BellwireError): Promise<void> {
@@ -167,6 +170,8 @@ export class Outbox {
     letter.fault = error;
     if (remedy(error) !== 'later') {
       this.#settle(letter);
+      // What it is refused for now an earlier try may have done all the same.
+      (error as ProblemError).mayBeTaken = letter.mayBeTaken;
       return letter.reject(error);
     }
     if (letter.mayBeTaken && letter.isOnce) return this.#handBack(letter, 'unanswered');

@@ -19,7 +19,7 @@ export interface SseHandlers {
 }
 
 /** What a line and the event that it is of may come to, in characters. */
-export const SSE_EVENT_LENGTH_MAX = 16 * 1024 * 1024;
+export const SSE_EVENT_LENGTH_MAX = 16_777_216;
 
 export class SseParser {
   /** The beginning of a line whose end has not come. */

@@ -11,8 +11,8 @@ const WAIT_S = 25;
 const PAUSE_MS = 1_000;
 /** Of an older server, which does not say whether `more` is there: with fewer events than this all is there, */
 const PAGE_EVENTS_MAX = 1_000;
-/** where they have fewer characters, too: a page ends at 1 MiB. */
-const PAGE_LENGTH_MIN = 512 * 1024;
+/** where the answer has fewer characters, too: a page ends at 1 MiB, and a character has up to three bytes. */
+const PAGE_LENGTH_MIN = 262_144;
 
 interface Answer {
   events: TopicEvent[];
@@ -56,7 +56,8 @@ async function read(opening: Opening, sink: Sink, signal: AbortSignal): Promise<
   while (!signal.aborted) {
     const askedAt = opening.clock.now();
     const response = await ask(opening, opening.token, url, { headers: { accept: 'application/json' }, signal });
-    const answer = await answerOf<Answer>(response, /"events":/);
+    const text = await response.text();
+    const answer = answerOf<Answer>(response, text, /"events":/);
     if (!answer) return;
     sink.sign();
     const { cursor } = answer;
@@ -65,7 +66,7 @@ async function read(opening: Opening, sink: Sink, signal: AbortSignal): Promise<
     for (const end of answer.ends ?? []) sink.item(end);
     // Where something between does not wait, this side does.
     const isHasty = isReady && answer.events.length === 0 && opening.clock.now() - askedAt < PAUSE_MS;
-    const isWhole = !(answer.more ?? isFull(answer.events)) && !answer.values_left_out;
+    const isWhole = !(answer.more ?? (answer.events.length >= PAGE_EVENTS_MAX || text.length > PAGE_LENGTH_MIN)) && !answer.values_left_out;
     if (isWhole && !isReady) {
       isReady = true;
       sink.item({ control: 'ready', cursor, heartbeat_interval_ms: WAIT_S * 1_000 });
@@ -82,8 +83,6 @@ async function read(opening: Opening, sink: Sink, signal: AbortSignal): Promise<
     await sink.room();
   }
 }
-
-const isFull = (events: TopicEvent[]) => events.length >= PAGE_EVENTS_MAX || JSON.stringify(events).length > PAGE_LENGTH_MIN;
 
 function controlsBefore({ narrowed, gap, reset }: Answer, last: Told): Control[] {
   // It comes with each answer; told is what is new.

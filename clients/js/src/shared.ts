@@ -16,10 +16,10 @@ export interface Broadcasts {
 }
 
 /** How many characters of events a tab may have before it that it has not taken. */
-export const UNTAKEN_LENGTH_MAX = 4 * 1024 * 1024;
+export const UNTAKEN_LENGTH_MAX = 4_194_304;
 
 /** Untaken characters are told of when they come to so many: it costs a message. */
-export const TAKEN_LENGTH = 64 * 1024;
+export const TAKEN_LENGTH = 65_536;
 
 // Whoever changes what is said gives what is shared another name, too (`nameOf`): tabs that were loaded
 // before a release are led by those of the version before.

@@ -41,6 +41,10 @@ export class TopicState<Value = unknown> extends Emitter<StateEvents<Value>> imp
       this.#isMoving = false;
       this.#drop();
     });
+    // Behind what begins anew in the midst of it, as a poll does, nothing else tells that all have come.
+    source.addEventListener('heartbeat', () => {
+      if (this.status === 'live' && !this.#isMoving) this.#drop();
+    });
     source.addEventListener('status', ({ detail }) => {
       if (detail.status === 'connecting' && detail.cursor === null) this.#beginAnew();
       this.emit('status', detail);
@@ -117,8 +121,6 @@ export class TopicState<Value = unknown> extends Emitter<StateEvents<Value>> imp
   /** All values come anew: those that do not come are gone. */
   #beginAnew(): void {
     this.#unseen = new Set(this.#values.keys());
-    // Nothing tells when they have come.
-    if (this.status === 'live' && !this.#isMoving) this.#drop();
   }
 
   #drop(): void {

@@ -152,7 +152,12 @@ export class Stream implements Connection {
 
   #give(item: Item): void {
     if ('cursor' in item && item.cursor) this.#after = item.cursor;
-    if ('control' in item && /^(ready|degraded|restored)$/.test(item.control)) this.#isDegraded = item.control === 'degraded';
+    if ('control' in item && /^(ready|degraded|restored)$/.test(item.control)) {
+      const isDegraded = item.control === 'degraded';
+      // Each connection that somebody leads with says it anew.
+      if (isDegraded === this.#isDegraded && item.control !== 'ready') return;
+      this.#isDegraded = isDegraded;
+    }
     this.sink.item(item);
   }
 
@@ -213,8 +218,6 @@ export class Stream implements Connection {
     if (this.#state === 'ready') {
       if (fate === 'attached') {
         this.#state = 'attached';
-        // Who leads says by which outage its connection is: another one's is no more.
-        if (this.#isDegraded) this.#give({ control: 'restored' });
       } else if (fate === 'lost') {
         this.#lose(why);
       } else if (fate) {

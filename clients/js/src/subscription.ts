@@ -14,7 +14,7 @@ import type { Wake } from './wake.js';
 export const WAITING_MAX = 1_024;
 
 /** And about how many bytes of them. */
-export const WAITING_BYTES_MAX = 16 * 1024 * 1024;
+export const WAITING_BYTES_MAX = 16_777_216;
 
 /** How often a cursor is kept at most, in milliseconds. */
 export const KEEP_MS = 1_000;
@@ -72,7 +72,6 @@ export class Subscription<Data = unknown, Yielded = TopicEvent<Data>>
   readonly #session: Session;
   readonly #givesControls: boolean;
   #waiting: Item[] = [];
-  #taken = 0;
   /** How many bytes have come since nothing waited. */
   #bytes = 0;
   #waiters: Waiter<Yielded>[] = [];
@@ -159,7 +158,6 @@ export class Subscription<Data = unknown, Yielded = TopicEvent<Data>>
       return: () => {
         this.close();
         this.#waiting = [];
-        this.#taken = 0;
         return Promise.resolve({ done: true, value: undefined });
       },
       [Symbol.asyncIterator]: () => iterator,
@@ -213,14 +211,10 @@ export class Subscription<Data = unknown, Yielded = TopicEvent<Data>>
   }
 
   #shift(): Item | undefined {
-    const item = this.#waiting[this.#taken];
+    const item = this.#waiting.shift();
     if (!item) return undefined;
-    this.#taken += 1;
-    if (this.#taken === this.#waiting.length) {
-      this.#waiting = [];
-      this.#taken = this.#bytes = 0;
-    }
-    if (this.#room && this.#waiting.length - this.#taken <= (this.#bytes < WAITING_BYTES_MAX ? WAITING_MAX / 2 : 0)) {
+    if (this.#waiting.length === 0) this.#bytes = 0;
+    if (this.#room && this.#waiting.length <= (this.#bytes < WAITING_BYTES_MAX ? WAITING_MAX / 2 : 0)) {
       this.#makeRoom?.();
       this.#room = null;
     }
@@ -246,7 +240,7 @@ export class Subscription<Data = unknown, Yielded = TopicEvent<Data>>
   }
 
   #awaitRoom(length = 0): Promise<void> | null {
-    const count = this.#waiting.length - this.#taken;
+    const { length: count } = this.#waiting;
     if (count > 0) this.#bytes += length;
     if (count < WAITING_MAX && this.#bytes < WAITING_BYTES_MAX) return null;
     return (this.#room ??= new Promise((resolve) => {

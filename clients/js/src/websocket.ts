@@ -14,7 +14,7 @@ const PROBE = '{"request":"unsubscribe","id":"probe","topics":[]}';
  * each at most. What was sent meanwhile has to be sent again.
  */
 const CAME_MIN = 1_024;
-const EVENT_LENGTH = 16 * 1024;
+const EVENT_LENGTH = 16_384;
 
 export interface WebSocketOptions {
   /** In place of the global one, which Node 20 does not have: such as that of the package `ws`. */

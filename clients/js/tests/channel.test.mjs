@@ -158,6 +158,17 @@ test('channel: what was refused and not taken is asked by HTTP, and what may be 
   assert.equal(requests.length, 2);
 });
 
+test('channel: what may have been taken is tried again no sooner than the server asks for', async () => {
+  const { clock, sockets: [socket], requests, client } = await begin();
+  const sent = client.publish('a', 1);
+  await settle();
+  socket.give({ reply: 1, error: { code: 'desk_away', may_be_taken: true, retry_ms: 7_000 } });
+  await clock.advance(6_999);
+  assert.equal(requests.length, 0);
+  await clock.advance(1);
+  assert.deepEqual([await sent, requests.length], [{ cursor: 'e1-9' }, 1]);
+});
+
 test('channel: a socket that is lost before the reply: the same is sent again under its key', async () => {
   const { clock, sockets: [socket], requests, client } = await begin({ post: () => answer(201, { cursor: 'e1-1', duplicate: true }) });
   const sent = client.publish('a', 1);
@@ -189,6 +200,22 @@ test('channel: one that does not answer is not asked again', async () => {
   await client.publish('a', 2);
   assert.deepEqual([requests.length, socket.sent.length], [2, 1]);
   socket.give({ reply: 1, cursor: 'e1-1' }, { reply: null, error: { code: 'request_invalid', detail: '' } });
+});
+
+test('channel: one is not given up because HTTP does not answer', async () => {
+  const { clock, sockets: [socket], requests, client } = await begin({
+    post: (n, { signal }) => (n > 1 ? answer(200, { fingerprint: '0123' }) : new Promise((_, reject) => {
+      signal.addEventListener('abort', () => reject(new DOMException('', 'AbortError')));
+    })),
+  });
+  const acknowledged = client.acknowledge('0123', { by: 'ada' });
+  await clock.advance(TRY_MS + 1_000);
+  await acknowledged;
+  const sent = client.publish('a', 2);
+  await settle();
+  assert.deepEqual([requests.length, socket.sent.length], [2, 1]);
+  socket.give({ reply: socket.sent[0].id, cursor: 'e1-1' });
+  await sent;
 });
 
 test('channel: what is handed back waits for no reply', async () => {

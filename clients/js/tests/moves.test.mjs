@@ -105,7 +105,6 @@ test('moves: one that is asked for is made once it comes through', async () => {
   transport.move('b');
   assert.equal(b.opened.length, 0, 'it is not live yet');
   a.newest.give(event(1), ready(1));
-  transport.move('b');
   a.newest.give(event(2));
   await clock.advance(MUTE_MS);
   assert.deepEqual([moves, data], [[], [1, 2]]);
@@ -126,6 +125,42 @@ test('moves: one that is asked for is made once it comes through', async () => {
   assert.equal(a.opened.length, 2, 'until that is cut');
   assert.throws(() => transport.move('d'), TypeError);
   assert.throws(() => moving([]), TypeError);
+});
+
+test('moves: one that is asked for before it is live, or beside another, is made once it can be', async () => {
+  const { clock, a, b, c, transport, data, moves } = await begin();
+  transport.move('b');
+  a.newest.give(event(1), ready(1));
+  assert.equal(b.opened.length, 1, 'it is tried out now');
+  transport.move('c');
+  b.newest.sign();
+  b.newest.give(event(2), ready(2));
+  assert.deepEqual(moves, ['a>b asked']);
+  c.newest.sign();
+  c.newest.give(event(3), ready(3));
+  assert.deepEqual([data, moves], [[1, 2, 3], ['a>b asked', 'b>c asked']]);
+  // What was asked for while the one before it fails is made, too.
+  transport.move('a');
+  transport.move('b');
+  a.newest.end(failed());
+  b.newest.sign();
+  b.newest.give(ready(3, 0));
+  assert.equal(moves.at(-1), 'c>b asked');
+  await clock.advance(LEFT_ALONE_MS * 3);
+  assert.deepEqual(moves.slice(3), [], 'it stays');
+});
+
+test('moves: one that is asked for while it leads anyway stays, however quiet it becomes', async () => {
+  const begun = await begin({ hasChannel: true });
+  const { clock, a, b, transport, moves } = begun;
+  a.newest.give(ready(0, 0));
+  await send(begun, OFTEN_MS / 800 + 1, 800);
+  b.newest.sign();
+  b.newest.give(ready(0, 0));
+  assert.deepEqual(moves, ['a>b sending']);
+  transport.move('b');
+  await clock.advance(3 * QUIET_MS);
+  assert.deepEqual([moves, a.opened.length], [['a>b sending'], 1]);
 });
 
 test('moves: where both are lost it comes back at the cursor', async () => {

@@ -104,6 +104,26 @@ test('outbox: a refusal that may have been taken is as uncertain as a cut', asyn
   assert.equal(await deleted, undefined, 'what was to go is gone');
 });
 
+test('outbox: a refusal for good of what an earlier try may have done says so', async () => {
+  const forbidden = () => answer(403, { code: 'forbidden', status: 403 });
+  for (const [plays, options, mayBeTaken] of [
+    [[cut, forbidden], {}, true],
+    [[() => answer(503, { code: 'journal_unavailable' }), forbidden], {}, true],
+    [[cut, forbidden, forbidden], { token: () => 't' }, true],
+    [[() => answer(404, null)], {}, true],
+    [[() => answer(429, { code: 'publishers_busy' }), forbidden], {}, false],
+    [[forbidden], {}, false],
+    [[() => answer(403, { code: 'forbidden', may_be_taken: true })], {}, true],
+  ]) {
+    const { clock, requests, client } = begin((n) => plays[n - 1](), options);
+    const sent = outcome(client.publish('a', 1));
+    await clock.advance(5_000);
+    const { error } = await sent;
+    assert.ok(error instanceof ProblemError);
+    assert.deepEqual([error.mayBeTaken ?? false, requests.length], [mayBeTaken, plays.length], `${plays} ${error.code}`);
+  }
+});
+
 test('outbox: samples without a time of their own are not sent twice', async () => {
   const { clock, requests, client } = begin(() => cut());
   const bare = outcome(client.samples([{ name: 'a', value: 1 }]));

@@ -2,6 +2,8 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { Backoff } from '../dist/parts/backoff.js';
 import { ConnectionError, ProblemError } from '../dist/parts/errors.js';
 import { QueryState, TopicState } from '../dist/parts/state.js';
@@ -93,6 +95,29 @@ test('subscription: what waits is bounded, and read on once it is taken', async 
   await take(iterator, 1);
   await settle();
   assert.ok(hasRoom);
+});
+
+test('subscription: what was taken is let go of, also where something always waits', async () => {
+  setFlagsFromString('--expose_gc');
+  const { transport, subscription } = await begin();
+  const { sink } = transport.newest;
+  const iterator = subscription[Symbol.asyncIterator]();
+  const give = (n) => {
+    const data = { n };
+    transport.newest.give({ ...event(n), data });
+    return new WeakRef(data);
+  };
+  const given = [];
+  for (let n = 0; n < 3 * WAITING_MAX; n += 1) {
+    given.push(give(n));
+    // As of a transport that says nothing of lengths.
+    sink.room();
+    if (n > 0) await take(iterator, 1);
+  }
+  await settle();
+  runInNewContext('gc')();
+  const kept = given.filter((one) => one.deref()).length;
+  assert.ok(kept < WAITING_MAX, `${kept} are kept`);
 });
 
 test('subscription: a listener is given what waits, and nothing is kept for an iteration that nobody does', async () => {
@@ -314,15 +339,28 @@ test('state: nothing flickers where a move brings all anew', async () => {
   assert.deepEqual([...state.snapshot().keys()], ['a', 'b']);
   transport.newest.give(ready(1));
   assert.deepEqual([[...state], changes.at(-1)], [[['b', 2]], ['a', undefined]]);
-  transport.newest.give({ control: 'reset', cursor: 'e1-1', filters: ['a'] });
-  assert.equal(state.size, 0, 'behind it nothing tells when all have come');
 });
 
-test('state: a reset in the midst of it empties it at once', async () => {
-  const { transport, state } = await beginState();
-  transport.newest.give(value('a', 1), ready(1), { control: 'reset', cursor: 'e1-1', filters: ['a'] });
-  assert.equal(state.size, 0);
-  transport.newest.give(value('c', 1));
+test('state: behind a reset in the midst of it, as of a poll, what has not come by the next heartbeat is gone', async () => {
+  const { transport, state, changes } = await beginState();
+  transport.newest.give(value('a', 1), value('b', 2), ready(1), { control: 'reset', cursor: 'e1-1', filters: ['a'] });
+  transport.newest.give(value('b', 2), value('c', 1));
+  assert.equal(state.size, 3);
+  transport.newest.give({ control: 'heartbeat', cursor: 'e1-2' });
+  assert.deepEqual([[...state.snapshot().keys()], changes.filter(([, data]) => data === undefined)], [['b', 'c'], [['a', undefined]]]);
+});
+
+test('state: a heartbeat on the way to what there is takes nothing away', async () => {
+  const { clock, transport, state } = await beginState();
+  const [beat, reset] = [{ control: 'heartbeat', cursor: 'e1-1' }, { control: 'reset', cursor: 'e1-1', filters: ['a'] }];
+  transport.newest.give(value('a', 1), ready(1));
+  transport.newest.end(lost());
+  await clock.advance(1_000);
+  transport.newest.give(reset, beat);
+  assert.equal(state.size, 1);
+  transport.newest.give(value('a', 1), ready(1));
+  transport.newest.sink.moved({ from: 'a', to: 'b', reason: 'asked' });
+  transport.newest.give(reset, beat);
   assert.equal(state.size, 1);
 });
 

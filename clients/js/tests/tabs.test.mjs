@@ -89,6 +89,27 @@ test('who comes with an older cursor, or with values to come, gets its past, and
   assert.equal(server.connections.size, 1);
 });
 
+test('values that come anew because others follow something else do not flicker', async () => {
+  const { clock, browser, server } = setUp();
+  // As for who sees some alone: cursors say nothing of state topics.
+  Object.defineProperty(server, 'cursor', { get: () => 'e1-1' });
+  server.set('k', 1);
+  server.set('l', 2);
+  const gone = [];
+  const states = [0, 1].map((n) => {
+    const state = browser.open(server).follower.state('s/values');
+    state.addEventListener('change', ({ detail: { key, value } }) => { if (value === undefined) gone.push([n, key]); });
+    return state;
+  });
+  await run(clock, 2_000);
+  const before = server.opened;
+  follow(browser.open(server), 'b/**');
+  await run(clock, 3_000);
+  assert.ok(server.opened > before + 2, 'they came anew');
+  assert.deepEqual(gone, []);
+  assert.deepEqual(states.map((state) => [...state]), Array(2).fill([['k', 1], ['l', 2]]));
+});
+
 test('two who are not the same share nothing', async () => {
   const { clock, browser, server } = setUp();
   const followed = ['ann', 'ann', 'bob'].map((token) => follow(browser.open(server, { token }), 'a/**'));
@@ -256,55 +277,6 @@ test('a gap on the shared connection is told to each, with its own filters', asy
   for (const connection of server.connections) connection.say({ control: 'gap', from: 'e1-1', to: 'e1-2', reason: 'expired', filters: ['a/**', 'b/**'] });
   await run(clock);
   assert.deepEqual(gaps.sort(), [['a/**'], ['b/**']]);
-});
-
-test('an outage is told to each, to who comes later, too, and so is its end', async () => {
-  const { clock, browser, server } = setUp();
-  const told = [];
-  const watch = (filter) => {
-    const { subscription, ...rest } = follow(browser.open(server), filter);
-    const own = [];
-    told.push(own);
-    for (const name of ['degraded', 'restored']) subscription.addEventListener(name, () => own.push(name));
-    return { subscription, ...rest };
-  };
-  const say = async (control) => {
-    for (const connection of server.connections) connection.say(control);
-    await run(clock);
-  };
-  ['a/**', 'b/**'].forEach(watch);
-  await run(clock);
-  await say({ control: 'degraded', reason: 'engine_away', detail: 'away', works: [], fails: ['live'] });
-  const late = watch('a/**');
-  await run(clock);
-  assert.deepEqual(told, [['degraded'], ['degraded'], ['degraded']]);
-  await say({ control: 'restored' });
-  assert.deepEqual(told, Array(3).fill(['degraded', 'restored']));
-  server.publish('a/1', 1);
-  await run(clock);
-  assert.deepEqual([late.subscription.status, late.data], ['live', [1]]);
-});
-
-test('an outage that only the tab that led was told of is over with its connection', async () => {
-  const { clock, browser, server } = setUp();
-  const tabs = [0, 1].map(() => browser.open(server));
-  const own = tabs.map((tab) => {
-    const told = [];
-    const { subscription } = follow(tab, 'a/**');
-    for (const name of ['degraded', 'restored']) subscription.addEventListener(name, () => told.push(name));
-    return told;
-  });
-  await run(clock);
-  const degraded = { control: 'degraded', reason: 'engine_away', detail: 'away', works: [], fails: ['live'] };
-  for (const connection of server.connections) connection.say(degraded);
-  await run(clock);
-  const leader = browser.holder('bellwire http://server.example/v1/events [');
-  const left = own[tabs.findIndex((tab) => tab !== leader)];
-  assert.deepEqual(left, ['degraded']);
-  leader.crash();
-  await run(clock, 20_000, 100);
-  // The connection of the new one has `ready` with nothing behind it.
-  assert.equal(left.at(-1), 'restored');
 });
 
 test('where the server ends the shared connection all wait as long as it says', async () => {

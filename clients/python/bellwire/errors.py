@@ -48,7 +48,7 @@ class ProblemError(BellwireError):
         #: Of `condition_failed`: the version that the key has, where there is one.
         self.version: str | None = problem.get("version")
         told = problem.get("may_be_taken")
-        #: Whether what was asked for may have been done all the same.
+        #: Whether what was asked for may have been done all the same, by an earlier try, too.
         self.may_be_taken: bool = told if isinstance(told, bool) else named in _UNSURE
 
 

@@ -152,6 +152,9 @@ class Sending:
             self._on_fault(error)
         self._fault = error
         if remedy(error) != "later":
+            if isinstance(error, ProblemError):
+                # What it is refused for now an earlier try may have done all the same.
+                error.may_be_taken = self._may_be_taken
             raise error
         if self._may_be_taken and not self._outgoing.is_repeatable:
             raise self._handed_back("unanswered")

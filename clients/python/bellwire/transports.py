@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 from .answers import ANSWER_BYTES_MAX, REFUSAL_BYTES_MAX, Answer, Body, Head, refusal
@@ -23,8 +22,8 @@ POLL_PAUSE_S = 1.0
 #: Of an older server, which does not say whether `more` is there: with fewer events than this all is
 #: there,
 POLL_EVENTS_MAX = 1_000
-#: where they have fewer characters, too: a page ends at 1 MiB.
-POLL_CHARACTERS_MIN = 512 * 1024
+#: where the answer has fewer bytes, too: a page ends at 1 MiB of them.
+POLL_BYTES_MIN = 512 * 1024
 
 
 def stream(following: Following, link: Link) -> Flow[None]:
@@ -70,7 +69,7 @@ def poll(following: Following, link: Link) -> Flow[None]:
             return
         if not head.is_success:
             raise (yield from _refusal(head))
-        page = yield from _page(head, following)
+        page, body_bytes = yield from _page(head, following)
         yield HangUp()
         yield from following.came(link)
         # It comes with each answer; told is what is new.
@@ -81,7 +80,7 @@ def poll(following: Following, link: Link) -> Flow[None]:
         for item in _items(page):
             yield from following.item(link, item)
         was_ready = is_ready
-        is_whole = not _has_more(page)
+        is_whole = not _has_more(page, body_bytes)
         told: dict[str, Any] = {"control": "heartbeat", "cursor": page.get("cursor")}
         if is_whole and not is_ready:
             is_ready = True
@@ -113,18 +112,18 @@ def _items(page: dict[str, Any]) -> list[Item]:
     return [*map(item_from, before), *items_of(page), *map(item_from, ends)]
 
 
-def _has_more(page: dict[str, Any]) -> bool:
+def _has_more(page: dict[str, Any], body_bytes: int) -> bool:
     """Whether there is, or may be, something that the answer had no room for."""
     if page.get("values_left_out"):
         return True
     more, events = page.get("more"), page["events"]
     if isinstance(more, bool):
         return more
-    return len(events) >= POLL_EVENTS_MAX or len(json.dumps(events)) > POLL_CHARACTERS_MIN
+    return len(events) >= POLL_EVENTS_MAX or body_bytes > POLL_BYTES_MIN
 
 
-def _page(head: Head, following: Following) -> Flow[dict[str, Any]]:
-    """What a poll is answered."""
+def _page(head: Head, following: Following) -> Flow[tuple[dict[str, Any], int]]:
+    """What a poll is answered, and in how many bytes."""
     body = yield from _whole(ANSWER_BYTES_MAX)
     page = None
     if head.is_of(_JSON):
@@ -134,7 +133,7 @@ def _page(head: Head, following: Following) -> Flow[dict[str, Any]]:
             raise malformed() from fault
     if not isinstance(page, dict) or not isinstance(page.get("events"), list):
         raise _other("no events", following)
-    return page
+    return page, len(body)
 
 
 def _refusal(head: Head) -> Flow[BellwireError]:

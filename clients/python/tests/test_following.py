@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import unittest
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -392,6 +393,27 @@ class LongPolls(unittest.TestCase):
         self.assertEqual(followed.after, [None, "e1-1", "e1-2"])
         self.assertEqual(followed.query(0)["wait"] + followed.query(1)["wait"], ["0s", "25s"])
         self.assertIsNone(followed.error)
+
+    def test_an_older_servers_page_is_full_by_its_bytes(self) -> None:
+        page = json.dumps(
+            {"events": [{"topic": "a", "data": 1, "cursor": "e1-1"}], "cursor": "e1-1"}
+        )
+        # As it was published: the server leaves white space as it is.
+        full = page.replace("1,", f"{' ' * 600_000}1,", 1)
+        for text, expected in [
+            (full, [1, "heartbeat", "ready"]),
+            (page, [1, "ready", "heartbeat"]),
+        ]:
+            end = {"control": "end", "topic": "a", "cursor": "e1-2"}
+            script = Script(
+                opens=[
+                    Stream(text.encode(), head=Head(200, {"content-type": "application/json"})),
+                    polled({"events": [], "cursor": "e1-1"}),
+                    polled({"events": [], "cursor": "e1-2", "ends": [end]}),
+                ]
+            )
+            told = Followed(script, "a", transport="poll").told
+            self.assertEqual(told[:3], expected)
 
     def test_it_comes_back_as_a_stream_does(self) -> None:
         script = Script(

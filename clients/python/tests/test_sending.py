@@ -123,6 +123,20 @@ class Sending(unittest.TestCase):
                 error = fails(Script(answers=answers), publishing("a", 1), timeout=10.0)
                 self.assertEqual((error.code, error.may_be_taken), ("unanswered", may_be_taken))
 
+    def test_a_refusal_for_good_says_what_an_earlier_try_may_have_done(self) -> None:
+        forbidden = problem(403, "forbidden")
+        for answers, may_be_taken in [
+            ([LOST, forbidden], True),
+            ([problem(503, "journal_unavailable"), forbidden], True),
+            ([Answer(404, {}, b"")], True),
+            ([REFUSED, problem(503, "draining"), forbidden], False),
+            ([forbidden], False),
+        ]:
+            with self.subTest(answers):
+                error = fails(Script(answers=answers), publishing("a", 1))
+                self.assertIsInstance(error, ProblemError)
+                self.assertEqual(error.may_be_taken, may_be_taken)
+
     def test_what_does_not_do_the_same_twice_is_sent_once(self) -> None:
         for outgoing in [
             publishing("a", 1, key="k", if_version="s1-1"),

@@ -271,6 +271,7 @@ fn of_error(error: &Error) -> Value {
             told["status"] = problem.status.as_u16().into();
             let retry_after = problem.retry_after.map(|wait| wait.as_millis() as u64);
             told["retry_after_ms"] = retry_after.into();
+            told["may_be_taken"] = problem.may_be_taken.into();
         }
         Error::Unsent(unsent) => {
             told["may_be_taken"] = unsent.may_be_taken.into();

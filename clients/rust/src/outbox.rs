@@ -140,7 +140,7 @@ impl Outbox {
                 Err(error) => error,
             };
             if remedy(&error) != Remedy::Later {
-                return Some(Err(error));
+                return refused(error, course);
             }
             let asked = match &error {
                 Error::Problem(problem) => problem.retry_after,
@@ -148,7 +148,7 @@ impl Outbox {
             };
             let is_refused = matches!(error, Error::Problem(_)) && tries == Tries::One;
             if is_refused {
-                return Some(Err(error));
+                return refused(error, course);
             }
             course.last = Some(error);
             let would_do_it_twice = course.may_be_taken && letter.repeat == Repeat::Never;
@@ -215,6 +215,22 @@ impl Outbox {
             course.may_be_taken = had_been || failed.may_be_taken;
             failed.error
         })
+    }
+}
+
+/// What it is refused for now an earlier try may have done all the same: the refusal says so, and what
+/// has no word for it is handed back.
+fn refused<T>(error: Error, course: &mut Course) -> Option<Result<T, Error>> {
+    match error {
+        Error::Problem(mut problem) => {
+            problem.may_be_taken = course.may_be_taken;
+            Some(Err(problem.into()))
+        }
+        error if course.may_be_taken => {
+            course.last = Some(error);
+            None
+        }
+        error => Some(Err(error)),
     }
 }
 

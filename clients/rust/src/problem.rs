@@ -31,7 +31,7 @@ pub struct Problem {
     pub version: Option<String>,
     /// Of `samples_invalid`: what is wrong with which.
     pub errors: Vec<SampleError>,
-    /// Whether what was asked for may have been done all the same.
+    /// Whether what was asked for may have been done all the same, by an earlier try, too.
     pub may_be_taken: bool,
     code: Option<String>,
 }

@@ -74,6 +74,8 @@ pub enum Reply<'a> {
         numbers: &'a [(&'static str, u64)],
         /// Whether it may have been done all the same, where that is in doubt.
         may_be_taken: Option<bool>,
+        /// After how many seconds another try is worth it, where time may help.
+        retry_after_s: Option<u32>,
     },
 }
 
@@ -96,6 +98,7 @@ impl<'a> From<&'a Refusal> for Reply<'a> {
             version: None,
             numbers: &[],
             may_be_taken: None,
+            retry_after_s: None,
         }
     }
 }
@@ -154,9 +157,10 @@ impl Reply<'_> {
                     write_sample_errors(&mut out, errors);
                 }
             }
-            Self::Error { code, detail, version, numbers, may_be_taken } => {
+            Self::Error { code, detail, version, numbers, may_be_taken, retry_after_s } => {
                 out.extend_from_slice(b",\"error\":{");
-                write_error(&mut out, (code, detail), version, (numbers, may_be_taken));
+                let later = (may_be_taken, retry_after_s);
+                write_error(&mut out, (code, detail), (version, numbers), later);
             }
         }
         out.push(b'}');
@@ -175,7 +179,7 @@ fn write_sample_errors(out: &mut Vec<u8>, errors: &[SampleError<'_>]) {
         out.extend_from_slice(if index > 0 { b",{\"line\":" } else { b"{\"line\":" });
         write::integer(out, error.line);
         out.push(b',');
-        write_error(out, (error.code, error.detail), None, (&[], None));
+        write_error(out, (error.code, error.detail), (None, &[]), (None, None));
     }
     out.push(b']');
 }
@@ -184,8 +188,8 @@ fn write_sample_errors(out: &mut Vec<u8>, errors: &[SampleError<'_>]) {
 fn write_error(
     out: &mut Vec<u8>,
     (code, detail): (&str, &str),
-    version: Option<&str>,
-    (numbers, may_be_taken): (&[(&str, u64)], Option<bool>),
+    (version, numbers): (Option<&str>, &[(&str, u64)]),
+    (may_be_taken, retry_after_s): (Option<bool>, Option<u32>),
 ) {
     out.extend_from_slice(b"\"code\":");
     write::string(out, code);
@@ -199,6 +203,9 @@ fn write_error(
     if let Some(is_maybe) = may_be_taken {
         write::member(out, "may_be_taken");
         out.extend_from_slice(if is_maybe { &b"true"[..] } else { b"false" });
+    }
+    if let Some(seconds) = retry_after_s {
+        write_numbers(out, &[("retry_ms", u64::from(seconds) * 1_000)]);
     }
     out.push(b'}');
 }

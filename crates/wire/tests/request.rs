@@ -427,6 +427,7 @@ fn a_reply_names_its_request() {
                 version: None,
                 numbers: &[("expected_seq", 3), ("received_seq", 5)],
                 may_be_taken: None,
+                retry_after_s: None,
             },
             SEVEN,
             r#"{"reply":7,"error":{"code":"sequence_gap","detail":"no","expected_seq":3,"received_seq":5}}"#,
@@ -463,9 +464,25 @@ fn a_reply_says_whether_what_it_refuses_may_have_been_done() {
         (None, r#"{"reply":7,"error":{"code":"desk_away","detail":"no"}}"#),
     ] {
         let (code, detail, version, numbers) = ("desk_away", "no", None, &[][..]);
-        let reply = Reply::Error { code, detail, version, numbers, may_be_taken };
+        let reply =
+            Reply::Error { code, detail, version, numbers, may_be_taken, retry_after_s: None };
         is_written(&reply, SEVEN.as_ref(), expected);
     }
+}
+
+#[test]
+fn a_reply_says_when_another_try_is_worth_it() {
+    let reply = Reply::Error {
+        code: "publishers_busy",
+        detail: "no",
+        version: None,
+        numbers: &[],
+        may_be_taken: None,
+        retry_after_s: Some(2),
+    };
+    let expected =
+        r#"{"reply":7,"error":{"code":"publishers_busy","detail":"no","retry_ms":2000}}"#;
+    is_written(&reply, SEVEN.as_ref(), expected);
 }
 
 #[test]

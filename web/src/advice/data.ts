@@ -81,11 +81,14 @@ export class Refused extends Error {
   }
 }
 
+/** What takes longer is as good as no answer. */
+const PATIENCE_MS = 15_000;
+
 export async function askAdvice<Answer>(base: URL, described?: { infrastructure: Infrastructure; flow: Described[] }): Promise<Answer> {
   const request: RequestInit = described
     ? { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(described) }
     : {};
-  const response = await fetch(new URL('v1/advice', base), { ...request, cache: 'no-store' });
+  const response = await fetch(new URL('v1/advice', base), { ...request, cache: 'no-store', signal: AbortSignal.timeout(PATIENCE_MS) });
   if (response.ok) return response.json();
   let detail = `${response.status}`;
   try {

@@ -85,59 +85,86 @@ const SERIES_MAX = 16;
 const REFRESH_MS = 300;
 const LOOK_AGAIN_MS = 5_000;
 const RETRY_MS = 2_000;
+/** What takes longer is as good as no answer: it is asked again. */
+const PATIENCE_MS = 15_000;
 
-const NOTHING: Telling = { told: null, fault: '', isMissing: false, isReading: false, isAsking: true };
+export const NOTHING: Telling = { told: null, fault: '', isMissing: false, isReading: false, isAsking: true };
+
+/** Asks what there is to tell of an alert, and looks again and again; `ask` asks at once, for what was before a
+ * place or for what is new. */
+export function follow(fingerprint: string, telling: Signal<Telling>, unreachable: () => string): { ask: (before: string | null) => void; stop: () => void } {
+  let waiting: ReturnType<typeof setTimeout> | undefined;
+  /** One question is under way at a time: answers that come in another order would show what was. */
+  let control = new AbortController();
+  let isUnderWay = false;
+  let isStopped = false;
+  /** Before which place somebody wants to see more, until there is an answer. */
+  let older: string | null = null;
+  const later = (ms: number) => {
+    clearTimeout(waiting);
+    waiting = setTimeout(() => void ask(), ms);
+  };
+  const note = (changed: Partial<Telling>) => { telling.value = { ...telling.value, ...changed }; };
+  const ask = async (wanted: string | null = null) => {
+    // What is new comes behind what somebody waits for.
+    if (isUnderWay && older !== null) return;
+    clearTimeout(waiting);
+    control.abort();
+    const own = control = new AbortController();
+    const before = older = wanted ?? older;
+    isUnderWay = true;
+    note({ isAsking: true });
+    const place = before === null ? '' : `&before=${encodeURIComponent(before)}`;
+    const path = `v1/alerts/${encodeURIComponent(fingerprint)}?limit=${EVENTS_OF_PAGE}${place}`;
+    const late = setTimeout(() => own.abort(), PATIENCE_MS);
+    const answer = await fetch(new URL(path, base), { signal: own.signal, cache: 'no-store' }).catch(() => null);
+    const body = (await answer?.json().catch(() => null)) as (Page & { detail?: string }) | null;
+    clearTimeout(late);
+    if (own !== control || isStopped) return;
+    isUnderWay = false;
+    if (answer?.status === 429) {
+      note({ isReading: true });
+      return later((Number(answer.headers.get('retry-after')) || 0) * 1_000 || RETRY_MS);
+    }
+    older = null;
+    if (answer?.ok && body) {
+      note({ told: joined(telling.peek().told, { ...body, fingerprint }, before), fault: '', isMissing: false, isReading: false, isAsking: false });
+    } else {
+      note({ fault: body?.detail ?? unreachable(), isMissing: answer?.status === 404, isReading: false, isAsking: false });
+    }
+    if (!document.hidden) later(before === null ? LOOK_AGAIN_MS : REFRESH_MS);
+  };
+  telling.value = NOTHING;
+  void ask();
+  const stop = onAlerts((changes) => {
+    const mine = changes.find(({ entry }) => entry.fingerprint === fingerprint);
+    // Values alone change once a second.
+    if (mine && told(mine.before) !== told(entryOf(fingerprint)?.alert.peek() ?? null)) later(REFRESH_MS);
+  });
+  const look = () => document.hidden || later(REFRESH_MS);
+  document.addEventListener('visibilitychange', look);
+  const unsubscribe = connection.subscribe(({ status }) => { if (status === 'live') later(REFRESH_MS); });
+  return {
+    ask: (before) => void ask(before),
+    stop: () => {
+      isStopped = true;
+      control.abort();
+      clearTimeout(waiting);
+      stop();
+      unsubscribe();
+      document.removeEventListener('visibilitychange', look);
+    },
+  };
+}
 
 /** `older` asks for what was before; `refresh` for what is new. */
 export function useTold(fingerprint: string, unreachable: () => string): { telling: Signal<Telling>; older: () => void; refresh: () => void } {
   const telling = useSignal<Telling>(NOTHING);
   const asking = useRef<(before: string | null) => void>(() => {});
   useEffect(() => {
-    const ending = new AbortController();
-    let waiting: ReturnType<typeof setTimeout> | undefined;
-    const later = (ms: number, before: string | null = null) => {
-      clearTimeout(waiting);
-      waiting = setTimeout(() => void ask(before), ms);
-    };
-    const note = (changed: Partial<Telling>) => {
-      if (!ending.signal.aborted) telling.value = { ...telling.value, ...changed };
-    };
-    const ask = async (before: string | null) => {
-      note({ isAsking: true });
-      const place = before === null ? '' : `&before=${encodeURIComponent(before)}`;
-      const path = `v1/alerts/${encodeURIComponent(fingerprint)}?limit=${EVENTS_OF_PAGE}${place}`;
-      const answer = await fetch(new URL(path, base), { signal: ending.signal, cache: 'no-store' }).catch(() => null);
-      const body = (await answer?.json().catch(() => null)) as (Page & { detail?: string }) | null;
-      if (ending.signal.aborted) return;
-      if (answer?.status === 429) {
-        note({ isReading: true });
-        return later((Number(answer.headers.get('retry-after')) || 0) * 1_000 || RETRY_MS, before);
-      }
-      if (answer?.ok && body) {
-        note({ told: joined(telling.peek().told, { ...body, fingerprint }, before), fault: '', isMissing: false, isReading: false, isAsking: false });
-      } else {
-        note({ fault: body?.detail ?? unreachable(), isMissing: answer?.status === 404, isReading: false, isAsking: false });
-      }
-      if (!document.hidden) later(LOOK_AGAIN_MS);
-    };
-    asking.current = (before) => void ask(before);
-    telling.value = NOTHING;
-    void ask(null);
-    const stop = onAlerts((changes) => {
-      const mine = changes.find(({ entry }) => entry.fingerprint === fingerprint);
-      // Values alone change once a second.
-      if (mine && told(mine.before) !== told(entryOf(fingerprint)?.alert.peek() ?? null)) later(REFRESH_MS);
-    });
-    const look = () => document.hidden || later(REFRESH_MS);
-    document.addEventListener('visibilitychange', look);
-    const unsubscribe = connection.subscribe(({ status }) => { if (status === 'live') later(REFRESH_MS); });
-    return () => {
-      ending.abort();
-      clearTimeout(waiting);
-      stop();
-      unsubscribe();
-      document.removeEventListener('visibilitychange', look);
-    };
+    const { ask, stop } = follow(fingerprint, telling, unreachable);
+    asking.current = ask;
+    return stop;
   }, [fingerprint]);
   return {
     telling,

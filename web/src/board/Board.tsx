@@ -2,7 +2,8 @@
 
 import { useLayoutEffect } from 'preact/hooks';
 import { alertsCount } from '../stores/alerts.js';
-import { connection, isCurrent } from '../stores/stream.js';
+import { isCurrent } from '../stores/proof.js';
+import { connection } from '../stores/stream.js';
 import { Calm } from './Calm.js';
 import { Counts } from './Counts.js';
 import { laneCounts, startBoard } from './engine.js';

@@ -1,7 +1,8 @@
 // How many fire, by severity: of all alerts, whatever the filter is.
 
 import { LOOKS } from '../format/severity.js';
-import { connection, isCurrent } from '../stores/stream.js';
+import { isCurrent } from '../stores/proof.js';
+import { connection } from '../stores/stream.js';
 import { totals } from '../stores/totals.js';
 import { Sign } from '../ui/Sign.js';
 import { t } from './texts.js';

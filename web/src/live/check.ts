@@ -14,6 +14,8 @@ export interface Refusal {
 export type Checked = { topic: string } | Refusal;
 
 const TOPIC = /"topic":"(query\/[^"]+)"/;
+/** The past of several is made one after the other; what takes longer than this is as good as no answer. */
+const PATIENCE_MS = 60_000;
 /** No server sends more before the first event of an answer. */
 const BEGINNING_MAX = 1_000_000;
 
@@ -23,6 +25,7 @@ export async function check(expression: string, history: string, signal: AbortSi
   // `AbortSignal.any` is newer than browsers that this is made for.
   const end = () => enough.abort();
   signal.addEventListener('abort', end);
+  const late = setTimeout(end, PATIENCE_MS);
   const url = new URL('v1/events', base);
   for (const [name, value] of Object.entries({ query: expression, history, refusals: 'status' })) url.searchParams.set(name, value);
   try {
@@ -42,6 +45,7 @@ export async function check(expression: string, history: string, signal: AbortSi
     return { detail: '', at: null, passes: true };
   } finally {
     signal.removeEventListener('abort', end);
+    clearTimeout(late);
     enough.abort();
   }
 }

@@ -1,6 +1,7 @@
 // The proof of life, always there: how the page is connected, and when the server was last heard of.
 
 import { age } from '../format/age.js';
+import { isCurrent } from '../stores/proof.js';
 import { connection, lastHeard } from '../stores/stream.js';
 import { isUnknown } from '../stores/who.js';
 import { texts } from '../text/text.js';
@@ -20,8 +21,8 @@ const t = texts({
 });
 
 export function Proof() {
-  const { status, gaps, outage } = connection.value;
-  const shown = isUnknown.value ? 'unknown' : status === 'live' && outage ? 'degraded' : status;
+  const { status, gaps } = connection.value;
+  const shown = isUnknown.value ? 'unknown' : status === 'live' && !isCurrent() ? 'degraded' : status;
   const heard = lastHeard();
   const now = ticks.value;
   return (

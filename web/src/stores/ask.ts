@@ -18,11 +18,13 @@ export interface Asking {
   signal?: AbortSignal;
 }
 
+/** What takes longer is given up, where nobody says otherwise: a server says of what it may do later still within ten seconds. */
+const PATIENCE_MS = 30_000;
+
 /** Asks below the page's own folder. A refusal throws, in the server's words where it has any. */
 export async function ask<Answer>(path: string, { method = 'GET', headers = {}, body, signal }: Asking = {}): Promise<Answer> {
-  const init: RequestInit = { method, headers, cache: 'no-store' };
+  const init: RequestInit = { method, headers, cache: 'no-store', signal: signal ?? AbortSignal.timeout(PATIENCE_MS) };
   if (body !== undefined) init.body = body;
-  if (signal) init.signal = signal;
   const answer = await fetch(new URL(path, base), init);
   const text = await answer.text();
   const told = parsed(text);

@@ -1,4 +1,5 @@
-// Whether the page may say that nothing fires: only where something could, and would be seen.
+// Whether what the page shows is so now, and whether it may say that nothing fires: only where something
+// could, and would be seen.
 
 import { computed } from '@preact/signals';
 import { areAlertsBehind } from './alerts.js';
@@ -32,9 +33,20 @@ export interface Proof {
   sampleAgeMs: number | null;
 }
 
+/** Why the server is behind what is so, though the page is connected to it; nothing where it is not. */
+const heldUp = computed<[Doubt, string] | null>(() => {
+  const { outage } = connection.value;
+  const told = serverStatus.value;
+  if (outage) return ['degraded', outage];
+  return told && !told.ready ? ['unready', told.unready ?? ''] : null;
+});
+
+/** Whether what is shown is so now, as far as anybody can tell. */
+export const isCurrent = (): boolean => connection.value.status === 'live' && !heldUp.value;
+
 /** Once a second, and when anything changes. */
 export const proof = computed<Proof>(() => {
-  const { status, hasBegun, reason, isUnknown, outage } = connection.value;
+  const { status, hasBegun, reason, isUnknown } = connection.value;
   const told = serverStatus.value;
   const at = told?.rules?.last_sample_at;
   const sampleAgeMs = at === undefined ? null : Math.max(0, serverTimeOf(ticks.value) - at);
@@ -47,10 +59,8 @@ export const proof = computed<Proof>(() => {
   if (status === 'closed') return because('refused', reason);
   if (!hasBegun || (status === 'live' && areAlertsBehind.value)) return because('connecting', reason);
   if (status !== 'live') return because('away', reason);
-  const { ready: isWell = true, reason: ails = '' } = told?.node ?? {};
-  if (outage || !isWell) return because('degraded', outage || ails);
+  if (heldUp.value) return because(...heldUp.value);
   if (!told) return because('unknown');
-  if (!told.ready) return because('unready', told.unready ?? '');
   if (!told.rules) return because('unseen');
   if (rules === 0) return because('no-rules');
   if (sampleAgeMs === null) return because('no-samples');

@@ -11,8 +11,6 @@ export interface ServerStatus {
   time: number;
   ready: boolean;
   unready?: string;
-  /** Of the node that was asked, where another one answers. */
-  node?: { ready: boolean; reason?: string };
   /** Not there for who may see no alert. */
   rules?: {
     loaded: number;
@@ -84,9 +82,10 @@ export function followStatus(): void {
     clearTimeout(asking);
     if (connection.peek().status === 'live') asking = setTimeout(again, known.peek() ? EVERY_MS : AGAIN_MS);
   };
-  const isLiveNow = computed(() => connection.value.status === 'live');
+  // An outage that begins or ends is told by the stream first: the server is asked at once what it says now.
+  const outage = computed(() => connection.value.status === 'live' && connection.value.outage);
   effect(() => {
-    const isLive = isLiveNow.value;
+    const isLive = outage.value !== false;
     generation += 1;
     clearTimeout(asking);
     if (isLive) void again();

@@ -69,9 +69,6 @@ export const connection = signal<Connection>({
   status: 'connecting', reason: '', hasBegun: false, since: 0, heardAt: null, gaps: 0, outage: '', isUnknown: false, isForbidden: false,
 });
 
-/** Whether what is shown is so now. */
-export const isCurrent = (): boolean => connection.value.status === 'live' && !connection.value.outage;
-
 const receivers: Receiver[] = [];
 let besides: () => Besides = () => ({ topics: [] });
 let subscription: ReturnType<typeof follower.subscribe> | null = null;

@@ -4,6 +4,7 @@ import { signal } from '@preact/signals';
 import type { Alert } from '@bellwire/client';
 import { type Unit, unitOfExpression } from '../format/quantity.js';
 import { base, connection } from './stream.js';
+import { inTime } from './who.js';
 
 /** Rules that are newer than what is known are asked for, but not at every alert. */
 const AGAIN_MS = 30_000;
@@ -27,7 +28,7 @@ interface Answer { data?: { groups?: { file: string; name: string; rules: { name
 async function ask(): Promise<void> {
   askedAt = performance.now();
   // Without the right to see rules values have no unit, and that is all.
-  const answer = await fetch(new URL('api/v1/rules?type=alert&exclude_alerts=true', base)).catch(() => null);
+  const answer = await fetch(new URL('api/v1/rules?type=alert&exclude_alerts=true', base), { signal: inTime() }).catch(() => null);
   const body = answer?.ok ? ((await answer.json().catch(() => null)) as Answer | null) : null;
   if (!body?.data?.groups) return;
   known.value = new Map(body.data.groups.flatMap(({ file, name, rules }) =>

@@ -2,6 +2,7 @@
 // hash in their names, so the page says which script it would load now.
 
 import { signal } from '@preact/signals';
+import { inTime } from './who.js';
 
 /** The server would give another page than this one. */
 export const isOutdated = signal(false);
@@ -20,7 +21,7 @@ function own(): string | null {
 /** Asks for the page, and looks whether it is this one. */
 export async function lookForVersion(): Promise<void> {
   const mine = own();
-  const answer = await fetch('.', { cache: 'no-cache', headers: { accept: 'text/html' } }).catch(() => null);
+  const answer = await fetch('.', { cache: 'no-cache', headers: { accept: 'text/html' }, signal: inTime() }).catch(() => null);
   if (!mine || !answer?.ok) return;
   const now = scriptOf(await answer.text().catch(() => ''));
   // What is no page of ours says nothing of ours.

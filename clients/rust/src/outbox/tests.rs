@@ -119,6 +119,30 @@ async fn a_refusal_is_told_at_once_and_a_token_replaced_once() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_refusal_for_good_says_what_an_earlier_try_may_have_done() {
+    const KIND: &[(&str, &str)] = &[("content-type", "application/problem+json")];
+    let problem = |status, code| {
+        Play::Answer(status, KIND, vec![Step::Bytes(format!("{{\"code\":\"{code}\"}}"))])
+    };
+    let forbidden = || problem(403, "forbidden");
+    for (plays, expected) in [
+        (vec![Play::Broken, forbidden()], true),
+        (vec![problem(503, "journal_unavailable"), forbidden()], true),
+        (vec![Play::Answer(404, &[], Vec::new())], true),
+        (vec![Play::Nobody, problem(429, "publishers_busy"), forbidden()], false),
+        (vec![forbidden()], false),
+    ] {
+        let described = format!("{plays:?}");
+        let script = Scripted::new(plays);
+        let client = Client::with(script.surroundings(Source::Fixed(None)));
+        match client.publish("lab/a", 1).send().await.expect_err("refused") {
+            Error::Problem(problem) => assert_eq!(problem.may_be_taken, expected, "{described}"),
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn one_try_is_one_try() {
     let script = Scripted::new([Play::Nobody, taken()]);
     let client = Client::with(script.surroundings(Source::Fixed(None)));

@@ -403,7 +403,9 @@ impl Shard {
         let (code, detail) = (problem.code.as_str(), problem.detail());
         let (version, numbers) = (problem.text_of("version"), problem.numbers());
         let (numbers, may_be_taken) = (&numbers[..], problem.is_maybe_taken());
-        self.reply(token, id, &Reply::Error { code, detail, version, numbers, may_be_taken });
+        let retry_after_s = problem.retry_after_s();
+        let reply = Reply::Error { code, detail, version, numbers, may_be_taken, retry_after_s };
+        self.reply(token, id, &reply);
     }
 
     /// Answers a request. One without an id is told of errors alone.

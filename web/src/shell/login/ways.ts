@@ -82,7 +82,7 @@ async function enter(made: Who): Promise<string> {
 
 /** Logs out. Gives what went wrong. */
 export async function logOut(): Promise<string> {
-  const answer = await fetch('v1/session', { method: 'DELETE' }).catch(() => null);
+  const answer = await fetch('v1/session', { method: 'DELETE', signal: inTime() }).catch(() => null);
   if (!answer) return t('unreachable');
   if (!answer.ok) return reason(answer);
   leave();

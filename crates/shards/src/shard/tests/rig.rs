@@ -439,7 +439,7 @@ impl Observer for Nobody {
 }
 
 fn refused<T>() -> Result<T, Problem> {
-    Err(Problem::new(Code::Draining, "nobody is here"))
+    Err(Problem::new(Code::Draining, "nobody is here").retry_after(3))
 }
 
 /// Whoever is here.
