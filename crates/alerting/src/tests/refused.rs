@@ -14,7 +14,7 @@ use bellwire_model::{Epoch, FilterSet, Labels, Offset, Sample};
 use bellwire_rules::RuleSet;
 
 use super::{Nobody, open_for_evaluator, rules};
-use crate::{Also, RecordKept, Reload, ReloadParts, Source, TakeEffect, spawn};
+use crate::{Also, Concerned, RecordKept, Reload, ReloadParts, Source, TakeEffect, spawn};
 
 fn memory(observer: impl Observer + 'static) -> MemoryJournal {
     MemoryJournal::new(Epoch::new(1), Vec::new(), Box::new(observer))
@@ -41,13 +41,15 @@ async fn a_reload_that_is_refused_has_changed_nothing() {
         rules: vec![file.path().to_str().expect("UTF-8").to_owned()],
         mode: bellwire_rules::RuleMode::Stream,
         alertmanager_config: None,
-        in_force: Some(crate::InForce {
-            intake: Arc::clone(&intake),
-            alerting: Arc::clone(&alerting),
-        }),
+        concerned: Concerned {
+            in_force: Some(crate::InForce {
+                intake: Arc::clone(&intake),
+                alerting: Arc::clone(&alerting),
+            }),
+            also: Arc::new(NothingElse),
+        },
         last_read: None,
         failure: None,
-        also: Arc::new(NothingElse),
         figures: Arc::clone(&figures),
     });
     // As many requests as there may be wait for the desk, which does not get to them.
