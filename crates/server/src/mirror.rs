@@ -8,6 +8,7 @@
 //! A node is a client of the keeper that sees everything. It has two streams there at most, however many follow
 //! something here, and none while nobody does: what each client may see of it is asked here. A keeper
 //! that is slow is waited for by a task alone; one that conflates loses nothing but what is not newest.
+//! Once the node is the keeper itself there is nobody to follow, and whoever wants something has it.
 //!
 //! All values come anew with each stream: those that are here already are told to nobody again, and those that
 //! are gone are deleted. Of a keeper that is not reached they stay for a moment, and then go.
@@ -75,6 +76,12 @@ fn topics() -> [(FilterSet, Extent); 2] {
     [(series, Extent::Wanted), (all(Topic::QUERIES).into(), Extent::All)]
 }
 
+/// All that the keeper alone shows.
+pub(crate) fn of_keeper() -> FilterSet {
+    let [(series, _), (queries, _)] = topics();
+    series.union(&queries)
+}
+
 impl Mirror {
     /// What is followed by these subscribers is shown, once there are [followers](Follower).
     pub(crate) fn new(subscriptions: &Arc<Subscriptions>) -> Arc<Self> {
@@ -84,6 +91,20 @@ impl Mirror {
         };
         let (subscriptions, asked) = (Arc::clone(subscriptions), Subscriptions::default());
         Arc::new(Self { subscriptions, asked, parts: topics().map(part) })
+    }
+
+    /// This node is the keeper from now on: all that the keeper shows is here.
+    pub(crate) fn be_keeper(&self) {
+        for part in &self.parts {
+            part.shown.send_replace(part.topics.clone());
+        }
+    }
+
+    /// Another node is, and what it shows comes once it is followed.
+    pub(crate) fn be_other(&self) {
+        for part in &self.parts {
+            part.shown.send_replace(FilterSet::none());
+        }
     }
 
     /// Somebody wants this.
