@@ -49,7 +49,7 @@ use crate::turns::Asker;
 pub(crate) const PATH: &str = "/v1/nodes/errands";
 
 /// How often it is looked whether queries are to be asked for again.
-const LOOK_INTERVAL: Duration = Duration::from_secs(1);
+const LOOK_INTERVAL: Duration = Duration::from_millis(500);
 
 /// How often it is looked whether an answer is here.
 const ANSWER_INTERVAL: Duration = Duration::from_millis(10);
@@ -138,18 +138,19 @@ impl Envoy {
 
     /// Has the queries stand on, at whichever node is the keeper, until it is this one.
     pub(crate) async fn keep_standing(self: Arc<Self>) {
-        let (mut asked_at, mut of) = (Ticker::start(), self.keeper());
+        let (mut asked_at, mut of) = (Ticker::start(), None);
         loop {
+            let keeper = self.keeper();
+            let is_due = keeper != of || asked_at.elapsed() >= LIVE_LINGER / 3;
+            if let Some(node) = keeper.filter(|_| is_due)
+                && self.ask_again().await
+            {
+                self.mirror.stand_at(&node);
+                (asked_at, of) = (Ticker::start(), Some(node));
+            }
             tokio::select! {
                 () = sleep(LOOK_INTERVAL) => {}
                 () = self.cluster.role_ends() => return,
-            }
-            let keeper = self.keeper();
-            if keeper.is_none() || keeper == of && asked_at.elapsed() < LIVE_LINGER / 3 {
-                continue;
-            }
-            if self.ask_again().await {
-                (asked_at, of) = (Ticker::start(), keeper);
             }
         }
     }

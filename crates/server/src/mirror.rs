@@ -42,6 +42,8 @@ pub(crate) struct Mirror {
     /// What is wanted by whoever is no subscriber, or none yet.
     asked: Subscriptions,
     parts: [Part; 2],
+    /// The keeper that was asked for all queries that are followed here.
+    stand_at: watch::Sender<Option<Box<str>>>,
 }
 
 /// Topics that are followed by one stream.
@@ -90,7 +92,8 @@ impl Mirror {
             Part { topics, extent, shown }
         };
         let (subscriptions, asked) = (Arc::clone(subscriptions), Subscriptions::default());
-        Arc::new(Self { subscriptions, asked, parts: topics().map(part) })
+        let (parts, stand_at) = (topics().map(part), watch::Sender::new(None));
+        Arc::new(Self { subscriptions, asked, parts, stand_at })
     }
 
     /// This node is the keeper from now on: all that the keeper shows is here.
@@ -102,8 +105,24 @@ impl Mirror {
 
     /// Another node is, and what it shows comes once it is followed.
     pub(crate) fn be_other(&self) {
+        self.stand_at.send_replace(None);
         for part in &self.parts {
             part.shown.send_replace(FilterSet::none());
+        }
+    }
+
+    /// All queries that are followed here stand at this keeper.
+    pub(crate) fn stand_at(&self, node: &str) {
+        self.stand_at.send_replace(Some(node.into()));
+    }
+
+    /// Waits for that, where it is what comes by this part: what does not come at once is taken for gone.
+    async fn stands(&self, part: usize, node: &str) {
+        if self.parts[part].extent == Extent::All {
+            let mut stand_at = self.stand_at.subscribe();
+            let is_it = |at: &Option<Box<str>>| at.as_deref() == Some(node);
+            let stands = stand_at.wait_for(is_it);
+            let _ = tokio::time::timeout(MIRROR_BEGIN_PATIENCE, stands).await;
         }
     }
 

@@ -224,6 +224,7 @@ impl Follower {
         let Some(Other { node, address: Some(address), .. }) = seat.other else {
             return Err(Over::NoKeeper);
         };
+        self.mirror.stands(self.part, &node).await;
         let request = Request::get(target(filters)).body(Bytes::new());
         let request = request.map_err(|_| PeerError::Address)?;
         let peers = &self.ground.cluster.peers;
