@@ -287,6 +287,8 @@ impl Standby {
         shared.release(self.mode);
         drop(shared);
         self.changed.notify_all();
+        self.figures.standby_whole.set(0);
+        self.figures.standby_behind.set(0);
     }
 
     /// Whether no more samples are taken, and nothing is told: the standby goes on with it.

@@ -89,3 +89,76 @@ impl Leftovers {
         self.are_there.store(!keys.is_empty(), Ordering::Release);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use bellwire_model::{Body, Epoch, Life, NameHasher, Offset, Progress, Timestamp};
+    use bellwire_shards::{Feed, PastRules, new_table};
+
+    use super::*;
+
+    /// What there is room for.
+    const BYTES_MAX: usize = 1 << 20;
+
+    fn states() -> Arc<States> {
+        let life = Life::new(1);
+        let feed = Feed::new(Vec::new(), (Offset::ZERO, life, Progress::default()));
+        let table = (new_table(life, NameHasher::default()), BYTES_MAX);
+        Arc::new(States::new(Epoch::new(1), table, Arc::new(feed), PastRules::default()))
+    }
+
+    fn value(key: &str, value: u8) -> Event {
+        Event {
+            topic: "samples/t".parse().expect("a topic"),
+            key: Some(key.into()),
+            event_type: None,
+            time: Timestamp::from_ms(7),
+            body: Some(Body::Json(value.to_string().into())),
+        }
+    }
+
+    fn shown(states: &States) -> Vec<String> {
+        let mut shown = Vec::new();
+        let topics = "samples/**".parse::<bellwire_model::Filter>().expect("a filter").into();
+        states.read(&topics, |value| {
+            shown.push((*value.key).to_owned());
+            ControlFlow::Continue(())
+        });
+        shown.sort();
+        shown
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_shown_anew_stays_and_is_told_once_and_the_rest_goes() {
+        let states = states();
+        let before = ["a", "b", "c"].map(|key| value(key, 1)).to_vec();
+        assert!(states.apply_now(before).iter().all(Result::is_ok));
+        let topics = "samples/**".parse::<bellwire_model::Filter>().expect("a filter").into();
+        let leftovers = Leftovers::of(&states, &topics);
+        let show = |events: Vec<Event>| {
+            let mut told = Vec::new();
+            let results = leftovers.replace(
+                events,
+                |event| event,
+                |events| {
+                    told = events.iter().map(|event| event.key.clone().expect("a key")).collect();
+                    states
+                        .apply_now(events)
+                        .into_iter()
+                        .map(|it| it.map_err(|_| NotShown))
+                        .collect()
+                },
+            );
+            (results.len(), told)
+        };
+        // One is as it was, one is another value, and one is new.
+        let anew = vec![value("a", 1), value("b", 2), value("d", 1)];
+        assert_eq!(show(anew), (3, vec!["b".into(), "d".into()]));
+        // It is this keeper's by now, and told whatever was there.
+        assert_eq!(show(vec![value("a", 1)]), (1, vec!["a".into()]));
+        Arc::clone(&leftovers).clear().await;
+        assert_eq!(shown(&states), ["a", "b", "d"]);
+        assert_eq!(show(vec![value("c", 1)]), (1, vec!["c".into()]));
+        assert_eq!(shown(&states), ["a", "b", "c", "d"]);
+    }
+}

@@ -118,7 +118,7 @@ fn fail_over(
     drop(nodes.kill(place));
     crowd.go_to(addresses);
     let back = crowd.until_back()?;
-    // Where it was the keeper another node takes over, and its followers come back again.
+    // Where it was the keeper another node takes over, and events flow meanwhile.
     crowd.receive_while(|| nodes.keeper())?;
     crowd.until_all_have(series.published() + series.flow)?;
     Ok(back)
