@@ -102,7 +102,7 @@ mod tests {
 
     fn states() -> Arc<States> {
         let life = Life::new(1);
-        let feed = Feed::new(Vec::new(), (Offset::ZERO, life, Progress::default()));
+        let feed = Feed::new(Vec::new(), (Offset::ZERO, life, Progress::ZERO));
         let table = (new_table(life, NameHasher::default()), BYTES_MAX);
         Arc::new(States::new(Epoch::new(1), table, Arc::new(feed), PastRules::default()))
     }
