@@ -139,7 +139,8 @@ impl Reload {
         let ReloadParts { concerned, failure, .. } = parts;
         let files = Files { rules, mode, alertmanager_config, last_read, figures };
         let concerned = std::sync::Mutex::new(concerned);
-        let reload = Self { files, turn: Mutex::new(()), failure: Default::default(), concerned };
+        let reload =
+            Self { files, turn: Mutex::new(()), failure: std::sync::Mutex::default(), concerned };
         if failure.is_some() {
             reload.note(failure);
         }

@@ -239,16 +239,16 @@ pub(crate) async fn follow_here(
     (identity, from): (&Identity, Option<IpAddr>),
     followings: Option<&Arc<Followings>>,
 ) -> Result<Vec<Held>, Problem> {
-    let asker = Asker::of(identity, from);
+    let who = Asker::of(identity, from);
     let known = |query: &LiveQuery| {
         // What nobody else answers for ends with this keeper.
         let mission = Mission::new(identity, from, Errand::query(&query.to_asked()));
         let (Some(mission), Some(followings)) = (mission, followings) else { return Ok(None) };
-        let asked = (mission.to_bytes(), &*asker.name());
+        let asked = (mission.to_bytes(), &*who.name());
         followings.enter(query.id().topic(), asked).map(Some)
     };
     let known = queries.iter().map(known).collect::<Result<Vec<_>, Problem>>()?;
-    let followed = live::follow(live, (queries, pasts), &asker).await?;
+    let followed = live::follow(live, (queries, pasts), &who).await?;
     Ok(followed.into_iter().zip(known).map(|it| Box::new(it) as Held).collect())
 }
 

@@ -310,7 +310,7 @@ impl Server {
         }
         // With its handlers goes the desk.
         self.runtime.shutdown_timeout(DRAIN_TIMEOUT);
-        desk.map(Running::join);
+        desk.into_iter().for_each(Running::join);
         if let Err(error) = journal.close() {
             tracing::error!(%error, "The journal was not closed cleanly; the next start recovers it.");
         }

@@ -94,7 +94,7 @@ pub(super) struct Desk {
     notifying: NotifierRun,
     courier: Courier,
     /// Where sensors come to, if they do.
-    sensors: Option<Option<TcpListener>>,
+    sensors: Option<TcpListener>,
     threads: Threads,
     drains: watch::Sender<bool>,
 }
@@ -220,8 +220,12 @@ impl Desk {
         let mut tasks = JoinSet::new();
         tasks.spawn_on(notifying.forever(), handle);
         tasks.spawn_on(courier.forever(), handle);
-        let sensors = start_sensors(ground, (sensors, &ways.receiver), (handle, &drains))?;
-        let jobs = if keeping.evaluates() { ground.config.scrape.clone() } else { Vec::new() };
+        let (sensors, jobs) = if keeping.evaluates() {
+            let sensors = start_sensors(ground, (sensors, &ways.receiver), (handle, &drains))?;
+            (sensors, ground.config.scrape.clone())
+        } else {
+            (None, Vec::new())
+        };
         let scraper = Arc::clone(&ways.scraping.scraper);
         {
             // Its tasks are the runtime's.
@@ -440,18 +444,18 @@ fn evaluate(
 fn listen_to_sensors(
     config: &Config,
     keeping: &Keeping,
-) -> Result<Option<Option<TcpListener>>, StartError> {
+) -> Result<Option<TcpListener>, StartError> {
     let mqtt = config.mqtt.as_ref().filter(|_| keeping.evaluates());
-    let Some(mqtt) = mqtt else { return Ok(None) };
-    Ok(Some(mqtt.listen.map(|address| listen(address, config)).transpose()?))
+    let address = mqtt.and_then(|mqtt| mqtt.listen);
+    address.map(|address| listen(address, config)).transpose()
 }
 
 fn start_sensors(
     ground: &Ground,
-    (sensors, receiver): (Option<Option<TcpListener>>, &Receiver),
+    (socket, receiver): (Option<TcpListener>, &Receiver),
     (handle, drains): (&Handle, &watch::Sender<bool>),
 ) -> io::Result<Option<mqtt::Running>> {
-    let Some((config, socket)) = ground.config.mqtt.as_ref().zip(sensors) else { return Ok(None) };
+    let Some(config) = &ground.config.mqtt else { return Ok(None) };
     let door = MqttDoor {
         access: Arc::clone(&ground.access),
         admission: Arc::clone(&ground.admission),
