@@ -15,7 +15,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use bellwire_alerting::Reload;
-use bellwire_cluster::{Seat, Standing, Tenure};
+use bellwire_cluster::{Seat, Tenure};
 use bellwire_model::limits::CLUSTER_ROLE_PATIENCE;
 use bellwire_model::with_causes;
 use bellwire_process::crash;
@@ -220,9 +220,9 @@ impl Turns {
                     tracing::debug!(?problem, "The log takes nothing yet.");
                     self.handle.block_on(sleep(AGAIN));
                 }
-                // Without the engine nobody gets further.
-                Err(_) if !matches!(cluster.journal.standing(), Standing::Following { .. }) => {}
-                Err(_) => return CaughtUp::No,
+                Err(_) if cluster.journal.behind() >= DESK_CATCH_UP_MAX => return CaughtUp::No,
+                // Without the engine, or while it is found out what that has lost, nobody gets further.
+                Err(_) => {}
             }
         }
         CaughtUp::Void
