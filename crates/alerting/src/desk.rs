@@ -21,6 +21,7 @@ mod following;
 mod worker;
 
 use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, MutexGuard};
 use std::thread::JoinHandle;
@@ -40,6 +41,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use crate::figures::Figures;
 use crate::notifier::Notifier;
 use crate::push::Push;
+use crate::standby::handed_over;
 use crate::states::StateTopics;
 
 use worker::Worker;
@@ -54,6 +56,8 @@ pub struct Alerting {
     /// Of the queue, for requests.
     places: Arc<Semaphore>,
     work: SyncSender<Work>,
+    /// Whether another node has the desk from now on.
+    is_over: Arc<AtomicBool>,
     started_at: Timestamp,
 }
 
@@ -67,6 +71,8 @@ enum Work {
     Replace(Box<Config>),
     /// Somebody asks for something.
     Request(Request),
+    /// To look whether it is [over](Alerting::end).
+    End,
 }
 
 /// Looks at the desk when its turn comes; says what to do and whom to answer.
@@ -93,8 +99,10 @@ impl Alerting {
         let (work, queue) = sync_channel(DESK_QUEUED_MAX + 1);
         let places = Arc::new(Semaphore::new(DESK_QUEUED_MAX));
         let worker = Arc::new(Worker::open(parts)?);
-        let run = Run { worker: Arc::clone(&worker), queue };
-        Ok((Arc::new(Self { worker, places, work, started_at: clock::now() }), run))
+        let is_over = Arc::<AtomicBool>::default();
+        let run = Run { worker: Arc::clone(&worker), queue, is_over: Arc::clone(&is_over) };
+        let started_at = clock::now();
+        Ok((Arc::new(Self { worker, places, work, is_over, started_at }), run))
     }
 
     /// Takes the rules' alerts as they are at the start, and shows all alerts.
@@ -142,7 +150,7 @@ impl Alerting {
     fn offer(&self, work: Work) -> Result<(), Problem> {
         self.work.try_send(work).map_err(|error| match error {
             TrySendError::Full(_) => is_full(),
-            TrySendError::Disconnected(_) => Error::Closed.into(),
+            TrySendError::Disconnected(_) => self.has_ended(),
         })
     }
 
@@ -168,7 +176,7 @@ impl Alerting {
             let _ = reply.send(answer);
         };
         self.queue(place, plan, done)?;
-        replied.await.unwrap_or_else(|_| Err(Error::Closed.into()))
+        replied.await.unwrap_or_else(|_| Err(self.has_ended()))
     }
 
     /// Asks without blocking, and calls `done` with the answer on the desk's thread. An error says
@@ -197,6 +205,19 @@ impl Alerting {
             (plan, answer)
         });
         self.offer(Work::Request(request))
+    }
+
+    /// Another node has the desk from now on: its thread ends once it has done what it is at, however many may
+    /// still turn to it. They are told to ask again.
+    pub fn end(&self) {
+        self.is_over.store(true, Ordering::Relaxed);
+        // Where there is no room it is about to look anyway.
+        let _ = self.work.try_send(Work::End);
+    }
+
+    /// Nobody does what is asked for.
+    fn has_ended(&self) -> Problem {
+        if self.is_over.load(Ordering::Relaxed) { handed_over() } else { Error::Closed.into() }
     }
 
     /// The desk, to look at it for a moment.
@@ -246,12 +267,14 @@ fn is_full() -> Problem {
 pub struct Run {
     worker: Arc<Worker>,
     queue: Receiver<Work>,
+    is_over: Arc<AtomicBool>,
 }
 
 impl Run {
     /// Starts the desk's thread. It ends when nobody is left who could ask for anything.
     pub fn spawn(self) -> io::Result<JoinHandle<()>> {
-        crash::spawn_essential("alerts".to_owned(), move || self.worker.run(&self.queue))
+        let Self { worker, queue, is_over } = self;
+        crash::spawn_essential("alerts".to_owned(), move || worker.run(&queue, &is_over))
     }
 }
 

@@ -224,6 +224,9 @@ impl Evaluator {
         // How often something is done goes by time that passes, whatever the wall clock says.
         let (mut refreshed_at, mut swept_at) = (self.passed(), self.passed());
         loop {
+            if self.inbox.condition().is_over() {
+                return self.leave();
+            }
             let deadline = self.engine.next_deadline();
             let left = |due: Timestamp| due.saturating_since(clock::slewed().now);
             let wait = deadline.map_or(CLOCK_CHECK, left);
@@ -294,6 +297,7 @@ impl Evaluator {
                 self.looks.push(look, place);
             }
             Work::Begin(beginning) => self.answers.begin(beginning),
+            Work::End => {}
             Work::Seed(samples, shown) => self.seed(arrived.now, samples, shown),
             Work::Replace(rules, reply) => {
                 note_loaded(&self.figures, &rules);
@@ -448,14 +452,14 @@ impl Evaluator {
             self.inbox.condition().is_blocked.store(result.is_err(), Ordering::Relaxed);
             match result {
                 Ok(()) => return true,
-                Err(Error::Closed) if !*self.draining.borrow() => {
+                Err(Error::Closed) if !self.is_ending() => {
                     // Its writer has died. What is shown would no longer be what is kept.
                     unreachable!("the journal is open until the server drains");
                 }
-                Err(error) if *self.draining.borrow() => {
-                    // A drain must end.
+                Err(error) if self.is_ending() => {
+                    // That must end. Whoever goes on tells it.
                     self.has_untold = true;
-                    tracing::error!(%error, "The server ends before alert transitions are written.");
+                    tracing::error!(%error, "The rules end here before alert transitions are written.");
                     return false;
                 }
                 Err(Error::TooManyTopics) => {

@@ -61,7 +61,9 @@ pub use push::{
     SubscriptionState, VapidKey, VapidKeyError,
 };
 pub use record::{RecordEnd, RecordError, RecordHeader, RecordReader, RecordWriter, write_record};
-pub use reload::{Also, Hangups, InForce, LastRead, Reload, ReloadParts, TakeEffect};
+pub use reload::{
+    Also, Concerned, Hangups, InForce, LastRead, Paused, Reload, ReloadParts, TakeEffect,
+};
 pub use rule_files::{
     RuleFileText, RuleFiles, RuleFilesError, load as load_rules, read as read_rule_files,
 };

@@ -18,7 +18,7 @@ mod register;
 use std::sync::Arc;
 
 use bellwire_model::limits::{LIVE_EXPRESSION_BYTES_MAX, LIVE_TABLES_BYTES_MAX};
-use bellwire_model::{QueryId, Sight};
+use bellwire_model::{AskedQuery, QueryId, Sight};
 use bellwire_rules::{Plan, QueryRefusal, StandingQuery};
 use bellwire_wire::problem::{Code, Problem};
 
@@ -101,6 +101,14 @@ impl LiveQuery {
     /// What tells it from others, and where its answer is.
     pub fn id(&self) -> QueryId {
         self.id
+    }
+
+    /// What was asked for.
+    pub fn to_asked(&self) -> AskedQuery {
+        match &self.named {
+            Some((name, _)) => AskedQuery::Named((&**name).into()),
+            None => AskedQuery::Expression((&*self.text).into()),
+        }
     }
 
     /// The expression, and what those see who follow it.

@@ -287,6 +287,8 @@ impl Standby {
         shared.release(self.mode);
         drop(shared);
         self.changed.notify_all();
+        self.figures.standby_whole.set(0);
+        self.figures.standby_behind.set(0);
     }
 
     /// Whether no more samples are taken, and nothing is told: the standby goes on with it.
@@ -400,9 +402,9 @@ fn unsure() -> Problem {
     Problem::new(Code::DeskAway, detail).retry_after(UNSURE_RETRY_S).may_be_taken()
 }
 
-/// Samples come to a keeper that hands over.
+/// Something comes to a keeper that hands over.
 pub(crate) fn handed_over() -> Problem {
-    let detail = "the samples are handed over to another node: send them again";
+    let detail = "the samples and rules are handed over to another node: ask again";
     Problem::new(Code::DeskAway, detail).retry_after(UNSURE_RETRY_S)
 }
 

@@ -69,13 +69,14 @@ use bellwire_wire::problem::{Code, Problem};
 use http::{HeaderValue, Uri, header};
 
 pub(crate) use self::durable_streams::StreamsApi;
+pub(crate) use self::errands::keep_standing;
 pub(crate) use self::large::LargeReads;
 pub(crate) use self::permission::Asks;
 pub(crate) use self::record::Records;
 use crate::access::Access;
 use crate::admission::Admission;
 use crate::config::{IngestConfig, Webhook};
-use crate::envoy::Envoy;
+use crate::envoy::{Envoy, Followings};
 use crate::live::QueryPasts;
 use crate::membership::Membership;
 use crate::mirror::Mirror;
@@ -86,8 +87,9 @@ use crate::queries::Queries;
 use crate::receiver::Receiver;
 use crate::traffic::TrafficWatch;
 
-/// What handlers reach.
-#[derive(Debug)]
+/// What handlers reach. Of a node that takes the desk over, or gives it up, there is another one from then on: a
+/// request has the one that it began with.
+#[derive(Clone, Debug)]
 pub(crate) struct App {
     pub(crate) publisher: Arc<Publisher>,
     /// Topics as Durable Streams.
@@ -138,8 +140,10 @@ pub(crate) struct App {
     pub(crate) errands: Arc<dyn Requests>,
     /// Has another node do what it alone does.
     pub(crate) envoy: Option<Arc<Envoy>>,
-    /// What another of them shows, which has the samples and alerts.
+    /// What the one of them shows that has the samples and alerts.
     pub(crate) mirror: Option<Arc<Mirror>>,
+    /// The queries that are followed here, whichever that is.
+    pub(crate) followings: Option<Arc<Followings>>,
 }
 
 impl App {

@@ -1,6 +1,8 @@
 //! The state topics, as the alerting shows on them: those of this process, and of several nodes the board of
 //! alerts in what they share.
 
+mod leftovers;
+
 use std::ops::ControlFlow;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -12,6 +14,8 @@ use bellwire_model::{Alert, Event, Filter, FilterSet, Keep, NameMap, NameSet, Ti
 use bellwire_process::clock::Ticker;
 use bellwire_shards::States;
 use bellwire_wire::json;
+
+pub(crate) use self::leftovers::Leftovers;
 
 /// How often it is looked whether something is to be offered to the journal again.
 const LOOK_INTERVAL: Duration = Duration::from_millis(500);
@@ -62,6 +66,8 @@ impl StateTopics for Board {
 #[derive(Debug)]
 pub(crate) struct SharedBoard {
     own: Board,
+    /// What another keeper had shown here beside the board.
+    leftovers: Arc<Leftovers>,
     journal: Arc<dyn Journal>,
     waiting: Arc<Mutex<Waiting>>,
 }
@@ -80,14 +86,18 @@ struct Waiting {
 
 impl SharedBoard {
     /// What was shown before, by whichever node, is there until it is [claimed](Self::settle).
-    pub(crate) fn new(states: Arc<States>, journal: Arc<dyn Journal>) -> Self {
+    pub(crate) fn new(
+        states: Arc<States>,
+        leftovers: Arc<Leftovers>,
+        journal: Arc<dyn Journal>,
+    ) -> Self {
         let mut unclaimed = NameSet::<Box<str>>::default();
         states.read(&filters(), |value| {
             unclaimed.insert(Box::<str>::from(&*value.key));
             ControlFlow::Continue(())
         });
         let waiting = Arc::new(Mutex::new(Waiting { unclaimed, ..Waiting::default() }));
-        Self { own: Board(states), journal, waiting }
+        Self { own: Board(states), leftovers, journal, waiting }
     }
 
     fn waiting(&self) -> MutexGuard<'_, Waiting> {
@@ -140,16 +150,20 @@ impl SharedBoard {
         }
     }
 
+    fn show_own(&self, events: Vec<Event>) -> Vec<Result<(), NotShown>> {
+        self.leftovers.replace(events, |event| event, |events| self.own.apply_now(events))
+    }
+
     /// Shows what is of the board by the log, and all else in this process.
     fn show(&self, events: Vec<Event>, urgency: Urgency) -> Vec<Result<(), NotShown>> {
         let is_of_board = |event: &Event| event.topic.as_str() == ALERTS_ACTIVE;
         if !events.iter().any(is_of_board) {
-            return self.own.apply_now(events);
+            return self.show_own(events);
         }
         let mut waiting = self.waiting();
         let results = events.into_iter().map(|event| {
             if !is_of_board(&event) {
-                return self.own.apply_now(vec![event]).pop().unwrap_or(Ok(()));
+                return self.show_own(vec![event]).pop().unwrap_or(Ok(()));
             }
             waiting.put(event, urgency);
             Ok(())
@@ -270,7 +284,7 @@ impl StateTopics for SharedBoard {
     }
 
     fn apply_measured(&self, events: Vec<(Event, Option<f64>)>) -> Vec<Result<(), NotShown>> {
-        self.own.apply_measured(events)
+        self.leftovers.replace(events, |(event, _)| event, |it| self.own.apply_measured(it))
     }
 
     fn past(&self, topic: &Topic, key: &str, points_max: usize) -> Vec<(Timestamp, f64)> {

@@ -37,10 +37,9 @@ const ROOMY: usize = DURABLE_STREAMS_MAX / 2;
 #[derive(Debug)]
 pub(crate) struct DurableStreams {
     publisher: Arc<Publisher>,
-    /// Where records are written.
-    records: Arc<dyn Journal>,
-    /// Whether this server creates and deletes streams: of several nodes one does, and the others hear of it.
-    decides: bool,
+    /// Where records are written, where this server creates and deletes streams: of several nodes one does, and the
+    /// others hear of it.
+    records: std::sync::RwLock<Option<Arc<dyn Journal>>>,
     kept: Mutex<HashMap<Topic, Kept>>,
     /// Who appends shares a turn; who creates or deletes has it alone.
     turns: Vec<RwLock<()>>,
@@ -95,13 +94,13 @@ fn uptime_ms() -> u64 {
 }
 
 impl DurableStreams {
-    /// Those that the journal has, whose records are written elsewhere, and whether streams are created and
-    /// deleted here. Blocks on the disk.
+    /// Those that the journal has, and where their records are written if streams are created and deleted here.
+    /// Blocks on the disk.
     pub(crate) fn open(
         publisher: &Arc<Publisher>,
-        (records, decides): (&Arc<dyn Journal>, bool),
+        records: Option<Arc<dyn Journal>>,
     ) -> Result<Arc<Self>, Error> {
-        let heard = Arc::new(Self::empty(publisher, (records, decides)));
+        let heard = Arc::new(Self::empty(publisher, records));
         let told = Arc::downgrade(&heard);
         // Before what there is: nothing that comes behind it may be missed.
         publisher.journal.watch_records(
@@ -112,9 +111,25 @@ impl DurableStreams {
                 }
             }),
         );
-        let journal = &publisher.journal;
+        heard.read_all()?;
+        Ok(heard)
+    }
+
+    /// From now on streams are created and deleted here, and their records are written there; or another node does
+    /// that. What that one has left unfinished is as at a start. Blocks on the disk.
+    pub(crate) fn decide(&self, records: Option<Arc<dyn Journal>>) -> Result<(), Error> {
+        if records.is_some() {
+            self.read_all()?;
+        }
+        *self.records.write().unwrap_or_else(PoisonError::into_inner) = records;
+        Ok(())
+    }
+
+    /// Takes all that there are as nobody has used them until now.
+    fn read_all(&self) -> Result<(), Error> {
+        let journal = &self.publisher.journal;
         let tail = journal.bounds().tail;
-        let mut kept = heard.kept();
+        let mut kept = self.kept();
         for record in journal.records(PREFIX)? {
             let Some((topic, record)) = Record::read(&record) else {
                 tracing::warn!(key = %record.key, "A record of a stream cannot be read; it is left alone.");
@@ -141,15 +156,23 @@ impl DurableStreams {
                 },
             );
         }
-        drop(kept);
-        Ok(heard)
+        Ok(())
     }
 
-    fn empty(publisher: &Arc<Publisher>, (records, decides): (&Arc<dyn Journal>, bool)) -> Self {
+    fn empty(publisher: &Arc<Publisher>, records: Option<Arc<dyn Journal>>) -> Self {
         let turns = std::iter::repeat_with(RwLock::default).take(TURNS).collect();
-        let (publisher, records) = (Arc::clone(publisher), Arc::clone(records));
+        let (publisher, records) = (Arc::clone(publisher), std::sync::RwLock::new(records));
         let (kept, turn_of) = (Mutex::default(), RandomState::new());
-        Self { publisher, records, decides, kept, turns, turn_of }
+        Self { publisher, records, kept, turns, turn_of }
+    }
+
+    /// Where records are written, if they are.
+    fn records(&self) -> Option<Arc<dyn Journal>> {
+        self.records.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn decides(&self) -> bool {
+        self.records.read().unwrap_or_else(PoisonError::into_inner).is_some()
     }
 
     /// Records were changed, maybe by another node.
@@ -198,7 +221,7 @@ impl DurableStreams {
         let begin = match kept {
             Some(Kept::Live(live)) => {
                 // For how long nobody has used it only that one knows.
-                let is_over = live.is_over() && (self.decides || !live.is_idle());
+                let is_over = live.is_over() && (self.decides() || !live.is_idle());
                 return (!is_over).then(|| live.stream.clone());
             }
             Some(Kept::Deleted(at)) => at,
@@ -292,19 +315,20 @@ impl DurableStreams {
         let (reply, replied) = oneshot::channel();
         let change = RecordChange { key: key(topic), value: record.map(Record::json) };
         let reply = Box::new(move |result| drop(reply.send(result)));
-        self.records.write_records(vec![change], reply)?;
+        let records = self.records().ok_or(Error::Closed)?;
+        records.write_records(vec![change], reply)?;
         replied.await.unwrap_or(Err(Error::Closed))
     }
 
     /// Deletes streams whose time is over, and where there are many forgets those that were deleted once
     /// nothing is left of them, again and again.
     pub(crate) async fn keep_house(self: Arc<Self>) {
-        if !self.decides {
-            return;
-        }
         let mut interval = tokio::time::interval(DURABLE_STREAMS_SWEEP_INTERVAL);
         loop {
             interval.tick().await;
+            if !self.decides() {
+                continue;
+            }
             for topic in tokio::task::block_in_place(|| self.over()) {
                 let _turn = self.alone(&topic).await;
                 // Somebody may have had it meanwhile.

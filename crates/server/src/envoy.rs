@@ -18,7 +18,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bellwire_access::Identity;
-use bellwire_alerting::LiveQuery;
+use bellwire_alerting::{LiveQueries, LiveQuery};
 use bellwire_cluster::Other;
 use bellwire_model::limits::{
     ENVOY_ANSWER_BYTES_MAX, ENVOY_ASKERS_TRIED_MAX, ENVOY_FOLLOWS_MAX, LIVE_LINGER,
@@ -26,7 +26,7 @@ use bellwire_model::limits::{
 };
 use bellwire_model::{AskedQuery, Filter, FilterSet, QueryId, Topic, with_causes};
 use bellwire_process::clock::Ticker;
-use bellwire_shards::States;
+use bellwire_shards::{Held, States};
 use bellwire_wire::problem::{Code, Problem};
 use bytes::Bytes;
 use http::{Method, Request};
@@ -34,12 +34,11 @@ use http_body_util::{BodyExt as _, Limited};
 use tokio::sync::Semaphore;
 use tokio::time::{sleep, timeout};
 
-pub(crate) use self::followings::Following;
-use self::followings::Followings;
+pub(crate) use self::followings::{Following, Followings};
 use self::lanes::Lanes;
 use self::mission::{Done, Errand, Mission};
 use crate::access;
-use crate::live;
+use crate::live::{self, QueryPasts};
 use crate::membership::Membership;
 use crate::mirror::Mirror;
 use crate::page::Elsewhere as _;
@@ -50,7 +49,7 @@ use crate::turns::Asker;
 pub(crate) const PATH: &str = "/v1/nodes/errands";
 
 /// How often it is looked whether queries are to be asked for again.
-const LOOK_INTERVAL: Duration = Duration::from_secs(1);
+const LOOK_INTERVAL: Duration = Duration::from_millis(500);
 
 /// How often it is looked whether an answer is here.
 const ANSWER_INTERVAL: Duration = Duration::from_millis(10);
@@ -74,7 +73,7 @@ impl Envoy {
     /// Called within a runtime.
     pub(crate) fn new(
         cluster: &Arc<Membership>,
-        mirror: &Arc<Mirror>,
+        (mirror, followings): (&Arc<Mirror>, &Arc<Followings>),
         states: &Arc<States>,
     ) -> Arc<Self> {
         Arc::new(Self {
@@ -82,7 +81,7 @@ impl Envoy {
             mirror: Arc::clone(mirror),
             states: Arc::clone(states),
             lanes: Lanes::new(cluster),
-            followings: Arc::default(),
+            followings: Arc::clone(followings),
             places: Semaphore::new(ENVOY_FOLLOWS_MAX),
         })
     }
@@ -111,14 +110,12 @@ impl Envoy {
         for (asked, topic) in queries {
             let mission = Mission::new(identity, from, Errand::query(asked));
             let bytes = mission.ok_or_else(nobody_answers)?.to_bytes();
-            let filters = Filter::from(topic);
-            let want = self.mirror.want(&filters.clone().into());
-            let held = self.followings.enter(topic.clone(), (bytes.clone(), &asker), want)?;
+            let held = self.followings.enter(topic.clone(), (bytes.clone(), &asker))?;
             let place = self.places.acquire().await.expect("the semaphore is never closed");
             let done = call(&self.cluster, bytes).await?;
             drop(place);
             let Done::Stands { keys } = done else { return Err(done.into_problem()) };
-            self.is_here(filters, keys).await;
+            self.is_here(topic.into(), keys).await;
             followed.push(held);
         }
         Ok(followed)
@@ -139,20 +136,21 @@ impl Envoy {
         let _ = timeout(MIRROR_BEGIN_PATIENCE, arriving).await;
     }
 
-    /// Has the queries stand on, at whichever node is the keeper, for as long as it is polled.
+    /// Has the queries stand on, at whichever node is the keeper, until it is this one.
     pub(crate) async fn keep_standing(self: Arc<Self>) {
-        let (mut asked_at, mut of) = (Ticker::start(), self.keeper());
+        let (mut asked_at, mut of) = (Ticker::start(), None);
         loop {
+            let keeper = self.keeper();
+            let is_due = keeper != of || asked_at.elapsed() >= LIVE_LINGER / 3;
+            if let Some(node) = keeper.filter(|_| is_due)
+                && self.ask_again().await
+            {
+                self.mirror.stand_at(&node);
+                (asked_at, of) = (Ticker::start(), Some(node));
+            }
             tokio::select! {
                 () = sleep(LOOK_INTERVAL) => {}
-                () = self.cluster.begins_anew() => return,
-            }
-            let keeper = self.keeper();
-            if keeper.is_none() || keeper == of && asked_at.elapsed() < LIVE_LINGER / 3 {
-                continue;
-            }
-            if self.ask_again().await {
-                (asked_at, of) = (Ticker::start(), keeper);
+                () = self.cluster.role_ends() => return,
             }
         }
     }
@@ -204,6 +202,9 @@ pub(crate) async fn read(
 
 /// Asks the keeper.
 async fn call(cluster: &Membership, mission: Vec<u8>) -> Result<Done, Problem> {
+    if cluster.is_over() {
+        return Err(relay::taken_over(Effect::None));
+    }
     let seat = cluster.tenure.seat();
     let Some(Other { node, address: Some(address), .. }) = &seat.other else {
         return Err(relay::nobody_keeps("no node has the samples and alerts now"));
@@ -225,9 +226,30 @@ async fn call(cluster: &Membership, mission: Vec<u8>) -> Result<Done, Problem> {
             relay::in_doubt("the node that has the alerts is not reached", Effect::Maybe)
         }),
         // A keeper that is gone without a word must not keep this node from taking over.
-        () = cluster.begins_anew() => Err(relay::taken_over(Effect::Maybe)),
+        () = cluster.role_ends() => Err(relay::taken_over(Effect::Maybe)),
         () = cluster.is_succeeded(&seat) => Err(relay::taken_over(Effect::Maybe)),
     }
+}
+
+/// Follows queries at this node, which is the keeper: returns once all of them stand. They are known so that they
+/// are followed on where another node is.
+pub(crate) async fn follow_here(
+    live: &Arc<LiveQueries>,
+    (queries, pasts): (Vec<LiveQuery>, Option<&QueryPasts>),
+    (identity, from): (&Identity, Option<IpAddr>),
+    followings: Option<&Arc<Followings>>,
+) -> Result<Vec<Held>, Problem> {
+    let who = Asker::of(identity, from);
+    let known = |query: &LiveQuery| {
+        // What nobody else answers for ends with this keeper.
+        let mission = Mission::new(identity, from, Errand::query(&query.to_asked()));
+        let (Some(mission), Some(followings)) = (mission, followings) else { return Ok(None) };
+        let asked = (mission.to_bytes(), &*who.name());
+        followings.enter(query.id().topic(), asked).map(Some)
+    };
+    let known = queries.iter().map(known).collect::<Result<Vec<_>, Problem>>()?;
+    let followed = live::follow(live, (queries, pasts), &who).await?;
+    Ok(followed.into_iter().zip(known).map(|it| Box::new(it) as Held).collect())
 }
 
 fn nobody_answers() -> Problem {

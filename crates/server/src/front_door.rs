@@ -36,7 +36,7 @@ mod takeover;
 
 pub(crate) use accept::serve;
 pub(crate) use carry::stream_headers;
-pub(crate) use door::Door;
+pub(crate) use door::{Door, Routes};
 #[cfg(feature = "fuzzing")]
 pub(crate) use head::decide;
 pub(crate) use opening::Opening;

@@ -20,7 +20,7 @@ use crate::snapshots::{Snapshots, fetch};
 /// How often it is looked whether this node has lost the log.
 const BEHIND_LOOK_INTERVAL: Duration = Duration::from_secs(2);
 
-/// What a server has of its cluster.
+/// What a server has of its cluster, in one role: in the next one it has another of these.
 #[derive(Debug)]
 pub(crate) struct Membership {
     /// Its journal.
@@ -33,20 +33,21 @@ pub(crate) struct Membership {
     pub(crate) losses: Vec<String>,
     /// Who keeps the desk.
     pub(crate) tenure: Arc<Tenure>,
-    /// What this server does of that, for as long as it runs.
+    /// What this server does of that, until that is [over](Self::end_role).
     pub(crate) role: Role,
+    pub(crate) over: watch::Sender<bool>,
     /// Speaks to the other nodes.
     pub(crate) peers: Arc<Peers>,
     /// What all of them have.
     pub(crate) secret: Secret,
     /// Copies of its replica, for them.
-    pub(crate) snapshots: Snapshots,
-    /// Becomes true where all has to begin anew: the role is over, or the log another one.
+    pub(crate) snapshots: Arc<Snapshots>,
+    /// Becomes true where all has to begin anew: the log is another one, say.
     pub(crate) anew: watch::Sender<bool>,
     /// Another node that takes over with what the rules know; nothing where none is wanted.
     pub(crate) standby: Option<Arc<Standby>>,
     /// The way to the keeper.
-    pub(crate) relay: Relay,
+    pub(crate) relay: Arc<Relay>,
 }
 
 /// Whether a server keeps the desk.
@@ -64,7 +65,7 @@ impl Role {
         seat.term.filter(|_| seat.is_held).map_or(Self::Other, Self::Keeper)
     }
 
-    /// Whether a server that has begun so has to begin anew.
+    /// Whether a server that has begun so is something else by now.
     pub(crate) fn is_over(self, seat: &Seat) -> bool {
         match self {
             // Where it has given it up, and nobody has it, it shows what it has.
@@ -77,6 +78,45 @@ impl Role {
 }
 
 impl Membership {
+    /// Of the same node in another role.
+    pub(crate) fn turned(&self, role: Role, standby: Option<Arc<Standby>>) -> Self {
+        Self {
+            journal: Arc::clone(&self.journal),
+            node: self.node.clone(),
+            name: self.name.clone(),
+            losses: self.losses.clone(),
+            tenure: Arc::clone(&self.tenure),
+            role,
+            over: watch::channel(false).0,
+            peers: Arc::clone(&self.peers),
+            secret: self.secret.clone(),
+            snapshots: Arc::clone(&self.snapshots),
+            anew: self.anew.clone(),
+            standby,
+            relay: Arc::clone(&self.relay),
+        }
+    }
+
+    /// The node is about to be something else: whoever waits for the keeper waits no longer.
+    pub(crate) fn end_role(&self) {
+        self.over.send_replace(true);
+    }
+
+    /// Whether it is, or all begins anew.
+    pub(crate) fn is_over(&self) -> bool {
+        *self.over.borrow() || *self.anew.borrow()
+    }
+
+    /// Waits until that is so.
+    pub(crate) async fn role_ends(&self) {
+        let mut over = self.over.subscribe();
+        tokio::select! {
+            // Its sender is here.
+            _ = over.wait_for(|over| *over) => {}
+            () = self.begins_anew() => {}
+        }
+    }
+
     /// Waits until the server is about to begin anew.
     pub(crate) async fn begins_anew(&self) {
         if self.anew.subscribe().wait_for(|anew| *anew).await.is_err() {
@@ -162,7 +202,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_server_begins_anew_where_its_role_is_over() {
+    fn a_server_is_something_else_where_its_role_is_over() {
         let seat = |term, is_held| Seat { term, is_held, other: None };
         let others = Seat {
             other: Some(Other { node: "b".into(), address: None, is_alive: false }),

@@ -8,6 +8,7 @@
 //! A node is a client of the keeper that sees everything. It has two streams there at most, however many follow
 //! something here, and none while nobody does: what each client may see of it is asked here. A keeper
 //! that is slow is waited for by a task alone; one that conflates loses nothing but what is not newest.
+//! Once the node is the keeper itself there is nobody to follow, and whoever wants something has it.
 //!
 //! All values come anew with each stream: those that are here already are told to nobody again, and those that
 //! are gone are deleted. Of a keeper that is not reached they stay for a moment, and then go.
@@ -41,6 +42,8 @@ pub(crate) struct Mirror {
     /// What is wanted by whoever is no subscriber, or none yet.
     asked: Subscriptions,
     parts: [Part; 2],
+    /// The keeper that was asked for all queries that are followed here.
+    stand_at: watch::Sender<Option<Box<str>>>,
 }
 
 /// Topics that are followed by one stream.
@@ -75,6 +78,12 @@ fn topics() -> [(FilterSet, Extent); 2] {
     [(series, Extent::Wanted), (all(Topic::QUERIES).into(), Extent::All)]
 }
 
+/// All that the keeper alone shows.
+pub(crate) fn of_keeper() -> FilterSet {
+    let [(series, _), (queries, _)] = topics();
+    series.union(&queries)
+}
+
 impl Mirror {
     /// What is followed by these subscribers is shown, once there are [followers](Follower).
     pub(crate) fn new(subscriptions: &Arc<Subscriptions>) -> Arc<Self> {
@@ -83,7 +92,38 @@ impl Mirror {
             Part { topics, extent, shown }
         };
         let (subscriptions, asked) = (Arc::clone(subscriptions), Subscriptions::default());
-        Arc::new(Self { subscriptions, asked, parts: topics().map(part) })
+        let (parts, stand_at) = (topics().map(part), watch::Sender::new(None));
+        Arc::new(Self { subscriptions, asked, parts, stand_at })
+    }
+
+    /// This node is the keeper from now on: all that the keeper shows is here.
+    pub(crate) fn be_keeper(&self) {
+        for part in &self.parts {
+            part.shown.send_replace(part.topics.clone());
+        }
+    }
+
+    /// Another node is, and what it shows comes once it is followed.
+    pub(crate) fn be_other(&self) {
+        self.stand_at.send_replace(None);
+        for part in &self.parts {
+            part.shown.send_replace(FilterSet::none());
+        }
+    }
+
+    /// All queries that are followed here stand at this keeper.
+    pub(crate) fn stand_at(&self, node: &str) {
+        self.stand_at.send_replace(Some(node.into()));
+    }
+
+    /// Waits for that, where it is what comes by this part: what does not come at once is taken for gone.
+    async fn stands(&self, part: usize, node: &str) {
+        if self.parts[part].extent == Extent::All {
+            let mut stand_at = self.stand_at.subscribe();
+            let is_it = |at: &Option<Box<str>>| at.as_deref() == Some(node);
+            let stands = stand_at.wait_for(is_it);
+            let _ = tokio::time::timeout(MIRROR_BEGIN_PATIENCE, stands).await;
+        }
     }
 
     /// Somebody wants this.

@@ -1,7 +1,9 @@
 //! Where the shards and the alerting meet: what the clients of WebSockets ask of the server.
 
+mod owed;
+
 use std::net::IpAddr;
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, PoisonError, RwLock, Weak};
 use std::time::Duration;
 
 use bellwire_access::{Identity, Means};
@@ -29,51 +31,88 @@ use crate::allowances::Sent;
 use crate::api::Asks;
 use crate::audit::{Deed, Kind as DeedKind};
 use crate::envoy::mission::{Done, Errand};
-use crate::envoy::{self, Envoy};
+use crate::envoy::{self, Envoy, Followings};
 use crate::live::{self, QueryPasts};
 use crate::observe::Figures;
 use crate::receiver;
-use crate::turns::Asker;
 
 /// Does what the clients of WebSockets ask, as far as they may.
 #[derive(Debug)]
 pub(crate) struct Errands {
     publisher: Arc<Publisher>,
-    /// Gone once the server drains: the evaluator ends with it.
-    intake: Weak<SampleIntake>,
-    /// Gone once the server drains, too.
-    alerting: Weak<Alerting>,
-    live: Weak<LiveQueries>,
+    /// Who does what the keeper of the desk alone does. It is another one for a moment every few weeks, so that
+    /// whoever looks waits for nobody.
+    keeper: RwLock<Keeper>,
     pasts: Arc<QueryPasts>,
     figures: Arc<Figures>,
     admission: Arc<Admission>,
     access: Arc<Access>,
     /// Where what takes a while is done.
     runtime: Handle,
-    /// Has another node do what it alone does.
-    envoy: Option<Arc<Envoy>>,
+}
+
+/// Who has samples and alerts.
+#[derive(Clone, Debug)]
+pub(crate) enum Keeper {
+    /// This server.
+    Here(Here),
+    /// Another node, which this has do it.
+    Elsewhere(Arc<Envoy>),
+}
+
+/// The ways to them.
+#[derive(Clone, Debug)]
+pub(crate) struct Here {
+    /// Gone once the server drains: the evaluator ends with it.
+    intake: Weak<SampleIntake>,
+    /// Gone once the server drains, too.
+    alerting: Weak<Alerting>,
+    live: Weak<LiveQueries>,
+    /// Queries that are followed on where another node is the keeper.
+    followings: Option<Arc<Followings>>,
+}
+
+impl Here {
+    pub(crate) fn new(
+        intake: &Arc<SampleIntake>,
+        (alerting, live): (&Arc<Alerting>, &Arc<LiveQueries>),
+        followings: Option<&Arc<Followings>>,
+    ) -> Self {
+        Self {
+            intake: Arc::downgrade(intake),
+            alerting: Arc::downgrade(alerting),
+            live: Arc::downgrade(live),
+            followings: followings.cloned(),
+        }
+    }
 }
 
 impl Errands {
     /// Called within a runtime.
     pub(crate) fn new(
         publisher: &Arc<Publisher>,
-        (intake, alerting, live): (&Arc<SampleIntake>, &Arc<Alerting>, &Arc<LiveQueries>),
+        keeper: Keeper,
         (figures, admission, access): (&Arc<Figures>, &Arc<Admission>, &Arc<Access>),
-        (pasts, envoy): (&Arc<QueryPasts>, Option<Arc<Envoy>>),
+        pasts: &Arc<QueryPasts>,
     ) -> Self {
         Self {
             publisher: Arc::clone(publisher),
-            intake: Arc::downgrade(intake),
-            live: Arc::downgrade(live),
+            keeper: RwLock::new(keeper),
             pasts: Arc::clone(pasts),
-            alerting: Arc::downgrade(alerting),
             figures: Arc::clone(figures),
             admission: Arc::clone(admission),
             access: Arc::clone(access),
             runtime: Handle::current(),
-            envoy,
         }
+    }
+
+    /// Another does it from now on.
+    pub(crate) fn turn(&self, keeper: Keeper) {
+        *self.keeper.write().unwrap_or_else(PoisonError::into_inner) = keeper;
+    }
+
+    fn keeper(&self) -> Keeper {
+        self.keeper.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     fn publish_event(&self, write: Write, reply: Reply) -> Result<(), Problem> {
@@ -119,9 +158,9 @@ impl Errands {
     /// Does something with an alert.
     fn attend(
         &self,
+        here: &Here,
         principal: Principal,
-        (fingerprint, action, kind): (Fingerprint, Action, DeedKind),
-        reply: Reply,
+        ((fingerprint, action, kind), reply): ((Fingerprint, Action, DeedKind), Reply),
     ) -> Result<(), Problem> {
         let identity = self.access.identity(principal);
         let attending = Attending::of(Arc::clone(&identity));
@@ -130,8 +169,10 @@ impl Errands {
             Ok(plan) => (plan, Ok(Published::Board)),
             Err(error) => (Plan::default(), Err(Problem::from(error))),
         };
-        let alerting = self.alerting.upgrade().ok_or_else(is_draining)?;
-        alerting.request_then(plan, move |planned: Result<_, Problem>| reply(planned.flatten()))
+        let alerting = here.alerting.upgrade().ok_or_else(is_draining)?;
+        let (owed, debt) = owed::owe(reply);
+        let done = move |planned: Result<_, Problem>| debt.reply(planned.flatten());
+        owed.queued(alerting.request_then(plan, done))
     }
 }
 
@@ -155,23 +196,25 @@ impl Requests for Errands {
     ) -> Result<(), Problem> {
         let identity = self.access.identity(principal);
         self.noting(&identity, Asks::Query.check(&identity.rights))?;
-        if let Some(envoy) = &self.envoy {
-            let envoy = Arc::clone(envoy);
-            let following = async move { follow_there(&envoy, (&identity, source), queries).await };
-            drop(self.runtime.spawn(async move { reply(following.await) }));
-            return Ok(());
-        }
-        let live = self.live.upgrade().ok_or_else(is_draining)?;
+        let here = match self.keeper() {
+            Keeper::Here(here) => here,
+            Keeper::Elsewhere(envoy) => {
+                let following =
+                    async move { follow_there(&envoy, (&identity, source), queries).await };
+                drop(self.runtime.spawn(async move { reply(following.await) }));
+                return Ok(());
+            }
+        };
+        let live = here.live.upgrade().ok_or_else(is_draining)?;
         let pasts = Arc::clone(&self.pasts);
         let following = async move {
-            let asker = Asker::of(&identity, source);
             let past = history.map(|_| &*pasts);
             let followed = async {
                 let queries = live::read(&live, &identity, queries).await?;
                 let topics: Vec<Filter> =
                     queries.iter().map(|query| (&query.id().topic()).into()).collect();
-                let followed = live::follow(&live, (queries, past), &asker).await?;
-                let held = followed.into_iter().map(|followed| Box::new(followed) as Held);
+                let (who, followings) = ((&*identity, source), here.followings.as_ref());
+                let held = envoy::follow_here(&live, (queries, past), who, followings).await?;
                 Ok(FollowedQueries(topics.into_iter().zip(held).collect()))
             };
             reply(followed.await);
@@ -252,13 +295,17 @@ impl Requests for Errands {
         new: NewAcknowledgement,
         reply: Reply,
     ) -> Result<(), Problem> {
-        if let Some(envoy) = &self.envoy {
-            let NewAcknowledgement { by, note } = new;
-            let errand = Errand::Acknowledge { alert: fingerprint.to_string().into(), by, note };
-            return self.attend_there(envoy, principal, (errand, reply));
+        match self.keeper() {
+            Keeper::Here(here) => {
+                let action = (fingerprint, Action::Acknowledge(new), DeedKind::Acknowledged);
+                self.attend(&here, principal, (action, reply))
+            }
+            Keeper::Elsewhere(envoy) => {
+                let (alert, NewAcknowledgement { by, note }) = (fingerprint.to_string(), new);
+                let errand = Errand::Acknowledge { alert: alert.into(), by, note };
+                self.attend_there(&envoy, principal, (errand, reply))
+            }
         }
-        let action = (fingerprint, Action::Acknowledge(new), DeedKind::Acknowledged);
-        self.attend(principal, action, reply)
     }
 
     fn unacknowledge(
@@ -267,12 +314,16 @@ impl Requests for Errands {
         fingerprint: Fingerprint,
         reply: Reply,
     ) -> Result<(), Problem> {
-        if let Some(envoy) = &self.envoy {
-            let errand = Errand::Unacknowledge { alert: fingerprint.to_string().into() };
-            return self.attend_there(envoy, principal, (errand, reply));
+        match self.keeper() {
+            Keeper::Here(here) => {
+                let action = (fingerprint, Action::Unacknowledge, DeedKind::Unacknowledged);
+                self.attend(&here, principal, (action, reply))
+            }
+            Keeper::Elsewhere(envoy) => {
+                let errand = Errand::Unacknowledge { alert: fingerprint.to_string().into() };
+                self.attend_there(&envoy, principal, (errand, reply))
+            }
         }
-        let action = (fingerprint, Action::Unacknowledge, DeedKind::Unacknowledged);
-        self.attend(principal, action, reply)
     }
 
     fn take_samples(
@@ -284,10 +335,14 @@ impl Requests for Errands {
     ) -> Result<(), Problem> {
         let identity = self.access.identity(principal);
         self.noting(&identity, Asks::Ingest.check(&identity.rights))?;
-        if let Some(envoy) = &self.envoy {
-            let done = move |done: Result<Done, Problem>| reply(done.and_then(Done::into_samples));
-            return envoy.send((&identity, source), Errand::samples(json), done);
-        }
+        let here = match self.keeper() {
+            Keeper::Here(here) => here,
+            Keeper::Elsewhere(envoy) => {
+                let done =
+                    move |done: Result<Done, Problem>| reply(done.and_then(Done::into_samples));
+                return envoy.send((&identity, source), Errand::samples(json), done);
+            }
+        };
         self.admission.publication()?;
         self.access.allowances.spend(&identity, Sent::Bytes(json.len()))?;
         let format = match json.first() {
@@ -309,14 +364,15 @@ impl Requests for Errands {
         };
         self.figures.alerting.samples_rejected.add(decoded.rejected as u64);
         // With the last handler of HTTP goes the intake, and with the intake the evaluator.
-        let intake = self.intake.upgrade().ok_or_else(is_draining)?;
+        let intake = here.intake.upgrade().ok_or_else(is_draining)?;
+        let (owed, debt) = owed::owe(reply);
         let (figures, queue) = (Arc::clone(&self.figures), receiver::source(&sender));
         let taken = move |refused: Result<_, Problem>| {
             let outcome =
                 |refused| receiver::noted(&figures, Kind::Websocket, (decoded, refused), &sender);
-            reply(refused.map(outcome).map(samples_taken));
+            debt.reply(refused.map(outcome).map(samples_taken));
         };
-        intake.take_then(queue, samples, taken)
+        owed.queued(intake.take_then(queue, samples, taken))
     }
 
     fn renew(

@@ -26,10 +26,9 @@ use bellwire_wire::problem::{Code, Problem};
 use http::HeaderName;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use tokio::runtime::Runtime;
 use tokio::time::Interval;
 
-use crate::membership::{Membership, Role};
+use crate::membership::Membership;
 
 /// Where the keeper is asked.
 pub(crate) const PATH: &str = "/v1/nodes/standby";
@@ -91,25 +90,14 @@ impl InLog {
     }
 }
 
-/// Begins with what a node does of this, for as long as it has its role.
-pub(crate) fn begin(
-    runtime: &Runtime,
-    (cluster, fenced): (&Arc<Membership>, &Arc<dyn Journal>),
-    data: &Path,
-) {
-    match (cluster.role, &cluster.standby) {
-        (Role::Keeper(_), Some(standby)) => {
-            runtime.spawn(keep_note(Arc::clone(standby), Arc::clone(fenced)));
-        }
-        (Role::Other, Some(_)) => {
-            runtime.spawn(follow::follow(Arc::clone(cluster), folder(data)));
-        }
-        (_, None) => {}
-    }
+/// What a node does of this that is not the keeper: it copies, until it is something else. Then nothing is written to
+/// the copy any more.
+pub(crate) async fn copy(cluster: Arc<Membership>, data: &Path) {
+    follow::follow(cluster, folder(data)).await;
 }
 
-/// Has the log name whoever is the standby.
-async fn keep_note(standby: Arc<Standby>, journal: Arc<dyn Journal>) {
+/// What the keeper does of this: it has the log name whoever is the standby.
+pub(crate) async fn keep_note(standby: Arc<Standby>, journal: Arc<dyn Journal>) {
     let mut interval = tokio::time::interval(LOOK_INTERVAL);
     interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {

@@ -1,5 +1,6 @@
 //! What the desk's thread does: one thing after the other, each made durable, taken and shown.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
@@ -120,13 +121,14 @@ impl Worker {
         self.push.begin();
     }
 
-    pub(super) fn run(&self, queue: &Receiver<Work>) {
+    pub(super) fn run(&self, queue: &Receiver<Work>, is_over: &AtomicBool) {
         let follows_at = Timestamp::MIN;
         let mut pace = Pace { ahead_ms: now().ahead_ms(), rests: None, follows_at };
-        loop {
+        while !is_over.load(Ordering::Relaxed) {
             let (deadline, before) = (self.desk().next_deadline(), now());
             let wait = deadline.map_or(CLOCK_CHECK, |due| due.saturating_since(before.wall));
             match queue.recv_timeout(wait.max(pace.rest(before)).min(CLOCK_CHECK)) {
+                Ok(Work::End) => continue,
                 Ok(work) => self.work(work, &mut pace),
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => return,
@@ -140,6 +142,7 @@ impl Worker {
 
     fn work(&self, work: Work, pace: &mut Pace) {
         match work {
+            Work::End => {}
             Work::Replace(config) => {
                 self.show_after(|desk, _| desk.replace_inhibition(&config.inhibition));
                 self.notifier.replace(*config);

@@ -5,7 +5,8 @@ use bellwire_rules::RefusedSamples;
 use bellwire_wire::problem::Problem;
 
 use super::Evaluator;
-use super::intake::{Claim, Taken};
+use super::intake::{Asked, Claim, Taken, Work};
+use crate::standby::handed_over;
 
 impl Evaluator {
     /// Answers who sent samples: once the standby has what the rules make of them, where there is one.
@@ -21,6 +22,27 @@ impl Evaluator {
         if let Some(taken) = claim.take().and_then(|batch| batch.taken) {
             self.answer(Err(problem), taken);
         }
+    }
+
+    /// Whether nothing is evaluated here any more, by now or soon.
+    pub(super) fn is_ending(&self) -> bool {
+        *self.draining.borrow() || self.inbox.condition().is_over()
+    }
+
+    /// Another node evaluates the rules from now on: whoever waits is told so.
+    pub(super) fn leave(mut self) {
+        while let Ok(Asked { work, .. }) = self.inbox.next_now() {
+            match work {
+                Work::Samples(claim) => self.refuse(&claim, handed_over()),
+                Work::Answer(answer, taken) => self.answer(answer, taken),
+                // Who is told nothing knows it by that.
+                _ => {}
+            }
+        }
+        let Self { inbox, register, .. } = self;
+        // Nothing more comes, so that nobody enters whom nobody answers.
+        drop(inbox);
+        register.refuse_all(&handed_over());
     }
 
     /// Whether another node is about to go on with all of it.

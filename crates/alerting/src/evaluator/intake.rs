@@ -24,6 +24,7 @@ pub(super) use self::inbox::Inbox;
 pub use self::sources::Source;
 use self::sources::{Share, Sources};
 use super::looks::{Look, Progress};
+use crate::standby::handed_over;
 
 /// How long a publisher of samples waits for its turn before it is told to come back.
 const INTAKE_PATIENCE: Duration = Duration::from_secs(5);
@@ -55,6 +56,8 @@ pub(super) enum Work {
     Seed(Vec<Sample>, oneshot::Sender<()>),
     /// Goes on with these rules, and says so.
     Replace(Box<RuleSet>, oneshot::Sender<()>),
+    /// Looks whether it is [over](SampleIntake::end).
+    End,
 }
 
 /// Told what became of samples, on the evaluator's thread: it must not block.
@@ -122,6 +125,8 @@ pub(super) struct Condition {
     pub(super) is_blocked: AtomicBool,
     /// Whether samples were refused because too many waited.
     has_refused: AtomicBool,
+    /// Whether another node evaluates the rules from now on.
+    is_over: AtomicBool,
 }
 
 impl Condition {
@@ -136,6 +141,19 @@ impl Condition {
     pub(super) fn refusal(&self) -> Problem {
         self.has_refused.store(true, Ordering::Relaxed);
         is_full()
+    }
+
+    /// Whether another node evaluates the rules from now on.
+    pub(super) fn is_over(&self) -> bool {
+        self.is_over.load(Ordering::Relaxed)
+    }
+
+    /// Nobody looks at what was sent, or will be.
+    fn has_ended(&self) -> Problem {
+        if self.is_over() {
+            return handed_over();
+        }
+        Problem::new(Code::Draining, "the evaluator has ended")
     }
 }
 
@@ -197,7 +215,7 @@ impl SampleIntake {
                 is_taken.await
             }
         };
-        result.map_err(|_| has_ended().may_be_taken())?
+        result.map_err(|_| self.condition.has_ended().may_be_taken())?
     }
 
     /// Queues samples for the rules without blocking, or why there are none, and calls `done` with
@@ -256,7 +274,7 @@ impl SampleIntake {
     pub(crate) async fn seed(&self, samples: Vec<Sample>) -> Result<(), Problem> {
         let (shown, is_shown) = oneshot::channel();
         self.send(Asked { arrived: clock::slewed(), work: Work::Seed(samples, shown) })?;
-        is_shown.await.map_err(|_| has_ended())
+        is_shown.await.map_err(|_| self.condition.has_ended())
     }
 
     /// Copies what a query looks at, after the samples that came before. That may take as long as
@@ -281,7 +299,7 @@ impl SampleIntake {
             Progress::Complete
         };
         self.send(Asked { arrived: clock::slewed(), work: Work::Look(Box::new(look), place) })?;
-        replied.await.map_err(|_| has_ended())
+        replied.await.map_err(|_| self.condition.has_ended())
     }
 
     /// Has the evaluator go on with other rules; those that did not change keep their state.
@@ -289,7 +307,7 @@ impl SampleIntake {
         let (reply, replied) = oneshot::channel();
         let work = Work::Replace(Box::new(rules), reply);
         self.send(Asked { arrived: clock::slewed(), work })?;
-        replied.await.map_err(|_| has_ended())
+        replied.await.map_err(|_| self.condition.has_ended())
     }
 
     /// Has a query stand, after the samples that came before.
@@ -302,8 +320,16 @@ impl SampleIntake {
         self.work.try_send(asked).map_err(|error| match error {
             // Those that were refused have their place in the queue until it is their turn.
             TrySendError::Full(_) => self.condition.refusal(),
-            TrySendError::Disconnected(_) => has_ended(),
+            TrySendError::Disconnected(_) => self.condition.has_ended(),
         })
+    }
+
+    /// Another node evaluates the rules from now on: the evaluator ends once it has done what it is at, however
+    /// many may still turn to it. They are told to send again.
+    pub fn end(&self) {
+        self.condition.is_over.store(true, Ordering::Relaxed);
+        // Where there is no room it is about to look anyway.
+        let _ = self.work.try_send(Asked { arrived: clock::slewed(), work: Work::End });
     }
 
     /// Whether the journal does not take the evaluator's transitions at the moment.
@@ -332,10 +358,6 @@ impl From<Unkept> for Problem {
         };
         Self::new(code, detail).retry_after(UNKEPT_RETRY_S).may_be_taken()
     }
-}
-
-fn has_ended() -> Problem {
-    Problem::new(Code::Draining, "the evaluator has ended")
 }
 
 fn is_full() -> Problem {
@@ -392,7 +414,11 @@ mod tests {
                     taken.expect("somebody waits")(Ok(RefusedSamples::default()));
                 }
                 Work::Answer(answer, taken) => taken(answer),
-                Work::Look(..) | Work::Begin(_) | Work::Seed(..) | Work::Replace(..) => {
+                Work::Look(..)
+                | Work::Begin(_)
+                | Work::Seed(..)
+                | Work::Replace(..)
+                | Work::End => {
                     unreachable!("nobody asks for that")
                 }
             }

@@ -235,6 +235,16 @@ impl Register {
         }
     }
 
+    /// The same of all that there are.
+    pub(crate) fn refuse_all(&self, problem: &Problem) {
+        let mut entries = self.entries();
+        for (_, entry) in std::mem::take(&mut entries.by_id) {
+            entry.past.end();
+            entry.standing.send_replace(Standing::Refused(problem.clone()));
+        }
+        entries.bytes = 0;
+    }
+
     /// Takes out a query that does not stand yet, where those who wanted to follow it have gone.
     pub(crate) fn take_abandoned(&self, id: QueryId) -> bool {
         let mut entries = self.entries();

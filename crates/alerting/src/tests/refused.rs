@@ -14,7 +14,7 @@ use bellwire_model::{Epoch, FilterSet, Labels, Offset, Sample};
 use bellwire_rules::RuleSet;
 
 use super::{Nobody, open_for_evaluator, rules};
-use crate::{Also, RecordKept, Reload, ReloadParts, Source, TakeEffect, spawn};
+use crate::{Also, Concerned, RecordKept, Reload, ReloadParts, Source, TakeEffect, spawn};
 
 fn memory(observer: impl Observer + 'static) -> MemoryJournal {
     MemoryJournal::new(Epoch::new(1), Vec::new(), Box::new(observer))
@@ -41,13 +41,15 @@ async fn a_reload_that_is_refused_has_changed_nothing() {
         rules: vec![file.path().to_str().expect("UTF-8").to_owned()],
         mode: bellwire_rules::RuleMode::Stream,
         alertmanager_config: None,
-        in_force: Some(crate::InForce {
-            intake: Arc::clone(&intake),
-            alerting: Arc::clone(&alerting),
-        }),
+        concerned: Concerned {
+            in_force: Some(crate::InForce {
+                intake: Arc::clone(&intake),
+                alerting: Arc::clone(&alerting),
+            }),
+            also: Arc::new(NothingElse),
+        },
         last_read: None,
         failure: None,
-        also: Arc::new(NothingElse),
         figures: Arc::clone(&figures),
     });
     // As many requests as there may be wait for the desk, which does not get to them.
@@ -62,6 +64,27 @@ async fn a_reload_that_is_refused_has_changed_nothing() {
     // It gets to them now; who finds no room yet is told so, and comes again.
     while reload.reload().await.is_err() {}
     assert_eq!(figures.rules_loaded.get(), 1);
+}
+
+#[tokio::test]
+async fn what_another_node_goes_on_with_ends_though_somebody_may_turn_to_it() {
+    let (parts, desk, _drain) = open_for_evaluator(Arc::new(memory(Nobody)), RuleSet::default());
+    let alerting = Arc::clone(&parts.alerting);
+    let (intake, evaluator) = spawn(parts, Vec::new()).expect("started");
+    let desk = desk.spawn().expect("a thread");
+    intake.end();
+    alerting.end();
+    evaluator.join().expect("no panic");
+    desk.join().expect("no panic");
+    let away = bellwire_wire::problem::Code::DeskAway;
+    let series = Labels::from_pairs([(bellwire_model::METRIC_NAME, "t")]).expect("labels");
+    let sample = Sample { series, value: 1.0, time: bellwire_model::Timestamp::from_ms(0) };
+    let problem = intake.take(Source::of(None), vec![sample]).await.expect_err("nobody takes it");
+    assert_eq!((problem.code, problem.is_maybe_taken()), (away, Some(false)));
+    let problem = intake.look(|_| Some(())).await.expect_err("nobody looks");
+    assert_eq!(problem.code, away);
+    let plan = |_: &bellwire_alerts::Desk, _| (Plan::default(), ());
+    assert_eq!(alerting.request(plan).await.expect_err("nobody is there").code, away);
 }
 
 /// A journal that takes no event while it is told not to.

@@ -107,8 +107,7 @@ enum Part {
 enum Killed {
     /// The one that was started last.
     Last,
-    /// The one that evaluates the rules: the next one that does begins anew, and its followers come
-    /// back, too.
+    /// The one that evaluates the rules: another takes over.
     Keeper,
 }
 

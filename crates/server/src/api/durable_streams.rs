@@ -36,15 +36,15 @@ use super::App;
 use crate::durable_streams::{DurableStreams, Stream};
 
 /// What handlers of streams reach.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct StreamsApi {
     pub(crate) streams: Arc<DurableStreams>,
-    sequences: Sequences,
+    sequences: Arc<Sequences>,
 }
 
 impl StreamsApi {
     pub(crate) fn new(streams: Arc<DurableStreams>) -> Self {
-        Self { streams, sequences: Sequences::default() }
+        Self { streams, sequences: Arc::default() }
     }
 }
 

@@ -6,7 +6,7 @@ use axum::Json;
 use axum::body::Body;
 use axum::extract::State;
 use bellwire_access::Identity;
-use bellwire_model::limits::ENVOY_MISSION_BYTES_MAX;
+use bellwire_model::limits::{ENVOY_ASKERS_TRIED_MAX, ENVOY_MISSION_BYTES_MAX, LIVE_LINGER};
 use bellwire_model::{AskedQuery, NewAcknowledgement, Principal};
 use bellwire_process::clock;
 use bellwire_shards::FollowedQueries;
@@ -15,6 +15,7 @@ use http::Uri;
 use tokio::sync::oneshot;
 
 use super::App;
+use crate::envoy::Followings;
 use crate::envoy::mission::{Done, Errand, Mission, is_of, samples_json};
 use crate::live;
 use crate::peers::FromNode;
@@ -57,6 +58,25 @@ fn identity(app: &App, mission: &Mission) -> Result<Arc<Identity>, Problem> {
     identity.map(Arc::new).ok_or_else(|| {
         Problem::new(Code::CredentialInvalid, "what was shown elsewhere does not count here")
     })
+}
+
+/// Has the queries stand that were followed here while another node was the keeper, for as long as they are. It is
+/// asked again and again, as by that node.
+pub(crate) async fn keep_standing(app: Arc<App>, followings: Arc<Followings>) {
+    let topics = followings.topics();
+    loop {
+        for topic in &topics {
+            for asked in followings.asked(topic, ENVOY_ASKERS_TRIED_MAX) {
+                let Ok(mission) = serde_json::from_slice::<Mission>(&asked) else { continue };
+                match perform(&app, mission).await {
+                    Ok(Done::Stands { .. }) => break,
+                    // Whoever may not any more is followed by whoever may.
+                    done => tracing::debug!(?done, "A query that is followed does not stand."),
+                }
+            }
+        }
+        tokio::time::sleep(LIVE_LINGER / 3).await;
+    }
 }
 
 async fn perform(app: &App, mission: Mission) -> Result<Done, Problem> {

@@ -33,7 +33,6 @@ use crate::mirror::Want;
 use crate::page::Page;
 use crate::problem::Refused;
 use crate::relay;
-use crate::turns::Asker;
 
 pub(super) async fn events(
     State(app): State<Arc<App>>,
@@ -259,9 +258,8 @@ async fn follow(
 ) -> Result<Vec<Held>, Problem> {
     match (queries, &app.envoy) {
         (Queries::Here(queries), _) => {
-            let asker = Asker::of(identity, address);
-            let followed = live::follow(&app.live, (queries, pasts), &asker).await?;
-            Ok(followed.into_iter().map(|it| Box::new(it) as Held).collect())
+            let (who, followings) = ((identity, address), app.followings.as_ref());
+            envoy::follow_here(&app.live, (queries, pasts), who, followings).await
         }
         (Queries::Elsewhere(queries), Some(envoy)) => {
             let followed = envoy.follow((identity, address), &queries).await?;

@@ -1,16 +1,18 @@
 //! Reads whose work grows with the data, or with expressions that somebody writes: few at a time, and on no thread that serves others.
 
+use std::sync::Arc;
+
 use bellwire_model::limits::{LARGE_READ_PATIENCE, LARGE_READS_MAX};
 use bellwire_wire::problem::{Code, Problem};
 use tokio::sync::Semaphore;
 
 /// The places of such reads.
-#[derive(Debug)]
-pub(crate) struct LargeReads(Semaphore);
+#[derive(Clone, Debug)]
+pub(crate) struct LargeReads(Arc<Semaphore>);
 
 impl Default for LargeReads {
     fn default() -> Self {
-        Self(Semaphore::new(LARGE_READS_MAX))
+        Self(Arc::new(Semaphore::new(LARGE_READS_MAX)))
     }
 }
 

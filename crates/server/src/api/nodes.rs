@@ -110,10 +110,10 @@ pub(super) async fn forget(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Which node has the samples and alerts, as far as this one knows: one that is about to begin as that has
-/// them not yet.
+/// Which node has the samples and alerts, as far as this one knows: one that is about to be that has them not
+/// yet.
 fn desk(cluster: &Membership) -> Option<Box<str>> {
-    if *cluster.anew.borrow() {
+    if cluster.is_over() {
         return None;
     }
     if cluster.is_in_charge() {
@@ -185,17 +185,21 @@ async fn of_desk(cluster: &Arc<Membership>, request: Request, next: Next) -> Res
         let answer = pass_on(cluster, request).await;
         return answer.unwrap_or_else(|problem| Refused(problem).into_response());
     }
+    let away = || relay::nobody_keeps("another node may have the samples and alerts by now");
     if changes_nothing(request.method()) {
-        return next.run(request).await;
+        let response = next.run(request).await;
+        // It was looking for what is another node's by now.
+        let is_in_vain = response.status().is_server_error() && cluster.is_over();
+        return if is_in_vain { Refused(away()).into_response() } else { response };
     }
     // Who has been asleep may be the keeper no more, and learns it now or while it works. What is kept out
     // of the log by then must not be answered as if it were not.
-    let away = || relay::nobody_keeps("another node may have the samples and alerts by now");
     if !cluster.is_in_charge() {
         return Refused(away()).into_response();
     }
     let response = next.run(request).await;
-    if response.status().is_success() && !cluster.is_in_charge() {
+    let is_in_vain = response.status().is_server_error() && cluster.is_over();
+    if is_in_vain || response.status().is_success() && !cluster.is_in_charge() {
         return Refused(away().may_be_taken()).into_response();
     }
     response
@@ -230,7 +234,7 @@ async fn pass_on(cluster: &Arc<Membership>, request: Request) -> Result<Response
 /// Waits until the node of this seat is the keeper no more, as far as this one knows.
 async fn is_taken_over(cluster: &Membership, seat: &Seat) {
     tokio::select! {
-        () = cluster.begins_anew() => {}
+        () = cluster.role_ends() => {}
         () = cluster.is_succeeded(seat) => {}
     }
 }

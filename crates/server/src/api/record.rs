@@ -33,7 +33,7 @@ use crate::audit::{Deed, Kind};
 use crate::problem::Refused;
 
 /// Where the rules' log is, and who may read it at a time.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Records {
     /// None where nothing is on the disk.
     folder: Option<PathBuf>,

@@ -1,22 +1,25 @@
-//! Queries that clients of this node follow, which stand at the keeper.
+//! Queries that clients of this node follow, which stand at the keeper, whichever node that is.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bellwire_model::limits::LIVE_QUERIES_OF_ONE_MAX;
-use bellwire_model::{NameMap, Topic};
+use bellwire_model::{Filter, NameMap, Topic};
 use bellwire_wire::problem::{Code, Problem};
 
-use crate::mirror::Want;
+use crate::mirror::{Mirror, Want};
 
 /// When somebody may find room whom there is none for now.
 const FULL_RETRY_SECONDS: u32 = 30;
 
 /// What was asked for: equal for equal queries of the same somebody.
-pub(super) type Asked = Arc<[u8]>;
+pub(crate) type Asked = Arc<[u8]>;
 
-/// Which are followed, and by whom.
-#[derive(Debug, Default)]
-pub(super) struct Followings(Mutex<Table>);
+/// Which are followed, and by whom. It is the same in each role of the node.
+#[derive(Debug)]
+pub(crate) struct Followings {
+    mirror: Arc<Mirror>,
+    table: Mutex<Table>,
+}
 
 #[derive(Debug, Default)]
 struct Table {
@@ -36,8 +39,13 @@ pub(crate) struct Following {
 }
 
 impl Followings {
+    /// Whose answers this shows.
+    pub(crate) fn new(mirror: &Arc<Mirror>) -> Arc<Self> {
+        Arc::new(Self { mirror: Arc::clone(mirror), table: Mutex::default() })
+    }
+
     fn table(&self) -> MutexGuard<'_, Table> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// One more follows one.
@@ -45,8 +53,8 @@ impl Followings {
         self: &Arc<Self>,
         topic: Topic,
         (asked, who): (Vec<u8>, &str),
-        want: Want,
     ) -> Result<Following, Problem> {
+        let want = self.mirror.want(&Filter::from(&topic).into());
         let mut table = self.table();
         let of_one = table.of_askers.get(who).copied().unwrap_or_default();
         if of_one >= LIVE_QUERIES_OF_ONE_MAX {
@@ -92,9 +100,22 @@ impl Followings {
     /// Of each query what was asked for, by so many of those who follow it at most.
     pub(super) fn all(&self, askers_max: usize) -> Vec<Vec<Asked>> {
         let table = self.table();
-        let some = |of: &NameMap<Asked, usize>| of.keys().take(askers_max).cloned().collect();
-        table.by_topic.values().map(some).collect()
+        table.by_topic.values().map(|of| some(of, askers_max)).collect()
     }
+
+    /// Where the answers are of all that are followed.
+    pub(crate) fn topics(&self) -> Vec<Topic> {
+        self.table().by_topic.keys().cloned().collect()
+    }
+
+    /// The same of one that is followed still.
+    pub(crate) fn asked(&self, topic: &Topic, askers_max: usize) -> Vec<Asked> {
+        self.table().by_topic.get(topic).map_or_else(Vec::new, |of| some(of, askers_max))
+    }
+}
+
+fn some(of: &NameMap<Asked, usize>, askers_max: usize) -> Vec<Asked> {
+    of.keys().take(askers_max).cloned().collect()
 }
 
 impl Drop for Following {
@@ -106,17 +127,14 @@ impl Drop for Following {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::mirror::Mirror;
 
     #[test]
     fn a_query_is_asked_for_once_for_all_of_one_who_follow_it() {
-        let (followings, mirror) = (Arc::<Followings>::default(), Mirror::new(&Arc::default()));
+        let followings = Followings::new(&Mirror::new(&Arc::default()));
         let topic = |name: &str| -> Topic { name.parse().expect("a topic") };
         let enter = |name: &str, asker: &str| {
-            let filter: bellwire_model::Filter = (&topic(name)).into();
-            let want = mirror.want(&filter.into());
             let asked = format!("{name} for {asker}").into_bytes();
-            followings.enter(topic(name), (asked, asker), want)
+            followings.enter(topic(name), (asked, asker))
         };
         let held = [("query/1", "ada"), ("query/1", "ada"), ("query/1", "bob"), ("query/2", "bob")]
             .map(|(name, asker)| enter(name, asker).expect("there is room"));

@@ -139,7 +139,7 @@ fn answer(
     request.extensions_mut().insert(passage.clone());
     let (parts, body) = request.into_parts();
     let (body, leftover) = leftover::lend(body);
-    let answer = door.router.clone().call(Request::from_parts(parts, body));
+    let answer = door.routes.now().call(Request::from_parts(parts, body));
     async move {
         let response: Response = answer.await?;
         // To read what a client only offers would be to ask for it.

@@ -63,7 +63,7 @@ pub(super) async fn drive(
             (body, Some(leftover))
         };
         let request = Request::from_parts(parts, body);
-        let answer = checked.map(|()| door.router.clone().call(request));
+        let answer = checked.map(|()| door.routes.now().call(request));
         async move {
             let answer: Response = match answer {
                 Ok(answer) => answer.await?,

@@ -98,18 +98,19 @@ impl Follower {
                 .map(|it| it.changes(&mirror.parts[part].topics)),
             wanted: Wanted::default(),
             pace: Pace::default(),
-            has_some: false,
+            // What was shown here by this node itself, while it was the keeper.
+            has_some: true,
             lost: None,
             pause: PAUSE,
         })
     }
 
-    /// Follows until the server begins anew.
+    /// Follows until its node is something else.
     pub(crate) async fn run(mut self) {
         let cluster = Arc::clone(&self.ground.cluster);
         tokio::select! {
             () = self.go_on() => {}
-            () = cluster.begins_anew() => {}
+            () = cluster.role_ends() => {}
         }
     }
 
@@ -223,6 +224,7 @@ impl Follower {
         let Some(Other { node, address: Some(address), .. }) = seat.other else {
             return Err(Over::NoKeeper);
         };
+        self.mirror.stands(self.part, &node).await;
         let request = Request::get(target(filters)).body(Bytes::new());
         let request = request.map_err(|_| PeerError::Address)?;
         let peers = &self.ground.cluster.peers;

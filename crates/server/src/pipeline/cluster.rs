@@ -59,7 +59,7 @@ const SNAPSHOTS_TRIED_MAX: usize = 4;
 
 /// For how long a node catches up that begins anew as the one that keeps the desk, before it gives that up:
 /// another may have caught up.
-const DESK_CATCH_UP_MAX: Duration = Duration::from_secs(3);
+pub(super) const DESK_CATCH_UP_MAX: Duration = Duration::from_secs(3);
 
 /// How long it waits for entries at a time while it catches up.
 const TURN: Duration = Duration::from_millis(100);
@@ -165,8 +165,7 @@ pub(super) struct Joined {
     peers: Arc<Peers>,
     secret: Secret,
     replica: Arc<DiskJournal>,
-    /// Becomes true where the log is not the one that was followed, so that all that was shown is void, or
-    /// where another keeps the desk from now on.
+    /// Becomes true where the log is not the one that was followed, so that all that was shown is void.
     anew: watch::Sender<bool>,
 }
 
@@ -308,28 +307,14 @@ impl Joined {
     pub(super) fn begin(
         self,
         config: &Config,
-        (of_rules, figures): (PathBuf, &Arc<bellwire_alerting::Figures>),
+        of_rules: OfRules<'_>,
     ) -> Result<(Arc<Membership>, watch::Receiver<bool>), ClusterError> {
         let Self { node, name: id, losses, tenure, role, peers, secret, replica, anew } = self;
         let (journal, name) = (node.spawn()?, config.cluster.name.clone());
         let begins_anew = anew.subscribe();
-        tracing::info!(?role, "The node has a role among the others.");
-        let over = anew.clone();
-        tenure.watch(move |seat| {
-            if role.is_over(seat) && !over.send_replace(true) {
-                tracing::warn!(?role, ?seat, "Another node evaluates the rules from now on, or this one does: it begins anew.");
-            }
-        });
-        let snapshots = Snapshots::new(Arc::clone(&journal), replica);
-        let relay = Relay::new(Arc::clone(&peers));
-        let mode = config.cluster.standby;
-        if role != Role::Other || mode == StandbyMode::Off {
-            // Whoever was the standby's second is so no more.
-            tenure.defer(Duration::ZERO);
-        }
-        let of_rules = (of_rules, getrandom::u64().map_err(no_entropy)?);
-        let standby = || Arc::new(Standby::new(mode, of_rules, Arc::clone(figures)));
-        let standby = (mode != StandbyMode::Off).then(standby);
+        let snapshots = Arc::new(Snapshots::new(Arc::clone(&journal), replica));
+        let relay = Arc::new(Relay::new(Arc::clone(&peers)));
+        let standby = begin_role((&tenure, role), config, of_rules)?;
         let membership = Membership {
             journal,
             node: id,
@@ -337,6 +322,7 @@ impl Joined {
             losses,
             tenure,
             role,
+            over: watch::channel(false).0,
             peers,
             secret,
             snapshots,
@@ -346,6 +332,36 @@ impl Joined {
         };
         Ok((Arc::new(membership), begins_anew))
     }
+}
+
+/// Where the rules' state is, and where what becomes of it is counted.
+pub(super) type OfRules<'a> = (PathBuf, &'a Arc<bellwire_alerting::Figures>);
+
+/// The same node in another role.
+pub(super) fn turned(
+    cluster: &Membership,
+    role: Role,
+    (config, of_rules): (&Config, OfRules<'_>),
+) -> Result<Arc<Membership>, ClusterError> {
+    let standby = begin_role((&cluster.tenure, role), config, of_rules)?;
+    Ok(Arc::new(cluster.turned(role, standby)))
+}
+
+/// The node has this role from now on. Returns its end of the standby, where one is wanted.
+fn begin_role(
+    (tenure, role): (&Tenure, Role),
+    config: &Config,
+    (folder, figures): OfRules<'_>,
+) -> Result<Option<Arc<Standby>>, ClusterError> {
+    tracing::info!(?role, "The node has a role among the others.");
+    let mode = config.cluster.standby;
+    if role != Role::Other || mode == StandbyMode::Off {
+        // Whoever was the standby's second is so no more.
+        tenure.defer(Duration::ZERO);
+    }
+    let of_rules = (folder, getrandom::u64().map_err(no_entropy)?);
+    let standby = || Arc::new(Standby::new(mode, of_rules, Arc::clone(figures)));
+    Ok((mode != StandbyMode::Off).then(standby))
 }
 
 /// Has a node that can append nothing, for what is wrong with itself, leave the desk to others. Without the

@@ -1,18 +1,15 @@
-//! From the journal to the hubs, and what is built on both: the notifier, the desk, the evaluator.
+//! From the journal to the hubs: what all else is built on, whatever the server does of the alerting.
 
 use std::io;
 use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
-use std::thread::{JoinHandle, available_parallelism};
+use std::thread::available_parallelism;
 
-use bellwire_alerting::{
-    Alerting, AlertingParts, Courier, DeskRun, EvaluatorParts, History, LiveQueries, Notifier,
-    NotifierParts, NotifierRun, Push, PushParts, Reach, RecordKept, Register, SampleIntake,
-};
+use bellwire_alerting::History;
 use bellwire_journal::Journal;
 use bellwire_model::limits::PASTS_SHARE;
 use bellwire_model::{Life, NameHasher, Offset, Progress};
-use bellwire_rules::{Externals, RuleSet};
+use bellwire_rules::Externals;
 use bellwire_shards::{
     Committer, Destination, Feed, Onward, PastRules, ShardParts, SharedTable, StateDurability,
     States, TableFill, TopicRates, TopicRules,
@@ -22,9 +19,8 @@ use tokio::sync::watch;
 use super::StartError;
 use super::cluster::Succession;
 use super::journal::{Opened, open_journal};
-use super::keeping::{Keeping, rule_state_folder};
-use super::{memory_bytes, push};
-use crate::access::{Access, Mandates};
+use super::keeping::rule_state_folder;
+use super::parts::memory_bytes;
 use crate::config::Config;
 use crate::loaded;
 use crate::membership::Membership;
@@ -39,25 +35,9 @@ pub(super) struct Core {
     pub(super) topics: TopicRules,
     pub(super) rates: Arc<TopicRates>,
     pub(super) parts: Vec<ShardParts>,
-    pub(super) figures: Arc<Figures>,
-    /// What the alerting stands on.
-    pub(super) keeping: Keeping,
     /// Of a node among others: what it is there, and whether all begins anew.
     pub(super) cluster: Option<(Arc<Membership>, watch::Receiver<bool>)>,
 }
-
-/// The evaluator's thread, and the ways to it.
-pub(super) struct Evaluators {
-    pub(super) intake: Arc<SampleIntake>,
-    pub(super) live: Arc<LiveQueries>,
-    pub(super) thread: JoinHandle<()>,
-}
-
-/// Who may be told of alerts, how, and where people find this server.
-type Told<'a> = (&'a Arc<Access>, bellwire_alerts::config::Config, &'a str);
-
-/// What tells of alerts, where they are, and the threads behind that.
-type Begun = ((NotifierRun, Courier), (Arc<Push>, Arc<Alerting>), (Evaluators, JoinHandle<()>));
 
 impl Core {
     pub(super) fn open(
@@ -80,7 +60,7 @@ impl Core {
         let opened = open_journal(config, &topics, committer, &mut fill, (address, succession))?;
         let journal = opened.journal();
         loaded::tell(config, journal.as_ref());
-        super::warn_of_exposure(config, address);
+        super::parts::warn_of_exposure(config, address);
         let state = fill.end(journal.as_ref())?;
         let tail = journal.bounds().tail;
         let parts = shard_parts(config.shards, ((tail, state), name_hasher))?;
@@ -101,136 +81,13 @@ impl Core {
                 Some(joined.begin(config, (of_rules, &figures.alerting))?)
             }
         };
-        let membership = cluster.as_ref().map(|(membership, _)| membership);
-        let keeping = Keeping::new(&journal, &states, membership);
-        let figures = Arc::clone(figures);
         let history = Arc::new(History::new(Arc::clone(&journal)));
-        Ok(Self {
-            journal,
-            history,
-            table,
-            states,
-            topics,
-            rates,
-            parts,
-            figures,
-            keeping,
-            cluster,
-        })
+        Ok(Self { journal, history, table, states, topics, rates, parts, cluster })
     }
 
     /// What nodes have in common that nobody else has.
     pub(super) fn secret(&self) -> Option<&[u8]> {
         self.cluster.as_ref().map(|(cluster, _)| &cluster.secret.bytes()[..])
-    }
-
-    /// Begins with alerts: who tells of them, the desk, and the evaluator behind them.
-    pub(super) fn begin_alerting(
-        &self,
-        config: &Config,
-        (rules, (access, alertmanager, url)): (RuleSet, Told<'_>),
-        draining: watch::Receiver<bool>,
-    ) -> Result<Begun, StartError> {
-        let (notifier, notifying) = self.notify(config, alertmanager, url)?;
-        let (push, courier, alerting, desk) = self.attend(config, (notifier, access), url)?;
-        let evaluators = self.evaluate(config, (rules, &alerting), draining)?;
-        Ok(((notifying, courier), (push, alerting), (evaluators, desk.spawn()?)))
-    }
-
-    /// The notifier as the last one ended, and what runs it.
-    fn notify(
-        &self,
-        config: &Config,
-        alertmanager: bellwire_alerts::config::Config,
-        url: &str,
-    ) -> Result<(Arc<Notifier>, NotifierRun), StartError> {
-        let external_url = if config.external_url.is_empty() { url } else { &config.external_url };
-        let parts = NotifierParts {
-            config: alertmanager,
-            journal: Arc::clone(&self.keeping.journal),
-            figures: Arc::clone(&self.figures.alerting),
-            external_url: external_url.into(),
-            start_delay: config.notification_start_delay,
-            reach: Reach::of_webhooks(config.webhook_networks()),
-            charge: self.keeping.charge.clone(),
-        };
-        Ok(Notifier::open(parts)?)
-    }
-
-    /// Who is told of alerts through push services, and what tells them.
-    fn push(
-        &self,
-        config: &Config,
-        access: &Arc<Access>,
-        url: &str,
-    ) -> Result<(Arc<Push>, Courier), StartError> {
-        let parts = PushParts {
-            journal: Arc::clone(&self.keeping.journal),
-            figures: Arc::clone(&self.figures.alerting),
-            standing: Arc::new(Mandates(Arc::clone(access))),
-            key: push::key(config)?,
-            contact: push::contact(config, url),
-            lasts: config.push.lifetime,
-            start_delay: config.notification_start_delay,
-            reach: Reach::of_push_services(config.push_networks()),
-            charge: self.keeping.charge.clone(),
-        };
-        Ok(Push::open(parts)?)
-    }
-
-    /// The alerts' desk as the last one ended, and what runs at it; and who is told through push
-    /// services.
-    fn attend(
-        &self,
-        config: &Config,
-        (notifier, access): (Arc<Notifier>, &Arc<Access>),
-        url: &str,
-    ) -> Result<(Arc<Push>, Courier, Arc<Alerting>, DeskRun), StartError> {
-        let (push, courier) = self.push(config, access, url)?;
-        let parts = AlertingParts {
-            journal: Arc::clone(&self.keeping.journal),
-            states: Arc::clone(&self.keeping.states),
-            notifier,
-            push: Arc::clone(&push),
-            figures: Arc::clone(&self.figures.alerting),
-        };
-        let (alerting, desk) = Alerting::open(parts)?;
-        Ok((push, courier, alerting, desk))
-    }
-
-    /// Starts the evaluator where the last one ended.
-    fn evaluate(
-        &self,
-        config: &Config,
-        (rules, alerting): (RuleSet, &Arc<Alerting>),
-        draining: watch::Receiver<bool>,
-    ) -> Result<Evaluators, StartError> {
-        let membership = self.cluster.as_ref().map(|(membership, _)| membership);
-        let state = self.keeping.state(config, membership)?;
-        let rules = if self.keeping.evaluates() { rules } else { RuleSet::default() };
-        let restored =
-            bellwire_alerting::restore(self.keeping.journal.as_ref(), self.keeping.shown())?;
-        let register = Arc::<Register>::default();
-        let parts = EvaluatorParts {
-            rules,
-            settings: rule_settings(config),
-            state_folder: state.folder.clone(),
-            beginning: state.beginning.clone(),
-            standby: self.keeping.standby.clone(),
-            record: RecordKept { age: config.record_age, bytes: config.record_bytes_max },
-            forward: config.forward.clone(),
-            journal: Arc::clone(&self.keeping.journal),
-            states: Arc::clone(&self.keeping.states),
-            register: Arc::clone(&register),
-            alerting: Arc::clone(alerting),
-            figures: Arc::clone(&self.figures.alerting),
-            draining,
-        };
-        let (intake, thread) = bellwire_alerting::spawn(parts, restored)?;
-        self.keeping.begun(&state)?;
-        let journal = Arc::clone(&self.keeping.journal);
-        let live = Arc::new(LiveQueries::open(register, Arc::clone(&intake), journal)?);
-        Ok(Evaluators { intake, live, thread })
     }
 }
 

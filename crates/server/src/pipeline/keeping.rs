@@ -19,9 +19,10 @@ use bellwire_shards::States;
 
 use super::StartError;
 use super::cluster::ClusterError;
-use crate::board::{Board, Nowhere, SharedBoard};
+use crate::board::{Board, Leftovers, Nowhere, SharedBoard};
 use crate::config::{Config, Engine};
 use crate::membership::{Membership, Role};
+use crate::mirror;
 use crate::standby::{self, InLog};
 
 /// Whose evaluation the newest transitions in the log are of: a node and a number.
@@ -37,6 +38,8 @@ pub(super) struct Keeping {
     pub(super) states: Arc<dyn StateTopics>,
     /// Where the board of alerts is one that nodes share.
     pub(super) board: Option<Arc<SharedBoard>>,
+    /// What another node had shown here.
+    pub(super) leftovers: Option<Arc<Leftovers>>,
     pub(super) charge: Charge,
     /// Where another node may take over.
     pub(super) standby: Option<Arc<Standby>>,
@@ -64,25 +67,33 @@ impl Keeping {
         let Some(cluster) = cluster else {
             let (journal, charge) = (Arc::clone(journal), Charge::always());
             let states = Arc::new(Board(states));
-            let (board, standby) = (None, None);
-            return Self { journal, states, board, charge, standby, role: Keeps::Alone };
+            let (board, leftovers, standby, role) = (None, None, None, Keeps::Alone);
+            return Self { journal, states, board, leftovers, charge, standby, role };
         };
         let Role::Keeper(term) = cluster.role else {
             let epoch = journal.epoch();
             let journal = Arc::new(MemoryJournal::new(epoch, Vec::new(), Box::new(Nobody)));
             let (states, charge) = (Arc::new(Nowhere), Charge::told(|| false));
-            let (board, standby) = (None, None);
-            return Self { journal, states, board, charge, standby, role: Keeps::Nothing };
+            let (board, leftovers, standby, role) = (None, None, None, Keeps::Nothing);
+            return Self { journal, states, board, leftovers, charge, standby, role };
         };
         let tenure = Arc::clone(&cluster.tenure);
         let journal = FencedJournal::new(Arc::clone(&cluster.journal), tenure, term);
         let journal: Arc<dyn Journal> = Arc::new(journal);
-        let board = Arc::new(SharedBoard::new(states, Arc::clone(&journal)));
+        let leftovers = Leftovers::of(&states, &mirror::of_keeper());
+        let board = SharedBoard::new(states, Arc::clone(&leftovers), Arc::clone(&journal));
+        let board = Arc::new(board);
         let of = Arc::clone(cluster);
         let charge = Charge::told(move || of.is_in_charge());
         let states = Arc::<SharedBoard>::clone(&board);
-        let (board, standby) = (Some(board), cluster.standby.clone());
-        Self { journal, states, board, charge, standby, role: Keeps::Among }
+        let (board, leftovers) = (Some(board), Some(leftovers));
+        let (standby, role) = (cluster.standby.clone(), Keeps::Among);
+        Self { journal, states, board, leftovers, charge, standby, role }
+    }
+
+    /// Where records of streams are written, where this server creates and deletes these.
+    pub(super) fn records(&self) -> Option<Arc<dyn Journal>> {
+        self.evaluates().then(|| Arc::clone(&self.journal))
     }
 
     /// Whether this server evaluates rules.

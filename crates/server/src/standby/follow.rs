@@ -42,6 +42,8 @@ const LOOK_INTERVAL: Duration = Duration::from_millis(500);
 enum Failure {
     #[error("no node keeps the desk now")]
     Nobody,
+    #[error("this node is about to keep the desk, or begins anew")]
+    Over,
     #[error(transparent)]
     Peer(#[from] PeerError),
     #[error("its answer breaks off: {0}")]
@@ -54,12 +56,12 @@ enum Failure {
     Disk(#[from] std::io::Error),
 }
 
-/// Copies for as long as the server runs and another keeps the desk.
+/// Copies for as long as another node keeps the desk. When this returns nothing is written any more.
 pub(super) async fn follow(cluster: Arc<Membership>, folder: PathBuf) {
     let mut follower = Follower { cluster, folder, copy: None };
     follower.resume().await;
     let mut looked_at = None;
-    while !*follower.cluster.anew.borrow() {
+    while !follower.cluster.is_over() {
         let now = clock::uptime();
         if looked_at.is_none_or(|at: Duration| now.saturating_sub(at) >= LOOK_INTERVAL) {
             looked_at = Some(now);
@@ -78,9 +80,13 @@ pub(super) async fn follow(cluster: Arc<Membership>, folder: PathBuf) {
                 follower.copy = None;
                 FAILED_PAUSE
             }
+            Failure::Over => return,
             Failure::Nobody | Failure::Peer(_) | Failure::CutOff(_) | Failure::Forged => AWAY_PAUSE,
         };
-        sleep(pause).await;
+        tokio::select! {
+            () = sleep(pause) => {}
+            () = follower.cluster.role_ends() => return,
+        }
     }
 }
 
@@ -116,7 +122,7 @@ impl Follower {
     async fn turn(&mut self) -> Result<(), Failure> {
         let Some(want) = self.copy.as_ref().map(StateCopy::want) else { return self.begin().await };
         let Answer { told, bytes } =
-            self.ask(Some(want)).await.map_err(|failure| match failure {
+            self.asked(Some(want)).await.map_err(|failure| match failure {
                 Failure::Peer(PeerError::Status(StatusCode::NOT_FOUND)) => Failure::BeginAnew,
                 other => other,
             })?;
@@ -133,7 +139,7 @@ impl Follower {
 
     /// Asks to be the standby.
     async fn begin(&mut self) -> Result<(), Failure> {
-        let Answer { told, .. } = self.ask(None).await?;
+        let Answer { told, .. } = self.asked(None).await?;
         let begun = read_begun(&told).ok_or(Failure::Forged)?;
         tracing::info!(
             checkpoint = begun.checkpoint,
@@ -142,6 +148,14 @@ impl Follower {
         let folder = self.folder.clone();
         self.copy = Some(aside(move || StateCopy::begin(&folder, &begun)).await?);
         Ok(())
+    }
+
+    /// The same as long as that is of use. What has come is written by whoever asked, and not cut off.
+    async fn asked(&self, want: Option<Want>) -> Result<Answer, Failure> {
+        tokio::select! {
+            answer = self.ask(want) => answer,
+            () = self.cluster.role_ends() => Err(Failure::Over),
+        }
     }
 
     /// What the keeper says, if a node of the cluster has vouched for it.

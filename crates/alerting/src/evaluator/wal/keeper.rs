@@ -6,6 +6,7 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
 
 use super::files;
 use super::keeping::RecordKept;
@@ -28,7 +29,9 @@ pub(super) enum Chore {
 /// A thread for chores; it ends with this.
 #[derive(Debug)]
 pub(super) struct Keeper {
-    chores: SyncSender<Chore>,
+    /// Until it ends.
+    chores: Option<SyncSender<Chore>>,
+    thread: Option<JoinHandle<()>>,
     /// What has failed since somebody asked.
     failure: Arc<Mutex<Option<io::Error>>>,
 }
@@ -37,15 +40,16 @@ impl Keeper {
     pub(super) fn start(folder: PathBuf, kept: RecordKept) -> io::Result<Self> {
         let (chores, queue) = sync_channel(CHORES_MAX);
         let failure = Arc::default();
-        let keeper = Self { chores, failure: Arc::clone(&failure) };
-        let run = move || keep((&folder, kept), &queue, &failure);
-        std::thread::Builder::new().name("rule-state".to_owned()).spawn(run)?;
-        Ok(keeper)
+        let failed = Arc::clone(&failure);
+        let run = move || keep((&folder, kept), &queue, &failed);
+        let thread = std::thread::Builder::new().name("rule-state".to_owned()).spawn(run)?;
+        Ok(Self { chores: Some(chores), thread: Some(thread), failure })
     }
 
     /// Says whether there was room for it.
     pub(super) fn do_later(&self, chore: Chore) -> bool {
-        let result = self.chores.try_send(chore);
+        let Some(chores) = &self.chores else { return false };
+        let result = chores.try_send(chore);
         if let Err(TrySendError::Full(chore)) = &result {
             tracing::warn!(?chore, "The disk is slow; the rules' state is synced later.");
         }
@@ -61,12 +65,22 @@ impl Keeper {
     #[cfg(test)]
     pub(super) fn without_room() -> Self {
         let (chores, _) = sync_channel(0);
-        Self { chores, failure: Arc::default() }
+        Self { chores: Some(chores), thread: None, failure: Arc::default() }
     }
 
     #[cfg(test)]
     pub(super) fn note(&self, error: io::Error) {
         note(&self.failure, error);
+    }
+}
+
+/// Whoever writes to the folder next, in this process, has it alone.
+impl Drop for Keeper {
+    fn drop(&mut self) {
+        self.chores = None;
+        if self.thread.take().is_some_and(|thread| thread.join().is_err()) {
+            tracing::error!("What syncs the rules' state had failed.");
+        }
     }
 }
 

@@ -1,8 +1,7 @@
 //! A node is killed while events flow: until all of its followers are live elsewhere, and whether each
 //! of them got each event once. One server that stands alone is started again instead.
 //!
-//! Where it is the keeper of the rules, another node takes over and begins anew: so publishing goes on
-//! over another connection, and the followers come back once more.
+//! Where it is the keeper of the rules, another node takes over.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
@@ -119,7 +118,7 @@ fn fail_over(
     drop(nodes.kill(place));
     crowd.go_to(addresses);
     let back = crowd.until_back()?;
-    // Where it was the keeper another node takes over, and its followers come back again.
+    // Where it was the keeper another node takes over, and events flow meanwhile.
     crowd.receive_while(|| nodes.keeper())?;
     crowd.until_all_have(series.published() + series.flow)?;
     Ok(back)
