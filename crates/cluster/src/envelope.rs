@@ -35,7 +35,11 @@ pub(crate) const PIECE_BYTES_MAX: usize = BATCH_BYTES_MAX - HEAD_BYTES - CHECKSU
 /// changes of records that belong together, fit by far.
 pub(crate) const PAYLOAD_BYTES_MAX: usize = 128 * 1024 * 1024;
 
-/// One life of a node as a maker of batches: a random number other than zero.
+/// So many bits of an incarnation are its node's, the lowest: a few nodes hardly ever have the same, and those
+/// that do speak as one of how late it is. The others are another number for each life.
+const NODE_BITS: u32 = 24;
+
+/// One life of a node as a maker of batches: a number other than zero, random but for what says whose it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Incarnation(u64);
 
@@ -45,14 +49,33 @@ impl Incarnation {
         Self(number)
     }
 
-    /// Another one.
-    pub(crate) fn random() -> Self {
-        Self(fastrand::u64(1..))
+    /// Another one of a node.
+    pub(crate) fn random(node: NodeBits) -> Self {
+        let life = fastrand::u64(1..1 << (u64::BITS - NODE_BITS));
+        Self(life << NODE_BITS | u64::from(node.0))
+    }
+
+    /// Whose it is. One that a build of before has drawn is of a node of its own.
+    pub(crate) const fn node(self) -> NodeBits {
+        NodeBits(self.0 as u32 & NodeBits::ALL)
     }
 
     /// Its number.
     pub(crate) const fn get(self) -> u64 {
         self.0
+    }
+}
+
+/// What the incarnations of a node have in common.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct NodeBits(u32);
+
+impl NodeBits {
+    const ALL: u32 = (1 << NODE_BITS) - 1;
+
+    /// That of a node of this name.
+    pub(crate) fn of(id: &str) -> Self {
+        Self(crc32fast::hash(id.as_bytes()) & Self::ALL)
     }
 }
 
@@ -253,6 +276,17 @@ mod tests {
             }
             let _ = decode(&bytes.into());
         }
+    }
+
+    #[test]
+    fn all_lives_of_a_node_are_its_own() {
+        for id in ["a", "1f0c6f2a9be4d713", ""] {
+            let node = NodeBits::of(id);
+            let [one, other] = [(); 2].map(|()| Incarnation::random(node));
+            assert!(one != other && one.get() > 0);
+            assert_eq!((one.node(), other.node()), (node, node));
+        }
+        assert_ne!(NodeBits::of("a"), NodeBits::of("b"));
     }
 
     #[test]

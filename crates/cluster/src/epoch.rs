@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! register `epoch`:  ordinal 3 │ e2718 │ a tail: 4711, checksum │ floor │ base: e1414, 9000, fingerprint │ shift
+//!                    cluster 577215 │ epochs of before: e1414, e1618
 //! ```
 //!
 //! An offset means nothing without its epoch, so whoever finds that something is gone which it has
@@ -21,6 +22,8 @@
 //! another epoch with the ordinal of a node's own: whoever has set it did not know of that. The tail
 //! is set anew now and then, so that a node whose own tail was trimmed meanwhile can tell that the log
 //! has had it.
+//!
+//! All of it is of one cluster ([`crate::identity`]): with the data of another one nothing of it is set.
 
 use bellwire_model::Epoch;
 use bellwire_shared_log::{Error as LogError, Generation, Position, SharedLog, Span};
@@ -28,6 +31,7 @@ use bellwire_shared_log::{Error as LogError, Generation, Position, SharedLog, Sp
 use crate::Error;
 use crate::envelope;
 use crate::founding;
+use crate::identity::{ClusterId, Past};
 use crate::mark::{Base, Mark, REGISTER, mark_of};
 use crate::order::Tail;
 
@@ -64,6 +68,8 @@ pub(crate) struct Own {
     pub(crate) tail: Option<Tail>,
     /// Of all that it has ever applied, if anything was.
     pub(crate) fingerprint: Option<u64>,
+    /// Which cluster it is of, where that is known.
+    pub(crate) cluster: Option<ClusterId>,
 }
 
 impl Own {
@@ -71,6 +77,19 @@ impl Own {
     pub(crate) fn base(&self) -> Option<Base> {
         let Self { epoch, place, .. } = *self;
         self.fingerprint.map(|fingerprint| Base { epoch, place, fingerprint })
+    }
+
+    /// Fails where a log is of another cluster.
+    fn check_cluster(&self, mark: &Mark) -> Result<(), Error> {
+        let Some(log) = mark.cluster else { return Ok(()) };
+        let is_own = match self.cluster {
+            // Who has nothing may go anywhere.
+            _ if self.fingerprint.is_none() => true,
+            Some(cluster) => cluster == log,
+            None => mark.has_had(self.epoch),
+        };
+        let own = self.cluster.map(ClusterId::get);
+        if is_own { Ok(()) } else { Err(Error::OtherCluster { own, log: log.get() }) }
     }
 
     /// The base that a cluster is to begin with, which was never a node's of any.
@@ -115,13 +134,16 @@ pub(crate) fn attend(log: &dyn SharedLog, own: Own, raise: Raise) -> Result<Verd
         let mark = mark_of(&register)?;
         if let Some(base) = own.foundation() {
             let Some(mark) = mark else {
-                founding::found(log, base)?;
+                founding::found(log, (base, own.cluster))?;
                 continue;
             };
             // What it has would be forgotten here, and nobody else has it.
             if mark.base != Some(base) {
                 return Err(Error::Taken);
             }
+        }
+        if let Some(mark) = &mark {
+            own.check_cluster(mark)?;
         }
         let verdict = match mark {
             Some(mark) if raise == Raise::InPlaceOf(mark.epoch) => Verdict::Lost,
@@ -136,8 +158,7 @@ pub(crate) fn attend(log: &dyn SharedLog, own: Own, raise: Raise) -> Result<Verd
         if verdict != Verdict::Lost || raise == Raise::No {
             return Ok(verdict);
         }
-        let ordinal = own.ordinal.max(mark.map_or(0, |mark| mark.ordinal)) + 1;
-        if let Some((raised, span)) = set(log, own, (register.generation, ordinal))? {
+        if let Some((raised, span)) = set(log, own, (register.generation, mark))? {
             return raised.anew(own, span);
         }
         // Another has raised it, or has set a newer tail: what is it now?
@@ -149,12 +170,17 @@ pub(crate) fn attend(log: &dyn SharedLog, own: Own, raise: Raise) -> Result<Verd
 fn set(
     log: &dyn SharedLog,
     own: Own,
-    (mut generation, mut ordinal): (Generation, u64),
+    (mut generation, before): (Generation, Option<Mark>),
 ) -> Result<Option<(Mark, Span)>, Error> {
-    for _ in 0..LOOKS_MAX {
+    let known = own.ordinal.max(before.map_or(0, |mark| mark.ordinal));
+    let cluster = own.cluster.or(before.and_then(|mark| mark.cluster));
+    let past = before.map_or(Past::default(), |mark| mark.past.with(mark.epoch)).with(own.epoch);
+    // Where nobody can enter it any more, whoever has just done so has begun elsewhere: the next is another one.
+    for ordinal in (known + 1..).take(LOOKS_MAX) {
         let (base, floor) = (own.base(), log.span()?.trimmed);
         let shift = base.map_or(0, |base| base.place.get().saturating_sub(floor.get()));
-        let raised = Mark { epoch: another(own.epoch), ordinal, tail: None, floor, base, shift };
+        let epoch = another(own.epoch);
+        let raised = Mark { epoch, ordinal, tail: None, floor, base, shift, cluster, past };
         generation = match log.set_register(REGISTER, generation, raised.encode()) {
             Ok(generation) => generation,
             Err(LogError::Changed(_)) => return Ok(None),
@@ -164,8 +190,6 @@ fn set(
         if span.trimmed <= floor {
             return Ok(Some((raised, span)));
         }
-        // Nobody could enter it any more. Who has just done so has begun elsewhere, so it is another one.
-        ordinal += 1;
     }
     Err(LogError::Away("it is trimmed again and again".into()).into())
 }
@@ -179,7 +203,16 @@ fn begin(
     let is_first = has_seen_none && span.tail == Position::START;
     let epoch = if is_first { own.epoch } else { another(own.epoch) };
     let (ordinal, floor) = (own.ordinal + 1, span.trimmed);
-    let mark = Mark { epoch, ordinal, tail: None, floor, base: None, shift: 0 };
+    let mark = Mark {
+        epoch,
+        ordinal,
+        tail: None,
+        floor,
+        base: None,
+        shift: 0,
+        cluster: None,
+        past: Past::default(),
+    };
     match log.set_register(REGISTER, Generation::NEVER, mark.encode()) {
         Ok(_) => Ok(Some(mark)),
         Err(LogError::Changed(_)) => Ok(None),
@@ -244,17 +277,37 @@ pub(crate) fn refresh(log: &dyn SharedLog, epoch: Epoch, tail: Tail) -> Result<b
     if mark.tail.is_some_and(|marked| marked.position >= tail.position) {
         return Ok(true);
     }
-    let mark = Mark { tail: Some(tail), ..mark };
-    match log.set_register(REGISTER, register.generation, mark.encode()) {
+    put(log, register.generation, Mark { tail: Some(tail), ..mark })
+}
+
+/// Says which cluster the log of this epoch is of, where it does not say so. Where somebody else does so at
+/// once it is theirs.
+pub(crate) fn settle(log: &dyn SharedLog, epoch: Epoch, cluster: ClusterId) -> Result<bool, Error> {
+    let register = log.register(REGISTER)?;
+    let mark = mark_of(&register)?;
+    match mark.filter(|mark| mark.epoch == epoch && mark.cluster.is_none()) {
+        Some(mark) => put(log, register.generation, Mark { cluster: Some(cluster), ..mark }),
+        None => Ok(false),
+    }
+}
+
+/// Returns whether it was set: nobody else has meanwhile.
+fn put(log: &dyn SharedLog, before: Generation, mark: Mark) -> Result<bool, Error> {
+    match log.set_register(REGISTER, before, mark.encode()) {
         Ok(_) => Ok(true),
         Err(LogError::Changed(_)) => Ok(false),
         Err(error) => Err(error.into()),
     }
 }
 
+/// What the register says, if it says something.
+pub(crate) fn current(log: &dyn SharedLog) -> Result<Option<Mark>, Error> {
+    mark_of(&log.register(REGISTER)?)
+}
+
 /// The epoch that the register has, if it has one.
-pub(crate) fn current(log: &dyn SharedLog) -> Result<Option<Epoch>, Error> {
-    Ok(mark_of(&log.register(REGISTER)?)?.map(|mark| mark.epoch))
+pub(crate) fn current_epoch(log: &dyn SharedLog) -> Result<Option<Epoch>, Error> {
+    Ok(current(log)?.map(|mark| mark.epoch))
 }
 
 /// A random epoch, other than this one.

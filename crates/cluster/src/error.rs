@@ -67,8 +67,8 @@ pub enum Error {
         "the cluster goes on with what another node has and this one has not, since its log has lost a \
          part, or since it began with the data of a server that had stood alone: this node needs a snapshot \
          of one that has it. Start one, and see to it that it is reached at the address that it tells \
-         (`cluster_address`); after five minutes without any, nodes that run and have something else go on \
-         with what the one of them has that has most"
+         (`cluster_address`); after five minutes without any, nodes that have something else go on with \
+         what the one of them has that has most"
     )]
     LacksBase {
         /// The epoch of the log.
@@ -84,6 +84,18 @@ pub enum Error {
     Foreign {
         /// The epoch of the log.
         epoch: Epoch,
+    },
+    /// The log is of another cluster than the node's data.
+    #[error(
+        "the data of this node are of {}, and the log that it is led to is of cluster {log:016x}: it leaves all as it is. \
+         Start it with the engine and the name of its own cluster (`cluster`, `cluster_name`), or as a \
+         new node with an empty directory (`--data`)", of_cluster(*own)
+    )]
+    OtherCluster {
+        /// The cluster of what the node has, where it says so.
+        own: Option<u64>,
+        /// That of the log.
+        log: u64,
     },
     /// A journal is to be what a cluster begins with, and that has begun with something else.
     #[error(
@@ -103,6 +115,11 @@ pub enum Error {
     /// The system gives no threads.
     #[error("the system starts no thread: {0}")]
     System(io::ErrorKind),
+}
+
+fn of_cluster(cluster: Option<u64>) -> String {
+    let unknown = "no cluster that they name, and of no epoch that the log knows";
+    cluster.map_or_else(|| unknown.to_owned(), |cluster| format!("cluster {cluster:016x}"))
 }
 
 impl From<io::Error> for Error {

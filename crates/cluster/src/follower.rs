@@ -22,12 +22,13 @@ use bellwire_shared_log::{Ended, Entry, Error as LogError, Following, Position, 
 use crate::Error;
 use crate::envelope::Head;
 use crate::epoch::{self, Own, Raise, Verdict as OfEpoch};
+use crate::identity::ClusterId;
 use crate::loaded::{Loaded, kept_ordinal};
 use crate::mark::Mark;
 use crate::order::{Order, Tail, Verdict};
 use crate::outbox::{Begin, as_journal, as_refused, fail};
 use crate::places::EVENT_BITS;
-use crate::raising::Raising;
+use crate::raising::{Raising, Vigil};
 use crate::reading::{items, joined, read};
 use crate::shared::{Shared, Stop};
 use crate::standing::Standing;
@@ -75,13 +76,15 @@ struct Followed {
     shift: u64,
     /// To be kept with what is applied next.
     ordinal: Option<u64>,
+    /// Which cluster it is, as the replica says.
+    cluster: Option<ClusterId>,
     /// Since when it is followed.
     since: Duration,
 }
 
 impl Follower {
-    pub(crate) fn new(shared: Arc<Shared>) -> Self {
-        let (stage, raising) = (Stage::Doubt, Raising::default());
+    pub(crate) fn new(shared: Arc<Shared>, vigil: Vigil) -> Self {
+        let (stage, raising) = (Stage::Doubt, Raising::with(vigil));
         let (retry, doubts, ordinal, looked_at) = (RETRY_MIN, 0, 0, None);
         Self { shared, stage, retry, doubts, ordinal, looked_at, raising, has_followed: false }
     }
@@ -149,7 +152,9 @@ impl Follower {
         shared.applies.settle()?;
         // What has failed is tried by the replica itself.
         shared.replica.health()?;
-        let Loaded { own, order, shift } = Loaded::of(&*shared.replica, self.ordinal)?;
+        let Loaded { mut own, order, shift } = Loaded::of(&*shared.replica, self.ordinal)?;
+        let kept_cluster = own.cluster;
+        own.cluster = kept_cluster.or_else(|| shared.cluster());
         let in_log = |place: Position| Position::new(place.get().saturating_sub(shift));
         // Before the look: whatever becomes of the log behind that ends what follows.
         let resumes_after = in_log(order.reads_after());
@@ -161,6 +166,9 @@ impl Follower {
             OfEpoch::Same(mark) => mark,
         };
         self.ordinal = mark.ordinal;
+        if let Some(cluster) = mark.cluster.or(kept_cluster) {
+            shared.know_cluster(cluster);
+        }
         self.raising.is_over();
         self.has_followed = true;
         if own.foundation().is_some() {
@@ -193,7 +201,8 @@ impl Follower {
         let ordinal = (own.kept_ordinal != mark.ordinal).then_some(mark.ordinal);
         let since = shared.clock.now().uptime;
         let epoch = mark.epoch;
-        let followed = Followed { following, order, epoch, shift, ordinal, since };
+        let cluster = kept_cluster;
+        let followed = Followed { following, order, epoch, shift, ordinal, cluster, since };
         self.stage = Stage::Following(Box::new(followed));
         Ok(())
     }
@@ -204,21 +213,29 @@ impl Follower {
         let shared = Arc::clone(&self.shared);
         let (log, now) = (&*shared.log, shared.clock.now().uptime);
         let attended = epoch::attend(log, own, Raise::No);
-        let raise = match &attended {
-            Ok(OfEpoch::Lost) => Raise::Yes,
+        let lacking = match &attended {
             Err(Error::LacksBase { epoch } | Error::Behind { epoch, .. })
                 if own.fingerprint.is_some() && *epoch != own.epoch =>
             {
-                match self.raising.is_abandoned(log, *epoch, now) {
-                    Ok(true) => Raise::InPlaceOf(*epoch),
-                    Ok(false) | Err(_) => Raise::No,
-                }
+                Some(*epoch)
             }
-            _ => Raise::No,
+            _ => None,
+        };
+        shared.keeps_vigil.store(lacking.is_some(), Ordering::Release);
+        let raise = match lacking {
+            Some(epoch) => match self.raising.is_abandoned(log, epoch, now) {
+                Ok(true) => Raise::InPlaceOf(epoch),
+                Ok(false) | Err(_) => Raise::No,
+            },
+            None if matches!(attended, Ok(OfEpoch::Lost)) => Raise::Yes,
+            None => Raise::No,
         };
         // What was lost is so until the engine says otherwise.
         if !matches!(attended, Err(Error::Log(_))) {
             shared.raising.store(raise != Raise::No, Ordering::Release);
+            let elsewhere = attended.as_ref().err();
+            let elsewhere = elsewhere.filter(|it| matches!(it, Error::OtherCluster { .. }));
+            shared.set_elsewhere(elsewhere.cloned());
         }
         if raise == Raise::No {
             self.raising.is_not_lost();
@@ -227,7 +244,7 @@ impl Follower {
         // Who has followed the log knows that it is its own, whoever has begun another epoch in it.
         let is_foreign = |epoch: &Epoch| !self.has_followed && *epoch != own.epoch;
         let foreign = match raise {
-            Raise::Yes => epoch::current(log).map(|epoch| epoch.filter(is_foreign)),
+            Raise::Yes => epoch::current_epoch(log).map(|epoch| epoch.filter(is_foreign)),
             _ => Ok(None),
         };
         let may_raise =
@@ -268,6 +285,7 @@ impl Follower {
         order.take_back_pieces();
         let mut records = order.changes();
         records.extend([began.change(), kept_ordinal(mark.ordinal)]);
+        records.extend(mark.cluster.map(ClusterId::change));
         shared.applies.forget();
         shared.behind().forget();
         let base = Offset::new(began.place.get() << EVENT_BITS);
@@ -312,7 +330,7 @@ impl Follower {
         if other_epoch.is_some() && other_epoch != self.looked_at {
             self.looked_at = other_epoch;
             // What is of an epoch of before is read again and again, where nothing of it is applied.
-            if epoch::current(&*self.shared.log)? != Some(epoch) {
+            if epoch::current_epoch(&*self.shared.log)? != Some(epoch) {
                 return Err(Stop::Doubt("the epoch is another one".into()));
             }
         }
@@ -352,6 +370,9 @@ impl Followed {
                 records.extend(self.order.changes());
                 let ordinal = self.ordinal.take();
                 records.extend(ordinal.map(kept_ordinal));
+                let cluster = shared.cluster().filter(|it| self.cluster != Some(*it));
+                records.extend(cluster.map(ClusterId::change));
+                self.cluster = cluster.or(self.cluster);
                 let base = Offset::new(place.get() << EVENT_BITS);
                 let now = shared.now(position, head.time);
                 let time = self.order.time(place).unwrap_or(head.time);

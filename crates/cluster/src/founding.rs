@@ -17,6 +17,7 @@ use bellwire_model::{Epoch, Offset};
 use bellwire_shared_log::{Ended, Error as LogError, Position, SharedLog};
 
 use crate::Error;
+use crate::identity::{ClusterId, Past};
 use crate::mark::{Base, Mark, REGISTER, mark_of};
 use crate::order::{Began, PREFIX};
 use crate::places::place_of;
@@ -59,6 +60,7 @@ impl Founding {
 pub struct Foundation {
     began: Began,
     base: Base,
+    cluster: ClusterId,
 }
 
 impl Foundation {
@@ -67,28 +69,32 @@ impl Foundation {
     pub fn new(epoch: Epoch, tail: Offset) -> Self {
         let place = place_of(tail);
         let began = Began { place, shift: place.get(), fold: fastrand::u64(..) };
-        Self { began, base: Base { epoch, place, fingerprint: began.fingerprint() } }
+        let base = Base { epoch, place, fingerprint: began.fingerprint() };
+        Self { began, base, cluster: ClusterId::random() }
     }
 
     /// What is to be changed in the records of the journal, which has these whose keys begin with [`RECORDS`].
     pub fn records<'a>(&self, before: impl IntoIterator<Item = &'a str>) -> Vec<RecordChange> {
         // Of a life as another cluster's node.
         let old = before.into_iter().map(|key| RecordChange { key: key.into(), value: None });
-        old.chain([self.began.change()]).collect()
+        old.chain([self.began.change(), self.cluster.change()]).collect()
     }
 
     /// Begins a log with it. Whoever has begun may do so again, as long as the log has no entry. Waits for
     /// the engine.
     pub fn found(&self, log: &dyn SharedLog) -> Result<(), Error> {
-        found(log, self.base)
+        found(log, (self.base, Some(self.cluster)))
     }
 }
 
-/// Begins a log with a base.
-pub(crate) fn found(log: &dyn SharedLog, base: Base) -> Result<(), Error> {
+/// Begins a log with a base, of a cluster of its own where that has a number.
+pub(crate) fn found(
+    log: &dyn SharedLog,
+    (base, cluster): (Base, Option<ClusterId>),
+) -> Result<(), Error> {
     let register = log.register(REGISTER)?;
     let before = mark_of(&register)?;
-    let mark = mark(base);
+    let mark = Mark { cluster, ..mark(base) };
     if before == Some(mark) {
         return Ok(());
     }
@@ -105,12 +111,15 @@ pub(crate) fn found(log: &dyn SharedLog, base: Base) -> Result<(), Error> {
 /// How the epoch of such a cluster begins.
 fn mark(base: Base) -> Mark {
     let (epoch, shift, base) = (base.epoch, base.place.get(), Some(base));
-    Mark { epoch, ordinal: FIRST, tail: None, floor: Position::START, base, shift }
+    let (tail, floor, cluster, past) = (None, Position::START, None, Past::default());
+    Mark { epoch, ordinal: FIRST, tail, floor, base, shift, cluster, past }
 }
 
 /// Whether it began with a journal of this epoch. Any other base is of an epoch of before.
 fn is_of(mark: Mark, epoch: Epoch) -> bool {
-    mark.base.is_some_and(|base| base.epoch == epoch && mark == self::mark(base))
+    mark.base.is_some_and(|base| {
+        base.epoch == epoch && mark == Mark { cluster: mark.cluster, ..self::mark(base) }
+    })
 }
 
 /// Whether there is anything in the log, or was.

@@ -6,13 +6,16 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bellwire_journal::{Appended, Error as JournalError};
+use bellwire_model::Epoch;
 use bellwire_model::limits::STATE_LOOKS_MAX;
 use bellwire_shared_log::{Fence, Position};
 
 use crate::Error;
 use crate::epoch;
 use crate::fenced::is_fenced;
+use crate::identity::ClusterId;
 use crate::lease::{self, Lease, Stepped, Wanted};
+use crate::mark::Mark;
 use crate::nodes::{self, Announcer, BEAT};
 use crate::queue::Content;
 use crate::shared::Shared;
@@ -24,6 +27,10 @@ const STUCK_AGE: Duration = Duration::from_secs(2);
 
 /// How often the register of the epoch is told of a newer tail.
 const REFRESH_INTERVAL: Duration = Duration::from_secs(10);
+
+/// Who has followed a log for so long that is of no cluster yet has it be of one. Those who have data that an
+/// engine has lost are back before, and it is theirs.
+const SETTLE_AGE: Duration = Duration::from_mins(1);
 
 /// How often it is looked for keys whose time is over, where nobody knows better.
 const EXPIRY_INTERVAL: Duration = Duration::from_secs(1);
@@ -39,6 +46,8 @@ pub(crate) struct House {
     deleting: Arc<AtomicUsize>,
     /// Something was kept out by the fence: the lease is another's, or gone with what the engine has lost.
     is_kept_out: Arc<AtomicBool>,
+    /// An epoch of which nobody has said of which cluster it is, and since when this node follows it.
+    unsettled: Option<(Epoch, Duration)>,
     next_beat: Duration,
     next_refresh: Duration,
     next_expiry: Duration,
@@ -55,6 +64,7 @@ impl House {
             keeping: None,
             deleting: Arc::new(AtomicUsize::new(0)),
             is_kept_out: Arc::default(),
+            unsettled: None,
             next_beat: Duration::ZERO,
             next_refresh: Duration::ZERO,
             next_expiry: Duration::ZERO,
@@ -69,6 +79,10 @@ impl House {
 
     /// Does what is due. Returns how long there is nothing more.
     pub(crate) fn turn(&mut self) -> Duration {
+        // In the log of others this node has no house.
+        if self.shared.is_elsewhere.load(Ordering::Acquire) {
+            return BEAT;
+        }
         self.say();
         self.look_at_appends();
         let next = self.hold();
@@ -99,10 +113,18 @@ impl House {
     fn beat(&mut self) -> Result<(), Error> {
         let shared = &self.shared;
         shared.look_at_tail()?;
-        let standing = shared.standings.get();
-        if standing.is_well() && epoch::current(&*shared.log)? != Some(shared.replica.epoch()) {
+        let mark = epoch::current(&*shared.log);
+        let known = shared.cluster();
+        if let Ok(Some(Mark { cluster: Some(cluster), .. })) = &mark
+            && known.is_some_and(|known| known != *cluster)
+        {
             shared.doubted.store(true, Ordering::Release);
+            return Ok(());
         }
+        if shared.standings.get().is_well() {
+            self.look_at_epoch(mark?)?;
+        }
+        let shared = &self.shared;
         for node in shared.pins.nodes() {
             let applied = nodes::applied(&*shared.log, (&node, shared.replica.epoch()));
             // Where it cannot be read it is kept for as long as for whoever says nothing.
@@ -111,6 +133,35 @@ impl House {
             }
         }
         self.announcer.announce(&*shared.log, (shared.applied(), shared.reached()))
+    }
+
+    /// Looks whether the epoch is still the one that is followed, and which cluster it is of.
+    fn look_at_epoch(&mut self, mark: Option<Mark>) -> Result<(), Error> {
+        let (shared, epoch) = (Arc::clone(&self.shared), self.shared.replica.epoch());
+        let Some(mark) = mark.filter(|mark| mark.epoch == epoch) else {
+            shared.doubted.store(true, Ordering::Release);
+            return Ok(());
+        };
+        let Some(cluster) = mark.cluster else { return self.settle(epoch) };
+        self.unsettled = None;
+        if shared.know_cluster(cluster) {
+            // It is kept with what is applied next, and maybe nobody publishes.
+            let met = Waiter::Appends(Box::new(|_| ()));
+            shared.outbox.queue(Content::Appends(Vec::new()), met, None)?;
+        }
+        Ok(())
+    }
+
+    /// Says which cluster it is, where the log does not: what the replica says, or one more after a while.
+    fn settle(&mut self, epoch: Epoch) -> Result<(), Error> {
+        let now = self.now();
+        let since = self.unsettled.filter(|(of, _)| *of == epoch).map_or(now, |it| it.1);
+        self.unsettled = Some((epoch, since));
+        let is_due = now.saturating_sub(since) >= SETTLE_AGE;
+        if let Some(cluster) = self.shared.cluster().or_else(|| is_due.then(ClusterId::random)) {
+            epoch::settle(&*self.shared.log, epoch, cluster)?;
+        }
+        Ok(())
     }
 
     /// Says so where the engine takes nothing.

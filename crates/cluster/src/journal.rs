@@ -12,6 +12,7 @@ use bellwire_journal::{
 use bellwire_model::{Epoch, FilterSet, Offset};
 use bellwire_shared_log::{Assurance, Fence, Position, Span};
 
+use crate::identity::ClusterId;
 use crate::nodes::{self, NodeMark};
 use crate::order::PREFIX;
 use crate::outbox::{PATIENCE, as_journal};
@@ -107,6 +108,21 @@ impl ClusterJournal {
     /// The epoch of the log, where what comes next of it is gone: only a snapshot helps then.
     pub fn needs_snapshot(&self) -> Option<Epoch> {
         *self.shared.needs_snapshot.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Which cluster it is, once the log says so or what is here does.
+    pub fn cluster(&self) -> Option<ClusterId> {
+        self.shared.cluster()
+    }
+
+    /// Whether this node goes on with what it has in the end, where nobody comes who gives it a snapshot.
+    pub fn keeps_vigil(&self) -> bool {
+        self.shared.keeps_vigil.load(Ordering::Acquire)
+    }
+
+    /// How far the log was read, whether or not anything of it was applied.
+    pub fn followed(&self) -> Position {
+        self.shared.standings.upto()
     }
 
     /// Keeps the log behind what was applied here from being trimmed, for a node that gets a snapshot which

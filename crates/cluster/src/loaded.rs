@@ -6,6 +6,7 @@ use bellwire_shared_log::Position;
 use crate::Error;
 use crate::epoch::Own;
 use crate::fields::{Fields, put_number};
+use crate::identity::ClusterId;
 use crate::order::{Kept, Order, PREFIX, Tail};
 use crate::places::place_of;
 
@@ -45,6 +46,7 @@ impl Loaded {
             began: in_log(place),
             tail: tail.map(|tail| Tail { position: in_log(tail.position), ..tail }),
             fingerprint,
+            cluster: ClusterId::of(&records)?,
         };
         Ok(Self { own, order, shift })
     }

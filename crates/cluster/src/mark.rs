@@ -6,6 +6,7 @@ use bytes::Bytes;
 
 use crate::Error;
 use crate::fields::{Fields, put_number};
+use crate::identity::{ClusterId, PAST_MAX, Past};
 use crate::order::{Began, Tail};
 
 /// The register's name.
@@ -42,9 +43,19 @@ pub(crate) struct Mark {
     pub(crate) base: Option<Base>,
     /// How far places are beyond those of the log.
     pub(crate) shift: u64,
+    /// Which cluster it is, once that is settled.
+    pub(crate) cluster: Option<ClusterId>,
+    /// The epochs before, which nodes may come back from.
+    pub(crate) past: Past,
 }
 
 impl Mark {
+    /// Whether it is this epoch, or one that it has come of.
+    pub(crate) fn has_had(&self, epoch: Epoch) -> bool {
+        let is_base = self.base.is_some_and(|base| base.epoch == epoch);
+        self.epoch == epoch || is_base || self.past.epochs().any(|past| past == epoch)
+    }
+
     pub(crate) fn encode(self) -> Bytes {
         let mut value = vec![if self.base.is_some() { VERSION_OF_BASE } else { VERSION }];
         let (position, checksum) =
@@ -56,6 +67,14 @@ impl Mark {
         if let Some(Base { epoch, place, fingerprint }) = self.base {
             for number in [epoch.get().into(), place.get(), fingerprint, self.shift] {
                 put_number(&mut value, number);
+            }
+        }
+        // Who knows of no clusters reads no further.
+        let past: Vec<Epoch> = self.past.epochs().collect();
+        if self.cluster.is_some() || !past.is_empty() {
+            put_number(&mut value, self.cluster.map_or(0, ClusterId::get));
+            for epoch in past {
+                put_number(&mut value, epoch.get().into());
             }
         }
         value.into()
@@ -81,7 +100,15 @@ impl Mark {
         } else {
             (None, 0)
         };
-        Ok(Self { epoch: Epoch::new(epoch as u32), ordinal, tail, floor, base, shift })
+        let mut more = Vec::new();
+        while !fields.is_empty() && more.len() <= PAST_MAX {
+            more.push(fields.number().map_err(|_| other("it ends too early"))?);
+        }
+        let mut more = more.into_iter();
+        let cluster = more.next().and_then(ClusterId::new);
+        let past = Past::of(more.map(|epoch| Epoch::new(epoch as u32)));
+        let epoch = Epoch::new(epoch as u32);
+        Ok(Self { epoch, ordinal, tail, floor, base, shift, cluster, past })
     }
 
     /// Where a replica begins in it that goes on with the base, which has folded this.

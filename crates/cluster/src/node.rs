@@ -12,6 +12,7 @@ use bellwire_shared_log::SharedLog;
 use crate::Error;
 use crate::applies::Applies;
 use crate::clock::Clock;
+use crate::envelope::NodeBits;
 use crate::follower::Follower;
 use crate::house::House;
 use crate::journal::ClusterJournal;
@@ -20,6 +21,7 @@ use crate::nodes::{Announcer, NodeMark, is_node_id};
 use crate::outbox::Outbox;
 use crate::pins::Pins;
 use crate::queue::Content;
+use crate::raising::Vigil;
 use crate::shared::Shared;
 use crate::sightings::Sightings;
 use crate::standing::{Standings, Watcher};
@@ -47,6 +49,8 @@ pub struct NodeOptions {
     pub lease: LeaseTiming,
     /// Told of how it stands to the log.
     pub watcher: Watcher,
+    /// For how long this process has waited before.
+    pub vigil: Vigil,
 }
 
 impl fmt::Debug for NodeOptions {
@@ -75,13 +79,13 @@ impl Node {
         replica: Arc<dyn Replica>,
         options: NodeOptions,
     ) -> Result<Self, Error> {
-        let NodeOptions { id, version, address, clock, lease, watcher } = options;
+        let NodeOptions { id, version, address, clock, lease, watcher, vigil } = options;
         if !is_node_id(&id) {
             let what = "a node's name is of `a`–`z`, `0`–`9` and `-`, and not too long";
             return Err(Error::Register { register: id.into(), what });
         }
         let shared = Arc::new(Shared {
-            outbox: Arc::new(Outbox::new(Arc::clone(&log), clock.clone())),
+            outbox: Arc::new(Outbox::new(Arc::clone(&log), clock.clone(), NodeBits::of(&id))),
             log,
             replica,
             standings: Standings::new(watcher),
@@ -95,6 +99,9 @@ impl Node {
             watchers: Watchers::default(),
             needs_snapshot: Mutex::default(),
             raising: AtomicBool::new(false),
+            keeps_vigil: AtomicBool::new(false),
+            cluster: Mutex::default(),
+            is_elsewhere: AtomicBool::new(false),
         });
         let lease = Lease::new(KEEPER, &id, lease);
         let mark = NodeMark {
@@ -107,7 +114,7 @@ impl Node {
             reached: None,
         };
         let house = House::new(Arc::clone(&shared), Announcer::new(mark), lease);
-        let follower = Follower::new(Arc::clone(&shared));
+        let follower = Follower::new(Arc::clone(&shared), vigil);
         let journal = Arc::new(ClusterJournal { shared, threads: Threads::default() });
         Ok(Self { journal, follower, house })
     }
@@ -145,10 +152,10 @@ impl Node {
             return false;
         }
         while !is_met.load(Ordering::Acquire) && may_go_on() {
-            if self.journal.shared.raising.load(Ordering::Acquire) {
+            let wait = self.follow(patience);
+            if self.journal.shared.is_to_be_heard() {
                 self.house.say();
             }
-            let wait = self.follow(patience);
             self.append();
             self.settle();
             clock::pause(wait.min(patience));

@@ -23,7 +23,7 @@
 //!   the same.
 //! - Places go on where another epoch begins on what a replica has ([`crate::epoch`]), whatever the log
 //!   gives out again. What is read then of what was applied before is a repeat, as it is otherwise.
-//! - How late it is say those who speak together ([`Order::time`]): no one of them alone moves it, whose
+//! - How late it is say the nodes that speak together ([`Order::time`]): no one of them alone moves it, whose
 //!   clock is days ahead.
 //! - Where the beginning of the log is gone ([`Order::behind`]), what was born before that counts from the
 //!   first number that is met. Nobody has more of the log, so a payload whose first pieces are gone comes
@@ -38,7 +38,7 @@ use bellwire_model::Timestamp;
 use bellwire_shared_log::Position;
 use bytes::Bytes;
 
-use crate::envelope::{Head, Incarnation, PAYLOAD_BYTES_MAX, Piece};
+use crate::envelope::{Head, Incarnation, NodeBits, PAYLOAD_BYTES_MAX, Piece};
 pub(crate) use kept::{Began, Kept, PREFIX, Tail};
 use speaker::{Speaker, Stage};
 
@@ -146,17 +146,19 @@ impl Order {
         self.take(at, (head, payload), checksum)
     }
 
-    /// How late it is at that place, as of those who have spoken lately: the middle of what their clocks said
-    /// when they did, and of two the earlier. Who has fallen silent holds it back for a while, which keeps
+    /// How late it is at that place, as of the nodes that have spoken lately: the middle of what their clocks
+    /// said when they last did, and of two the earlier. A node that starts again and again is one of them. Who has fallen silent holds it back for a while, which keeps
     /// what goes by age longer.
     pub(crate) fn time(&self, at: Position) -> Option<Timestamp> {
         let since = Position::new(at.get().saturating_sub(HEARD_SPAN));
         let lately = self.silent.range((since, Incarnation::new(0))..);
-        let mut times: Vec<Timestamp> = lately
-            .filter_map(|(_, incarnation)| self.speakers.get(incarnation))
-            .filter(|speaker| speaker.stage == Stage::Speaking)
-            .map(|speaker| speaker.time)
+        // In the order of their last words, so that of a node the newest is left.
+        let newest: BTreeMap<NodeBits, Timestamp> = lately
+            .filter_map(|(_, it)| Some((it.node(), self.speakers.get(it)?)))
+            .filter(|(_, speaker)| speaker.stage == Stage::Speaking)
+            .map(|(node, speaker)| (node, speaker.time))
             .collect();
+        let mut times: Vec<Timestamp> = newest.into_values().collect();
         times.sort_unstable();
         times.get(times.len().saturating_sub(1) / 2).copied()
     }

@@ -21,7 +21,7 @@ use bellwire_shared_log::{Fence, Position, SharedLog};
 
 use crate::Error;
 use crate::clock::Clock;
-use crate::envelope::Incarnation;
+use crate::envelope::{Incarnation, NodeBits};
 use crate::queue::{Content, Gathered, Queue, Waiting};
 use crate::window::{Commit, Lane, Life, Met, Waiter, Window};
 
@@ -35,6 +35,8 @@ struct State {
     window: Option<Window>,
     /// Nothing is taken any more, and why.
     refusal: Option<Refusal>,
+    /// Nothing is appended, and why: the log is not the one that it is for.
+    held: Option<Error>,
 }
 
 /// Why nothing is taken.
@@ -50,6 +52,8 @@ enum Refusal {
 pub(crate) struct Outbox {
     log: Arc<dyn SharedLog>,
     clock: Clock,
+    /// What its incarnations have in common.
+    node: NodeBits,
     state: Mutex<State>,
     changed: Condvar,
 }
@@ -61,10 +65,10 @@ impl fmt::Debug for Outbox {
 }
 
 impl Outbox {
-    pub(crate) fn new(log: Arc<dyn SharedLog>, clock: Clock) -> Self {
+    pub(crate) fn new(log: Arc<dyn SharedLog>, clock: Clock, node: NodeBits) -> Self {
         let (own, publishers) = (Queue::default(), Queue::default());
-        let state = Mutex::new(State { own, publishers, window: None, refusal: None });
-        Self { log, clock, state, changed: Condvar::new() }
+        let state = Mutex::new(State { own, publishers, window: None, refusal: None, held: None });
+        Self { log, clock, node, state, changed: Condvar::new() }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -114,7 +118,10 @@ impl Outbox {
             }
         }
         let now = self.now();
-        let sends = self.state().window.as_mut().map_or_else(Vec::new, |it| it.sends(now));
+        let mut state = self.state();
+        let window = if state.held.is_none() { state.window.as_mut() } else { None };
+        let sends = window.map_or_else(Vec::new, |window| window.sends(now));
+        drop(state);
         for send in sends {
             let (outbox, ticket) = (Arc::downgrade(self), send.ticket);
             let stored = move |answer| {
@@ -130,7 +137,8 @@ impl Outbox {
         }
         let state = self.state();
         let patience = (!state.is_empty()).then(|| now.saturating_add(PATIENCE / 10));
-        let wakes = state.window.as_ref().and_then(Window::wakes);
+        let window = state.window.as_ref().filter(|_| state.held.is_none());
+        let wakes = window.and_then(Window::wakes);
         [patience, wakes].into_iter().flatten().min()
     }
 
@@ -166,7 +174,7 @@ impl Outbox {
     fn gather(&self) -> Option<Gathered> {
         let now = self.clock.now();
         let mut state = self.state();
-        if !state.window.as_ref().is_some_and(Window::has_room) {
+        if state.held.is_some() || !state.window.as_ref().is_some_and(Window::has_room) {
             return None;
         }
         let lane = if state.own.is_empty() { Lane::Publishers } else { Lane::Own };
@@ -193,9 +201,9 @@ impl Outbox {
             why = window.complaint().unwrap_or("it does not answer").into();
         }
         let error = Error::Away(why);
-        match &state.refusal {
-            Some(Refusal::All(_)) => {}
-            _ => state.refusal = is_stuck.then(|| Refusal::Publishers(error.clone())),
+        if !matches!(state.refusal, Some(Refusal::All(_))) {
+            let stuck = || is_stuck.then(|| error.clone());
+            state.refusal = state.held.clone().or_else(stuck).map(Refusal::Publishers);
         }
         drop(state);
         fail(unsent, &as_refused(&error));
@@ -207,7 +215,7 @@ impl Outbox {
     /// another one.
     pub(crate) fn begin(&self, (born, followed): (Position, Position), epoch: Epoch, begin: Begin) {
         let now = self.now();
-        let life = Life { incarnation: Incarnation::random(), born, followed, epoch };
+        let life = Life { incarnation: Incarnation::random(self.node), born, followed, epoch };
         let mut state = self.state();
         let State { window, publishers, .. } = &mut *state;
         let (mut unsent, mut waiters) = (Vec::new(), Vec::new());
@@ -254,6 +262,16 @@ impl Outbox {
             window.passed(position, now);
         }
         self.changed.notify_all();
+    }
+
+    /// Appends nothing from now on, for this reason, or goes on where there is none.
+    pub(crate) fn hold(&self, held: Option<Error>) {
+        let mut state = self.state();
+        if state.held.is_some() || held.is_some() {
+            state.held = held;
+            drop(state);
+            self.changed.notify_all();
+        }
     }
 
     /// Whether nothing waits.
@@ -312,7 +330,7 @@ impl State {
     /// Whether a turn would do something.
     fn has_work(&self, now: Duration) -> bool {
         let is_queued = !self.own.is_empty() || !self.publishers.is_empty();
-        let window = self.window.as_ref();
+        let window = self.window.as_ref().filter(|_| self.held.is_none());
         window.is_some_and(|window| (is_queued && window.has_room()) || window.may_send(now))
     }
 }

@@ -9,10 +9,15 @@
 //! What others have is what they said of themselves last, whether or not they are there: somebody who starts
 //! says nothing yet, and it is waited for so long at most.
 //!
-//! Where a node has just started and the register has another epoch, which is not a later one, its data may be
-//! of another cluster, or the engine was set back. Where anybody lives in that epoch the node leaves it alone.
+//! Where a node has just started and the register has another epoch, which is not a later one, the engine was
+//! set back, or its data are of another cluster that has no number yet ([`crate::identity`]). Where anybody
+//! lives in that epoch the node leaves it alone.
+//!
+//! Whoever lacks the base of an epoch waits for minutes for somebody who has it: a [`Vigil`], which outlasts the
+//! node where its process begins another one, as it does after each try to get a snapshot.
 
 use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bellwire_model::Epoch;
@@ -41,16 +46,36 @@ const BASE_AGE: Duration = Duration::from_mins(5);
 pub(crate) struct Raising {
     /// Since when something is lost.
     lost: Option<Duration>,
-    /// An epoch of which nobody is there, and since when that is so.
-    without: Option<(Epoch, Duration)>,
-    roster: Roster,
+    vigil: Vigil,
     /// The run and the beat that each node in the register's epoch had at the last look.
     beats: BTreeMap<Box<str>, (u64, u64)>,
     /// An epoch that this node does not know, and in which somebody was seen to be there.
     foreign: Option<Epoch>,
 }
 
+/// For how long a process has waited for one who has the base of an epoch.
+#[derive(Clone, Debug, Default)]
+pub struct Vigil(Arc<Mutex<Waited>>);
+
+#[derive(Debug, Default)]
+struct Waited {
+    /// An epoch of which nobody is there, and since when that is so.
+    without: Option<(Epoch, Duration)>,
+    roster: Roster,
+}
+
+impl Vigil {
+    fn waited(&self) -> MutexGuard<'_, Waited> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 impl Raising {
+    /// One that goes on with how long was waited before.
+    pub(crate) fn with(vigil: Vigil) -> Self {
+        Self { vigil, ..Self::default() }
+    }
+
     /// Something is lost: whether this node raises the epoch now. Fails where others live in `foreign`, an
     /// epoch that this node does not know.
     pub(crate) fn may_raise(
@@ -81,15 +106,17 @@ impl Raising {
         epoch: Epoch,
         now: Duration,
     ) -> Result<bool, Error> {
-        let seen = self.roster.look(nodes::nodes(log)?, now);
+        let nodes = nodes::nodes(log)?;
+        let mut waited = self.vigil.waited();
+        let seen = waited.roster.look(nodes, now);
         let is_there = seen.iter().any(|(mark, silent)| {
             *silent < SILENT_AGE && mark.reached.is_some_and(|reached| reached.epoch == epoch)
         });
-        let since = match self.without {
+        let since = match waited.without {
             Some((of, since)) if of == epoch && !is_there => since,
             _ => now,
         };
-        self.without = Some((epoch, since));
+        waited.without = Some((epoch, since));
         Ok(now.saturating_sub(since) >= BASE_AGE)
     }
 
@@ -114,7 +141,8 @@ impl Raising {
 
     /// All is well.
     pub(crate) fn is_over(&mut self) {
-        *self = Self::default();
+        *self.vigil.waited() = Waited::default();
+        *self = Self::with(self.vigil.clone());
     }
 }
 
@@ -146,7 +174,8 @@ mod tests {
     fn own(place: u64) -> Own {
         let (place, began) = (Position::new(place), Position::START);
         let (ordinal, kept_ordinal, tail, fingerprint) = (1, 1, None, Some(1));
-        Own { epoch: EPOCH, ordinal, kept_ordinal, place, began, tail, fingerprint }
+        let cluster = None;
+        Own { epoch: EPOCH, ordinal, kept_ordinal, place, began, tail, fingerprint, cluster }
     }
 
     #[test]

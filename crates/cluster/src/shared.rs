@@ -11,6 +11,7 @@ use crate::Error;
 use crate::applies::Applies;
 use crate::behind::Behind;
 use crate::clock::Clock;
+use crate::identity::ClusterId;
 use crate::nodes::Applied;
 use crate::outbox::Outbox;
 use crate::pins::Pins;
@@ -40,6 +41,12 @@ pub(crate) struct Shared {
     pub(crate) needs_snapshot: Mutex<Option<Epoch>>,
     /// Something is lost, and it is waited for what others say, or for the engine.
     pub(crate) raising: AtomicBool,
+    /// It is waited for somebody who has the base of the epoch.
+    pub(crate) keeps_vigil: AtomicBool,
+    /// Which cluster it is, where the log says so, or what the replica has.
+    pub(crate) cluster: Mutex<Option<ClusterId>>,
+    /// The log is of another one: nothing is set there.
+    pub(crate) is_elsewhere: AtomicBool,
 }
 
 impl Shared {
@@ -49,6 +56,27 @@ impl Shared {
 
     pub(crate) fn set_needs_snapshot(&self, epoch: Option<Epoch>) {
         *self.needs_snapshot.lock().unwrap_or_else(PoisonError::into_inner) = epoch;
+    }
+
+    pub(crate) fn cluster(&self) -> Option<ClusterId> {
+        *self.cluster.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Which cluster it is. Returns whether nothing was known of that.
+    pub(crate) fn know_cluster(&self, cluster: ClusterId) -> bool {
+        let mut known = self.cluster.lock().unwrap_or_else(PoisonError::into_inner);
+        known.replace(cluster).is_none()
+    }
+
+    /// Whether others are to know already what this node has, though it has not caught up.
+    pub(crate) fn is_to_be_heard(&self) -> bool {
+        self.raising.load(Ordering::Acquire) || self.keeps_vigil.load(Ordering::Acquire)
+    }
+
+    /// The log is of another cluster, or is not.
+    pub(crate) fn set_elsewhere(&self, why: Option<Error>) {
+        self.is_elsewhere.store(why.is_some(), Ordering::Release);
+        self.outbox.hold(why);
     }
 
     /// Up to where others may trim the log, as far as it is this node's to say. Nothing while something is lost:

@@ -645,8 +645,11 @@ pub const ENDED_TOPICS_BYTES_MAX: usize = 128 * 1024 * 1024;
 pub const ENDED_TOPIC_BYTES: usize = 320;
 /// How long a node that starts waits for an engine that is away: it may be started at the same moment.
 pub const CLUSTER_CONNECT_PATIENCE: Duration = Duration::from_secs(10);
-/// How long a node that starts tries to catch up with its cluster before it gives up.
+/// How long a node that starts waits to get any further with its cluster before it gives up.
 pub const CLUSTER_START_PATIENCE: Duration = Duration::from_mins(2);
+/// How long a node that starts waits for somebody who has what its cluster goes on with: longer than until that is
+/// given up, so that where all have been restarted they get there.
+pub const CLUSTER_BASE_PATIENCE: Duration = Duration::from_mins(10);
 /// A node that has known for so long of something in the log that it has not applied is behind: it
 /// takes no new streams, which would be shown what is old.
 pub const CLUSTER_BEHIND_MAX: Duration = Duration::from_secs(10);

@@ -51,6 +51,8 @@ figures! {
     clock_steps: "steps of clocks",
     /// Nodes that were drained, were new, had lost their disk or were forgotten.
     members: "nodes drained, joined, replaced or forgotten",
+    /// Nodes of another cluster that were started.
+    strangers: "strangers",
     /// Trims.
     trims: "trims",
     /// Snapshots that were taken.

@@ -22,6 +22,7 @@
 //! - what producers number is there in order and without holes; a compare and set follows what it has
 //!   compared; of those who hold a lease one writes at a time;
 //! - whoever follows, at whichever nodes, gets each event of its topics once and in order, or a gap covers it;
+//! - a node of another cluster takes nothing from anybody, also while all stand still;
 //! - nothing is trimmed that a node needs which was not away for long;
 //! - once nothing goes wrong any more, all of it comes to an end: all nodes have the same, whoever waits is
 //!   answered, leases are held.
@@ -42,6 +43,7 @@ mod plan;
 mod publishers;
 mod run;
 mod shrink;
+mod stranger;
 mod truth;
 mod watch;
 mod world;

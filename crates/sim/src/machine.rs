@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use bellwire_cluster::{LeaseTiming, Node, NodeOptions, Pin};
+use bellwire_cluster::{LeaseTiming, Node, NodeOptions, Pin, Vigil};
 use bellwire_journal::{Journal as _, Replica};
 use bellwire_shared_log::{MemoryLog, MemoryLogs};
 
@@ -12,8 +12,11 @@ use crate::clock::MachineClock;
 use crate::disk::{Disk, Step};
 use crate::keeper::Keeper;
 use crate::parts::Parts;
-use crate::truth::SharedTruth;
+use crate::truth::{Losses, SharedTruth};
 use crate::watch::{Teller, Watch};
+
+/// A disk that no machine of the cluster comes to.
+const OF_STRANGER: u64 = 1_000;
 
 /// What runs on a machine.
 #[derive(Debug)]
@@ -78,6 +81,8 @@ pub(crate) struct Machine {
     pub(crate) index: usize,
     pub(crate) clock: MachineClock,
     pub(crate) disk: Disk,
+    /// What is told of it, where it is of another cluster.
+    elsewhere: Option<SharedTruth>,
     /// The replica, which outlives processes that are killed.
     pub(crate) replica: Option<(Arc<dyn Replica>, Arc<Watch>)>,
     pub(crate) state: State,
@@ -142,6 +147,7 @@ impl Machine {
             index,
             clock,
             disk: Disk::new(),
+            elsewhere: None,
             replica: None,
             state: State::Down(Duration::ZERO),
             lives: 0,
@@ -152,6 +158,17 @@ impl Machine {
             slow_until: Duration::ZERO,
             absence: Absence::default(),
         }
+    }
+
+    /// One that has the disk of another cluster's.
+    pub(crate) fn stranger(index: usize, clock: MachineClock, disk: Disk) -> Self {
+        let elsewhere = Some(SharedTruth::new(Losses::Some));
+        Self { disk, elsewhere, disks: OF_STRANGER, ..Self::new(index, clock) }
+    }
+
+    /// Whether it is of another cluster.
+    pub(crate) fn is_stranger(&self) -> bool {
+        self.elsewhere.is_some()
     }
 
     /// It is on the disk: who loses that gets another one.
@@ -176,6 +193,7 @@ impl Machine {
     /// Starts a node with what is on the disk.
     pub(crate) fn start(&mut self, logs: &MemoryLogs, parts: &dyn Parts, truth: &SharedTruth) {
         let now = self.clock.now();
+        let truth = self.elsewhere.as_ref().unwrap_or(truth);
         self.lives += 1;
         let (replica, watch) = self.replica.take().unwrap_or_else(|| {
             let epoch = self.disk.epoch();
@@ -192,8 +210,13 @@ impl Machine {
             clock: self.clock.of_node(),
             lease: LeaseTiming::default(),
             watcher: Box::new(|_| ()),
+            vigil: Vigil::default(),
         };
-        let shared = parts.log(Arc::clone(&log));
+        let shared = if self.is_stranger() {
+            parts.log_of_others(Arc::clone(&log))
+        } else {
+            parts.log(Arc::clone(&log))
+        };
         let node = Node::new(Arc::clone(&shared), replica, options).expect("it has a name");
         let is_ready = Arc::new(AtomicBool::new(false));
         let has_failed = Arc::<AtomicBool>::default();

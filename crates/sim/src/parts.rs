@@ -16,6 +16,11 @@ pub trait Parts: fmt::Debug + Sync {
         log
     }
 
+    /// The log, as a node of another cluster has it that is led there.
+    fn log_of_others(&self, log: Arc<MemoryLog>) -> Arc<dyn SharedLog> {
+        self.log(log)
+    }
+
     /// The replica, as a node has it.
     fn replica(&self, replica: Arc<dyn Replica>) -> Arc<dyn Replica> {
         replica

@@ -73,6 +73,8 @@ pub enum Trouble {
     Retain(usize),
     /// A node is new.
     Join,
+    /// All stand still for so long, and meanwhile a node is started that has the data of another cluster.
+    Stranger(Duration),
     /// The engine answers nobody.
     PauseEngine(Duration),
     /// It is killed, and starts again.
@@ -136,6 +138,12 @@ pub(crate) const NODES_MAX: usize = 6;
 const LONG_ONE_IN: u64 = 20;
 const LOSSY_OF: u64 = 6;
 
+/// What makes chance another one.
+const OF_STRANGER: u64 = 0x57a6;
+
+/// A cluster is known by a number after a minute, unless all of its nodes start again before.
+const STRANGER_FROM_MS: u64 = 200_000;
+
 impl Plan {
     /// The plan of a seed.
     pub fn of(seed: u64) -> Self {
@@ -169,7 +177,20 @@ impl Plan {
             plan.acts.push(Act { number, at, trouble });
             at += Duration::from_millis(chance.u64(..2 * every_ms));
         }
+        if kind == Kind::Long {
+            plan.add_stranger();
+        }
         plan
+    }
+
+    /// Once, somewhere: by chance of its own, so that all else of a plan is what it was.
+    fn add_stranger(&mut self) {
+        let mut chance = fastrand::Rng::with_seed(self.seed ^ OF_STRANGER);
+        let at = Duration::from_millis(chance.u64(STRANGER_FROM_MS..self.end.as_millis() as u64));
+        let time = Duration::from_millis(chance.u64(15_000..40_000));
+        let (number, trouble) = (self.acts.len(), Trouble::Stranger(time));
+        let place = self.acts.partition_point(|act| act.at < at);
+        self.acts.insert(place, Act { number, at, trouble });
     }
 
     /// Leaves out all acts but those of these numbers.

@@ -46,6 +46,8 @@ pub(crate) struct World<'a> {
     /// Of nobody: who looks from outside.
     probe: Arc<MemoryLog>,
     machines: Vec<Machine>,
+    /// Until when the last of them is one of another cluster.
+    stranger_until: Option<Duration>,
     publishers: Vec<Publisher>,
     followers: Vec<Follower>,
     answers: Answers,
@@ -101,6 +103,7 @@ impl<'a> World<'a> {
             engine: EngineTroubles::default(),
             engine_at: Duration::ZERO,
             machines: Vec::new(),
+            stranger_until: None,
             publishers: Vec::new(),
             followers: (0..plan.followers).map(Follower::new).collect(),
             answers: Answers::default(),
@@ -181,7 +184,8 @@ impl<'a> World<'a> {
         {
             offer(act.at, Turn::Act);
         }
-        offer(self.engine.ends(), Turn::Relief);
+        let ends = self.stranger_until.map_or(self.engine.ends(), |it| it.min(self.engine.ends()));
+        offer(ends, Turn::Relief);
         for machine in &self.machines {
             let index = machine.index;
             match &machine.state {

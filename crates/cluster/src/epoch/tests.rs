@@ -50,7 +50,14 @@ fn empty(epoch: u32) -> Own {
         began: place,
         tail: None,
         fingerprint: None,
+        cluster: None,
     }
+}
+
+/// What says nothing more.
+fn first_of(epoch: Epoch, floor: Position) -> Mark {
+    let (base, cluster, past) = (None, None, Past::default());
+    Mark { epoch, ordinal: 1, tail: None, floor, base, shift: 0, cluster, past }
 }
 
 fn mark_of_verdict(verdict: Verdict) -> Mark {
@@ -84,11 +91,11 @@ fn the_first_node_of_a_cluster_begins_its_epoch_and_the_others_take_it() {
     let log = logs.handle();
     let first = tell(&log, empty(7)).unwrap();
     let (epoch, floor) = (Epoch::new(7), Position::START);
-    let mark = Mark { epoch, ordinal: 1, tail: None, floor, base: None, shift: 0 };
+    let mark = Mark { ordinal: 1, ..first_of(epoch, floor) };
     assert_eq!(first, Verdict::Same(mark));
     assert_eq!(tell(&log, empty(8)).unwrap(), Verdict::Anew(mark));
     assert_eq!(tell(&log, empty(7)).unwrap(), Verdict::Same(mark));
-    assert_eq!(current(&*log).unwrap(), Some(epoch));
+    assert_eq!(current_epoch(&*log).unwrap(), Some(epoch));
 }
 
 #[test]
@@ -331,7 +338,7 @@ fn what_is_no_epoch_is_refused() {
 fn only_who_knows_of_bases_reads_an_epoch_with_one() {
     let (epoch, floor) = (Epoch::new(7), Position::new(5));
     let tail = Some(Tail { position: Position::new(9), checksum: u32::MAX });
-    let mark = Mark { epoch, ordinal: 3, tail, floor, base: None, shift: 0 };
+    let mark = Mark { ordinal: 3, tail, ..first_of(epoch, floor) };
     assert_eq!((mark.encode()[0], Mark::decode(&mark.encode()).unwrap()), (1, mark));
     let base = Some(Base { epoch, place: Position::new(1 << 40), fingerprint: u64::MAX });
     let mark = Mark { base, shift: 77, ..mark };
@@ -339,4 +346,63 @@ fn only_who_knows_of_bases_reads_an_epoch_with_one() {
     for cut in 0..mark.encode().len() {
         assert!(Mark::decode(&mark.encode()[..cut]).is_err());
     }
+}
+
+/// They read what comes before, and a register that they set says nothing of it.
+#[test]
+fn a_mark_says_which_cluster_it_is_behind_all_that_older_builds_read() {
+    let plain = first_of(Epoch::new(7), Position::new(5));
+    let base = Some(Base { epoch: Epoch::new(9), place: Position::new(1), fingerprint: 2 });
+    for plain in [plain, Mark { base, ..plain }] {
+        let before = plain.encode();
+        let cluster = ClusterId::new(u64::MAX);
+        let past = (1..20).map(Epoch::new).fold(Past::default(), Past::with);
+        let marks = [
+            Mark { cluster, ..plain },
+            Mark { past: Past::of([Epoch::new(3)]), ..plain },
+            Mark { cluster, past, ..plain },
+        ];
+        for mark in marks {
+            let value = mark.encode();
+            assert!(value.starts_with(&before) && value.len() > before.len());
+            assert_eq!(Mark::decode(&value).unwrap(), mark);
+        }
+        assert_eq!(Mark::decode(&before).unwrap(), plain);
+    }
+}
+
+#[test]
+fn only_who_is_of_the_logs_cluster_or_has_nothing_goes_on_in_it() {
+    let logs = MemoryLogs::immediate();
+    let log = logs.handle();
+    let begun = tell(&log, empty(7)).unwrap();
+    let own = with(begun, append(&log, 1));
+    let [one, other] = [1, 2].map(ClusterId::new);
+    assert!(settle(&*log, Epoch::new(7), one.expect("not zero")).unwrap());
+    assert!(!settle(&*log, Epoch::new(7), other.expect("not zero")).unwrap(), "it is settled");
+    let is_other = |own: Own, raise| {
+        let before = log.register(REGISTER).unwrap();
+        let attended = attend(&*log, own, raise);
+        let is_other = matches!(attended, Err(Error::OtherCluster { .. }));
+        assert!(!is_other || log.register(REGISTER).unwrap() == before, "it was set");
+        is_other
+    };
+    // Whether or not it seems to be of the epoch, or to be newer.
+    let newer = Own { epoch: Epoch::new(9), ordinal: 5, kept_ordinal: 5, ..own };
+    for raise in [Raise::No, Raise::Yes, Raise::InPlaceOf(Epoch::new(7))] {
+        for stranger in [own, newer] {
+            assert!(is_other(Own { cluster: other, ..stranger }, raise), "{raise:?}");
+        }
+        assert!(is_other(newer, raise), "of none, and not of an epoch of this one: {raise:?}");
+    }
+    for friend in [own, Own { cluster: one, ..own }, empty(8)] {
+        assert!(!is_other(friend, Raise::No), "{friend:?}");
+    }
+    // It stays what it is in another epoch, and who comes back from before is known.
+    logs.fail(Fault::Lose);
+    let log = logs.handle();
+    let raised = mark_of_verdict(raise(&log, Own { cluster: one, ..own }));
+    assert_eq!((raised.cluster, raised.past.epochs().collect::<Vec<_>>()), (one, vec![own.epoch]));
+    assert!(lacks_base(tell(&log, Own { fingerprint: Some(1), ..own })));
+    assert!(matches!(tell(&log, newer), Err(Error::OtherCluster { .. })));
 }

@@ -17,13 +17,19 @@ fn foundation() -> Foundation {
 /// A replica that was made of the journal.
 fn made_of(foundation: Foundation) -> Own {
     let Base { epoch, place, fingerprint } = foundation.base;
-    let (began, fingerprint) = (Position::START, Some(fingerprint));
-    Own { epoch, ordinal: 0, kept_ordinal: 0, place, began, tail: None, fingerprint }
+    let (began, fingerprint, cluster) =
+        (Position::START, Some(fingerprint), Some(foundation.cluster));
+    Own { epoch, ordinal: 0, kept_ordinal: 0, place, began, tail: None, fingerprint, cluster }
 }
 
 fn empty(epoch: u32) -> Own {
     let (epoch, place) = (Epoch::new(epoch), Position::START);
     Own { epoch, place, fingerprint: None, ..made_of(foundation()) }
+}
+
+/// What the log says that has begun with it.
+fn mark_of(foundation: Foundation) -> Mark {
+    Mark { cluster: Some(foundation.cluster), ..mark(foundation.base) }
 }
 
 fn tell(log: &dyn SharedLog, own: Own) -> Result<Verdict, Error> {
@@ -43,7 +49,7 @@ fn who_has_the_base_goes_on_with_it_and_the_others_need_a_snapshot() {
     assert_eq!(Founding::of(&*log, EPOCH).unwrap(), Founding::Open);
     foundation.found(&*log).unwrap();
     assert_eq!(Founding::of(&*log, EPOCH).unwrap(), Founding::Begun);
-    let mark = mark(foundation.base);
+    let mark = mark_of(foundation);
     assert_eq!((mark.epoch, mark.shift), (EPOCH, 2));
     let own = made_of(foundation);
     assert_eq!(tell(&*log, own).unwrap(), Verdict::Same(mark));
@@ -62,7 +68,7 @@ fn who_has_begun_begins_again_until_the_log_has_something() {
     // The server went on meanwhile.
     let later = Foundation::new(EPOCH, Offset::new(3 * TAIL.get()));
     later.found(&*log).unwrap();
-    assert_eq!(tell(&*log, made_of(later)).unwrap(), Verdict::Same(mark(later.base)));
+    assert_eq!(tell(&*log, made_of(later)).unwrap(), Verdict::Same(mark_of(later)));
     append(&*log);
     assert_eq!(Founding::of(&*log, EPOCH).unwrap(), Founding::Taken);
     assert!(matches!(foundation().found(&*log), Err(Error::Taken)));
@@ -97,7 +103,7 @@ fn a_log_that_has_begun_with_something_else_is_left_alone_and_so_is_the_base() {
 fn a_log_that_has_lost_its_beginning_before_anything_came_is_begun_once_more() {
     let log = MemoryLogs::immediate().handle();
     let foundation = foundation();
-    assert_eq!(tell(&*log, made_of(foundation)).unwrap(), Verdict::Same(mark(foundation.base)));
+    assert_eq!(tell(&*log, made_of(foundation)).unwrap(), Verdict::Same(mark_of(foundation)));
     let lacking = tell(&*log, empty(8));
     assert!(matches!(lacking, Err(Error::LacksBase { epoch: EPOCH })), "{lacking:?}");
 }
@@ -112,6 +118,7 @@ fn an_epoch_that_goes_on_with_what_a_disk_had_is_of_no_foundation() {
     let raised = attend(&*log, lost, Raise::Yes).unwrap();
     let Verdict::GoesOn(raised) = raised else { panic!("{raised:?}") };
     assert_eq!(raised.base, Some(foundation.base));
+    assert_eq!(raised.cluster, Some(foundation.cluster));
     for epoch in [EPOCH, raised.epoch] {
         assert_eq!(Founding::of(&*log, epoch).unwrap(), Founding::Taken);
     }
@@ -123,13 +130,18 @@ fn records_of_another_life_go_and_what_is_left_is_the_base() {
     let foundation = foundation();
     let changes = foundation.records(["cluster/ordinal", "cluster/incarnation/1"]);
     let is_kept: Vec<_> = changes.iter().map(|it| (&*it.key, it.value.is_some())).collect();
-    let expected =
-        [("cluster/ordinal", false), ("cluster/incarnation/1", false), ("cluster/began", true)];
+    let expected = [
+        ("cluster/ordinal", false),
+        ("cluster/incarnation/1", false),
+        ("cluster/began", true),
+        ("cluster/id", true),
+    ];
     assert_eq!(is_kept, expected);
     let record = |it: RecordChange| Some(Record { key: it.key, value: it.value? });
     let records: Vec<Record> = changes.into_iter().filter_map(record).collect();
     let kept = Order::load(&records, place_of(TAIL)).unwrap();
     assert_eq!(kept.fingerprint, Some(foundation.base.fingerprint));
     assert_eq!((kept.tail, kept.began), (None, Some(foundation.began)));
+    assert_eq!(ClusterId::of(&records).unwrap(), Some(foundation.cluster));
     assert_ne!(self::foundation().base.fingerprint, foundation.base.fingerprint);
 }

@@ -128,6 +128,28 @@ fn nobody_alone_says_how_late_it_is_among_others() {
     assert_eq!(say(1, HEARD_SPAN + 4, 6_000), 6_000);
 }
 
+/// Each start is another incarnation.
+#[test]
+fn a_node_that_starts_again_and_again_says_how_late_it_is_once() {
+    const DAY: i64 = 24 * 3_600_000;
+    let mut follower = Follower::new();
+    let mut say = |maker: Incarnation, time: i64| {
+        let head = piece((maker, 1), Part::Whole, "").head;
+        let time = Timestamp::from_ms(time);
+        follower.follow(of_head(&Head { time, ..head }, "x"));
+        follower.order.time(Position::new(follower.at)).expect("somebody speaks").as_ms()
+    };
+    let life = |id: &str| Incarnation::random(NodeBits::of(id));
+    say(life("ahead"), 9 * DAY);
+    assert_eq!(say(life("one"), 1_000), 1_000);
+    assert_eq!(say(life("two"), 2_000), 2_000);
+    for start in 1..10 {
+        assert_eq!(say(life("ahead"), 9 * DAY + start), 2_000, "start {start}");
+    }
+    // Of each node its newest word.
+    assert_eq!(say(life("ahead"), 1_500), 1_500);
+}
+
 #[test]
 fn a_payload_in_pieces_counts_where_its_last_piece_is() {
     let mut follower = Follower::new();

@@ -86,7 +86,7 @@ fn history_outlives_what_the_log_loses_and_is_the_same_everywhere() {
             publish(&mut world, 3);
             if world.chance.u8(..3) == 0 {
                 let index = world.chance.usize(..count);
-                world.restart(index);
+                world.begin_again(index);
             }
             world.run();
             world.publish(0, 1, 0);
@@ -330,6 +330,61 @@ fn a_base_that_nobody_has_any_more_is_given_up_for_what_there_is() {
     world.run();
     assert_ne!(world.machines[0].journal().epoch(), first);
     assert!(world.check().starts_with(&kept));
+}
+
+/// All others were restarted meanwhile: at their start they wait, and each try to get a snapshot is a node more.
+#[test]
+fn a_base_that_is_lost_is_given_up_also_by_those_who_wait_at_their_start() {
+    let mut world = World::on((seed(), 3), Disks::Real);
+    world.run();
+    publish(&mut world, 2);
+    world.run();
+    let kept = world.check();
+    // One has more than the other, and a third has the base.
+    world.machines[1].log.partition();
+    world.publish(2, 1, 0);
+    (0..2_000).for_each(|_| world.step());
+    world.machines[2].log.partition();
+    world.publish(0, 2, 0);
+    (0..2_000).for_each(|_| world.step());
+    let more = world.machines[2].events();
+    assert!(more.len() > kept.len() && more.len() < world.machines[0].events().len());
+    world.logs.fail(Fault::Lose);
+    let lost = world.machines[0].journal().epoch();
+    for _ in 0..20_000 {
+        world.step();
+        if world.machines[0].journal().epoch() != lost {
+            break;
+        }
+    }
+    assert_ne!(world.machines[0].journal().epoch(), lost, "it was raised");
+    drop(world.remove(0));
+    (0..2).for_each(|index| world.restart(index));
+    let until = world.uptime() + Duration::from_mins(8);
+    let catch_up = |world: &mut World, index: usize| {
+        // As a start does, until it is in vain.
+        let (logs, mut turns) = (world.logs.clone(), 0);
+        world.machines[index].node.catch_up(Duration::ZERO, || {
+            logs.run_until_idle();
+            turns += 1;
+            turns < 2
+        });
+    };
+    let follows = |world: &World| world.machines[1].journal().standing().is_well();
+    while world.uptime() < until && !follows(&world) {
+        world.pass(Duration::from_secs(5));
+        for index in [0, 1] {
+            catch_up(&mut world, index);
+            let journal = world.machines[index].journal();
+            let is_away = matches!(journal.standing(), Standing::Away { .. });
+            if journal.needs_snapshot().is_some() && !is_away {
+                world.begin_again(index);
+            }
+        }
+    }
+    assert!(follows(&world), "{:?}", world.machines[1].journal().standing());
+    world.run();
+    assert!(world.check().starts_with(&more), "what the one had that had most");
 }
 
 /// Somebody began it, and was gone before anybody else had what the log has let go of since.

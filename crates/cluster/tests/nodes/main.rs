@@ -8,9 +8,11 @@
 mod bases;
 mod foreign;
 mod founding;
+mod identity;
 mod keys;
 mod large;
 mod laws;
+mod led;
 mod lost;
 mod rig;
 mod threads;

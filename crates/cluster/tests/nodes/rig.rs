@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
-use bellwire_cluster::{Clock, ClusterJournal, LeaseTiming, Node, NodeOptions, Standing};
+use bellwire_cluster::{Clock, ClusterJournal, LeaseTiming, Node, NodeOptions, Standing, Vigil};
 use bellwire_journal::{
     Append, Arrival, ClockReading, DiskJournal, DiskOptions, Durability, Journal, MemoryJournal,
     Observer, ReadLimit, Replica, RetentionRule, Snapshot,
@@ -15,6 +15,8 @@ use bellwire_model::{Body, Entry, Epoch, Event, Filter, FilterSet, Offset, Times
 use bellwire_shared_log::{MemoryLog, MemoryLogs};
 use bytes::Bytes;
 use tempfile::TempDir;
+
+use crate::led::Led;
 
 const EVERYTHING: &str = "**";
 
@@ -54,7 +56,11 @@ fn text(event: &Event) -> String {
 pub(crate) struct Machine {
     pub(crate) index: usize,
     pub(crate) log: Arc<MemoryLog>,
+    /// What its node takes for the log.
+    pub(crate) led: Arc<Led>,
     pub(crate) node: Node,
+    /// For how long its process has waited.
+    vigil: Vigil,
     pub(crate) seen: Arc<Mutex<Seen>>,
     disk: Disk,
     /// The replica, where it is on a real disk.
@@ -169,7 +175,7 @@ impl World {
             now_ms: Arc::new(AtomicU64::new(1_000_000)),
         };
         for index in 0..count {
-            let machine = world.start(index, world.disk(), 0);
+            let machine = world.start(index, world.disk(), 0, Vigil::default());
             world.machines.push(machine);
         }
         world
@@ -178,7 +184,7 @@ impl World {
     /// Adds a machine that has this on its disk.
     pub(crate) fn add(&mut self, folder: TempDir) {
         let index = self.machines.len();
-        let machine = self.start(index, Disk::Folder(folder), 0);
+        let machine = self.start(index, Disk::Folder(folder), 0, Vigil::default());
         self.machines.push(machine);
     }
 
@@ -200,7 +206,7 @@ impl World {
         Disk::Replica(Arc::new(MemoryJournal::replica(epoch, Vec::new(), watch)), seen)
     }
 
-    fn start(&self, index: usize, disk: Disk, published: u64) -> Machine {
+    fn start(&self, index: usize, disk: Disk, published: u64, vigil: Vigil) -> Machine {
         let log = self.logs.handle();
         let (replica, of_disk, seen): (Arc<dyn Replica>, _, _) = match &disk {
             Disk::Replica(replica, seen) => (Arc::clone(replica), None, Arc::clone(seen)),
@@ -224,10 +230,13 @@ impl World {
             }),
             lease: LeaseTiming::default(),
             watcher: Box::new(|_| ()),
+            vigil: vigil.clone(),
         };
-        let node = Node::new(log.clone(), replica, options).expect("a node");
+        let led = Arc::new(Led::to(Arc::clone(&log)));
+        let node = Node::new(led.clone(), replica, options).expect("a node");
         let replica = of_disk;
-        let machine = Machine { index, log, node, seen, disk, replica, published, ahead_ms };
+        let machine =
+            Machine { index, log, led, node, vigil, seen, disk, replica, published, ahead_ms };
         if let Disk::Folder(_) = machine.disk {
             // What was seen before is what is there.
             let events = machine.events();
@@ -241,14 +250,24 @@ impl World {
         let Machine { log, node, disk, replica, published, .. } = self.machines.remove(index);
         drop((node, replica));
         drop(log);
-        let machine = self.start(index, disk, published);
+        let machine = self.start(index, disk, published, Vigil::default());
         self.machines.insert(index, machine);
     }
 
-    /// The same, without what was on its disk.
+    /// Ends a node, and begins another one within its process.
+    pub(crate) fn begin_again(&mut self, index: usize) {
+        let Machine { log, node, disk, replica, published, vigil, .. } =
+            self.machines.remove(index);
+        drop((node, replica));
+        drop(log);
+        let machine = self.start(index, disk, published, vigil);
+        self.machines.insert(index, machine);
+    }
+
+    /// The same as when it is restarted, without what was on its disk.
     pub(crate) fn replace(&mut self, index: usize) {
         let published = self.machines.remove(index).published;
-        let machine = self.start(index, self.disk(), published);
+        let machine = self.start(index, self.disk(), published, Vigil::default());
         self.machines.insert(index, machine);
     }
 
@@ -268,7 +287,7 @@ impl World {
         drop(log);
         let Disk::Folder(folder) = &disk else { panic!("a snapshot is on a disk") };
         install(made, folder.path(), epoch);
-        let machine = self.start(index, disk, published);
+        let machine = self.start(index, disk, published, Vigil::default());
         self.machines.insert(index, machine);
     }
 

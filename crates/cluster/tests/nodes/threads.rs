@@ -5,7 +5,7 @@ use std::sync::mpsc::{Receiver, sync_channel};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use bellwire_cluster::{Clock, ClusterJournal, LeaseTiming, Node, NodeOptions, Standing};
+use bellwire_cluster::{Clock, ClusterJournal, LeaseTiming, Node, NodeOptions, Standing, Vigil};
 use bellwire_journal::{Append, Appended, Error, Journal};
 use bellwire_model::{Body, Event, Timestamp};
 use bellwire_shared_log::contract::Fault;
@@ -125,6 +125,7 @@ fn node_before(
         clock: Clock::of_process(),
         lease: LeaseTiming::default(),
         watcher: Box::new(move |standing| drop(sender.try_send(standing.clone()))),
+        vigil: Vigil::default(),
     };
     let log = Waiting { log: logs.handle(), before: Arc::clone(before) };
     let node = Node::new(Arc::new(log), replica, options).expect("a node");

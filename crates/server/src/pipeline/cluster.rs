@@ -13,6 +13,9 @@
 //! keeper has appended is before that, and nothing of it comes after. A server that begins anew as the one
 //! that holds the lease keeps it meanwhile, for as long as that is short.
 
+mod catching;
+mod error;
+
 use std::fs::File;
 use std::io::{self, Write};
 use std::net::SocketAddr;
@@ -28,21 +31,20 @@ use bellwire_cluster::{
 };
 use bellwire_engines::Options;
 use bellwire_journal::{DiskJournal, DiskOptions, Observer, Owner, StateLoader};
-use bellwire_model::limits::{
-    CLUSTER_CONNECT_PATIENCE, CLUSTER_ROLE_PATIENCE, CLUSTER_START_PATIENCE,
-};
+use bellwire_model::limits::{CLUSTER_CONNECT_PATIENCE, CLUSTER_ROLE_PATIENCE};
 use bellwire_model::{Entry, Epoch, Offset};
 use bellwire_process::clock;
 use bellwire_shared_log::{Assurance, SharedLog};
-use thiserror::Error;
 use tokio::sync::watch;
 
+use self::catching::{Caught, Tries, catch_up};
+pub use self::error::ClusterError;
 use super::listening::KeptDoor;
 use crate::config::{Config, Durability, Engine};
 use crate::membership::{Membership, Role};
 use crate::peers::{Peers, address};
 use crate::relay::Relay;
-use crate::snapshots::{Snapshots, fetch};
+use crate::snapshots::Snapshots;
 use crate::standby::InLog;
 
 /// What a node is called, in its data directory.
@@ -54,104 +56,9 @@ const CONNECT_INTERVAL: Duration = Duration::from_millis(500);
 /// The lease of who evaluates the rules.
 const DESK: &str = "desk";
 
-/// How often it catches up at a start: each time but the last a snapshot is got where that helps.
-const SNAPSHOTS_TRIED_MAX: usize = 4;
-
 /// For how long a node catches up that begins anew as the one that keeps the desk, before it gives that up:
 /// another may have caught up.
 pub(super) const DESK_CATCH_UP_MAX: Duration = Duration::from_secs(3);
-
-/// How long it waits for entries at a time while it catches up.
-const TURN: Duration = Duration::from_millis(100);
-
-/// Why a node does not start among others.
-#[derive(Debug, Error)]
-pub enum ClusterError {
-    /// The engine is away, refuses, or has something else.
-    #[error("the engine of the cluster")]
-    Engine(#[from] bellwire_shared_log::Error),
-    /// The log cannot be followed.
-    #[error("the log of the cluster")]
-    Log(#[from] Error),
-    /// It was not caught up with in time.
-    #[error("the log of the cluster was not reached in {} s: {why}", CLUSTER_START_PATIENCE.as_secs())]
-    NotReached {
-        /// How the node stands to it.
-        why: String,
-    },
-    /// The system gives nothing random.
-    #[error("the system gives no random numbers")]
-    Entropy(#[source] io::Error),
-    /// The node cannot get there by the log, as often as a snapshot was got.
-    #[error("{why}")]
-    Behind {
-        /// The epoch of the log.
-        epoch: Epoch,
-        /// What that means, and what to do.
-        why: String,
-    },
-    /// The same, and nobody has given a snapshot.
-    #[error("{why}")]
-    NoSnapshot {
-        /// What that means, and what to do.
-        why: String,
-        /// What others have said.
-        source: Box<dyn std::error::Error + Send + Sync>,
-    },
-    /// The node's name cannot be read or kept.
-    #[error("the name of this node, {}", path.display())]
-    Name {
-        /// The file.
-        path: PathBuf,
-        /// What the system said.
-        source: io::Error,
-    },
-    /// The data directory has the journal of a server that stood alone.
-    #[error(
-        "{} has the journal of a server that stands alone, which the cluster does not have: start the \
-         node with an empty directory (`--data`), or have `bellwire join` make it what an empty cluster \
-         begins with", path.display()
-    )]
-    StoodAlone {
-        /// The directory.
-        path: PathBuf,
-    },
-    /// There is nothing that a cluster could begin with.
-    #[error(
-        "there is no journal in {}: a node that has nothing needs no `join`, and just starts",
-        path.display()
-    )]
-    NothingThere {
-        /// The directory.
-        path: PathBuf,
-    },
-    /// The data directory is of a node, of this cluster or another one.
-    #[error(
-        "{} is the data directory of a node already: start it, with the cluster that it is of",
-        path.display()
-    )]
-    NodeAlready {
-        /// The directory.
-        path: PathBuf,
-    },
-    /// Nobody has said which cluster it is.
-    #[error("no cluster is named: `--cluster nats://…` or `redis://…` says where it is")]
-    NoEngine,
-    /// What is acknowledged may be lost, though it is to survive the loss of power.
-    #[error(
-        "`durability = \"sync\"` would be untrue: {engine} may lose {}. Set the engine up so that it does \
-         not, or say that events may be lost: `durability = \"interval\"`", losses.join("; and ")
-    )]
-    Untrue {
-        /// What the engine is.
-        engine: String,
-        /// What it may lose.
-        losses: Vec<String>,
-    },
-    /// What is configured beside it is not for nodes of a cluster yet.
-    #[error("`{0}` is for a server that stands alone: leave it out, or `cluster`")]
-    NotYet(&'static str),
-}
 
 /// A node that has caught up, and of which nothing happens yet.
 #[derive(Debug)]
@@ -244,6 +151,8 @@ impl Joined {
         let peers = Arc::new(Peers::new(&name, &secret));
         let own_address = address::own(config, address);
         let (anew, _) = watch::channel(false);
+        let mut tries = Tries::new();
+        let vigil = tries.vigil.clone();
         let of = |replica: Arc<DiskJournal>, watcher: Watcher| -> Result<Node, ClusterError> {
             let options = NodeOptions {
                 id: name.clone(),
@@ -252,6 +161,7 @@ impl Joined {
                 clock: Clock::of_process(),
                 lease: LeaseTiming::default(),
                 watcher,
+                vigil: vigil.clone(),
             };
             Ok(Node::new(Arc::clone(&log), replica, options)?)
         };
@@ -262,33 +172,32 @@ impl Joined {
         };
         let mut asked = if succession.is_handed_on() { Some(ask(Duration::ZERO)?) } else { None };
         let mut limit = asked.is_some().then_some(DESK_CATCH_UP_MAX);
-        let mut tries_left = SNAPSHOTS_TRIED_MAX;
+        let give_up = || succession.give_up_desk();
         let (tenure, role) = loop {
             let replica = DiskJournal::open_replica(options(), Box::new(Unseen), &mut ())?;
-            match catch_up(of(Arc::new(replica), Box::new(|_| ()))?, (succession, limit.take())) {
-                Err(ClusterError::Behind { epoch, why }) if tries_left > 1 => {
-                    tries_left -= 1;
-                    tracing::warn!("{why}");
+            let node = of(Arc::new(replica), Box::new(|_| ()))?;
+            let limit = limit.take().map(|limit| (limit, &give_up as &dyn Fn()));
+            let standby = match catch_up(node, (config, limit))? {
+                Caught::Up(standby) => standby,
+                Caught::Behind(behind) => {
                     // That may take long, and another node may have all that the desk needs.
                     succession.give_up_desk();
                     asked = None;
-                    fetch::fetch(&*log, &peers, (&config.data, epoch))
-                        .map_err(|error| ClusterError::NoSnapshot { why, source: error.into() })?;
+                    tries.get((&*log, &peers, config), behind)?;
+                    continue;
                 }
-                caught_up => {
-                    let deference = InLog::deference(caught_up?.as_ref(), &name);
-                    if let Some(asked) = asked.take().filter(|_| succession.is_handed_on()) {
-                        break asked;
-                    }
-                    let is_standby_wanted = config.cluster.standby != StandbyMode::Off;
-                    let deference = if is_standby_wanted { deference } else { Duration::ZERO };
-                    let (tenure, role) = ask(deference)?;
-                    if role == Role::Other {
-                        break (tenure, role);
-                    }
-                    asked = Some((tenure, role));
-                }
+            };
+            if let Some(asked) = asked.take().filter(|_| succession.is_handed_on()) {
+                break asked;
             }
+            let is_standby_wanted = config.cluster.standby != StandbyMode::Off;
+            let deference = InLog::deference(standby.as_ref(), &name);
+            let deference = if is_standby_wanted { deference } else { Duration::ZERO };
+            let (tenure, role) = ask(deference)?;
+            if role == Role::Other {
+                break (tenure, role);
+            }
+            asked = Some((tenure, role));
         };
         tracing::info!(name = config.cluster.name, "The node has caught up with its cluster.");
         let void = AtomicBool::new(false);
@@ -423,48 +332,6 @@ pub(super) fn refuse_what_is_not_yet(config: &Config) -> Result<(), ClusterError
         Some((what, _)) => Err(ClusterError::NotYet(what)),
         None => Ok(()),
     }
-}
-
-/// Applies all that there is, and says who the standby is by then. The desk is given up where it takes
-/// longer than so.
-fn catch_up(
-    mut node: Node,
-    (succession, limit): (&Succession, Option<Duration>),
-) -> Result<Option<InLog>, ClusterError> {
-    let began = clock::uptime();
-    let until = began + CLUSTER_START_PATIENCE;
-    let gives_up_at = limit.map(|limit| began + limit);
-    let journal = Arc::clone(node.journal());
-    let is_in_vain =
-        |standing| matches!(standing, Standing::Unfit { .. } | Standing::TooOld { .. });
-    let has_all = node.catch_up(TURN, || {
-        if gives_up_at.is_some_and(|at| clock::uptime() >= at) {
-            succession.give_up_desk();
-        }
-        clock::uptime() < until && !is_in_vain(journal.standing())
-    });
-    let (standing, behind) = (journal.standing(), journal.needs_snapshot());
-    drop(node);
-    // One that cannot be read is none, as for whoever follows.
-    let named = InLog::read(&*journal).ok().flatten();
-    if !has_all {
-        journal.give_up();
-    }
-    bellwire_journal::Journal::close(&*journal).map_err(Error::from)?;
-    if has_all {
-        return Ok(named);
-    }
-    let why = match standing {
-        Standing::Away { why }
-        | Standing::Unfit { why }
-        | Standing::Stuck { why }
-        | Standing::TooOld { why } => why.into(),
-        Standing::Starting | Standing::Following { .. } => "it says nothing".to_owned(),
-    };
-    if let Some(epoch) = behind {
-        return Err(ClusterError::Behind { epoch, why });
-    }
-    Err(ClusterError::NotReached { why })
 }
 
 /// What the engine may lose of what it has acknowledged, which is no secret. It may be nothing that the

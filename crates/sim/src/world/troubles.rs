@@ -6,8 +6,10 @@ use bellwire_shared_log::SharedLog as _;
 use bellwire_shared_log::contract::Fault;
 
 use super::{Stage, World};
-use crate::machine::State;
+use crate::clock::MachineClock;
+use crate::machine::{Machine, State};
 use crate::plan::{NODES_MAX, Trouble};
+use crate::stranger;
 
 /// What was applied for so long is synced.
 const SYNCED_AGE: Duration = Duration::from_secs(1);
@@ -86,7 +88,8 @@ impl World<'_> {
                     self.figures.members += 1;
                 }
             }
-            Trouble::Join if count < NODES_MAX => {
+            Trouble::Stranger(time) => self.add_stranger(time),
+            Trouble::Join if count < NODES_MAX && self.stranger_until.is_none() => {
                 self.figures.members += 1;
                 self.add_machine();
                 self.machines[count].state = State::Down(now);
@@ -103,7 +106,31 @@ impl World<'_> {
         }
     }
 
-    fn kill(&mut self, index: usize, kill: impl FnOnce(&mut crate::machine::Machine)) {
+    /// Where the cluster has no number yet it has to be nobody's.
+    fn add_stranger(&mut self, time: Duration) {
+        let (now, index) = (self.now(), self.machines.len());
+        let mut journals = self.machines.iter().filter_map(|it| Some(it.process()?.node.journal()));
+        if self.stranger_until.is_some() || journals.all(|journal| journal.cluster().is_none()) {
+            return;
+        }
+        self.figures.strangers += 1;
+        for machine in &mut self.machines {
+            machine.paused_until = machine.paused_until.max(now + time);
+        }
+        let clock = MachineClock::new(self.time.clone(), 0);
+        self.machines.push(Machine::stranger(index, clock, stranger::disk(self.plan.seed)));
+        self.stranger_until = Some(now + time);
+    }
+
+    /// It is gone again.
+    fn end_stranger(&mut self) {
+        self.stranger_until = None;
+        if self.machines.last().is_some_and(Machine::is_stranger) {
+            self.machines.pop();
+        }
+    }
+
+    fn kill(&mut self, index: usize, kill: impl FnOnce(&mut Machine)) {
         let machine = &mut self.machines[index];
         kill(machine);
         machine.cut_until = Duration::ZERO;
@@ -215,6 +242,9 @@ impl World<'_> {
     /// What has ended ends.
     pub(super) fn relieve(&mut self) {
         let now = self.now();
+        if self.stranger_until.is_some_and(|until| now >= until) {
+            self.end_stranger();
+        }
         let all = std::mem::take(&mut self.engine.0);
         let (over, on): (Vec<_>, Vec<_>) = all.into_iter().partition(|(until, _)| *until <= now);
         self.engine.0 = on;
@@ -234,6 +264,7 @@ impl World<'_> {
     pub(super) fn heal(&mut self) {
         self.stage = Stage::Healed;
         let now = self.now();
+        self.end_stranger();
         self.engine.0.clear();
         for fault in [Fault::Start, Fault::Resume, Fault::Mend, Fault::Relieve] {
             self.logs.fail(fault);

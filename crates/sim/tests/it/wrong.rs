@@ -22,6 +22,8 @@ enum How {
     TrimsTooMuch,
     /// The log always seems to be the one that was followed.
     SeesNoLoss,
+    /// Who comes from another cluster does not see that this is one.
+    HidesItsNumber,
     /// Followings connect again by themselves.
     GoesOn,
     /// The newest entries are lost where the engine is killed.
@@ -41,6 +43,7 @@ const WRONG: &[(How, Kind, u64)] = &[
     (How::IgnoresFences, Kind::Sound, 100),
     (How::TrimsTooMuch, Kind::Long, 10),
     (How::SeesNoLoss, Kind::Lossy, 50),
+    (How::HidesItsNumber, Kind::Long, 10),
     (How::GoesOn, Kind::Lossy, 50),
     (How::LosesItsEnd, Kind::Sound, 50),
     (How::SkipsOne, Kind::Sound, 20),
@@ -52,6 +55,10 @@ const WRONG: &[(How, Kind, u64)] = &[
 impl Parts for How {
     fn log(&self, log: Arc<MemoryLog>) -> Arc<dyn SharedLog> {
         Arc::new(WrongLog::new(log, *self))
+    }
+
+    fn log_of_others(&self, log: Arc<MemoryLog>) -> Arc<dyn SharedLog> {
+        Arc::new(WrongLog::of_others(log, *self))
     }
 
     fn replica(&self, replica: Arc<dyn Replica>) -> Arc<dyn Replica> {

@@ -262,3 +262,36 @@ fn a_damaged_journal_begins_no_cluster() {
     refused(alone.data(), &["--cluster", &cluster], "`bellwire repair`");
     assert_eq!(std::fs::metadata(&file).expect("there").len(), 0);
 }
+
+/// Nobody of it says a word meanwhile.
+#[test]
+fn a_node_of_another_cluster_is_refused_where_all_of_a_cluster_are_stopped() {
+    for kind in KINDS {
+        let Some(engine) = Engine::start(kind) else { continue };
+        let url = engine.url();
+        let mut nodes = ["one", "other"].map(|name| {
+            let mut node = Server::start();
+            post(node.address(), "/v1/topics/lab/a", format!("\"{name}\"")).cursor();
+            node.end();
+            let flags = ["--cluster", &url, "--cluster-name", name];
+            joins(node.data(), &flags);
+            node.restart_with(&flags);
+            node
+        });
+        let stories = [&nodes[0], &nodes[1]].map(|node| history(node.address(), "lab/a"));
+        nodes.iter_mut().for_each(Server::kill);
+        let data = nodes[1].data().to_str().expect("UTF-8").to_owned();
+        let serve = ["serve", "--listen", "127.0.0.1:0", "--data", &data, "--cluster", &url];
+        let serve = [&serve[..], &["--cluster-name", "one"]].concat();
+        let (code, output, errors) = Process::start(&serve).finish();
+        assert_eq!((code, &*output), (Some(1), ""), "{errors}");
+        let where_it_is = format!("the data in {data} cannot follow the log of the cluster `one`");
+        for said in [&*where_it_is, "is led to is of cluster", "`--data`"] {
+            assert!(errors.contains(said), "{said}: {errors}");
+        }
+        for (node, story) in nodes.iter_mut().zip(stories) {
+            node.restart();
+            assert_eq!(history(node.address(), "lab/a"), story);
+        }
+    }
+}

@@ -30,12 +30,26 @@ pub(super) struct WrongLog {
     log: Arc<MemoryLog>,
     how: How,
     met: Met,
+    is_of_others: bool,
 }
 
 impl WrongLog {
     pub(super) fn new(log: Arc<MemoryLog>, how: How) -> Self {
-        Self { log, how, met: Met::default() }
+        Self { log, how, met: Met::default(), is_of_others: false }
     }
+
+    /// As a node of another cluster has it.
+    pub(super) fn of_others(log: Arc<MemoryLog>, how: How) -> Self {
+        Self { is_of_others: true, ..Self::new(log, how) }
+    }
+}
+
+/// What the register of the epoch says, without what stands at its end: a byte and so many numbers are left.
+fn without_cluster(value: &Bytes) -> Bytes {
+    let numbers = if value.first() == Some(&1) { 5 } else { 9 };
+    let ends = value.iter().enumerate().skip(1).filter(|(_, byte)| **byte < 0x80);
+    let end = ends.map(|(at, _)| at + 1).nth(numbers - 1).unwrap_or(value.len());
+    value.slice(..end)
 }
 
 impl SharedLog for WrongLog {
@@ -66,7 +80,11 @@ impl SharedLog for WrongLog {
     }
 
     fn register(&self, name: &str) -> Result<Register, Error> {
-        self.log.register(name)
+        let mut register = self.log.register(name)?;
+        if self.how == How::HidesItsNumber && self.is_of_others && name == "epoch" {
+            register.value = without_cluster(&register.value);
+        }
+        Ok(register)
     }
 
     fn set_register(
