@@ -2,10 +2,12 @@
 
 mod cluster;
 mod core;
+mod ending;
 mod house;
 mod joining;
 mod journal;
 mod keeping;
+mod kept_file;
 mod listening;
 mod push;
 
@@ -38,6 +40,7 @@ use tokio::sync::watch;
 pub use self::cluster::{ClusterError, Succession};
 pub use self::core::rule_settings;
 use self::core::{Core, Evaluators};
+use self::ending::LastWords;
 use self::house::keep_house;
 pub use self::joining::{BroughtIn, bring_in};
 pub use self::keeping::rule_state_folder;
@@ -334,7 +337,7 @@ impl Server {
     /// The same, and hands on what is held to whoever [comes after](Self::start_after) it.
     pub fn hand_over(self) -> Succession {
         // While it is still asked: what is taken from here on is taken by another.
-        if let Some(cluster) = self.cluster {
+        if let Some(cluster) = &self.cluster {
             cluster.hand_over();
         }
         self.draining.send_replace(true);
@@ -353,11 +356,11 @@ impl Server {
         }
         // With the last handler goes the intake, with the intake the evaluator, and then the desk.
         self.runtime.shutdown_timeout(DRAIN_TIMEOUT);
-        if self.threads.evaluator.join().is_err() {
-            tracing::error!("The evaluator had failed.");
-        }
-        if self.threads.alerts.join().is_err() {
-            tracing::error!("The alerts' desk had failed.");
+        let threads = (self.threads.evaluator, self.threads.alerts);
+        let log = self.cluster.as_deref().map(|cluster| &*cluster.journal);
+        if ending::join(threads, log) == LastWords::GivenUp {
+            // What comes to be in the log yet must not count behind what the next one begins with.
+            succession.give_up_desk();
         }
         if let Err(error) = journal.close() {
             tracing::error!(%error, "The journal was not closed cleanly; the next start recovers it.");

@@ -247,13 +247,15 @@ fn read_mark(folder: &Path) -> io::Result<Option<Mark>> {
     }
 }
 
-/// Writes it so that whoever is killed meanwhile finds this or what was there.
+/// Writes it so that whoever is killed meanwhile finds this or what was there, and whoever has lost the power
+/// behind it finds this.
 fn write_mark(folder: &Path, mark: &Mark) -> io::Result<()> {
     let (draft, place) = (folder.join("mark.new"), folder.join(MARK_FILE));
     let mut file = File::create(&draft)?;
     file.write_all(&serde_json::to_vec(mark)?)?;
     file.sync_all()?;
-    fs::rename(draft, place)
+    fs::rename(draft, place)?;
+    File::open(folder)?.sync_all()
 }
 
 fn remove(folder: &Path) -> io::Result<()> {

@@ -217,6 +217,7 @@ impl Core {
             state_folder: state.folder.clone(),
             beginning: state.beginning.clone(),
             standby: self.keeping.standby.clone(),
+            charge: self.keeping.charge.clone(),
             record: RecordKept { age: config.record_age, bytes: config.record_bytes_max },
             forward: config.forward.clone(),
             journal: Arc::clone(&self.keeping.journal),
