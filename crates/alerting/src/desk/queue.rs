@@ -10,7 +10,7 @@ use bellwire_alerts::config::Config;
 use bellwire_alerts::desk::Plan;
 use bellwire_journal::Error;
 use bellwire_model::Timestamp;
-use bellwire_model::limits::{DESK_ANSWER_PATIENCE, DESK_QUEUED_MAX};
+use bellwire_model::limits::DESK_QUEUED_MAX;
 use bellwire_process::clock::Ticker;
 use bellwire_wire::problem::{Code, Problem};
 
@@ -68,10 +68,6 @@ impl Request {
         (plan, Asker { since: self.since, answer })
     }
 
-    fn is_late(&self) -> bool {
-        self.since.elapsed() >= DESK_ANSWER_PATIENCE
-    }
-
     /// It does not come.
     fn refuse(self) {
         let detail = "the journal takes nothing of what is done with alerts now: send it again";
@@ -90,8 +86,8 @@ impl Asker {
 
     /// Is told, after a while, that nobody knows what becomes of it. It is done all the same once the journal
     /// takes it.
-    pub(super) fn answer_if_late(&mut self) {
-        if self.since.elapsed() >= DESK_ANSWER_PATIENCE
+    pub(super) fn answer_late(&mut self, patience: Duration) {
+        if self.since.elapsed() >= patience
             && let Some(answer) = self.answer.take()
         {
             let detail = "the journal does not say whether it takes this: it may yet";
@@ -128,7 +124,7 @@ impl Queue {
     }
 
     /// Answers those who have waited for too long, while the thread waits for something itself.
-    pub(super) fn refuse_late(&mut self) {
+    pub(super) fn refuse_late(&mut self, patience: Duration) {
         while self.looked_through.len() < QUEUED_MAX
             && let Ok(work) = self.work.try_recv()
         {
@@ -136,9 +132,77 @@ impl Queue {
         }
         for work in std::mem::take(&mut self.looked_through) {
             match work {
-                Work::Request(request) if request.is_late() => request.refuse(),
+                Work::Request(request) if request.since.elapsed() >= patience => request.refuse(),
                 work => self.looked_through.push_back(work),
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::{SyncSender, sync_channel};
+
+    use super::*;
+
+    type Told = Result<&'static str, Problem>;
+
+    /// What asks for nothing, and says what becomes of that.
+    fn request(name: &'static str, told: &SyncSender<(&'static str, Told)>) -> Work {
+        let told = told.clone();
+        Work::Request(Request::new(move |turn| match turn {
+            Turn::Comes(..) => {
+                let answer: Answer = Box::new(move |written| {
+                    told.send((name, written.map(|()| "done"))).expect("room");
+                });
+                Some((Plan::default(), answer))
+            }
+            Turn::Passes(problem) => {
+                told.send((name, Err(problem))).expect("room");
+                None
+            }
+        }))
+    }
+
+    /// Whether something that was not done may be yet.
+    fn is_maybe_taken(told: Told) -> Option<bool> {
+        let problem = told.expect_err("it was not done");
+        assert_eq!(problem.code, Code::JournalUnavailable);
+        problem.is_maybe_taken()
+    }
+
+    #[test]
+    fn who_waits_while_the_journal_says_nothing_is_answered_and_what_it_has_is_not_forgotten() {
+        let (desk, (work, queued)) = (Desk::new(&[]), sync_channel(QUEUED_MAX));
+        let (sender, told) = sync_channel(QUEUED_MAX);
+        let mut queue = Queue::new(queued);
+        for name in ["first", "second"] {
+            work.try_send(request(name, &sender)).expect("room");
+        }
+        work.try_send(Work::Replace(Box::default())).expect("room");
+        work.try_send(request("third", &sender)).expect("room");
+        let Ok(Work::Request(first)) = queue.next_within(Duration::ZERO) else {
+            panic!("it is the first");
+        };
+        let (_, mut asker) = first.plan(&desk, Timestamp::from_ms(0));
+        // The journal has it from here on, and says nothing.
+        asker.answer_late(Duration::MAX);
+        queue.refuse_late(Duration::MAX);
+        assert!(told.try_recv().is_err());
+        asker.answer_late(Duration::ZERO);
+        queue.refuse_late(Duration::ZERO);
+        let answers: Vec<_> = told.try_iter().map(|(name, it)| (name, is_maybe_taken(it))).collect();
+        let (maybe, no) = (Some(true), Some(false));
+        assert_eq!(answers, [("first", maybe), ("second", no), ("third", no)]);
+        // Whoever was answered is not answered twice, and what nobody waits for goes on.
+        asker.answer(Ok(()));
+        assert!(told.try_recv().is_err());
+        assert!(matches!(queue.next_within(Duration::ZERO), Ok(Work::Replace(_))));
+        work.try_send(request("fourth", &sender)).expect("room");
+        let Ok(Work::Request(fourth)) = queue.next_within(Duration::ZERO) else {
+            panic!("it is the next");
+        };
+        fourth.plan(&desk, Timestamp::from_ms(0)).1.answer(Ok(()));
+        assert_eq!(told.try_recv(), Ok(("fourth", Ok("done"))));
     }
 }

@@ -11,7 +11,7 @@ use bellwire_alerts::notification::Update;
 use bellwire_alerts::record;
 use bellwire_alerts::{Desk, Now};
 use bellwire_journal::{Append, Error, Journal, RecordChange};
-use bellwire_model::limits::CLOCK_STEP_MIN;
+use bellwire_model::limits::{CLOCK_STEP_MIN, DESK_ANSWER_PATIENCE};
 use bellwire_model::{
     Alert, AlertState, Body, Event, Fingerprint, Timestamp, Topic, TransitionKind,
 };
@@ -168,8 +168,8 @@ impl Worker {
                 }
                 let (plan, mut asker) = request.plan(&self.desk(), now.wall);
                 let written = self.write(&plan, &mut || {
-                    asker.answer_if_late();
-                    queue.refuse_late();
+                    asker.answer_late(DESK_ANSWER_PATIENCE);
+                    queue.refuse_late(DESK_ANSWER_PATIENCE);
                 });
                 if written.is_ok() {
                     self.take(plan);
@@ -215,7 +215,7 @@ impl Worker {
         if plan.is_empty() {
             return true;
         }
-        if let Err(error) = self.write(&plan, &mut || queue.refuse_late()) {
+        if let Err(error) = self.write(&plan, &mut || queue.refuse_late(DESK_ANSWER_PATIENCE)) {
             pace.on_refused();
             self.figures.journal_failures.add(1);
             tracing::error!(%error, "The journal does not take what has become of alerts; trying again.");
