@@ -16,9 +16,7 @@ use crate::evaluator::SampleIntake;
 use crate::figures::Figures;
 use crate::notifier;
 use crate::rule_files;
-
-/// When to reload again where the journal says nothing, in seconds.
-const RETRY_S: u32 = 5;
+use crate::unanswered::not_done;
 
 /// What was last read of rules and of Alertmanager's configuration, and was right. Whoever begins anew in
 /// the same process goes on with it where the files are wrong by then.
@@ -155,7 +153,10 @@ impl Reload {
         let read = read.map(|last_read| (last_read, rules.clone(), config.clone()));
         if let Some(InForce { intake, alerting }) = &self.parts.in_force {
             if intake.is_blocked() || alerting.is_blocked() {
-                return Err(is_blocked());
+                // Neither would take effect before the journal is back.
+                return Err(not_done(
+                    "the journal takes nothing of alerts now: reload once it does",
+                ));
             }
             let place = alerting.place().await?;
             intake.replace(rules).await?;
@@ -178,10 +179,4 @@ impl Reload {
             on_reloaded(&self.reload().await);
         }
     }
-}
-
-/// Neither would take effect before the journal is back, and nobody is to wait for that.
-fn is_blocked() -> Problem {
-    let detail = "the journal takes nothing of what rules say of alerts now: reload once it does";
-    Problem::new(Code::JournalUnavailable, detail).retry_after(RETRY_S)
 }

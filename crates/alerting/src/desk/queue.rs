@@ -12,13 +12,12 @@ use bellwire_journal::Error;
 use bellwire_model::Timestamp;
 use bellwire_model::limits::DESK_QUEUED_MAX;
 use bellwire_process::clock::Ticker;
-use bellwire_wire::problem::{Code, Problem};
+use bellwire_wire::problem::Problem;
+
+use crate::unanswered::{maybe_done, not_done};
 
 /// What waits: there is room for whatever holds a place, and for one new configuration.
 pub(super) const QUEUED_MAX: usize = DESK_QUEUED_MAX + 1;
-
-/// When to ask again what the journal may take later, in seconds.
-const RETRY_S: u32 = 5;
 
 /// What the desk's thread is to do.
 pub(super) enum Work {
@@ -64,15 +63,15 @@ impl Request {
     /// Its turn has come.
     pub(super) fn plan(self, desk: &Desk, now: Timestamp) -> (Plan, Asker) {
         let planned = (self.act)(Turn::Comes(desk, now));
-        let (plan, answer) = planned.map_or_else(|| (Plan::default(), None), |(plan, answer)| (plan, Some(answer)));
+        let (plan, answer) =
+            planned.map_or_else(|| (Plan::default(), None), |(plan, answer)| (plan, Some(answer)));
         (plan, Asker { since: self.since, answer })
     }
 
     /// It does not come.
     fn refuse(self) {
         let detail = "the journal takes nothing of what is done with alerts now: send it again";
-        let problem = Problem::new(Code::JournalUnavailable, detail).retry_after(RETRY_S);
-        let _ = (self.act)(Turn::Passes(problem));
+        let _ = (self.act)(Turn::Passes(not_done(detail)));
     }
 }
 
@@ -90,9 +89,7 @@ impl Asker {
         if self.since.elapsed() >= patience
             && let Some(answer) = self.answer.take()
         {
-            let detail = "the journal does not say whether it takes this: it may yet";
-            let problem = Problem::new(Code::JournalUnavailable, detail);
-            answer(Err(problem.retry_after(RETRY_S).may_be_taken()));
+            answer(Err(maybe_done()));
         }
     }
 }
@@ -143,6 +140,8 @@ impl Queue {
 mod tests {
     use std::sync::mpsc::{SyncSender, sync_channel};
 
+    use bellwire_wire::problem::Code;
+
     use super::*;
 
     type Told = Result<&'static str, Problem>;
@@ -191,7 +190,8 @@ mod tests {
         assert!(told.try_recv().is_err());
         asker.answer_late(Duration::ZERO);
         queue.refuse_late(Duration::ZERO);
-        let answers: Vec<_> = told.try_iter().map(|(name, it)| (name, is_maybe_taken(it))).collect();
+        let answers: Vec<_> =
+            told.try_iter().map(|(name, it)| (name, is_maybe_taken(it))).collect();
         let (maybe, no) = (Some(true), Some(false));
         assert_eq!(answers, [("first", maybe), ("second", no), ("third", no)]);
         // Whoever was answered is not answered twice, and what nobody waits for goes on.

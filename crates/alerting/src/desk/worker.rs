@@ -18,9 +18,9 @@ use bellwire_model::{
 use bellwire_process::clock;
 use bellwire_wire::json;
 
+use super::AlertingParts;
 use super::announcing::Announcing;
 use super::following::Following;
-use super::AlertingParts;
 use super::queue::{Queue, Work};
 use crate::events::{ALERTS_ACTIVE, event_topic, is_of_people};
 use crate::figures::Figures;
@@ -251,11 +251,7 @@ impl Worker {
     }
 
     /// Appends all of these. Those for whose topics there is no room go where there always is.
-    fn append(
-        &self,
-        announcements: Vec<Append>,
-        meanwhile: &mut dyn FnMut(),
-    ) -> Result<(), Error> {
+    fn append(&self, announcements: Vec<Append>, meanwhile: &mut dyn FnMut()) -> Result<(), Error> {
         let mut left = vec![announcements];
         while let Some(batch) = left.pop().filter(|batch| !batch.is_empty()) {
             let (reply, replied) = sync_channel(1);

@@ -31,7 +31,8 @@ impl Sender {
 impl Evaluator {
     /// Answers who sent samples: once the standby has what the rules make of them, where there is one.
     pub(super) fn answer(&self, answer: Result<RefusedSamples, Problem>, taken: Taken) {
-        let answer = answer.and_then(|refused| if self.is_in_doubt() { Err(unsure()) } else { Ok(refused) });
+        let answer =
+            answer.and_then(|refused| if self.is_in_doubt() { Err(unsure()) } else { Ok(refused) });
         match &self.standby {
             Some(standby) => standby.answer(answer, taken),
             None => taken(answer),

@@ -81,11 +81,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
 }
 
 /// Ends a server, and starts another in its place; none where it is asked to end meanwhile.
-async fn replace(
-    server: Server,
-    config: &Config,
-    signals: &mut Signals,
-) -> Result<Option<Server>> {
+async fn replace(server: Server, config: &Config, signals: &mut Signals) -> Result<Option<Server>> {
     let mut handing_over = tokio::task::spawn_blocking(move || server.hand_over());
     let (handed_over, goes_on) = tokio::select! {
         handed_over = &mut handing_over => (handed_over, true),
@@ -115,7 +111,9 @@ async fn give_up(succession: Succession, signals: &mut Signals) {
     let given_up = tokio::task::spawn_blocking(move || succession.give_up());
     let given_up = or_at_once(tokio::time::timeout(GIVE_UP_MAX, given_up), signals).await;
     if given_up.is_err() {
-        tracing::warn!("The desk is not given up in time: another node has it once its lease is over.");
+        tracing::warn!(
+            "The desk is not given up in time: another node has it once its lease is over."
+        );
     }
 }
 

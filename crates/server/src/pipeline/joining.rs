@@ -8,7 +8,6 @@
 //! Whoever is killed begins again, and it goes on: before the register is set nothing has happened, and
 //! once it is set nobody else can begin the cluster.
 
-use std::io::Write as _;
 use std::path::PathBuf;
 
 use bellwire_cluster::{Error, Foundation, Founding, RECORDS};

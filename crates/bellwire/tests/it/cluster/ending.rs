@@ -19,7 +19,7 @@ const WAYS: [fn(&mut Engine); 2] = [Engine::kill, |engine| engine.pause()];
 
 fn post_json(address: SocketAddr, path: &str, body: &str) -> Answer {
     let head = "Content-Type: application/json\r\n";
-    Raw::connect(address).post(path, head, body)
+    Raw::connect(address).try_post(path, head, body).expect("an answer")
 }
 
 /// It is told to come again, and whether that may count twice.
