@@ -46,7 +46,8 @@ fn a_keeper_without_its_engine_answers_who_waits_and_ends_when_it_is_asked_to() 
             "comment": "a drill",
         });
         std::thread::scope(|scope| {
-            let fires = json!({ "name": "fire", "value": 1 }).to_string();
+            let fires = json!({ "name": "fire", "labels": { "site": "oslo" }, "value": 1 });
+            let fires = fires.to_string();
             let sampled = scope.spawn(move || post_json(keeper, "/v1/samples", &fires));
             let silence = silence.to_string();
             let silenced = scope.spawn(move || post_json(keeper, "/api/v2/silences", &silence));
