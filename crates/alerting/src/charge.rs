@@ -13,22 +13,27 @@ const LOOK_INTERVAL: Duration = Duration::from_millis(100);
 
 /// See the module.
 #[derive(Clone)]
-pub struct Charge(Arc<dyn Fn() -> bool + Send + Sync>);
+pub struct Charge(Option<Arc<dyn Fn() -> bool + Send + Sync>>);
 
 impl Charge {
     /// Of a server that stands alone.
     pub fn always() -> Self {
-        Self::told(|| true)
+        Self(None)
     }
 
-    /// Whatever this says.
+    /// Of one of several: whatever this says.
     pub fn told(tell: impl Fn() -> bool + Send + Sync + 'static) -> Self {
-        Self(Arc::new(tell))
+        Self(Some(Arc::new(tell)))
     }
 
     /// Whether it is so now.
     pub(crate) fn is_ours(&self) -> bool {
-        (self.0)()
+        self.0.as_ref().is_none_or(|tell| tell())
+    }
+
+    /// Whether another server may have it later.
+    pub(crate) fn is_one_of_several(&self) -> bool {
+        self.0.is_some()
     }
 
     /// Waits until it is so.

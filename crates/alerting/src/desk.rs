@@ -18,11 +18,12 @@
 mod announcing;
 mod filtering;
 mod following;
+mod queue;
 mod worker;
 
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, MutexGuard};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -44,6 +45,7 @@ use crate::push::Push;
 use crate::standby::handed_over;
 use crate::states::StateTopics;
 
+use queue::{Answer, QUEUED_MAX, Queue, Request, Turn, Work};
 use worker::Worker;
 
 /// How long somebody waits for a place in the queue before being told to come back.
@@ -65,22 +67,6 @@ pub struct Alerting {
 #[derive(Debug)]
 pub(crate) struct Place(OwnedSemaphorePermit);
 
-/// What the desk's thread is to do.
-enum Work {
-    /// Alerts are to be routed, and inhibit each other, as this says.
-    Replace(Box<Config>),
-    /// Somebody asks for something.
-    Request(Request),
-    /// To look whether it is [over](Alerting::end).
-    End,
-}
-
-/// Looks at the desk when its turn comes; says what to do and whom to answer.
-type Request = Box<dyn FnOnce(&Desk, Timestamp) -> (Plan, Answer) + Send>;
-
-/// Called once the plan is durable and taken, or has failed.
-type Answer = Box<dyn FnOnce(Result<(), Error>) + Send>;
-
 /// What the desk's thread needs of the rest of the server.
 #[derive(Debug)]
 pub struct AlertingParts {
@@ -95,11 +81,11 @@ impl Alerting {
     /// The desk as the journal has it, and what is to run at it. The rules' alerts are yet to
     /// [`begin`](Self::begin).
     pub fn open(parts: AlertingParts) -> Result<(Arc<Self>, Run), Error> {
-        // There is room for whatever holds a place, and for one new configuration.
-        let (work, queue) = sync_channel(DESK_QUEUED_MAX + 1);
+        let (work, queue) = sync_channel(QUEUED_MAX);
         let places = Arc::new(Semaphore::new(DESK_QUEUED_MAX));
         let worker = Arc::new(Worker::open(parts)?);
         let is_over = Arc::<AtomicBool>::default();
+        let queue = Queue::new(queue);
         let run = Run { worker: Arc::clone(&worker), queue, is_over: Arc::clone(&is_over) };
         let started_at = clock::now();
         Ok((Arc::new(Self { worker, places, work, is_over, started_at }), run))
@@ -196,15 +182,20 @@ impl Alerting {
         plan: impl FnOnce(&Desk, Timestamp) -> (Plan, T) + Send + 'static,
         done: impl FnOnce(Result<T, Problem>) + Send + 'static,
     ) -> Result<(), Problem> {
-        let request: Request = Box::new(move |desk, now| {
-            // Its turn has come.
+        self.offer(Work::Request(Request::new(move |turn| {
             drop(place);
-            let (plan, answer) = plan(desk, now);
-            let answer: Answer =
-                Box::new(move |result| done(result.map(|()| answer).map_err(Problem::from)));
-            (plan, answer)
-        });
-        self.offer(Work::Request(request))
+            match turn {
+                Turn::Comes(desk, now) => {
+                    let (plan, answer) = plan(desk, now);
+                    let answer: Answer = Box::new(move |result| done(result.map(|()| answer)));
+                    Some((plan, answer))
+                }
+                Turn::Passes(problem) => {
+                    done(Err(problem));
+                    None
+                }
+            }
+        })))
     }
 
     /// Another node has the desk from now on: its thread ends once it has done what it is at, however many may
@@ -246,6 +237,11 @@ impl Alerting {
         alerts.iter().filter_map(|alert| desk.case(*alert)).cloned().collect()
     }
 
+    /// Whether the journal does not say what becomes of what the desk has brought it.
+    pub(crate) fn is_blocked(&self) -> bool {
+        self.worker.is_blocked.load(Ordering::Relaxed)
+    }
+
     /// Whom to notify of what.
     pub fn config(&self) -> Arc<Config> {
         self.worker.config()
@@ -266,7 +262,7 @@ fn is_full() -> Problem {
 #[derive(Debug)]
 pub struct Run {
     worker: Arc<Worker>,
-    queue: Receiver<Work>,
+    queue: Queue,
     is_over: Arc<AtomicBool>,
 }
 
@@ -274,7 +270,7 @@ impl Run {
     /// Starts the desk's thread. It ends when nobody is left who could ask for anything.
     pub fn spawn(self) -> io::Result<JoinHandle<()>> {
         let Self { worker, queue, is_over } = self;
-        crash::spawn_essential("alerts".to_owned(), move || worker.run(&queue, &is_over))
+        crash::spawn_essential("alerts".to_owned(), move || worker.run(queue, &is_over))
     }
 }
 

@@ -45,6 +45,7 @@ use bellwire_wire::json;
 use bellwire_wire::problem::Problem;
 use tokio::sync::{oneshot, watch};
 
+use self::answering::Sender;
 use self::complaints::Complaints;
 use self::course::Course;
 use self::crossings::Crossings;
@@ -55,6 +56,7 @@ use self::looks::Looks;
 use self::repeats::Repeats;
 pub use self::wal::RecordKept;
 use self::wal::RuleWal;
+use crate::charge::Charge;
 use crate::desk::Alerting;
 use crate::events::{ALERTS_EVENTS, announcement, is_transition, recorded_event};
 use crate::figures::Figures;
@@ -93,6 +95,8 @@ pub struct EvaluatorParts {
     pub beginning: Beginning,
     /// Another node that takes over, where there may be one.
     pub standby: Option<Arc<Standby>>,
+    /// Whether it is this server whose word counts.
+    pub charge: Charge,
     /// How much of what has happened is kept there.
     pub record: RecordKept,
     pub forward: Vec<Filter>,
@@ -157,6 +161,8 @@ pub fn spawn(
         engine,
         wal,
         standby,
+        charge: parts.charge,
+        sender: None,
         forwarding: Forwarding::new(forward),
         looks: Looks::default(),
         repeats: Repeats::default(),
@@ -191,6 +197,9 @@ struct Evaluator {
     engine: Engine,
     wal: Option<RuleWal>,
     standby: Option<Arc<Standby>>,
+    charge: Charge,
+    /// Who waits for the step that is under way.
+    sender: Option<Sender>,
     forwarding: Forwarding,
     looks: Looks,
     repeats: Repeats,
@@ -308,16 +317,17 @@ impl Evaluator {
         }
     }
 
-    fn take_samples(&mut self, arrived: (Timestamp, Duration), claim: &Claim) {
+    fn take_samples(&mut self, arrived: (Timestamp, Duration), claim: &Arc<Claim>) {
         // Who has waited for too long may have been told already.
         let Some(mut batch) = claim.take() else { return };
         let known = repeats::Batch::of(&batch.samples);
         let changes = self.course.apply(&mut self.engine, arrived, &mut batch.samples);
         let mut refused = self.engine.take_refused();
         self.repeats.settle(known, &mut refused);
+        self.sender = batch.taken.take().map(|taken| Sender::new(taken, claim));
         self.settle(changes);
         let accepted = batch.samples.len() - refused.without_room();
-        if let Some(taken) = batch.taken.take() {
+        if let Some(Sender { taken, .. }) = self.sender.take() {
             let kept = self.wal.as_ref().map_or(Ok(()), RuleWal::kept);
             self.answer(kept.map(|()| refused).map_err(Problem::from), taken);
         }
@@ -488,14 +498,16 @@ impl Evaluator {
         }
     }
 
-    /// The journal's answer. Who waits for it is awake.
+    /// The journal's answer, for as long as that takes: one that is closed answers. Who waits for it is
+    /// awake.
     fn wait_for(&mut self, replied: &Receiver<Result<(), Error>>) -> Result<(), Error> {
+        let since = clock::Ticker::start();
         loop {
             let reply = replied.recv_timeout(CLOCK_CHECK);
             self.course.awake(clock::slewed().now);
             match reply {
                 Ok(result) => return result,
-                Err(RecvTimeoutError::Timeout) => self.refuse_late(),
+                Err(RecvTimeoutError::Timeout) => self.attend_since(since),
                 Err(RecvTimeoutError::Disconnected) => return Err(Error::Closed),
             }
         }

@@ -43,6 +43,7 @@ mod standby;
 mod states;
 #[cfg(test)]
 mod tests;
+mod unanswered;
 
 pub use charge::Charge;
 pub use desk::{Alerting, AlertingParts, Run as DeskRun, new_silence_id};

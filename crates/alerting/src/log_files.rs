@@ -1,7 +1,8 @@
 //! The files of the rules' log: their names and their frames.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Read, Write};
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
 /// Bytes of a file that are read at once.
@@ -141,6 +142,17 @@ impl<R: Read> Frames<R> {
         self.left = left;
         Ok(Next::Frame(&self.content))
     }
+}
+
+/// Makes the folder, for its owner alone whatever the umask, durably: what is synced within is of no use where
+/// it is gone.
+pub(crate) fn create_folder(folder: &Path) -> io::Result<()> {
+    if folder.is_dir() {
+        return Ok(());
+    }
+    DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+    let parent = folder.parent().filter(|parent| !parent.as_os_str().is_empty());
+    File::open(parent.unwrap_or(Path::new(".")))?.sync_all()
 }
 
 /// Opens a file to add to it.

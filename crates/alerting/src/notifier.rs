@@ -288,6 +288,10 @@ impl Run {
         let sent = Arc::clone(&notification);
         let task = self.deliveries.spawn(async move {
             owed.settled().await;
+            // That took as long as the journal did, which says nothing of the webhook.
+            if sent.deadline <= clock::steady() {
+                return Err(NotDelivered::Postponed);
+            }
             lane.deliver(&sent, &url, (&figures, &charge)).await
         });
         self.on_the_way.insert(task.id(), notification);

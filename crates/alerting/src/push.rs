@@ -31,10 +31,12 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64_URL;
 use bellwire_alerts::notification::Update;
 use bellwire_journal::{Error, Journal, RecordChange};
+use bellwire_model::limits::DESK_ANSWER_PATIENCE;
 use bellwire_model::{Fingerprint, NameMap, Scope, Timestamp};
 use bellwire_process::clock;
 use bellwire_wire::problem::{Code, Problem};
-use tokio::sync::{Notify, oneshot};
+use tokio::sync::{Notify, OwnedMutexGuard, oneshot};
+use tokio::time::timeout;
 
 pub use self::courier::Courier;
 use self::register::Register;
@@ -44,6 +46,7 @@ pub use self::vapid::{VapidKey, VapidKeyError};
 use crate::charge::Charge;
 use crate::figures::Figures;
 use crate::notifier::Reach;
+use crate::unanswered::{maybe_done, not_done};
 
 /// Whether somebody may still be told, and of what. Asked whenever there is something to tell.
 pub trait Standing: Debug + Send + Sync {
@@ -191,7 +194,7 @@ impl Push {
     ) -> Result<(ListedSubscription, Subscribed), Problem> {
         self.check_on()?;
         let new = new.read(drawn_id()?, clock::now())?;
-        let turn = Arc::clone(&self.turn).lock_owned().await;
+        let turn = self.turn().await?;
         if !counts() {
             return Err(Problem::new(Code::CredentialInvalid, "what was shown counts no more"));
         }
@@ -246,7 +249,7 @@ impl Push {
 
     /// Somebody's subscription goes; that is synced then.
     pub async fn unsubscribe(self: &Arc<Self>, id: &str, owner: Owner<'_>) -> Result<(), Problem> {
-        let turn = Arc::clone(&self.turn).lock_owned().await;
+        let turn = self.turn().await?;
         self.own(id, owner)?;
         let (push, gone) = (Arc::clone(self), Box::from(id));
         let taken = move |result: &Result<(), Error>| {
@@ -291,8 +294,14 @@ impl Push {
         self.has_news.notify_one();
     }
 
-    /// Makes changes, all or none, and waits until they are synced. `taken` is called whether or not
-    /// anybody still waits.
+    /// The turn of who changes something, which those before have for as long as the journal says nothing.
+    async fn turn(&self) -> Result<OwnedMutexGuard<()>, Problem> {
+        let turn = timeout(DESK_ANSWER_PATIENCE, Arc::clone(&self.turn).lock_owned()).await;
+        turn.map_err(|_| not_done("the journal takes no push subscriptions now: send it again"))
+    }
+
+    /// Makes changes, all or none, and waits until they are synced, but not for ever. `taken` is called
+    /// whether or not anybody still waits.
     async fn write(
         &self,
         changes: Vec<RecordChange>,
@@ -304,7 +313,8 @@ impl Push {
             let _ = reply.send(result);
         };
         self.journal.write_records(changes, Box::new(done))?;
-        Ok(replied.await.unwrap_or(Err(Error::Closed))?)
+        let replied = timeout(DESK_ANSWER_PATIENCE, replied).await.map_err(|_| maybe_done())?;
+        Ok(replied.unwrap_or(Err(Error::Closed))?)
     }
 
     fn register(&self) -> MutexGuard<'_, Register> {

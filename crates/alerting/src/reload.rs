@@ -16,6 +16,7 @@ use crate::evaluator::SampleIntake;
 use crate::figures::Figures;
 use crate::notifier;
 use crate::rule_files;
+use crate::unanswered::not_done;
 
 /// What was last read of rules and of Alertmanager's configuration, and was right. Whoever begins anew in
 /// the same process goes on with it where the files are wrong by then.
@@ -208,6 +209,12 @@ impl Reload {
         let read = self.files.last_read.as_ref();
         let read = read.map(|last_read| (last_read, rules.clone(), config.clone()));
         if let Some(InForce { intake, alerting }) = in_force {
+            if intake.is_blocked() || alerting.is_blocked() {
+                // Neither would take effect before the journal is back.
+                return Err(not_done(
+                    "the journal takes nothing of alerts now: reload once it does",
+                ));
+            }
             let place = alerting.place().await?;
             intake.replace(rules).await?;
             alerting.replace(place, config).await?;

@@ -396,7 +396,7 @@ impl Shared {
 }
 
 /// Nobody knows whether a take-over would find it.
-fn unsure() -> Problem {
+pub(crate) fn unsure() -> Problem {
     let detail = "the rules have seen the samples, but it is not known whether another node would go on \
                   with them: send them again";
     Problem::new(Code::DeskAway, detail).retry_after(UNSURE_RETRY_S).may_be_taken()

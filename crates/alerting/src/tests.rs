@@ -93,6 +93,7 @@ fn open_for_evaluator(
         state_folder: None,
         beginning: crate::Beginning::WhereItEnded,
         standby: None,
+        charge: crate::Charge::always(),
         record: crate::RecordKept::default(),
         register: Arc::default(),
         forward: Vec::new(),

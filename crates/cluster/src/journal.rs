@@ -56,6 +56,13 @@ impl ClusterJournal {
         self.shared.outbox.is_idle()
     }
 
+    /// For how long the log has taken nothing of what was appended here; not at all where it has all.
+    pub fn silence(&self) -> Duration {
+        let shared = &self.shared;
+        let since = shared.outbox.stuck_since();
+        since.map_or(Duration::ZERO, |since| shared.clock.now().uptime.saturating_sub(since))
+    }
+
     /// Gives up what waits to be appended, so that whoever closes it does not wait for that either.
     pub fn give_up(&self) {
         self.shared.outbox.refuse(&JournalError::Closed);

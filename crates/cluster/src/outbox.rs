@@ -279,6 +279,11 @@ impl Outbox {
         self.state().is_empty()
     }
 
+    /// Since when nothing moves.
+    pub(crate) fn stuck_since(&self) -> Option<Duration> {
+        self.state().window.as_ref()?.stuck_since()
+    }
+
     /// Since when nothing moves, and what the engine says.
     pub(crate) fn stuck(&self) -> Option<(Duration, Box<str>)> {
         let state = self.state();

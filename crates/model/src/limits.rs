@@ -445,6 +445,9 @@ pub const ATTENTION_BYTES_MAX: usize = 128 * 1024;
 pub const ATTENDED_AT_ONCE_MAX: usize = 1_000;
 /// Requests that wait for the desk; then those who bring them wait.
 pub const DESK_QUEUED_MAX: usize = 64;
+/// How long somebody waits for what they ask of the desk while the journal says nothing, as those do who
+/// publish. Then they are told so: what waits yet is not done, and what is on its way may be.
+pub const DESK_ANSWER_PATIENCE: Duration = Duration::from_secs(10);
 /// Alerts that the preview of a silence names; the others are counted.
 pub const PREVIEW_ALERTS_MAX: usize = 1_000;
 /// Points of a series that are kept of an alert's transition, the newest.

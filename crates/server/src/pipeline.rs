@@ -3,11 +3,13 @@
 mod cluster;
 mod core;
 mod desk;
+mod ending;
 mod files;
 mod house;
 mod joining;
 mod journal;
 mod keeping;
+mod kept_file;
 mod listening;
 mod parts;
 mod push;
@@ -34,6 +36,7 @@ pub use self::cluster::{ClusterError, Succession};
 use self::core::Core;
 pub use self::core::rule_settings;
 use self::desk::{Among, Desk, Ground, Running};
+use self::ending::LastWords;
 use self::house::keep_house;
 pub use self::joining::{BroughtIn, bring_in};
 use self::keeping::kept_state_folder;
@@ -310,7 +313,10 @@ impl Server {
         }
         // With its handlers goes the desk.
         self.runtime.shutdown_timeout(DRAIN_TIMEOUT);
-        desk.into_iter().for_each(Running::join);
+        if desk.map(Running::join) == Some(LastWords::GivenUp) {
+            // What comes to be in the log yet must not count behind what the next one begins with.
+            succession.give_up_desk();
+        }
         if let Err(error) = journal.close() {
             tracing::error!(%error, "The journal was not closed cleanly; the next start recovers it.");
         }

@@ -5,6 +5,10 @@
 //! desk's thread lets such a step end before it looks at a request.
 
 use std::sync::{Condvar, Mutex};
+use std::time::Duration;
+
+/// How long a request waits for such a step: longer than a journal takes that answers at all.
+const STEP_PATIENCE: Duration = Duration::from_secs(1);
 
 /// The evaluator's step, if one is under way.
 #[derive(Debug, Default)]
@@ -35,12 +39,29 @@ impl Announcing {
         }
     }
 
-    /// Waits for the end of the step that is under way, as long as the journal takes for its
-    /// answer. What begins later does not matter: nobody can have seen it.
+    /// Waits for the end of the step that is under way, as long as a journal takes for its answer: one
+    /// that says nothing shows nothing either. What begins later does not matter: nobody can have seen
+    /// it.
     pub(super) fn wait(&self) {
         let state = self.state.lock().expect("not poisoned");
         let ended = state.ended;
         let is_same = |state: &mut State| state.is_under_way && state.ended == ended;
-        drop(self.has_ended.wait_while(state, is_same).expect("not poisoned"));
+        let waited = self.has_ended.wait_timeout_while(state, STEP_PATIENCE, is_same);
+        drop(waited.expect("not poisoned"));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_step_that_does_not_end_is_not_waited_for_without_an_end() {
+        let announcing = Announcing::default();
+        announcing.wait();
+        announcing.begin();
+        announcing.wait();
+        announcing.end();
+        announcing.wait();
     }
 }

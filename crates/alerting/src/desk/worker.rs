@@ -11,16 +11,17 @@ use bellwire_alerts::notification::Update;
 use bellwire_alerts::record;
 use bellwire_alerts::{Desk, Now};
 use bellwire_journal::{Append, Error, Journal, RecordChange};
-use bellwire_model::limits::CLOCK_STEP_MIN;
+use bellwire_model::limits::{CLOCK_STEP_MIN, DESK_ANSWER_PATIENCE};
 use bellwire_model::{
     Alert, AlertState, Body, Event, Fingerprint, Timestamp, Topic, TransitionKind,
 };
 use bellwire_process::clock;
 use bellwire_wire::json;
 
+use super::AlertingParts;
 use super::announcing::Announcing;
 use super::following::Following;
-use super::{AlertingParts, Work};
+use super::queue::{Queue, Work};
 use crate::events::{ALERTS_ACTIVE, event_topic, is_of_people};
 use crate::figures::Figures;
 use crate::notifier::Notifier;
@@ -78,6 +79,8 @@ pub(super) struct Worker {
     notifier: Arc<Notifier>,
     push: Arc<Push>,
     figures: Arc<Figures>,
+    /// Whether the journal does not say what becomes of what it was brought.
+    pub(super) is_blocked: AtomicBool,
 }
 
 impl Worker {
@@ -89,8 +92,19 @@ impl Worker {
         let records = records.iter().map(|record| (&*record.key, &*record.value));
         tell_of(&desk.restore(clock::now(), records));
         let (desk, turn, announcing) = (Mutex::new(desk), Mutex::default(), Announcing::default());
-        let following = Arc::default();
-        Ok(Self { desk, turn, announcing, following, journal, states, notifier, push, figures })
+        let (following, is_blocked) = (Arc::default(), AtomicBool::new(false));
+        Ok(Self {
+            desk,
+            turn,
+            announcing,
+            following,
+            journal,
+            states,
+            notifier,
+            push,
+            figures,
+            is_blocked,
+        })
     }
 
     pub(super) fn desk(&self) -> MutexGuard<'_, Desk> {
@@ -121,26 +135,26 @@ impl Worker {
         self.push.begin();
     }
 
-    pub(super) fn run(&self, queue: &Receiver<Work>, is_over: &AtomicBool) {
+    pub(super) fn run(&self, mut queue: Queue, is_over: &AtomicBool) {
         let follows_at = Timestamp::MIN;
         let mut pace = Pace { ahead_ms: now().ahead_ms(), rests: None, follows_at };
         while !is_over.load(Ordering::Relaxed) {
             let (deadline, before) = (self.desk().next_deadline(), now());
             let wait = deadline.map_or(CLOCK_CHECK, |due| due.saturating_since(before.wall));
-            match queue.recv_timeout(wait.max(pace.rest(before)).min(CLOCK_CHECK)) {
+            match queue.next_within(wait.max(pace.rest(before)).min(CLOCK_CHECK)) {
                 Ok(Work::End) => continue,
-                Ok(work) => self.work(work, &mut pace),
+                Ok(work) => self.work(work, &mut pace, &mut queue),
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => return,
             }
             if pace.rest(now()).is_zero() {
-                self.advance(&mut pace);
+                self.advance(&mut pace, &mut queue);
             }
             self.follow(&mut pace);
         }
     }
 
-    fn work(&self, work: Work, pace: &mut Pace) {
+    fn work(&self, work: Work, pace: &mut Pace, queue: &mut Queue) {
         match work {
             Work::End => {}
             Work::Replace(config) => {
@@ -152,16 +166,19 @@ impl Worker {
                 let now = now();
                 if pace.rest(now).is_zero() {
                     // What is asked for by a clock that was set must not count as from before.
-                    self.mind_clock(now, pace);
+                    self.mind_clock(now, pace, queue);
                 }
-                let (plan, answer) = request(&self.desk(), now.wall);
-                let written = self.write(&plan);
+                let (plan, mut asker) = request.plan(&self.desk(), now.wall);
+                let written = self.write(&plan, &mut || {
+                    asker.answer_late(DESK_ANSWER_PATIENCE);
+                    queue.refuse_late(DESK_ANSWER_PATIENCE);
+                });
                 if written.is_ok() {
                     self.take(plan);
                 } else {
                     self.figures.journal_failures.add(1);
                 }
-                answer(written);
+                asker.answer(written);
             }
         }
     }
@@ -169,22 +186,22 @@ impl Worker {
     /// Does what is due, or what the wall clock does that was set. Where the journal does not take
     /// it, it is planned and offered again after a pause: who asks for something does not wait for
     /// that, and a start finds again what is due.
-    fn advance(&self, pace: &mut Pace) {
+    fn advance(&self, pace: &mut Pace, queue: &mut Queue) {
         let now = now();
-        if self.mind_clock(now, pace) {
+        if self.mind_clock(now, pace, queue) {
             let plan = self.desk().plan_due(now.wall);
-            self.carry_out(plan, pace);
+            self.carry_out(plan, pace, queue);
         }
     }
 
     /// Does what a wall clock does that was set. Says whether the journal has taken it.
-    fn mind_clock(&self, now: Now, pace: &mut Pace) -> bool {
+    fn mind_clock(&self, now: Now, pace: &mut Pace, queue: &mut Queue) -> bool {
         let step_ms = now.ahead_ms().saturating_sub(pace.ahead_ms);
         if u128::from(step_ms.unsigned_abs()) < CLOCK_STEP_MIN.as_millis() {
             return true;
         }
         let plan = self.desk().plan_step(now.wall, step_ms);
-        if !self.carry_out(plan, pace) {
+        if !self.carry_out(plan, pace, queue) {
             return false;
         }
         pace.ahead_ms = now.ahead_ms();
@@ -196,11 +213,11 @@ impl Worker {
     }
 
     /// Says whether the journal has taken it.
-    fn carry_out(&self, plan: Plan, pace: &mut Pace) -> bool {
+    fn carry_out(&self, plan: Plan, pace: &mut Pace, queue: &mut Queue) -> bool {
         if plan.is_empty() {
             return true;
         }
-        if let Err(error) = self.write(&plan) {
+        if let Err(error) = self.write(&plan, &mut || queue.refuse_late(DESK_ANSWER_PATIENCE)) {
             pace.on_refused();
             self.figures.journal_failures.add(1);
             tracing::error!(%error, "The journal does not take what has become of alerts; trying again.");
@@ -218,9 +235,10 @@ impl Worker {
         self.show_after(|desk, now| desk.take(now, plan));
     }
 
-    /// Makes a plan durable: its events, then its records.
-    fn write(&self, plan: &Plan) -> Result<(), Error> {
-        self.append(plan.announcements.iter().map(append_of).collect())?;
+    /// Makes a plan durable: its events, then its records. While the journal says nothing it does
+    /// something else again and again.
+    fn write(&self, plan: &Plan, meanwhile: &mut dyn FnMut()) -> Result<(), Error> {
+        self.append(plan.announcements.iter().map(append_of).collect(), meanwhile)?;
         if !plan.records.is_empty() {
             let (reply, replied) = sync_channel(1);
             let reply = Box::new(move |result| {
@@ -228,14 +246,14 @@ impl Worker {
             });
             let write = self.following.next();
             self.journal.write_records(record_changes(&plan.records), reply)?;
-            replied.recv().unwrap_or(Err(Error::Closed))?;
+            self.wait_for(&replied, meanwhile)?;
             self.following.on_kept(write, &plan.records);
         }
         Ok(())
     }
 
     /// Appends all of these. Those for whose topics there is no room go where there always is.
-    fn append(&self, announcements: Vec<Append>) -> Result<(), Error> {
+    fn append(&self, announcements: Vec<Append>, meanwhile: &mut dyn FnMut()) -> Result<(), Error> {
         let mut left = vec![announcements];
         while let Some(batch) = left.pop().filter(|batch| !batch.is_empty()) {
             let (reply, replied) = sync_channel(1);
@@ -243,7 +261,7 @@ impl Worker {
                 let _ = reply.send(result.map(|_: Vec<_>| ()));
             });
             self.journal.append(batch.clone(), reply)?;
-            match replied.recv().unwrap_or(Err(Error::Closed)) {
+            match self.wait_for(&replied, meanwhile) {
                 Err(Error::TooManyTopics) => {
                     if let [announcement] = &batch[..] {
                         self.figures.alerts_without_topic.add(1);
@@ -255,6 +273,25 @@ impl Worker {
             }
         }
         Ok(())
+    }
+
+    /// The journal's answer, for as long as that takes: what it takes yet must not be unknown here. A
+    /// journal that is closed answers.
+    fn wait_for(
+        &self,
+        replied: &Receiver<Result<(), Error>>,
+        meanwhile: &mut dyn FnMut(),
+    ) -> Result<(), Error> {
+        loop {
+            let reply = replied.recv_timeout(CLOCK_CHECK);
+            let is_blocked = matches!(reply, Err(RecvTimeoutError::Timeout));
+            self.is_blocked.store(is_blocked, Ordering::Relaxed);
+            match reply {
+                Ok(result) => return result,
+                Err(RecvTimeoutError::Timeout) => meanwhile(),
+                Err(RecvTimeoutError::Disconnected) => return Err(Error::Closed),
+            }
+        }
     }
 
     /// Changes the desk, shows what became of it, and keeps what follows from it. Whoever does that

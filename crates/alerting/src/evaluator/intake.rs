@@ -360,6 +360,13 @@ impl From<Unkept> for Problem {
     }
 }
 
+/// The journal does not say whether it takes what the rules make of samples.
+pub(super) fn untold() -> Problem {
+    let detail = "the rules have seen the samples, but what they make of them cannot be told now: \
+                  send them again";
+    Problem::new(Code::JournalUnavailable, detail).retry_after(UNKEPT_RETRY_S).may_be_taken()
+}
+
 fn is_full() -> Problem {
     let detail = "the rules have more to look at than they get to: send it again later";
     Problem::new(Code::PublishersBusy, detail).retry_after(1)

@@ -18,9 +18,8 @@ pub(crate) mod files;
 mod keeper;
 mod keeping;
 
-use std::fs::{DirBuilder, File};
+use std::fs::File;
 use std::io::{self, Write as _};
-use std::os::unix::fs::DirBuilderExt as _;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -242,8 +241,7 @@ impl RuleWal {
     /// Begins a log, and a checkpoint beside it.
     fn begin(&mut self, passed: Duration) -> io::Result<()> {
         self.number += 1;
-        // As the data folder is, whatever the umask.
-        DirBuilder::new().recursive(true).mode(0o700).create(&self.folder)?;
+        log_files::create_folder(&self.folder)?;
         let file = log_files::create(&self.folder, Numbered::Unfinished(self.number))?;
         let log = log_files::create(&self.folder, Numbered::Log(self.number))?;
         self.log = Some(Log { file: Arc::new(log), bytes: 0, began_at: passed, is_dirty: true });

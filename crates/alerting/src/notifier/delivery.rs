@@ -48,7 +48,8 @@ pub(super) struct Delivered {
 /// Why a notification is not delivered.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum NotDelivered {
-    /// As many wait for the webhook as may. It is told with its group's next look.
+    /// As many wait for the webhook as may, or this server has waited for itself all the time. It is told
+    /// with its group's next look.
     Postponed,
     /// It is given up, and a dead letter has what would have been sent.
     GivenUp(Undelivered, Bytes),
@@ -91,7 +92,8 @@ impl Lane {
         let _waiting = figures.notifications_waiting.enter();
         match self.try_on(notification, external_url, (figures, charge)).await {
             Ok(delivered) => Ok(delivered),
-            Err(undelivered) => {
+            Err(None) => Err(NotDelivered::Postponed),
+            Err(Some(undelivered)) => {
                 let payload = self.payload(notification, external_url).await;
                 Err(NotDelivered::GivenUp(undelivered, payload))
             }
@@ -108,13 +110,14 @@ impl Lane {
         tokio::task::spawn_blocking(make).await.expect("texts and numbers").into()
     }
 
-    /// Tries until there is no time left.
+    /// Tries until there is no time left. Nothing is undelivered where this server was not the one to tell it
+    /// before that.
     async fn try_on(
         &self,
         notification: &Arc<Notification>,
         external_url: &Arc<str>,
         (figures, charge): (&Figures, &Charge),
-    ) -> Result<Delivered, Undelivered> {
+    ) -> Result<Delivered, Option<Undelivered>> {
         let mut journey = Undelivered {
             reason: "other notifications of this webhook took all the time".to_owned(),
             attempts: 0,
@@ -123,9 +126,14 @@ impl Lane {
         };
         let mut pause = NOTIFICATION_RETRY_MIN;
         loop {
-            let left = notification.deadline.saturating_since(clock::steady());
+            let mut left = notification.deadline.saturating_since(clock::steady());
+            // Whoever waits to be the one who tells says nothing of the webhook.
+            if timeout(left, charge.ours()).await.is_err() {
+                return Err((journey.attempts > 0).then_some(journey));
+            }
+            left = notification.deadline.saturating_since(clock::steady());
             if left.is_zero() {
-                return Err(journey);
+                return Err(Some(journey));
             }
             // Between attempts others have their turn.
             let attempt = async {
@@ -141,17 +149,19 @@ impl Lane {
                     return Ok(Delivered { attempts: journey.attempts, at: clock::now() });
                 }
                 Ok(Err(failure)) => failure,
-                Err(_) if journey.attempts == 0 => return Err(journey),
+                Err(_) if journey.attempts == 0 => {
+                    return Err(Some(journey).filter(|_| charge.is_ours()));
+                }
                 Err(_) => too_slow(left),
             };
             figures.notification_requests_failed.add(1);
             journey.reason = failure.reason;
             journey.last_status = failure.status;
             journey.may_have_arrived |= failure.may_have_arrived;
-            let Remedy::Retry(wait) = failure.remedy else { return Err(journey) };
+            let Remedy::Retry(wait) = failure.remedy else { return Err(Some(journey)) };
             let wait = wait.unwrap_or_default().max(pause / 2 + jittered(pause));
             if wait >= notification.deadline.saturating_since(clock::steady()) {
-                return Err(journey);
+                return Err(Some(journey));
             }
             tokio::time::sleep(wait).await;
             pause = (pause * 3 / 2).min(NOTIFICATION_RETRY_MAX);

@@ -4,8 +4,10 @@ mod receiver;
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
+use bellwire_alerts::notification::NotificationReason;
+use bellwire_alerts::route::Variant;
 use bellwire_journal::{MemoryJournal, ReadLimit};
-use bellwire_model::{AlertStatus, Body, Epoch, Filter, Networks, Offset};
+use bellwire_model::{AlertStatus, Body, Epoch, Filter, Labels, Networks, Offset};
 use http::HeaderValue;
 use tokio::net::{TcpListener, TcpSocket};
 
@@ -132,6 +134,30 @@ async fn who_does_not_tell_of_alerts_now_waits_until_they_do() {
     assert!(figures.notification_requests.get() == 0 && requests.try_recv().is_err());
     is_ours.store(true, Ordering::Relaxed);
     assert_eq!(requests.recv().await.expect("a request").story(), "first notification: Hot");
+}
+
+#[tokio::test]
+async fn what_has_waited_for_this_server_all_the_time_is_put_off_and_no_dead_letter() {
+    let (config, charge) = (config("{url: 'http://127.0.0.1:9'}"), Charge::told(|| false));
+    let webhook = &config.receivers[0].webhooks[0];
+    let lane = Lane::new(webhook, &Trust::of_system(), &Reach::default());
+    let address = Address {
+        receiver: "ops".into(),
+        webhook: 0,
+        group_key: "{}".into(),
+        variant: Variant::ALONE,
+    };
+    let notification = Arc::new(Notification {
+        address,
+        group_labels: Labels::empty(),
+        alerts: vec![firing("Hot")],
+        reason: NotificationReason::First,
+        time: clock::now(),
+        deadline: clock::steady().saturating_add(Duration::from_millis(20)),
+    });
+    let (url, figures) = ("http://bellwire".into(), Figures::default());
+    let delivered = lane.deliver(&notification, &url, (&figures, &charge)).await;
+    assert_eq!(delivered, Err(NotDelivered::Postponed));
 }
 
 #[tokio::test]

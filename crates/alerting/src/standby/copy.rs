@@ -10,9 +10,8 @@
 //! The bytes are those of the keeper's files, and each piece goes where the last one ended: what is cut
 //! anywhere is as what a process leaves that is killed there, which a start can read.
 
-use std::fs::{self, DirBuilder, File};
+use std::fs::{self, File};
 use std::io::{self, Write as _};
-use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -117,7 +116,7 @@ impl StateCopy {
     /// Begins anew, in the place of what is in the folder.
     pub fn begin(folder: &Path, begun: &Begun) -> io::Result<Self> {
         remove(folder)?;
-        DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+        log_files::create_folder(folder)?;
         let Begun { stream, evaluation, checkpoint } = begun.clone();
         write_mark(folder, &Mark { stream, evaluation, taken_by: None })?;
         let arrives = Writing::open(folder, Numbered::Unfinished(checkpoint))?;
@@ -247,13 +246,15 @@ fn read_mark(folder: &Path) -> io::Result<Option<Mark>> {
     }
 }
 
-/// Writes it so that whoever is killed meanwhile finds this or what was there.
+/// Writes it so that whoever is killed meanwhile finds this or what was there, and whoever has lost the power
+/// behind it finds this.
 fn write_mark(folder: &Path, mark: &Mark) -> io::Result<()> {
     let (draft, place) = (folder.join("mark.new"), folder.join(MARK_FILE));
     let mut file = File::create(&draft)?;
     file.write_all(&serde_json::to_vec(mark)?)?;
     file.sync_all()?;
-    fs::rename(draft, place)
+    fs::rename(draft, place)?;
+    File::open(folder)?.sync_all()
 }
 
 fn remove(folder: &Path) -> io::Result<()> {

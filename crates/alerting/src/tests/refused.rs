@@ -14,7 +14,7 @@ use bellwire_model::{Epoch, FilterSet, Labels, Offset, Sample};
 use bellwire_rules::RuleSet;
 
 use super::{Nobody, open_for_evaluator, rules};
-use crate::{Also, Concerned, RecordKept, Reload, ReloadParts, Source, TakeEffect, spawn};
+use crate::{Also, Charge, Concerned, RecordKept, Reload, ReloadParts, Source, TakeEffect, spawn};
 
 fn memory(observer: impl Observer + 'static) -> MemoryJournal {
     MemoryJournal::new(Epoch::new(1), Vec::new(), Box::new(observer))
@@ -211,6 +211,33 @@ async fn what_a_drain_has_not_told_the_next_start_tells_in_its_order() {
         tokio::task::yield_now().await;
     }
     assert_eq!(journal.told(), ["alert.firing", "alert.resolved"]);
+}
+
+/// What becomes of a sample that somebody sends to an evaluator among others whose drain cannot tell that
+/// an alert fires, where it is that one's to say.
+#[tokio::test]
+async fn what_a_node_takes_and_does_not_tell_is_not_told_to_be_taken() {
+    for (is_ours, is_untold) in [(true, false), (true, true), (false, false)] {
+        let journal = Refusing { journal: memory(Nobody), refuses: AtomicBool::new(is_untold) };
+        let silent = rules("groups: [{name: g, rules: [{alert: Silent, expr: absent(x)}]}]");
+        let (mut parts, desk, drain) = open_for_evaluator(Arc::new(journal), silent);
+        parts.charge = Charge::told(move || is_ours);
+        let _desk = desk.spawn().expect("a thread");
+        let (intake, evaluator) = spawn(parts, Vec::new()).expect("started");
+        while is_untold && !intake.is_blocked() {
+            tokio::task::yield_now().await;
+        }
+        drain.send(true).expect("the evaluator listens");
+        while intake.look(|_| Some(())).await.is_err() {}
+        let series = Labels::from_pairs([("__name__", "y")]).expect("labels");
+        let sample = Sample { series, value: 1.0, time: bellwire_process::clock::now() };
+        let taken = intake.take(Source::of(None), vec![sample]).await;
+        let is_maybe_taken = taken.err().map(|problem| problem.is_maybe_taken());
+        let expected = (!is_ours || is_untold).then_some(Some(true));
+        assert_eq!(is_maybe_taken, expected, "ours: {is_ours}, untold: {is_untold}");
+        drop(intake);
+        evaluator.join().expect("it ends");
+    }
 }
 
 #[tokio::test]

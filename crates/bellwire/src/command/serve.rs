@@ -34,6 +34,9 @@ const START_AGAIN_INTERVAL: Duration = Duration::from_secs(2);
 /// to another node.
 const WAIT_AT_DOOR_MAX: Duration = Duration::from_secs(3);
 
+/// How long the desk is given up for at an early end: whoever waits for its lease has it by then.
+const GIVE_UP_MAX: Duration = Duration::from_secs(4);
+
 /// What `serve` takes.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
@@ -62,23 +65,56 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
         while !is_ended(&server, &mut signals).await {
             let succession = server.succession();
             let mut replacing = pin!(replace(server, &config, &mut signals));
-            server = tokio::select! {
+            let replaced = tokio::select! {
                 replaced = &mut replacing => replaced?,
                 () = tokio::time::sleep(WAIT_AT_DOOR_MAX) => {
                     succession.turn_away();
                     replacing.await?
                 }
             };
+            // It was asked to end meanwhile.
+            let Some(next) = replaced else { return Ok(()) };
+            server = next;
         }
         drain(server, signals).await
     })
 }
 
-/// Ends a server, and starts another in its place.
-async fn replace(server: Server, config: &Config, signals: &mut Signals) -> Result<Server> {
-    let handed_over = tokio::task::spawn_blocking(move || server.hand_over());
-    let succession = handed_over.await.context("the drain failed")?;
-    Ok(start_anew(config, succession, signals).await)
+/// Ends a server, and starts another in its place; none where it is asked to end meanwhile.
+async fn replace(server: Server, config: &Config, signals: &mut Signals) -> Result<Option<Server>> {
+    let mut handing_over = tokio::task::spawn_blocking(move || server.hand_over());
+    let (handed_over, goes_on) = tokio::select! {
+        handed_over = &mut handing_over => (handed_over, true),
+        () = signals.next() => {
+            tracing::info!("It ends where it was to begin anew; a second signal ends at once.");
+            (or_at_once(handing_over, signals).await, false)
+        }
+    };
+    let succession = handed_over.context("the drain failed")?;
+    if goes_on {
+        return Ok(Some(start_anew(config, succession, signals).await));
+    }
+    give_up(succession, signals).await;
+    Ok(None)
+}
+
+/// Waits for the end of something, or ends the process at a signal.
+async fn or_at_once<T>(ending: impl Future<Output = T>, signals: &mut Signals) -> T {
+    tokio::select! {
+        ended = ending => ended,
+        () = signals.next() => std::process::exit(EXIT_INTERRUPTED),
+    }
+}
+
+/// Leaves to others what a server held that does not come back, for as long as that is worth it.
+async fn give_up(succession: Succession, signals: &mut Signals) {
+    let given_up = tokio::task::spawn_blocking(move || succession.give_up());
+    let given_up = or_at_once(tokio::time::timeout(GIVE_UP_MAX, given_up), signals).await;
+    if given_up.is_err() {
+        tracing::warn!(
+            "The desk is not given up in time: another node has it once its lease is over."
+        );
+    }
 }
 
 /// Starts again what has served, for as long as it takes: what keeps it from that may pass.
@@ -95,7 +131,10 @@ async fn start_anew(config: &Config, succession: Succession, signals: &mut Signa
         }
         tokio::select! {
             () = tokio::time::sleep(START_AGAIN_INTERVAL) => {}
-            () = signals.next() => std::process::exit(0),
+            () = signals.next() => {
+                give_up(succession, signals).await;
+                std::process::exit(0)
+            }
         }
     }
 }
@@ -121,11 +160,13 @@ async fn start_after(
     signals: &mut Signals,
 ) -> Result<Server> {
     hide_files_from_others();
+    let held = succession.clone();
     let starting = tokio::task::spawn_blocking(|| Server::start_after(config, succession));
     tokio::select! {
         started = starting => started.context("the start failed")?.context("cannot start"),
         () = signals.next() => {
             tracing::info!("It was asked to end before it had started.");
+            give_up(held, signals).await;
             std::process::exit(0)
         }
     }
@@ -149,10 +190,7 @@ pub(super) fn announce(text: &str) {
 pub(super) async fn drain(server: Server, mut signals: Signals) -> Result<()> {
     tracing::info!("Draining; a second signal ends at once.");
     let drained = tokio::task::spawn_blocking(move || server.drain());
-    tokio::select! {
-        result = drained => result.context("the drain failed"),
-        () = signals.next() => std::process::exit(EXIT_INTERRUPTED),
-    }
+    or_at_once(drained, &mut signals).await.context("the drain failed")
 }
 
 /// What shells report of a program that was interrupted.

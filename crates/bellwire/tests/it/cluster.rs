@@ -4,6 +4,7 @@ mod access;
 mod away;
 mod behind;
 mod desk;
+mod ending;
 mod joining;
 mod lost;
 mod mirror;

@@ -16,10 +16,9 @@
 mod catching;
 mod error;
 
-use std::fs::File;
-use std::io::{self, Write};
+use std::io;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -39,6 +38,7 @@ use tokio::sync::watch;
 
 use self::catching::{Caught, Tries, catch_up};
 pub use self::error::ClusterError;
+use super::kept_file;
 use super::listening::KeptDoor;
 use crate::config::{Config, Durability, Engine};
 use crate::membership::{Membership, Role};
@@ -109,7 +109,7 @@ impl Succession {
     }
 
     /// The desk alone: another node takes that over at once.
-    fn give_up_desk(&self) {
+    pub(super) fn give_up_desk(&self) {
         if let Some(tenure) = self.tenure().take() {
             tenure.end();
         }
@@ -372,18 +372,9 @@ fn name(config: &Config) -> Result<String, ClusterError> {
     }
     let number = getrandom::u64().map_err(|error| failed(io::Error::other(error.to_string())))?;
     let name = format!("{number:016x}");
-    keep_name(&config.data, &path, &name).map_err(failed)?;
+    let kept = std::fs::create_dir_all(&config.data);
+    kept.and_then(|()| kept_file::write(&path, &format!("{name}\n"))).map_err(failed)?;
     Ok(name)
-}
-
-/// Writes the name so that whoever is killed meanwhile finds all of it or nothing.
-fn keep_name(folder: &Path, path: &Path, name: &str) -> io::Result<()> {
-    std::fs::create_dir_all(folder)?;
-    let draft = path.with_extension("new");
-    let mut file = File::create(&draft)?;
-    writeln!(file, "{name}")?;
-    file.sync_all()?;
-    std::fs::rename(&draft, path)
 }
 
 /// Nobody looks while a node catches up.

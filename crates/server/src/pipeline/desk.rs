@@ -26,6 +26,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use super::core::rule_settings;
+use super::ending::{self, LastWords};
 use super::files::Files;
 use super::keeping::Keeping;
 use super::listening::listen;
@@ -248,7 +249,7 @@ impl Desk {
 impl Running {
     /// Another node has the desk from now on: nothing of this one is told any more, and whoever waits for it is
     /// told to ask again. Nothing of it is left when this returns.
-    pub(super) fn end(mut self, handle: &Handle) {
+    pub(super) fn end(mut self, handle: &Handle) -> LastWords {
         if let Some(standby) = self.cluster.as_ref().and_then(|cluster| cluster.standby.as_ref()) {
             standby.leave();
         }
@@ -267,7 +268,7 @@ impl Running {
             tracing::error!("What copies the rules' state had failed.");
         }
         self.drain_sensors();
-        self.join();
+        self.join()
     }
 
     /// The server ends: what waits for the journal waits no longer.
@@ -284,15 +285,11 @@ impl Running {
 
     /// Waits until nobody is left who could ask for anything: with the last of them goes the intake, with the intake
     /// the evaluator, and then the desk.
-    pub(super) fn join(self) {
+    pub(super) fn join(self) -> LastWords {
         let Self { threads: Threads { evaluator, alerts }, tasks, scraper, .. } = self;
         drop((tasks, scraper));
-        if evaluator.join().is_err() {
-            tracing::error!("The evaluator had failed.");
-        }
-        if alerts.join().is_err() {
-            tracing::error!("The alerts' desk had failed.");
-        }
+        let log = self.cluster.as_deref().map(|cluster| &*cluster.journal);
+        ending::join((evaluator, alerts), log)
     }
 }
 
@@ -423,6 +420,7 @@ fn evaluate(
         alerting: Arc::clone(alerting),
         figures: Arc::clone(&ground.figures.alerting),
         draining,
+        charge: keeping.charge.clone(),
     };
     let (intake, thread) = bellwire_alerting::spawn(parts, restored)?;
     let opened = keeping.begun(&state).map_err(StartError::from).and_then(|()| {

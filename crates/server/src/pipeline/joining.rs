@@ -8,7 +8,6 @@
 //! Whoever is killed begins again, and it goes on: before the register is set nothing has happened, and
 //! once it is set nobody else can begin the cluster.
 
-use std::io::Write as _;
 use std::path::PathBuf;
 
 use bellwire_cluster::{Error, Foundation, Founding, RECORDS};
@@ -20,6 +19,7 @@ use super::cluster::{ClusterError, connect, losses, refuse_what_is_not_yet};
 use super::core::topics;
 use super::journal::{disk_options, fresh_epoch};
 use super::keeping::{LAST_FILE, state_handed_on};
+use super::kept_file;
 use crate::config::Config;
 
 /// What a cluster has begun with.
@@ -62,8 +62,7 @@ pub fn bring_in(config: &Config) -> Result<Option<BroughtIn>, StartError> {
     let mut changes = foundation.records(before);
     if let Some((change, told)) = state_handed_on(config)? {
         changes.push(change);
-        let mut file = std::fs::File::create(data.join(LAST_FILE))?;
-        file.write_all(told.as_bytes()).and_then(|()| file.sync_all())?;
+        kept_file::write(&data.join(LAST_FILE), &told)?;
     }
     let journal = conversion.finish(changes)?;
     foundation.found(&*log).map_err(ClusterError::from)?;

@@ -19,6 +19,7 @@ use bellwire_shards::States;
 
 use super::StartError;
 use super::cluster::ClusterError;
+use super::kept_file;
 use crate::board::{Board, Leftovers, Nowhere, SharedBoard};
 use crate::config::{Config, Engine};
 use crate::membership::{Membership, Role};
@@ -165,7 +166,8 @@ impl Keeping {
     /// The rules have begun, and all alerts are shown.
     pub(super) fn begun(&self, state: &RuleState) -> io::Result<()> {
         if let Some((file, newest)) = &state.newest {
-            std::fs::write(file, newest)?;
+            // Before the copy goes: one of the two is there, whatever becomes of the power.
+            kept_file::write(file, newest)?;
         }
         if let Some(standby) = &self.standby {
             StateCopy::remove(&state.copy)?;

@@ -26,6 +26,7 @@ use tokio::time::{sleep, timeout};
 use super::StartError;
 use super::cluster::{DESK_CATCH_UP_MAX, Succession, turned};
 use super::desk::{Desk, Ground, Running};
+use super::ending::LastWords;
 use super::files;
 use super::keeping::rule_state_folder;
 use crate::api::{self, App};
@@ -233,7 +234,12 @@ impl Turns {
         let Some(before) = self.asked.app.cluster.clone() else { return Ok(()) };
         before.end_role();
         // Whatever comes next has its files alone, and nobody waits for it who might keep that from beginning.
-        self.end();
+        if self.end() == LastWords::GivenUp {
+            // Nothing more is appended through this journal.
+            tracing::warn!("The log does not take the last word of this desk: it begins anew.");
+            self.begin_anew();
+            return Ok(());
+        }
         let reload = Arc::clone(&self.asked.reload);
         let paused = reload.pause();
         let (files, failure) = files::read_again(&self.ground.config, &self.succession)?;
@@ -266,9 +272,7 @@ impl Turns {
     }
 
     /// Nothing is left of the old one.
-    fn end(&mut self) {
-        if let Some(running) = self.running.take() {
-            running.end(&self.handle);
-        }
+    fn end(&mut self) -> LastWords {
+        self.running.take().map_or(LastWords::Said, |running| running.end(&self.handle))
     }
 }

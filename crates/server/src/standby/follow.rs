@@ -34,6 +34,11 @@ const REFUSED_PAUSE: Duration = Duration::from_secs(1);
 /// How long nothing is copied where the disk takes nothing.
 const FAILED_PAUSE: Duration = Duration::from_secs(10);
 
+/// The pause before a copy begins anew that the keeper does not go on with, and the longest where one after
+/// the other gets nothing: what it has cannot be read there.
+const VOID_PAUSE: Duration = Duration::from_millis(200);
+const VOID_PAUSE_MAX: Duration = Duration::from_secs(10);
+
 /// How often it is looked who is named.
 const LOOK_INTERVAL: Duration = Duration::from_millis(500);
 
@@ -58,7 +63,7 @@ enum Failure {
 
 /// Copies for as long as another node keeps the desk. When this returns nothing is written any more.
 pub(super) async fn follow(cluster: Arc<Membership>, folder: PathBuf) {
-    let mut follower = Follower { cluster, folder, copy: None };
+    let mut follower = Follower { cluster, folder, copy: None, in_vain: 0 };
     follower.resume().await;
     let mut looked_at = None;
     while !follower.cluster.is_over() {
@@ -72,7 +77,7 @@ pub(super) async fn follow(cluster: Arc<Membership>, folder: PathBuf) {
         let pause = match failure {
             Failure::BeginAnew => {
                 follower.copy = None;
-                continue;
+                void_pause(follower.in_vain)
             }
             Failure::Peer(PeerError::Status(_)) if follower.copy.is_none() => REFUSED_PAUSE,
             Failure::Disk(error) => {
@@ -94,6 +99,14 @@ struct Follower {
     cluster: Arc<Membership>,
     folder: PathBuf,
     copy: Option<StateCopy>,
+    /// How many copies were begun since one has got something.
+    in_vain: u32,
+}
+
+/// How long a copy is void before another begins, where so many have got nothing.
+fn void_pause(in_vain: u32) -> Duration {
+    let doubled = VOID_PAUSE.saturating_mul(2_u32.saturating_pow(in_vain));
+    doubled.min(VOID_PAUSE_MAX)
 }
 
 /// What an answer has.
@@ -134,6 +147,7 @@ impl Follower {
         }
         let mut copy = self.copy.take().ok_or(Failure::BeginAnew)?;
         self.copy = Some(aside(move || copy.take(want, &piece).map(|()| copy)).await?);
+        self.in_vain = 0;
         Ok(())
     }
 
@@ -146,6 +160,7 @@ impl Follower {
             "What the rules know is copied from the node that evaluates them."
         );
         let folder = self.folder.clone();
+        self.in_vain = self.in_vain.saturating_add(1);
         self.copy = Some(aside(move || StateCopy::begin(&folder, &begun)).await?);
         Ok(())
     }
@@ -191,4 +206,15 @@ async fn aside<T: Send + 'static>(
     work: impl FnOnce() -> std::io::Result<T> + Send + 'static,
 ) -> std::io::Result<T> {
     tokio::task::spawn_blocking(work).await.map_err(std::io::Error::other)?
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_more_copies_get_nothing_the_later_the_next_begins() {
+        let pauses = [0, 1, 2, 5, 6, u32::MAX].map(|in_vain| void_pause(in_vain).as_millis());
+        assert_eq!(pauses, [200, 400, 800, 6_400, 10_000, 10_000]);
+    }
 }
