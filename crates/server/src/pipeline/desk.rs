@@ -221,12 +221,7 @@ impl Desk {
         let mut tasks = JoinSet::new();
         tasks.spawn_on(notifying.forever(), handle);
         tasks.spawn_on(courier.forever(), handle);
-        let (sensors, jobs) = if keeping.evaluates() {
-            let sensors = start_sensors(ground, (sensors, &ways.receiver), (handle, &drains))?;
-            (sensors, ground.config.scrape.clone())
-        } else {
-            (None, Vec::new())
-        };
+        let jobs = if keeping.evaluates() { ground.config.scrape.clone() } else { Vec::new() };
         let scraper = Arc::clone(&ways.scraping.scraper);
         {
             // Its tasks are the runtime's.
@@ -242,7 +237,29 @@ impl Desk {
             }
         }
         let (intake, alerting) = (Arc::downgrade(&ways.intake), Arc::downgrade(&ways.alerting));
-        Ok(Running { cluster, intake, alerting, scraper, tasks, copying, sensors, threads, drains })
+        let mut running = Running {
+            cluster,
+            intake,
+            alerting,
+            scraper,
+            tasks,
+            copying,
+            sensors: None,
+            threads,
+            drains,
+        };
+        if keeping.evaluates() {
+            let sensors = (sensors, &ways.receiver);
+            match start_sensors(ground, sensors, (handle, &running.drains)) {
+                Ok(sensors) => running.sensors = sensors,
+                Err(error) => {
+                    // It may be asked by now, and nobody else would end it.
+                    running.end(handle);
+                    return Err(error);
+                }
+            }
+        }
+        Ok(running)
     }
 }
 

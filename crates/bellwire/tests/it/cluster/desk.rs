@@ -409,9 +409,12 @@ fn files_that_are_broken_when_a_node_takes_over_leave_in_force_what_there_was() 
         assert!(told.as_str().is_some_and(|told| told.contains("rules.yml")), "{told}");
         assert!(get(address, "/metrics").text().contains("\nbellwire_reload_failing 1\n"));
         // What was right last is what was read last.
-        std::fs::write(&file, RULES).expect("written");
+        let more = format!("{RULES}      - {{record: fires, expr: sum(fire)}}\n");
+        std::fs::write(&file, more).expect("written");
         assert_eq!(post(address, "/-/reload", "").status, 200);
-        assert_eq!(get(address, "/v1/rules").json()["reload_failure"], Value::Null);
+        let rules = get(address, "/v1/rules");
+        assert_eq!(rules.json()["reload_failure"], Value::Null);
+        assert!(rules.text().contains("\"fires\""), "{}", rules.text());
     });
 }
 

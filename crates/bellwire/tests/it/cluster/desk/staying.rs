@@ -1,12 +1,12 @@
 //! Clients of a node that takes the desk over, or gives it up: they stay, and miss nothing.
 
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpStream};
 
 use serde_json::{Value, json};
 
-use super::super::data;
+use super::super::{KINDS, data};
 use super::{House, nodes, on_each, sample};
-use crate::harness::{Raw, Stream, StreamItem, WebSocket, post, until};
+use crate::harness::{Engine, Port, Raw, Stream, StreamItem, WebSocket, get, post, until};
 
 /// Whoever is connected to a node, in each way there is.
 struct Clients {
@@ -170,6 +170,30 @@ fn the_clients_of_a_node_that_takes_over_stay_and_miss_nothing() {
         read_up_to(&mut clients.stream, |item| item.json()["topic"] == "lab/poll");
         clients.socket.events(1);
         clients.are_served(other);
+    });
+}
+
+#[test]
+fn a_node_that_takes_over_scrapes_and_hears_sensors() {
+    KINDS.into_iter().filter_map(Engine::start).for_each(|engine| {
+        let (port, target) = (Port::new(), Port::new());
+        let of_both = format!(
+            "[mqtt]\nlisten = \"{}\"\n[[mqtt.topics]]\ntopic = \"sensors/{{site}}/{{name}}\"\n\
+             [[scrape]]\njob_name = \"bells\"\nscrape_interval = \"200ms\"\n\
+             static_configs = [{{ targets = [\"{}\"] }}]\n",
+            port.address(),
+            target.address()
+        );
+        let mut house = House::configured(engine, &of_both);
+        let other = house.other();
+        house.keeper().kill();
+        TcpStream::connect(port.address()).expect_err("nobody listens any more");
+        house.pass_over();
+        TcpStream::connect(port.address()).expect("sensors are heard");
+        until("the target is asked", || {
+            let targets = get(other, "/api/v1/targets").json();
+            targets["data"]["activeTargets"][0]["health"] == "down"
+        });
     });
 }
 
