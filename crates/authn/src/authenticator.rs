@@ -167,6 +167,8 @@ impl Authenticator {
             if let Err(error) = self.keys.keep_uses().await {
                 tracing::warn!(%error, "The last use of API keys is not kept yet; trying again.");
             }
+            // What the journal has refused, and what others had room for.
+            self.ended.write_on();
             if let Some(tickets) = &self.tickets
                 && let Err(error) = tickets.keep_house(&self.records, clock::now()).await
             {
@@ -185,6 +187,9 @@ impl Authenticator {
             tracing::warn!(%error, "The last use of API keys is not kept.");
         }
         let Some(tickets) = &self.tickets else { return };
+        if let Err(error) = self.ended.keep_all().await {
+            tracing::warn!(%error, "Some who have logged out are logged in again after the restart.");
+        }
         self.keep_issued().await;
         if let Err(error) = tickets.leave(&self.records).await {
             tracing::warn!(%error, "Which tickets are in use is not kept.");

@@ -1354,6 +1354,10 @@ pub const SESSIONS_ENDED_OF_SUBJECT_MAX: usize = 4;
 /// Subjects with sessions that were ended early. Each has a record of at most some 800 bytes: durable
 /// records have 16 MiB for all of them.
 pub const SUBJECTS_ENDED_MAX: usize = 20_000;
+/// Changes of these records that are written at once, and a few more: less than 1 MiB, which others wait for.
+pub const ENDED_BATCH_CHANGES_MAX: usize = 1_000;
+/// Those of them that wait to be let go of: as many as all subjects have.
+pub const ENDED_RECORDS_GONE_MAX: usize = SUBJECTS_ENDED_MAX * (SESSIONS_ENDED_OF_SUBJECT_MAX + 2);
 /// Bytes of the body of a login.
 pub const LOGIN_BODY_BYTES_MAX: usize = 16 * 1024;
 /// How long after its making a stream ticket may be opened for the first time.
