@@ -717,6 +717,8 @@ pub const SNAPSHOT_PEERS_PATIENCE: Duration = Duration::from_secs(20);
 pub const SNAPSHOT_SPACE_KEPT: u64 = 256 * 1024 * 1024;
 /// Events in one commit: enough to make the sync cheap, few enough to keep its latency flat.
 pub const EVENTS_PER_COMMIT_MAX: usize = 16_384;
+/// How long who changes a stream of Durable Streams waits for the journal. The change stays queued.
+pub const DURABLE_STREAM_TIMEOUT: Duration = Duration::from_secs(10);
 /// Streams of Durable Streams that were created, or deleted while something is left of them.
 pub const DURABLE_STREAMS_MAX: usize = 100_000;
 /// How often those are looked for whose time is over.

@@ -218,7 +218,8 @@ impl Server {
         let receiver = Receiver::new(&intake, &access, (&figures, &admission), &publisher);
         let (reload, scraper) =
             reload(&config, (&keeping, &intake, &alerting), (&receiver, &figures), files);
-        let streams = DurableStreams::open(&publisher, (&keeping.journal, keeping.evaluates()))?;
+        let decides = keeping.evaluates().then(|| keeping.charge.clone());
+        let streams = DurableStreams::open(&publisher, (&keeping.journal, decides))?;
         let outages = Outages::new(&spread, &admission, cluster.as_deref());
         let app = App {
             streams: StreamsApi::new(Arc::clone(&streams)),
