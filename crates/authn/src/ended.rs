@@ -14,6 +14,7 @@ mod of_subject;
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::time::Duration;
 
 use bellwire_journal::{Error, RecordChange};
 use bellwire_model::Timestamp;
@@ -25,6 +26,7 @@ use tokio::sync::{Mutex, OwnedMutexGuard, watch};
 use self::of_subject::{Ended, EndedText, Heard, Written, key_of_all};
 pub(crate) use self::of_subject::{Ending, PREFIX};
 use crate::issued::Issued;
+use crate::lived::Lived;
 use crate::records::{self, Records};
 
 /// The sessions that have ended early.
@@ -38,6 +40,7 @@ pub(crate) struct EndedSessions {
     /// How the last batch went.
     last: watch::Sender<Result<(), Error>>,
     issued: Arc<Issued>,
+    lived: Arc<Lived>,
 }
 
 #[derive(Debug, Default)]
@@ -70,11 +73,11 @@ impl Known {
     }
 
     /// Takes in what a record says. Whether more sessions have ended.
-    fn take_in(&mut self, text: EndedText) -> bool {
+    fn take_in(&mut self, text: EndedText, lived: Duration) -> bool {
         let subject = text.subject.clone();
         let ended = self.by_subject.entry(subject.clone()).or_default();
         let before = ended.clone();
-        let heard = ended.take_in(text);
+        let heard = ended.take_in(text, lived);
         if heard == Heard::Many {
             self.say_no_more(&subject, &before);
             self.wait(&subject);
@@ -96,21 +99,26 @@ impl Known {
     }
 
     /// Forgets subjects of which all is over.
-    fn forget_what_is_over(&mut self, now: Timestamp) {
-        let over = self.by_subject.extract_if(|_, ended| ended.is_over(now)).collect::<Vec<_>>();
+    fn forget_what_is_over(&mut self, now: Timestamp, lived: Duration) {
+        let over =
+            self.by_subject.extract_if(|_, ended| ended.is_over(now, lived)).collect::<Vec<_>>();
         for (subject, ended) in over {
             self.let_go(ended.told(&subject).into_iter().chain([key_of_all(&subject)]));
         }
     }
 
     /// The part of a logout that counts at once. Whether the journal is to have it yet.
-    fn end(&mut self, ending: Ending<'_>, (now, until): (Timestamp, Timestamp)) -> bool {
+    fn end(
+        &mut self,
+        ending: Ending<'_>,
+        (now, until, lived): (Timestamp, Timestamp, Duration),
+    ) -> bool {
         let ended = self.by_subject.entry(ending.subject.into()).or_default();
         let before = ended.clone();
-        if ended.is_over(now) {
+        if ended.is_over(now, lived) {
             *ended = Ended::default();
         }
-        if !ended.end(ending, until) {
+        if !ended.end(ending, (until, lived)) {
             return ended.written != Written::Kept;
         }
         self.say_no_more(ending.subject, &before);
@@ -165,9 +173,9 @@ impl Known {
 }
 
 impl EndedSessions {
-    pub(crate) fn new(records: Arc<Records>, issued: Arc<Issued>) -> Self {
+    pub(crate) fn new((records, issued, lived): (Arc<Records>, Arc<Issued>, Arc<Lived>)) -> Self {
         let last = watch::Sender::new(Ok(()));
-        Self { known: RwLock::default(), records, writing: Arc::default(), last, issued }
+        Self { known: RwLock::default(), records, writing: Arc::default(), last, issued, lived }
     }
 
     /// Takes in what the journal has. Blocks on the disk.
@@ -182,8 +190,13 @@ impl EndedSessions {
                 );
                 continue;
             };
-            read.push((record.key, text.subject.clone()));
-            known.take_in(text);
+            let (subject, says_how_long) = (text.subject.clone(), text.says_how_long());
+            known.take_in(text, self.lived.now());
+            if !says_how_long {
+                // It matters for as long from now on, and not from each start.
+                known.wait(&subject);
+            }
+            read.push((record.key, subject));
         }
         // Of nodes that wrote at once one may have said what is among all that have ended by now.
         for (key, subject) in read {
@@ -199,7 +212,7 @@ impl EndedSessions {
     pub(crate) fn on_change(&self, value: Option<&[u8]>) -> bool {
         // One that goes says nothing any more: all of it is over.
         let Some(Ok(text)) = value.map(serde_json::from_slice::<EndedText>) else { return false };
-        self.known_mut().take_in(text)
+        self.known_mut().take_in(text, self.lived.now())
     }
 
     /// Whether a session has not been ended early.
@@ -294,13 +307,13 @@ impl EndedSessions {
         let (now, mut known) = (clock::now(), self.known_mut());
         let is_full = |known: &Known| known.by_subject.len() >= SUBJECTS_ENDED_MAX;
         if is_full(&known) && !known.by_subject.contains_key(ending.subject) {
-            known.forget_what_is_over(now);
+            known.forget_what_is_over(now, self.lived.now());
             if is_full(&known) {
                 let detail = "as many subjects have ended sessions as the server remembers";
                 return Err(Problem::new(Code::SessionUnavailable, detail));
             }
         }
-        let is_awaited = known.end(ending, (now, self.issued.until(now)));
+        let is_awaited = known.end(ending, (now, self.issued.until(now), self.lived.now()));
         Ok(is_awaited.then(|| self.last.subscribe()))
     }
 

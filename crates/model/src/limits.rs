@@ -1353,6 +1353,9 @@ pub const REVOCATIONS_BYTES_MAX: usize = 2 * 1024 * 1024;
 /// Sessions of one subject that were ended early and are known by their names; with one more all that
 /// it has begun have ended.
 pub const SESSIONS_ENDED_OF_SUBJECT_MAX: usize = 4;
+/// How often it is written down for how long servers have been at work: what the last of it is not known
+/// to have passed.
+pub const LIVED_STEP: Duration = Duration::from_hours(1);
 /// Subjects with sessions that were ended early. Each has a record of at most some 800 bytes: durable
 /// records have 16 MiB for all of them.
 pub const SUBJECTS_ENDED_MAX: usize = 20_000;

@@ -473,3 +473,6 @@ fn figures(journal: &dyn Journal, topic: &Topic) -> Option<TopicFigures> {
 fn last(journal: &dyn Journal, topic: &Topic) -> Offset {
     figures(journal, topic).map_or(Offset::ZERO, |figures| figures.last)
 }
+
+#[cfg(test)]
+mod tests;

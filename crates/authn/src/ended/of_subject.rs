@@ -7,8 +7,9 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64_URL;
 use bellwire_journal::RecordChange;
 use bellwire_model::Timestamp;
 use bellwire_model::limits::{SESSION_MAX, SESSIONS_ENDED_OF_SUBJECT_MAX};
-use bellwire_process::clock::Ticker;
 use serde::{Deserialize, Serialize};
+
+use crate::lived::in_ms;
 
 /// What their records begin with. The subject follows, in letters that keys of records may have, and what
 /// has ended of its sessions: the name of one, or until when. What a record says does not change, so that
@@ -27,9 +28,8 @@ pub(super) struct Ended {
     is_until_told: bool,
     /// By their names: no more than [`SESSIONS_ENDED_OF_SUBJECT_MAX`].
     named: Vec<Named>,
-    /// Since when it is as it is, and for how long it matters: by steady time, since a clock that is
-    /// set ahead and back must revive nothing.
-    matters: Option<(Ticker, Duration)>,
+    /// How long servers had been at work when it came to that.
+    until_lived: Duration,
     pub(super) written: Written,
 }
 
@@ -50,6 +50,10 @@ struct Named {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     begun_at: Option<i64>,
     ends_at: i64,
+    /// How long servers had been at work when it was ended, in milliseconds: how long it matters no clock
+    /// says, since one that is set ahead and back must revive nothing. Versions before say nothing of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    lived: Option<u64>,
     /// Whether the journal may have its record.
     #[serde(skip)]
     is_told: bool,
@@ -61,8 +65,19 @@ pub(super) struct EndedText {
     pub(super) subject: Box<str>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     until: Option<i64>,
+    /// As of one that is named.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    lived: Option<u64>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     named: Vec<Named>,
+}
+
+impl EndedText {
+    /// Whether it says for how long it matters.
+    pub(super) fn says_how_long(&self) -> bool {
+        let is_said = self.until.is_none() || self.lived.is_some();
+        is_said && self.named.iter().all(|named| named.lived.is_some())
+    }
 }
 
 /// What a record has changed.
@@ -85,10 +100,11 @@ pub(crate) struct Ending<'a> {
 }
 
 impl Named {
-    fn new(ending: Ending<'_>) -> Self {
+    fn new(ending: Ending<'_>, lived: Duration) -> Self {
         let Ending { id, begun_at, ends_at, .. } = ending;
+        let lived = Some(in_ms(lived));
         let (begun_at, ends_at) = (Some(begun_at.as_ms()), ends_at.as_ms());
-        Self { id: id.into(), begun_at, ends_at, is_told: false }
+        Self { id: id.into(), begun_at, ends_at, lived, is_told: false }
     }
 
     fn begun_at(&self) -> Option<Timestamp> {
@@ -110,16 +126,21 @@ impl Named {
         let lasts = self.begun_at().map(|begun_at| self.ends_at().saturating_since(begun_at));
         lasts.filter(|lasts| !lasts.is_zero()).unwrap_or(SESSION_MAX).min(SESSION_MAX)
     }
+
+    /// How long servers have been at work once it matters no more.
+    fn matters_until(&self) -> Duration {
+        Duration::from_millis(self.lived.unwrap_or_default()).saturating_add(self.lasts())
+    }
 }
 
 impl Ended {
-    /// Takes in what a record says.
-    pub(super) fn take_in(&mut self, text: EndedText) -> Heard {
-        let EndedText { until, named, .. } = text;
+    /// Takes in what a record says. Servers have been at work for so long.
+    pub(super) fn take_in(&mut self, text: EndedText, now: Duration) -> Heard {
+        let EndedText { until, lived, named, .. } = text;
         let until = until.map(Timestamp::from_ms);
         let is_later = until > self.until;
         if is_later {
-            self.end_until(until);
+            self.end_until(until, lived.map_or(now, Duration::from_millis));
             self.is_until_told = true;
         }
         let (mut is_more, mut is_many) = (is_later, false);
@@ -130,11 +151,11 @@ impl Ended {
             is_more = true;
             if self.named.len() >= SESSIONS_ENDED_OF_SUBJECT_MAX {
                 // Of nodes each of which had room.
-                self.end_all_named(named.begun_until());
+                self.end_all_named(named.begun_until(), now);
                 is_many = true;
             } else {
-                self.matters_for(named.lasts());
-                self.named.push(Named { is_told: true, ..named });
+                let lived = Some(named.lived.unwrap_or(in_ms(now)));
+                self.named.push(Named { lived, is_told: true, ..named });
             }
         }
         match (is_more, is_many) {
@@ -145,31 +166,36 @@ impl Ended {
     }
 
     /// All that were begun until then have ended, whatever their names.
-    fn end_until(&mut self, until: Option<Timestamp>) {
+    fn end_until(&mut self, until: Option<Timestamp>, lived: Duration) {
         self.is_until_told &= self.until >= until;
         self.until = self.until.max(until);
         let until = self.until;
         self.named.retain(|named| Some(named.begun_until()) > until);
-        self.matters_for(SESSION_MAX);
+        self.until_lived = self.until_lived.max(lived);
     }
 
     /// The same of those that have names, and of all that were begun until then.
-    fn end_all_named(&mut self, until: Timestamp) {
+    fn end_all_named(&mut self, until: Timestamp, now: Duration) {
         // A clock may have been ahead when they were begun.
         let begun = self.named.iter().map(Named::begun_until).max();
-        self.end_until(begun.max(Some(until)));
+        self.end_until(begun.max(Some(until)), now);
     }
 
     /// Its records, by their keys.
     fn records(&self, subject: &str) -> Vec<(Box<str>, EndedText)> {
         let of_named = self.named.iter().map(|named| {
-            let text =
-                EndedText { subject: subject.into(), until: None, named: vec![named.clone()] };
+            let text = EndedText {
+                subject: subject.into(),
+                until: None,
+                lived: None,
+                named: vec![named.clone()],
+            };
             (key(subject, &named.id), text)
         });
         let of_until = self.until.map(|until| {
             let until = until.as_ms();
-            let text = EndedText { subject: subject.into(), until: Some(until), named: Vec::new() };
+            let (lived, named) = (Some(in_ms(self.until_lived)), Vec::new());
+            let text = EndedText { subject: subject.into(), until: Some(until), lived, named };
             (key(subject, &format!("{UNTIL}{until}")), text)
         });
         of_named.chain(of_until).collect()
@@ -201,19 +227,15 @@ impl Ended {
         [before].into_iter().chain(records)
     }
 
-    fn matters_for(&mut self, lasts: Duration) {
-        let left = self.left().max(lasts);
-        self.matters = Some((Ticker::start(), left));
+    /// Whether all of them have ended by themselves, where servers have been at work for so long. By both
+    /// clocks: one that was ahead when they were begun has them last until then.
+    pub(super) fn is_over(&self, now: Timestamp, lived: Duration) -> bool {
+        self.matters_until() <= lived && self.ends_at().is_none_or(|ends_at| ends_at <= now)
     }
 
-    fn left(&self) -> Duration {
-        self.matters.map_or(Duration::ZERO, |(since, lasts)| lasts.saturating_sub(since.elapsed()))
-    }
-
-    /// Whether all of them have ended by themselves. By both clocks: one that was ahead when they were
-    /// begun has them last until then.
-    pub(super) fn is_over(&self, now: Timestamp) -> bool {
-        self.left().is_zero() && self.ends_at().is_none_or(|ends_at| ends_at <= now)
+    fn matters_until(&self) -> Duration {
+        let of_until = self.until.map(|_| self.until_lived.saturating_add(SESSION_MAX));
+        self.named.iter().map(Named::matters_until).chain(of_until).max().unwrap_or_default()
     }
 
     /// When the last of them ends by itself.
@@ -229,16 +251,18 @@ impl Ended {
     }
 
     /// Ends one, or all that were begun until then. Whether it is another than before.
-    pub(super) fn end(&mut self, ending: Ending<'_>, until: Timestamp) -> bool {
+    pub(super) fn end(
+        &mut self,
+        ending: Ending<'_>,
+        (until, lived): (Timestamp, Duration),
+    ) -> bool {
         if self.has(ending.id, Some(ending.begun_at)) {
             return false;
         }
         if self.named.len() >= SESSIONS_ENDED_OF_SUBJECT_MAX {
-            self.end_all_named(until.max(ending.begun_at));
+            self.end_all_named(until.max(ending.begun_at), lived);
         } else {
-            let named = Named::new(ending);
-            self.matters_for(named.lasts());
-            self.named.push(named);
+            self.named.push(Named::new(ending, lived));
         }
         true
     }
@@ -268,12 +292,15 @@ mod tests {
     #[test]
     fn no_clock_says_how_long_an_ended_session_matters() {
         let mut ended = Ended::default();
-        ended.end(ending("ada", "1"), NOW);
-        assert!(ended.left() > HOUR, "{:?}: all of its two hours", ended.left());
+        ended.end(ending("ada", "1"), (NOW, Duration::ZERO));
+        let year = NOW.saturating_add(Duration::from_hours(24 * 365));
+        assert!(!ended.is_over(year, HOUR), "a clock that is ahead");
+        assert!(!ended.is_over(NOW, 2 * HOUR), "it was begun by a clock that was ahead");
+        assert!(ended.is_over(NOW.saturating_add(HOUR), 2 * HOUR));
         // One that was begun while the clock was ahead is among all that were begun.
         for id in 0..SESSIONS_ENDED_OF_SUBJECT_MAX {
             let (id, begun_at) = (format!("n{id}"), NOW.saturating_add(HOUR));
-            ended.end(Ending { begun_at, ..ending("ada", &id) }, NOW);
+            ended.end(Ending { begun_at, ..ending("ada", &id) }, (NOW, Duration::ZERO));
         }
         assert!(ended.has("another", Some(NOW.saturating_add(HOUR))));
     }
@@ -283,21 +310,21 @@ mod tests {
         let ahead = Duration::from_hours(24 * 365);
         let [begun_at, ends_at] = [ahead, ahead + HOUR].map(|it| NOW.saturating_add(it));
         let mut ended = Ended::default();
-        ended.end(Ending { begun_at, ends_at, ..ending("ada", "1") }, NOW);
+        ended.end(Ending { begun_at, ends_at, ..ending("ada", "1") }, (NOW, Duration::ZERO));
         // One that was ended by its name alone is among all that were begun.
         for id in 0..SESSIONS_ENDED_OF_SUBJECT_MAX {
-            ended.end(ending("ada", &format!("n{id}")), NOW);
+            ended.end(ending("ada", &format!("n{id}")), (NOW, Duration::ZERO));
         }
         assert!(ended.has("1", Some(begun_at)));
         assert!(!ended.has("later", Some(begun_at.saturating_add(HOUR))));
     }
 
     fn said(until: Option<Timestamp>, named: &[(&str, Timestamp)]) -> EndedText {
-        let named = named
-            .iter()
-            .map(|(id, begun_at)| Named::new(Ending { begun_at: *begun_at, ..ending("ada", id) }));
+        let named = named.iter().map(|(id, begun_at)| {
+            Named::new(Ending { begun_at: *begun_at, ..ending("ada", id) }, HOUR)
+        });
         let until = until.map(|until| until.as_ms());
-        EndedText { subject: "ada".into(), until, named: named.collect() }
+        EndedText { subject: "ada".into(), until, lived: None, named: named.collect() }
     }
 
     #[test]
@@ -307,27 +334,27 @@ mod tests {
         // Of each round all that were begun until then have ended at another node.
         for round in 0..100 {
             let id = format!("n{round}");
-            assert_eq!(ended.take_in(said(None, &[(&id, begun_at(round))])), Heard::More);
+            assert_eq!(ended.take_in(said(None, &[(&id, begun_at(round))]), HOUR), Heard::More);
             assert!(ended.has(&id, Some(begun_at(round))));
-            assert_eq!(ended.take_in(said(Some(begun_at(round)), &[])), Heard::More);
+            assert_eq!(ended.take_in(said(Some(begun_at(round)), &[]), HOUR), Heard::More);
             assert!(ended.named.is_empty() && ended.has(&id, Some(begun_at(round))), "{round}");
         }
-        assert_eq!(ended.take_in(said(None, &[("n7", begun_at(7))])), Heard::Nothing);
+        assert_eq!(ended.take_in(said(None, &[("n7", begun_at(7))]), HOUR), Heard::Nothing);
         // One that was begun later keeps its name.
-        ended.take_in(said(None, &[("late", begun_at(1000))]));
-        ended.take_in(said(Some(begun_at(500)), &[]));
+        ended.take_in(said(None, &[("late", begun_at(1000))]), HOUR);
+        ended.take_in(said(Some(begun_at(500)), &[]), HOUR);
         assert_eq!(ended.keys("ada").len(), 2);
         // Several nodes had room for them, each.
         let ids: Vec<String> = (0..100).map(|it| format!("m{it}")).collect();
         let all: Vec<_> = (2000..).map(begun_at).zip(&ids).collect();
         for (begun_at, id) in &all {
-            let heard = ended.take_in(said(None, &[(id, *begun_at)]));
+            let heard = ended.take_in(said(None, &[(id, *begun_at)]), HOUR);
             assert_ne!(heard, Heard::Nothing);
             assert!(ended.named.len() <= SESSIONS_ENDED_OF_SUBJECT_MAX);
         }
         let mut at_once = Ended::default();
         let named: Vec<_> = all.iter().map(|(begun_at, id)| (id.as_str(), *begun_at)).collect();
-        assert_eq!(at_once.take_in(said(None, &named)), Heard::Many);
+        assert_eq!(at_once.take_in(said(None, &named), HOUR), Heard::Many);
         assert!(at_once.named.len() <= SESSIONS_ENDED_OF_SUBJECT_MAX);
         for (begun_at, id) in &all {
             assert!(ended.has(id, Some(*begun_at)) && at_once.has(id, Some(*begun_at)), "{id}");

@@ -19,8 +19,8 @@ fn ending<'a>(subject: &'a str, id: &'a str) -> Ending<'a> {
 }
 
 fn ended(subject: &str, id: &str) -> EndedSessions {
-    let all = EndedSessions::new(Arc::default(), Arc::default());
-    all.known_mut().end(ending(subject, id), (NOW, NOW));
+    let all = EndedSessions::new(Default::default());
+    all.known_mut().end(ending(subject, id), (NOW, NOW, Duration::ZERO));
     all
 }
 
@@ -37,7 +37,9 @@ fn journal() -> Arc<dyn Journal> {
 fn ended_in(journal: &Arc<dyn Journal>) -> Arc<EndedSessions> {
     let records = Arc::new(Records::default());
     records.keep_in(Arc::clone(journal));
-    let all = EndedSessions::new(records, Arc::default());
+    let lived = Arc::new(Lived::default());
+    lived.restore(&records).expect("records");
+    let all = EndedSessions::new((records, Arc::default(), lived));
     all.restore().expect("records");
     Arc::new(all)
 }
@@ -70,7 +72,7 @@ fn an_ended_session_is_its_own_alone() {
 fn of_very_many_of_one_subject_all_that_were_begun_have_ended() {
     let all = ended("ada", "0");
     for id in 1..=SESSIONS_ENDED_OF_SUBJECT_MAX {
-        all.known_mut().end(ending("ada", &id.to_string()), (NOW, NOW));
+        all.known_mut().end(ending("ada", &id.to_string()), (NOW, NOW, Duration::ZERO));
     }
     let begun = Some(BEGUN_AT);
     assert!(!all.counts("ada", "never ended", begun) && !all.counts("ada", "0", begun));
@@ -84,7 +86,7 @@ fn of_very_many_of_one_subject_all_that_were_begun_have_ended() {
 async fn a_logout_that_the_journal_refuses_counts_and_can_be_asked_for_again() {
     let open = journal();
     let records = Arc::new(Records::default());
-    let all = Arc::new(EndedSessions::new(Arc::clone(&records), Arc::default()));
+    let all = Arc::new(EndedSessions::new((Arc::clone(&records), Arc::default(), Arc::default())));
     let told = all.end(ending("ada", "1"), || ()).await.expect_err("there is no journal yet");
     assert!(told.detail().contains("ask once more"), "{told:?}");
     assert!(!all.counts("ada", "1", Some(BEGUN_AT)), "it has ended all the same");
@@ -98,7 +100,7 @@ async fn a_logout_that_the_journal_refuses_counts_and_can_be_asked_for_again() {
 async fn what_the_journal_has_refused_is_written_though_nobody_asks_again() {
     let open = journal();
     let records = Arc::new(Records::default());
-    let all = Arc::new(EndedSessions::new(Arc::clone(&records), Arc::default()));
+    let all = Arc::new(EndedSessions::new((Arc::clone(&records), Arc::default(), Arc::default())));
     for id in 0..=SESSIONS_ENDED_OF_SUBJECT_MAX {
         let told = all.end(ending("ada", &id.to_string()), || ()).await;
         told.expect_err("there is no journal yet");
@@ -132,7 +134,7 @@ async fn logouts_while_the_journal_is_away_are_in_doubt_and_written_once_it_is_b
 fn ended_in_unread(journal: &Arc<dyn Journal>) -> Arc<EndedSessions> {
     let records = Arc::new(Records::default());
     records.keep_in(Arc::clone(journal));
-    Arc::new(EndedSessions::new(records, Arc::default()))
+    Arc::new(EndedSessions::new((records, Arc::default(), Arc::default())))
 }
 
 #[tokio::test]
@@ -210,4 +212,32 @@ async fn what_others_had_room_for_is_said_in_one_record_and_the_others_go() {
     let restored = ended_in(&journal);
     assert_eq!(records.len(), 1, "{records:?}");
     assert!(!restored.counts("ada", "a0", Some(BEGUN_AT)) && restored.until("ada").is_some());
+}
+
+#[tokio::test]
+async fn what_is_over_has_no_place_though_servers_restart_again_and_again() {
+    let journal = journal();
+    // As a version before has written it, and as this one does.
+    let before = format!(r#"{{"subject":"eve","until":{}}}"#, BEGUN_AT.as_ms());
+    let key = format!("{PREFIX}{}/until-{}", "ZXZl", BEGUN_AT.as_ms()).into();
+    let record = RecordChange { key, value: Some(before.into_bytes().into()) };
+    ended_in(&journal).records.write(vec![record], |_| ()).await.expect("written");
+    let all = ended_in(&journal);
+    all.keep_all().await.expect("kept");
+    assert!(all.end(ending("ada", "1"), || ()).await.expect("kept"));
+    let year = NOW.saturating_add(Duration::from_hours(24 * 365));
+    let is_left = |subject: &str| {
+        let all = ended_in(&journal);
+        let mut known = all.known_mut();
+        known.forget_what_is_over(year, all.lived.now());
+        known.by_subject.contains_key(subject)
+    };
+    assert!(is_left("ada") && is_left("eve"), "only a clock says that it is over");
+    // Servers have been at work for some hours, and then for days.
+    for (hours, ada, eve) in [(1, true, true), (3, false, true), (24 * 91, false, false)] {
+        let lived = (hours * HOUR).as_millis().to_string().into_bytes();
+        let record = RecordChange { key: crate::lived::RECORD.into(), value: Some(lived.into()) };
+        all.records.write(vec![record], |_| ()).await.expect("written");
+        assert_eq!((is_left("ada"), is_left("eve")), (ada, eve), "{hours}");
+    }
 }

@@ -221,3 +221,40 @@ impl Posted<'_> {
         told(app, self.topic, self.stream).with(refused)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use bellwire_journal::{Journal, MemoryJournal, Observer};
+    use bellwire_model::{Body, Entry, Epoch};
+
+    use super::*;
+
+    struct Nobody;
+
+    impl Observer for Nobody {
+        fn on_commit(&mut self, _: Vec<Entry>) {}
+    }
+
+    #[test]
+    fn an_append_of_which_it_is_said_which_it_is_counts_once() {
+        let journal = MemoryJournal::new(Epoch::new(1), Vec::new(), Box::new(Nobody));
+        let topic = "a".parse().expect("a topic");
+        let append = |begin, sequence: &str| {
+            let stream = Stream::of_json(Offset::new(begin));
+            let bodies = ["1", "2"].map(|it| Body::text(it.into()).expect("text")).into();
+            let mut batch = appends(&topic, bodies, (Some(sequence.into()), false));
+            batch[0].idempotency_key = Some(once(&stream, sequence));
+            let (sender, answered) = std::sync::mpsc::sync_channel(1);
+            let reply = Box::new(move |answer| drop(sender.send(answer)));
+            let batch = batch.into_iter().map(|it| Append { must_be_made: true, ..it }).collect();
+            journal.append(batch, reply).expect("queued");
+            let appended = answered.recv().expect("answered").expect("appended");
+            appended.iter().map(|it| it.duplicate).collect::<Vec<bool>>()
+        };
+        assert_eq!(append(0, "05"), [false, false]);
+        assert_eq!(append(0, "05"), [true, true], "its answer was lost");
+        assert_eq!(append(0, "06"), [false, false]);
+        assert_eq!(append(7, "05"), [false, false], "that is another stream of the topic");
+        assert_eq!(journal.bounds().tail, Offset::new(6));
+    }
+}
