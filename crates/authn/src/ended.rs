@@ -130,8 +130,8 @@ impl Known {
     fn batch(&mut self) -> Option<Batch> {
         let gone: Vec<_> =
             self.gone.drain(..self.gone.len().min(ENDED_BATCH_CHANGES_MAX)).collect();
-        let removal = |key: &Box<str>| RecordChange { key: key.clone(), value: None };
-        let mut changes: Vec<RecordChange> = gone.iter().map(removal).collect();
+        let removals = gone.iter().map(|key| RecordChange { key: key.clone(), value: None });
+        let mut changes: Vec<RecordChange> = removals.collect();
         let mut subjects = Vec::new();
         while self.gone.is_empty()
             && changes.len() < ENDED_BATCH_CHANGES_MAX

@@ -323,7 +323,7 @@ mod tests {
         let named = named.iter().map(|(id, begun_at)| {
             Named::new(Ending { begun_at: *begun_at, ..ending("ada", id) }, HOUR)
         });
-        let until = until.map(|until| until.as_ms());
+        let until = until.map(Timestamp::as_ms);
         EndedText { subject: "ada".into(), until, lived: None, named: named.collect() }
     }
 

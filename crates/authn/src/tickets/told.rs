@@ -56,10 +56,8 @@ impl Told {
     pub(super) fn change(&self, id: TicketId) -> RecordChange {
         let Self { by, ends_at, until, is_closed, left_ms } = self;
         let word = if *is_closed { "closed" } else { "open" };
-        let mut text = format!("{by} {} {} {word}", ends_at.as_ms(), until.as_ms());
-        if let Some(left_ms) = left_ms {
-            text.push_str(&format!(" {left_ms}"));
-        }
+        let left = left_ms.map(|left_ms| format!(" {left_ms}")).unwrap_or_default();
+        let text = format!("{by} {} {} {word}{left}", ends_at.as_ms(), until.as_ms());
         RecordChange { key: key(id), value: Some(text.into_bytes().into()) }
     }
 
