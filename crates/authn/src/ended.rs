@@ -10,7 +10,7 @@
 //! with one more, all that were begun until then have ended. Nobody's logout has to make room for
 //! another's, nor waits for all others.
 
-mod of_subject;
+mod of_one;
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
@@ -23,8 +23,8 @@ use bellwire_process::clock;
 use bellwire_wire::problem::{Code, Problem};
 use tokio::sync::{Mutex, OwnedMutexGuard, watch};
 
-use self::of_subject::{Ended, EndedText, Heard, Written, key_of_all};
-pub(crate) use self::of_subject::{Ending, PREFIX};
+use self::of_one::{Ended, EndedText, Heard, Written, key_of_all};
+pub(crate) use self::of_one::{Ending, PREFIX};
 use crate::issued::Issued;
 use crate::lived::Lived;
 use crate::records::{self, Records};
