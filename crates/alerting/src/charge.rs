@@ -27,7 +27,7 @@ impl Charge {
     }
 
     /// Whether it is so now.
-    pub(crate) fn is_ours(&self) -> bool {
+    pub fn is_ours(&self) -> bool {
         self.0.as_ref().is_none_or(|tell| tell())
     }
 

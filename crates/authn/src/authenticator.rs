@@ -26,6 +26,7 @@ use crate::issued::{Issued, Moment};
 use crate::issuers::{AccessError, Complaints, Issuers, Unverified};
 use crate::keys::Keys;
 use crate::known::Known;
+use crate::lived::Lived;
 use crate::oidc::Provider;
 use crate::proxied::Proxied;
 use crate::records::Records;
@@ -47,6 +48,7 @@ pub struct Authenticator {
     keys: Arc<Keys>,
     revocations: Arc<Revocations>,
     issued: Arc<Issued>,
+    lived: Arc<Lived>,
     ended: Arc<EndedSessions>,
     issuers: Issuers,
     users: Users,
@@ -70,10 +72,12 @@ impl Authenticator {
         figures: Arc<Figures>,
     ) -> Result<Self, AccessError> {
         let (records, issued) = (Arc::new(Records::default()), Arc::new(Issued::default()));
+        let lived = Arc::new(Lived::default());
         let configured = config.map_or(&[][..], |config| &config.keys);
         let keys = Arc::new(Keys::new(configured, Arc::clone(&records), Arc::clone(&issued)));
-        let revocations = Arc::new(Revocations::new(Arc::clone(&records), Arc::clone(&issued)));
-        let ended = Arc::new(EndedSessions::new(Arc::clone(&records), Arc::clone(&issued)));
+        let parts = || (Arc::clone(&records), Arc::clone(&issued), Arc::clone(&lived));
+        let revocations = Arc::new(Revocations::new(parts()));
+        let ended = Arc::new(EndedSessions::new(parts()));
         let Some(config) = config else {
             return Ok(Self {
                 policy: None,
@@ -82,6 +86,7 @@ impl Authenticator {
                 keys,
                 revocations,
                 issued,
+                lived,
                 ended,
                 issuers: Issuers::default(),
                 users: Users::new(&[]),
@@ -105,6 +110,7 @@ impl Authenticator {
             keys,
             revocations,
             issued,
+            lived,
             ended,
             issuers: Issuers::load(&config.issuers)?,
             users: Users::new(&config.users),
@@ -125,6 +131,7 @@ impl Authenticator {
     pub fn begin(&self, journal: Arc<dyn Journal>) -> Result<(), bellwire_journal::Error> {
         self.records.keep_in(journal);
         self.issued.restore(&self.records)?;
+        self.lived.restore(&self.records)?;
         self.revocations.restore()?;
         self.ended.restore()?;
         if let Some(tickets) = &self.tickets {
@@ -167,6 +174,8 @@ impl Authenticator {
             if let Err(error) = self.keys.keep_uses().await {
                 tracing::warn!(%error, "The last use of API keys is not kept yet; trying again.");
             }
+            // What the journal has refused, and what others had room for.
+            self.ended.write_on();
             if let Some(tickets) = &self.tickets
                 && let Err(error) = tickets.keep_house(&self.records, clock::now()).await
             {
@@ -175,6 +184,9 @@ impl Authenticator {
             // Only where the clock was set back: it is known without a record else.
             if self.issued.is_behind(clock::now()) {
                 self.keep_issued().await;
+            }
+            if self.lived.is_due() {
+                self.keep_lived().await;
             }
         }
     }
@@ -185,7 +197,11 @@ impl Authenticator {
             tracing::warn!(%error, "The last use of API keys is not kept.");
         }
         let Some(tickets) = &self.tickets else { return };
+        if let Err(error) = self.ended.keep_all().await {
+            tracing::warn!(%error, "Some who have logged out are logged in again after the restart.");
+        }
         self.keep_issued().await;
+        self.keep_lived().await;
         if let Err(error) = tickets.leave(&self.records).await {
             tracing::warn!(%error, "Which tickets are in use is not kept.");
         }
@@ -194,6 +210,12 @@ impl Authenticator {
     async fn keep_issued(&self) {
         if let Err(error) = self.issued.keep(&self.records).await {
             tracing::warn!(%error, "Until when something was issued is not kept.");
+        }
+    }
+
+    async fn keep_lived(&self) {
+        if let Err(error) = self.lived.keep(&self.records).await {
+            tracing::warn!(%error, "For how long the server has been at work is not kept.");
         }
     }
 

@@ -26,6 +26,7 @@ mod issued;
 mod issuers;
 mod keys;
 mod known;
+mod lived;
 mod network;
 mod oidc;
 mod outward;

@@ -86,7 +86,8 @@ pub(crate) async fn to_its_end<T: Send + 'static>(
     bounded(async { work.await.unwrap_or(Err(Error::Unanswered)) }).await
 }
 
-async fn bounded<T>(work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+/// Waits for work that goes on without whoever waits, but not for ever.
+pub(crate) async fn bounded<T>(work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
     timeout(ACCESS_WRITE_TIMEOUT, work).await.unwrap_or_else(|_| {
         let error =
             "the journal has not answered yet: the change is queued, and made once it can be";

@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::time::Duration;
 
 use bellwire_access::{Claims, Identity, Means};
 use bellwire_journal::{Error, RecordChange};
@@ -12,11 +13,11 @@ use bellwire_model::limits::{
     REVOCATIONS_BYTES_MAX, REVOCATIONS_MAX, SESSION_ID_BYTES_MAX, SESSION_MAX,
 };
 use bellwire_model::{Timestamp, excerpt};
-use bellwire_process::clock::Ticker;
 use bellwire_wire::problem::{Code, Problem};
 use serde::{Deserialize, Serialize};
 
 use crate::issued::Issued;
+use crate::lived::{Lived, in_ms};
 use crate::records::{self, Records};
 
 /// What their records begin with.
@@ -30,6 +31,7 @@ pub struct Revocations {
     /// Held by who changes them until the journal has answered: changes are made one after the other.
     turn: Arc<tokio::sync::Mutex<()>>,
     issued: Arc<Issued>,
+    lived: Arc<Lived>,
     /// What the names begin with of those that this process makes.
     run: u32,
 }
@@ -51,8 +53,8 @@ struct Kept {
 #[derive(Debug)]
 struct Remembered {
     revocation: Revocation,
-    /// For how long this process has known it.
-    known_for: Ticker,
+    /// How long servers had been at work when it was taken back.
+    lived: Duration,
 }
 
 /// Something that was taken back.
@@ -90,6 +92,9 @@ struct RevocationText {
     made_at: i64,
     until: i64,
     made_by: Box<str>,
+    /// How long servers had been at work then, in milliseconds. Versions before say nothing of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    lived: Option<u64>,
 }
 
 impl Revoked {
@@ -111,7 +116,8 @@ impl Revoked {
 }
 
 impl Revocation {
-    fn read(json: &[u8]) -> Option<Self> {
+    /// With how long servers had been at work when it was made, where it says that.
+    fn read(json: &[u8]) -> Option<(Self, Option<Duration>)> {
         let text: RevocationText = serde_json::from_slice(json).ok()?;
         let of = match (text.subject, text.session) {
             (Some(subject), None) => Revoked::Subject(subject),
@@ -119,10 +125,11 @@ impl Revocation {
             _ => return None,
         };
         let (made_at, until) = (Timestamp::from_ms(text.made_at), Timestamp::from_ms(text.until));
-        Some(Self { id: text.id, of, made_at, until, made_by: text.made_by })
+        let revocation = Self { id: text.id, of, made_at, until, made_by: text.made_by };
+        Some((revocation, text.lived.map(Duration::from_millis)))
     }
 
-    fn json(&self) -> Vec<u8> {
+    fn json(&self, lived: Duration) -> Vec<u8> {
         let (subject, session) = match &self.of {
             Revoked::Subject(subject) => (Some(subject.clone()), None),
             Revoked::Session(session) => (None, Some(session.clone())),
@@ -134,24 +141,26 @@ impl Revocation {
             made_at: self.made_at.as_ms(),
             until: self.until.as_ms(),
             made_by: self.made_by.clone(),
+            lived: Some(in_ms(lived)),
         };
         serde_json::to_vec(&text).expect("texts and numbers are JSON")
     }
 
     fn record_bytes(&self) -> usize {
-        PREFIX.len() + self.id.len() + self.json().len()
+        PREFIX.len() + self.id.len() + self.json(Duration::MAX).len()
     }
 }
 
 impl Remembered {
-    fn new(revocation: Revocation) -> Arc<Self> {
-        Arc::new(Self { revocation, known_for: Ticker::start() })
+    fn change(&self) -> RecordChange {
+        let (key, json) = (record_key(&self.revocation.id), self.revocation.json(self.lived));
+        RecordChange { key, value: Some(json.into()) }
     }
 
-    /// Whether all that it is of has ended by itself. By both clocks: one that was set ahead, and is
-    /// set back, must not revive a session.
-    fn is_over(&self, now: Timestamp) -> bool {
-        self.is_over_at(now) && self.known_for.elapsed() >= SESSION_MAX
+    /// Whether all that it is of has ended by itself, where servers have been at work for so long. By both
+    /// clocks: one that was set ahead, and is set back, must not revive a session.
+    fn is_over(&self, now: Timestamp, lived: Duration) -> bool {
+        self.is_over_at(now) && lived.saturating_sub(self.lived) >= SESSION_MAX
     }
 
     fn is_over_at(&self, now: Timestamp) -> bool {
@@ -163,8 +172,8 @@ impl Remembered {
 
 impl Kept {
     /// Returns what it takes the place of: one more of a subject says all that the one before did.
-    fn insert(&mut self, revocation: Revocation) -> Option<Arc<Remembered>> {
-        let remembered = Remembered::new(revocation);
+    fn insert(&mut self, revocation: Revocation, lived: Duration) -> Option<Arc<Remembered>> {
+        let remembered = Arc::new(Remembered { revocation, lived });
         let (of, id) = (&remembered.revocation.of, &remembered.revocation.id);
         let by_name = match of {
             Revoked::Subject(subject) => self.subjects.insert(subject.clone(), remembered.clone()),
@@ -186,7 +195,7 @@ impl Kept {
 
     /// Takes in what a record says. Whether that is anything new. Of several of the same that goes before
     /// which is of later, and all nodes say the same.
-    fn take_in(&mut self, revocation: Revocation) -> bool {
+    fn take_in(&mut self, revocation: Revocation, lived: Duration) -> bool {
         let id = revocation.id.clone();
         let there = self.of(&revocation.of).map(|it| (it.until, it.id.clone()));
         if let Some((until, other)) = there {
@@ -198,7 +207,7 @@ impl Kept {
                 return false;
             }
         }
-        if let Some(before) = self.insert(revocation).filter(|it| it.revocation.id != id) {
+        if let Some(before) = self.insert(revocation, lived).filter(|it| it.revocation.id != id) {
             for hidden in self.with_hidden(&before.revocation.id) {
                 self.hide(&id, hidden);
             }
@@ -250,14 +259,12 @@ impl Kept {
             Revoked::Subject(subject) => self.subjects.get(subject),
             Revoked::Session(session) => self.sessions.get(session),
         };
-        let revocation = &remembered?.revocation;
-        let (key, value) = (record_key(&revocation.id), Some(revocation.json().into()));
-        Some(RecordChange { key, value })
+        Some(remembered?.change())
     }
 
     /// Lets go of those of which all has ended by itself. Returns their names.
-    fn expire(&mut self, now: Timestamp) -> Vec<Box<str>> {
-        let over = self.by_id.values().filter(|it| it.is_over(now));
+    fn expire(&mut self, now: Timestamp, lived: Duration) -> Vec<Box<str>> {
+        let over = self.by_id.values().filter(|it| it.is_over(now, lived));
         let over: Vec<Box<str>> = over.map(|it| it.revocation.id.clone()).collect();
         for id in &over {
             self.remove(id);
@@ -274,16 +281,17 @@ impl Kept {
 }
 
 impl Revocations {
-    pub(crate) fn new(records: Arc<Records>, issued: Arc<Issued>) -> Self {
+    pub(crate) fn new((records, issued, lived): (Arc<Records>, Arc<Issued>, Arc<Lived>)) -> Self {
         let run = getrandom::u32().expect("the system has given random numbers at the start");
-        Self { kept: RwLock::default(), records, turn: Arc::default(), issued, run }
+        Self { kept: RwLock::default(), records, turn: Arc::default(), issued, lived, run }
     }
 
     /// Takes in what the journal has. Blocks on the disk.
     pub(crate) fn restore(&self) -> Result<(), Error> {
-        let mut kept = self.kept_mut();
+        let (mut kept, lived) = (self.kept_mut(), self.lived.now());
+        let mut unsaid = Vec::new();
         for record in self.records.read(PREFIX)? {
-            let Some(revocation) = Revocation::read(&record.value) else {
+            let Some((revocation, since)) = Revocation::read(&record.value) else {
                 tracing::error!(
                     key = &*record.key,
                     "A record of what was taken back cannot be read: look at `GET /v1/revocations`."
@@ -291,9 +299,17 @@ impl Revocations {
                 continue;
             };
             self.issued.saw(Some(revocation.until));
+            if since.is_none() {
+                unsaid.push(revocation.id.clone());
+            }
             // Where one could not be written that took another's place, that one is still there.
-            kept.take_in(revocation);
+            kept.take_in(revocation, since.unwrap_or(lived));
         }
+        // They matter for as long from now on, and not from each start.
+        let said = unsaid.iter().filter_map(|id| kept.by_id.get(id)).map(|it| it.change());
+        let said: Vec<RecordChange> = said.collect();
+        drop(kept);
+        self.tell(said);
         Ok(())
     }
 
@@ -303,28 +319,32 @@ impl Revocations {
     /// so then, where the record does not yet. Only then: what is issued later counts, and nodes that went on
     /// answering each other would never be done.
     pub(crate) fn on_change(&self, id: &str, value: Option<&[u8]>) -> bool {
+        let (is_new, told) = self.take_in(id, value);
+        // Without the lock, which every request asks for: there may be a look at the disk.
+        self.tell(told.into_iter().collect());
+        is_new
+    }
+
+    /// The same, and what others are to know for it.
+    fn take_in(&self, id: &str, value: Option<&[u8]>) -> (bool, Option<RecordChange>) {
         let mut kept = self.kept_mut();
         let Some(value) = value else {
             kept.bury(id);
-            return false;
+            return (false, None);
         };
-        let Some(mut revocation) = Revocation::read(value) else {
+        let Some((mut revocation, lived)) = Revocation::read(value) else {
             tracing::error!(id, "A record of what was taken back cannot be read.");
-            return false;
+            return (false, None);
         };
         if kept.gone.iter().any(|gone| **gone == *id) {
-            self.tell(removal(id));
-            return false;
+            return (false, Some(removal(id)));
         }
         let said = revocation.until;
         revocation.until = self.until(&kept, &revocation);
         self.issued.saw(Some(revocation.until));
-        let is_new = kept.take_in(revocation.clone());
-        let is_own = kept.by_id.get(id).is_some_and(|it| it.revocation == revocation);
-        if is_own && revocation.until > said {
-            self.tell(RecordChange { key: record_key(id), value: Some(revocation.json().into()) });
-        }
-        is_new
+        let is_new = kept.take_in(revocation.clone(), lived.unwrap_or_else(|| self.lived.now()));
+        let own = kept.by_id.get(id).filter(|it| it.revocation == revocation);
+        (is_new, own.filter(|_| revocation.until > said).map(|own| own.change()))
     }
 
     /// Until when that counts here which a record says.
@@ -344,8 +364,10 @@ impl Revocations {
     }
 
     /// Has others know. Nobody waits for it; where it cannot be written it counts here all the same.
-    fn tell(&self, change: RecordChange) {
-        if let Err(error) = self.records.queue(vec![change]) {
+    fn tell(&self, changes: Vec<RecordChange>) {
+        if !changes.is_empty()
+            && let Err(error) = self.records.queue(changes)
+        {
             tracing::warn!(%error, "What was taken back is not told on.");
         }
     }
@@ -408,7 +430,7 @@ impl Revocations {
         let mut kept = self.kept_mut();
         let now = now();
         let mut changes: Vec<RecordChange> =
-            kept.expire(now).iter().map(|id| removal(id)).collect();
+            kept.expire(now, self.lived.now()).iter().map(|id| removal(id)).collect();
         let (id, until) = (self.drawn(&kept), self.issued.until(now));
         let revocation = Revocation { id, of, made_at: now, until, made_by: by.into() };
         if !kept.has_room(&revocation) {
@@ -416,7 +438,7 @@ impl Revocations {
             return Err(Problem::new(Code::RecordsExhausted, detail));
         }
         self.issued.saw(Some(until));
-        if let Some(before) = kept.insert(revocation.clone()) {
+        if let Some(before) = kept.insert(revocation.clone(), self.lived.now()) {
             let gone = kept.with_hidden(&before.revocation.id);
             changes.extend(gone.iter().map(|id| removal(id)));
         }

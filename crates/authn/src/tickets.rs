@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use bellwire_access::ticket::{Bound, Ticket, TicketId, TicketRefusal, TicketTable};
 use bellwire_access::{Claims, Identity, Means, Policy, Rights};
-use bellwire_journal::{Error, RecordChange};
+use bellwire_journal::{Error, Record, RecordChange};
 use bellwire_model::limits::{TICKET_UNUSED_MAX, TICKETS_MAX, TICKETS_TOLD_RETRY};
 use bellwire_model::{Principal, Timestamp};
 use bellwire_process::clock;
@@ -90,11 +90,23 @@ impl Tickets {
 
     /// Takes in what nodes have told. Blocks on the disk.
     pub(crate) fn restore_told(&self, records: &Records, now: Timestamp) -> Result<(), Error> {
-        let found = records.read(told::PREFIX)?;
+        self.take_in_told(|| records.read(told::PREFIX), now)
+    }
+
+    fn take_in_told(
+        &self,
+        read: impl FnOnce() -> Result<Vec<Record>, Error>,
+        now: Timestamp,
+    ) -> Result<(), Error> {
+        // What nodes tell meanwhile waits: it is newer than what is read.
+        let mut table = self.table();
+        let found = read()?;
         // What was opened before is known.
-        self.table().go_on(std::iter::empty(), now);
+        table.go_on(std::iter::empty(), now);
         for record in found {
-            self.on_change(&record.key, Some(&record.value), (now, |_| ()));
+            if let (Some(id), Some(told)) = (told::id(&record.key), Told::read(&record.value)) {
+                self.hear(&mut table, (id, &told), now);
+            }
         }
         Ok(())
     }
@@ -107,18 +119,30 @@ impl Tickets {
         value: Option<&[u8]>,
         (now, displaced): (Timestamp, impl FnOnce(Principal) -> T),
     ) -> Option<T> {
-        let (id, told) = (told::id(key)?, Told::read(value?)?);
+        let id = told::id(key)?;
         let mut table = self.table();
-        if !self.tell(|teller| teller.hear(id, &told))? {
+        let Some(value) = value else {
+            self.tell(|teller| teller.hear_gone(id));
             return None;
-        }
-        let before = table.elsewhere(id, (told.ends_at, told.until), now)?;
+        };
+        let before = self.hear(&mut table, (id, &Told::read(value)?), now)?;
         u32::try_from(before).ok().map(|before| displaced(Principal(before)))
+    }
+
+    /// Another node has told of a ticket. The connection that had it here.
+    fn hear(
+        &self,
+        table: &mut TicketTable,
+        (id, told): (TicketId, &Told),
+        now: Timestamp,
+    ) -> Option<u64> {
+        let is_elsewhere = self.tell(|teller| teller.hear(id, told, moment(now)))?;
+        is_elsewhere.then(|| table.elsewhere(id, (told.ends_at, told.until), now))?
     }
 
     /// Lets go of what nodes have told that is over.
     pub(crate) async fn keep_house(&self, records: &Records, now: Timestamp) -> Result<(), Error> {
-        let over = self.tell(|teller| teller.over(now)).unwrap_or_default();
+        let over = self.tell(|teller| teller.over(moment(now))).unwrap_or_default();
         if over.is_empty() {
             return Ok(());
         }
@@ -139,9 +163,10 @@ impl Tickets {
 
     /// Leaves to the next process which are in use.
     pub(crate) async fn leave(&self, records: &Records) -> Result<(), Error> {
-        let until = clock::now().saturating_add(TICKET_UNUSED_MAX);
+        let now = clock::now();
+        let until = now.saturating_add(TICKET_UNUSED_MAX);
         let told = self.tell(|teller| {
-            teller.leave(until);
+            teller.leave(until, moment(now));
             teller.pending()
         });
         if let Some(told) = told {
@@ -202,7 +227,7 @@ impl Tickets {
         let mut table = self.table();
         let before = table.open(ticket, principal.0.into(), now)?;
         let ends_at = ticket.claims.ends_at.unwrap_or(ticket.issued_at);
-        self.tell(|teller| teller.open(ticket.id, ends_at));
+        self.tell(|teller| teller.open(ticket.id, ends_at, moment(now)));
         Ok(before.and_then(|before| u32::try_from(before).ok()).map(|it| displaced(Principal(it))))
     }
 
@@ -210,13 +235,17 @@ impl Tickets {
     pub(crate) fn closed(&self, ticket: &Ticket, principal: Principal, now: Timestamp) {
         let mut table = self.table();
         if let Some(until) = table.closed(ticket.id, principal.0.into(), now) {
-            self.tell(|teller| teller.close(ticket.id, until));
+            self.tell(|teller| teller.close(ticket.id, until, moment(now)));
         }
     }
 
     fn table(&self) -> MutexGuard<'_, TicketTable> {
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn moment(now: Timestamp) -> told::Moment {
+    told::Moment { now, uptime: clock::uptime() }
 }
 
 /// Whose ticket it is: they may follow what it is for, as far as their roles allow today, and nothing
@@ -279,6 +308,30 @@ mod tests {
         assert_eq!((ticket.issued_at, ticket.claims.issued_at), (moment.at, Some(moment.at)));
         assert_eq!(ticket.opens_until, NOW.saturating_add(Duration::from_mins(1)));
         assert_eq!(ticket.claims.ends_at, Some(NOW.saturating_add(12 * HOUR)));
+    }
+
+    #[test]
+    fn what_a_node_tells_while_another_reads_at_its_start_counts() {
+        let tickets = tickets(&Records::default(), NOW);
+        tickets.share(7);
+        let key = format!("{}AAAAAAAAAAAAAAAAAAAAAA", told::PREFIX);
+        let [older, newer] = [HOUR, 2 * HOUR].map(|it| NOW.saturating_add(it));
+        let said = |by: &str, end: Timestamp| format!("{by} {0} {0} open", end.as_ms());
+        let (first, second) = (said("a-1", older), said("b-1", newer));
+        std::thread::scope(|scope| {
+            let read = || {
+                let hear = || tickets.on_change(&key, Some(second.as_bytes()), (NOW, |_| ()));
+                scope.spawn(hear);
+                // Whoever would not wait is done by then.
+                while tickets.table.try_lock().is_ok_and(|table| table.is_empty()) {
+                    std::thread::yield_now();
+                }
+                Ok(vec![Record { key: key.as_str().into(), value: first.into() }])
+            };
+            tickets.take_in_told(read, NOW).expect("read");
+        });
+        let ends: Vec<Timestamp> = tickets.table().left().map(|(_, ends_at)| ends_at).collect();
+        assert_eq!(ends, [newer]);
     }
 
     #[tokio::test]

@@ -723,6 +723,8 @@ pub const SNAPSHOT_PEERS_PATIENCE: Duration = Duration::from_secs(20);
 pub const SNAPSHOT_SPACE_KEPT: u64 = 256 * 1024 * 1024;
 /// Events in one commit: enough to make the sync cheap, few enough to keep its latency flat.
 pub const EVENTS_PER_COMMIT_MAX: usize = 16_384;
+/// How long who changes a stream of Durable Streams waits for the journal. The change stays queued.
+pub const DURABLE_STREAM_TIMEOUT: Duration = Duration::from_secs(10);
 /// Streams of Durable Streams that were created, or deleted while something is left of them.
 pub const DURABLE_STREAMS_MAX: usize = 100_000;
 /// How often those are looked for whose time is over.
@@ -1357,9 +1359,16 @@ pub const REVOCATIONS_BYTES_MAX: usize = 2 * 1024 * 1024;
 /// Sessions of one subject that were ended early and are known by their names; with one more all that
 /// it has begun have ended.
 pub const SESSIONS_ENDED_OF_SUBJECT_MAX: usize = 4;
+/// How often it is written down for how long servers have been at work: what the last of it is not known
+/// to have passed.
+pub const LIVED_STEP: Duration = Duration::from_hours(1);
 /// Subjects with sessions that were ended early. Each has a record of at most some 800 bytes: durable
 /// records have 16 MiB for all of them.
 pub const SUBJECTS_ENDED_MAX: usize = 20_000;
+/// Changes of these records that are written at once, and a few more: less than 1 MiB, which others wait for.
+pub const ENDED_BATCH_CHANGES_MAX: usize = 1_000;
+/// Those of them that wait to be let go of: as many as all subjects have.
+pub const ENDED_RECORDS_GONE_MAX: usize = SUBJECTS_ENDED_MAX * (SESSIONS_ENDED_OF_SUBJECT_MAX + 2);
 /// Bytes of the body of a login.
 pub const LOGIN_BODY_BYTES_MAX: usize = 16 * 1024;
 /// How long after its making a stream ticket may be opened for the first time.

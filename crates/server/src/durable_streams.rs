@@ -13,18 +13,26 @@ mod record;
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
+use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use bellwire_journal::{Append, Error, Journal, RecordChange, TopicFigures};
-use bellwire_model::limits::{DURABLE_STREAMS_MAX, DURABLE_STREAMS_SWEEP_INTERVAL};
+use bellwire_alerting::Charge;
+use bellwire_journal::{Append, Appended, Error, Journal, RecordChange, TopicFigures};
+use bellwire_model::limits::{
+    DURABLE_STREAM_TIMEOUT, DURABLE_STREAMS_MAX, DURABLE_STREAMS_SWEEP_INTERVAL,
+};
 use bellwire_model::{Closure, Filter, FilterSet, Offset, Topic};
 use bellwire_process::clock;
 use bellwire_shards::Publisher;
-use tokio::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard, oneshot};
+use bellwire_wire::problem::{Code, Problem};
+use tokio::sync::{OwnedRwLockReadGuard, OwnedRwLockWriteGuard, RwLock, oneshot};
+use tokio::time::error::Elapsed;
+use tokio::time::timeout;
 
 pub(crate) use self::record::{Lifetime, Stream};
 use self::record::{PREFIX, Record, key};
+use crate::relay;
 
 /// Streams whose topics have the same remainder wait for each other's creation and deletion, and for each
 /// append that says which it is. Few have: whoever writes one stream must not have others wait.
@@ -33,16 +41,26 @@ const TURNS: usize = 1_024;
 /// Up to so many, those that were deleted are known though nothing is left of them.
 const ROOMY: usize = DURABLE_STREAMS_MAX / 2;
 
+/// Whoever has this changes a stream alone.
+pub(crate) type Turn = OwnedRwLockWriteGuard<()>;
+
+/// How streams are created and deleted: of several nodes one does that at a time, and the others hear of it.
+#[derive(Clone, Debug)]
+pub(crate) struct Decides {
+    /// What somebody else does by now is kept out there.
+    pub(crate) journal: Arc<dyn Journal>,
+    pub(crate) charge: Charge,
+}
+
 /// All streams.
 #[derive(Debug)]
 pub(crate) struct DurableStreams {
     publisher: Arc<Publisher>,
-    /// Where records are written, where this server creates and deletes streams: of several nodes one does, and the
-    /// others hear of it.
-    records: std::sync::RwLock<Option<Arc<dyn Journal>>>,
+    /// Where streams are created and deleted from here, while they are.
+    decides: std::sync::RwLock<Option<Decides>>,
     kept: Mutex<HashMap<Topic, Kept>>,
     /// Who appends shares a turn; who creates or deletes has it alone.
-    turns: Vec<RwLock<()>>,
+    turns: Vec<Arc<RwLock<()>>>,
     /// Which turn a topic has; nobody can choose one that has another's.
     turn_of: RandomState,
 }
@@ -67,11 +85,13 @@ struct Live {
     stream: Stream,
     /// When it was last read or written, in milliseconds of the system's uptime.
     used_ms: AtomicU64,
+    /// Nobody knows whether what it begins with is there: whoever has created it was told so, and it goes.
+    is_void: bool,
 }
 
 impl Live {
     fn new(stream: Stream) -> Self {
-        Self { stream, used_ms: AtomicU64::new(uptime_ms()) }
+        Self { stream, used_ms: AtomicU64::new(uptime_ms()), is_void: false }
     }
 
     /// Whether it goes once nobody has used it for a while.
@@ -80,6 +100,9 @@ impl Live {
     }
 
     fn is_over(&self) -> bool {
+        if self.is_void {
+            return true;
+        }
         let idle_ms = || uptime_ms().saturating_sub(self.used_ms.load(Ordering::Relaxed));
         match &self.stream.lifetime {
             Lifetime::Unlimited => false,
@@ -94,13 +117,12 @@ fn uptime_ms() -> u64 {
 }
 
 impl DurableStreams {
-    /// Those that the journal has, and where their records are written if streams are created and deleted here.
-    /// Blocks on the disk.
+    /// Those that the journal has, and where they are created and deleted from here, if they are. Blocks on the disk.
     pub(crate) fn open(
         publisher: &Arc<Publisher>,
-        records: Option<Arc<dyn Journal>>,
+        decides: Option<Decides>,
     ) -> Result<Arc<Self>, Error> {
-        let heard = Arc::new(Self::empty(publisher, records));
+        let heard = Arc::new(Self::empty(publisher, decides));
         let told = Arc::downgrade(&heard);
         // Before what there is: nothing that comes behind it may be missed.
         publisher.journal.watch_records(
@@ -117,11 +139,11 @@ impl DurableStreams {
 
     /// From now on streams are created and deleted here, and their records are written there; or another node does
     /// that. What that one has left unfinished is as at a start. Blocks on the disk.
-    pub(crate) fn decide(&self, records: Option<Arc<dyn Journal>>) -> Result<(), Error> {
-        if records.is_some() {
+    pub(crate) fn decide(&self, decides: Option<Decides>) -> Result<(), Error> {
+        if decides.is_some() {
             self.read_all()?;
         }
-        *self.records.write().unwrap_or_else(PoisonError::into_inner) = records;
+        *self.decides.write().unwrap_or_else(PoisonError::into_inner) = decides;
         Ok(())
     }
 
@@ -159,20 +181,25 @@ impl DurableStreams {
         Ok(())
     }
 
-    fn empty(publisher: &Arc<Publisher>, records: Option<Arc<dyn Journal>>) -> Self {
-        let turns = std::iter::repeat_with(RwLock::default).take(TURNS).collect();
-        let (publisher, records) = (Arc::clone(publisher), std::sync::RwLock::new(records));
+    fn empty(publisher: &Arc<Publisher>, decides: Option<Decides>) -> Self {
+        let turns = std::iter::repeat_with(Arc::default).take(TURNS).collect();
+        let (publisher, decides) = (Arc::clone(publisher), std::sync::RwLock::new(decides));
         let (kept, turn_of) = (Mutex::default(), RandomState::new());
-        Self { publisher, records, kept, turns, turn_of }
+        Self { publisher, decides, kept, turns, turn_of }
     }
 
-    /// Where records are written, if they are.
-    fn records(&self) -> Option<Arc<dyn Journal>> {
-        self.records.read().unwrap_or_else(PoisonError::into_inner).clone()
+    fn decides(&self) -> Option<Decides> {
+        self.decides.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    fn decides(&self) -> bool {
-        self.records.read().unwrap_or_else(PoisonError::into_inner).is_some()
+    /// Whether this server creates and deletes streams right now.
+    fn is_in_charge(&self) -> bool {
+        self.decides().is_some_and(|decides| decides.charge.is_ours())
+    }
+
+    /// Where what only this server may say is said.
+    fn own(&self) -> Result<Arc<dyn Journal>, Error> {
+        self.decides().map(|decides| decides.journal).ok_or(Error::Closed)
     }
 
     /// Records were changed, maybe by another node.
@@ -201,18 +228,30 @@ impl DurableStreams {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn turn(&self, topic: &Topic) -> &RwLock<()> {
-        &self.turns[(self.turn_of.hash_one(topic) % TURNS as u64) as usize]
+    fn turn(&self, topic: &Topic) -> Arc<RwLock<()>> {
+        Arc::clone(&self.turns[(self.turn_of.hash_one(topic) % TURNS as u64) as usize])
     }
 
     /// While this is held the stream is neither created nor deleted.
-    pub(crate) async fn shared(&self, topic: &Topic) -> RwLockReadGuard<'_, ()> {
-        self.turn(topic).read().await
+    pub(crate) async fn shared(&self, topic: &Topic) -> Result<OwnedRwLockReadGuard<()>, Problem> {
+        let turn = timeout(DURABLE_STREAM_TIMEOUT, self.turn(topic).read_owned()).await;
+        self.came(turn)
     }
 
     /// While this is held nobody else appends to the stream.
-    pub(crate) async fn alone(&self, topic: &Topic) -> RwLockWriteGuard<'_, ()> {
-        self.turn(topic).write().await
+    pub(crate) async fn alone(&self, topic: &Topic) -> Result<Turn, Problem> {
+        let turn = timeout(DURABLE_STREAM_TIMEOUT, self.turn(topic).write_owned()).await;
+        self.came(turn)
+    }
+
+    /// A turn may have been waited for for long, and another node may do this by now.
+    fn came<T>(&self, turn: Result<T, Elapsed>) -> Result<T, Problem> {
+        let Ok(turn) = turn else {
+            let detail = "the journal has not answered to a change of the stream before this one";
+            return Err(Problem::new(Code::JournalUnavailable, detail).retry_after(1));
+        };
+        let away = || relay::nobody_keeps("another node may have the streams by now");
+        if self.is_in_charge() { Ok(turn) } else { Err(away()) }
     }
 
     /// The stream of a topic, if there is one now.
@@ -221,7 +260,7 @@ impl DurableStreams {
         let begin = match kept {
             Some(Kept::Live(live)) => {
                 // For how long nobody has used it only that one knows.
-                let is_over = live.is_over() && (self.decides() || !live.is_idle());
+                let is_over = live.is_over() && (self.decides().is_some() || !live.is_idle());
                 return (!is_over).then(|| live.stream.clone());
             }
             Some(Kept::Deleted(at)) => at,
@@ -244,8 +283,18 @@ impl DurableStreams {
     }
 
     /// Creates a stream with what it begins with, of whose topic there is none. It is in the journal when
-    /// this returns. Whoever calls this has the turn alone.
+    /// this returns.
     pub(crate) async fn create(
+        self: &Arc<Self>,
+        topic: &Topic,
+        (created, content): ((Box<str>, Lifetime), Vec<Append>),
+        turn: Turn,
+    ) -> Result<Stream, Error> {
+        let (all, topic) = (Arc::clone(self), topic.clone());
+        to_its_end(turn, async move { all.begin(&topic, created, content).await }).await
+    }
+
+    async fn begin(
         &self,
         topic: &Topic,
         (content_type, lifetime): (Box<str>, Lifetime),
@@ -253,7 +302,7 @@ impl DurableStreams {
     ) -> Result<Stream, Error> {
         if self.is_created(topic) {
             // Its time is over, and nobody has come by since.
-            self.delete(topic).await?;
+            self.end(topic).await?;
         }
         self.check_room(topic)?;
         if self.publisher.journal.ended(topic.as_str()).is_some() {
@@ -268,22 +317,48 @@ impl DurableStreams {
         self.write(topic, Some(&record)).await?;
         // Whoever reads its content has to know of what type it is.
         self.kept().insert(topic.clone(), Kept::live(stream.clone()));
-        if awaits_content && let Err(error) = self.publisher.append_whole(content).await {
-            self.kept().insert(topic.clone(), Kept::Deleted(begin));
-            let record = Record::Deleted { at: begin };
-            self.write(topic, Some(&record)).await?;
+        if awaits_content && let Err(error) = self.append(content).await {
+            self.take_back(topic, &stream, &error).await;
             return Err(error);
         }
         Ok(stream)
     }
 
+    /// What a stream was to begin with is not there, or nobody knows whether it is: so is the stream.
+    async fn take_back(&self, topic: &Topic, stream: &Stream, error: &Error) {
+        let at = stream.begin;
+        let is_doubted = Problem::from(error.clone()).is_maybe_taken() == Some(true);
+        let gone = if is_doubted {
+            // Both come behind the content, if that comes.
+            self.end(topic).await
+        } else {
+            self.write(topic, Some(&Record::Deleted { at })).await
+        };
+        if let Err(error) = gone {
+            tracing::warn!(%error, %topic, "A stream without what it begins with stays for now.");
+            let void = Live { is_void: true, ..Live::new(stream.clone()) };
+            self.kept().insert(topic.clone(), Kept::Live(Arc::new(void)));
+        } else if !is_doubted {
+            self.kept().insert(topic.clone(), Kept::Deleted(at));
+        }
+    }
+
     /// Has a stream that nobody has created, of a topic that has events, go on when these are gone.
-    pub(crate) async fn adopt(&self, topic: &Topic, stream: Stream) -> Result<(), Error> {
+    pub(crate) async fn adopt(
+        self: &Arc<Self>,
+        topic: &Topic,
+        stream: Stream,
+        turn: Turn,
+    ) -> Result<(), Error> {
         self.check_room(topic)?;
-        let record = Record::Live { stream: stream.clone(), awaits_content: false };
-        self.write(topic, Some(&record)).await?;
-        self.kept().insert(topic.clone(), Kept::live(stream));
-        Ok(())
+        let (all, topic) = (Arc::clone(self), topic.clone());
+        to_its_end(turn, async move {
+            let record = Record::Live { stream: stream.clone(), awaits_content: false };
+            all.write(&topic, Some(&record)).await?;
+            all.kept().insert(topic, Kept::live(stream));
+            Ok(())
+        })
+        .await
     }
 
     fn check_room(&self, topic: &Topic) -> Result<(), Error> {
@@ -297,13 +372,17 @@ impl DurableStreams {
         matches!(self.kept().get(topic), Some(Kept::Live(_)))
     }
 
-    /// Deletes the stream of a topic: whoever reads it is told that it goes on no more. Whoever calls this
-    /// has the turn alone.
-    pub(crate) async fn delete(&self, topic: &Topic) -> Result<(), Error> {
+    /// Deletes the stream of a topic: whoever reads it is told that it goes on no more.
+    pub(crate) async fn delete(self: &Arc<Self>, topic: &Topic, turn: Turn) -> Result<(), Error> {
+        let (all, topic) = (Arc::clone(self), topic.clone());
+        to_its_end(turn, async move { all.end(&topic).await }).await
+    }
+
+    async fn end(&self, topic: &Topic) -> Result<(), Error> {
         let now = clock::now();
         let batch = [Closure::End, Closure::Reopened]
             .map(|closure| Append::new(closure.event(topic.clone(), now), None));
-        let appended = self.publisher.append_whole(batch.into()).await?;
+        let appended = self.append(batch.into()).await?;
         // Its readers are told of places before it, never of this: another one may begin here.
         let at = appended.last().map_or(Offset::ZERO, |appended| appended.offset);
         self.write(topic, Some(&Record::Deleted { at })).await?;
@@ -311,12 +390,15 @@ impl DurableStreams {
         Ok(())
     }
 
+    async fn append(&self, batch: Vec<Append>) -> Result<Vec<Appended>, Error> {
+        self.publisher.append_whole_to(&*self.own()?, batch).await
+    }
+
     async fn write(&self, topic: &Topic, record: Option<&Record>) -> Result<(), Error> {
         let (reply, replied) = oneshot::channel();
         let change = RecordChange { key: key(topic), value: record.map(Record::json) };
         let reply = Box::new(move |result| drop(reply.send(result)));
-        let records = self.records().ok_or(Error::Closed)?;
-        records.write_records(vec![change], reply)?;
+        self.own()?.write_records(vec![change], reply)?;
         replied.await.unwrap_or(Err(Error::Closed))
     }
 
@@ -326,14 +408,14 @@ impl DurableStreams {
         let mut interval = tokio::time::interval(DURABLE_STREAMS_SWEEP_INTERVAL);
         loop {
             interval.tick().await;
-            if !self.decides() {
+            if !self.is_in_charge() {
                 continue;
             }
             for topic in tokio::task::block_in_place(|| self.over()) {
-                let _turn = self.alone(&topic).await;
+                let Ok(_turn) = self.alone(&topic).await else { break };
                 // Somebody may have had it meanwhile.
                 let swept = match self.fate(&topic) {
-                    Some(Fate::Deleted) => self.delete(&topic).await,
+                    Some(Fate::Deleted) => self.end(&topic).await,
                     Some(Fate::Forgotten) => {
                         let written = self.write(&topic, None).await;
                         if written.is_ok() {
@@ -387,6 +469,24 @@ impl DurableStreams {
     }
 }
 
+/// Does something of a stream to its end, however long the journal takes and whoever waits for it, and waits
+/// for it, but not for ever. Others have their turn behind it.
+async fn to_its_end<T: Send + 'static>(
+    turn: Turn,
+    work: impl Future<Output = Result<T, Error>> + Send + 'static,
+) -> Result<T, Error> {
+    let work = tokio::spawn(async move {
+        let done = work.await;
+        drop(turn);
+        done
+    });
+    let done = timeout(DURABLE_STREAM_TIMEOUT, work).await.map_err(|_| {
+        let error = "the journal has not answered yet: the stream is changed once it has";
+        Error::Away(Arc::new(io::Error::new(io::ErrorKind::TimedOut, error)))
+    })?;
+    done.unwrap_or(Err(Error::Unanswered))
+}
+
 /// What becomes of a stream by itself.
 enum Fate {
     Deleted,
@@ -403,3 +503,6 @@ fn figures(journal: &dyn Journal, topic: &Topic) -> Option<TopicFigures> {
 fn last(journal: &dyn Journal, topic: &Topic) -> Offset {
     figures(journal, topic).map_or(Offset::ZERO, |figures| figures.last)
 }
+
+#[cfg(test)]
+mod tests;

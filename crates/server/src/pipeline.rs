@@ -194,7 +194,7 @@ impl Server {
         let asked_by_shards = ((&asked, &access, &sys), presence.as_ref());
         let (shards, spread) = spawn_shards(config, parts, events, asked_by_shards)?;
         let reload = reload((config, &succession), &figures, (&desk, failure));
-        let streams = DurableStreams::open(publisher, desk.records())?;
+        let streams = DurableStreams::open(publisher, desk.decides())?;
         let outages = Outages::new(&spread, &admission, cluster.as_deref());
         let (mirror, followings) = ground.among.clone().map(Among::apart).unzip();
         let app = App {

@@ -15,7 +15,7 @@ use bellwire_process::clock;
 use tokio::sync::watch;
 
 use super::Authenticator;
-use crate::{ended, issued, keys, revocations, tickets};
+use crate::{ended, issued, keys, lived, revocations, tickets};
 
 /// What all records of access begin with.
 const ACCESS: &str = "access/";
@@ -89,6 +89,8 @@ impl Authenticator {
                 ends |= self.hear_of_ticket(key, value);
             } else if **key == *issued::RECORD {
                 self.issued.on_change(value);
+            } else if **key == *lived::RECORD {
+                self.lived.on_change(value);
             }
         }
         if ends {

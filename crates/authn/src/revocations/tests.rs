@@ -22,7 +22,9 @@ fn journal() -> Arc<dyn Journal> {
 fn revocations_in(journal: &Arc<dyn Journal>) -> Arc<Revocations> {
     let records = Arc::new(Records::default());
     records.keep_in(Arc::clone(journal));
-    let revocations = Revocations::new(records, Arc::default());
+    let lived = Arc::new(Lived::default());
+    lived.restore(&records).expect("records");
+    let revocations = Revocations::new((records, Arc::default(), lived));
     revocations.restore().expect("records");
     Arc::new(revocations)
 }
@@ -91,7 +93,7 @@ async fn of_several_records_of_a_subject_the_newest_counts() {
         let of = Revoked::Subject("ada".into());
         let old =
             Revocation { id: id.into(), of, made_at: NOW, until: NOW, made_by: "root".into() };
-        RecordChange { key: record_key(id), value: Some(old.json().into()) }
+        RecordChange { key: record_key(id), value: Some(old.json(HOUR).into()) }
     });
     revocations.records.write(older.into(), |_| ()).await.expect("written");
     revoke(&revocations, "ada", after(HOUR)).await;
@@ -142,7 +144,7 @@ async fn there_are_only_so_many_and_what_is_not_kept_counts_no_more_all_the_same
         let (id, of) = (number.to_string().into(), Revoked::Subject(number.to_string().into()));
         let made_by = "root".into();
         let revocation = Revocation { id, of, made_at: NOW, until: NOW, made_by };
-        revocations.kept_mut().insert(revocation);
+        revocations.kept_mut().insert(revocation, HOUR);
     }
     let one_more = || revocations.revoke(Revoked::Subject("ada".into()), ("root", || NOW), || ());
     assert_eq!(one_more().await.expect_err("full").code, Code::RecordsExhausted);
@@ -191,8 +193,33 @@ async fn a_session_of_a_clock_that_was_ahead_stays_taken_back() {
     revocations.issued.saw(Some(after(year)));
     let of = Revoked::Session("s".into());
     let revocation = revocations.revoke(of, ("root", || NOW), || ()).await.expect("taken back");
-    let is_over = |now| Remembered::new(revocation.clone()).is_over_at(now);
+    let is_over = |now| Remembered { revocation: revocation.clone(), lived: HOUR }.is_over_at(now);
     assert!(!is_over(after(year)) && is_over(after(year + SESSION_MAX)));
+}
+
+#[tokio::test]
+async fn a_session_that_is_over_has_no_place_though_servers_restart_again_and_again() {
+    let journal = journal();
+    let revocations = revocations_in(&journal);
+    let of = Revoked::Session("s".into());
+    revocations.revoke(of, ("root", || NOW), || ()).await.expect("taken back");
+    // As a version before has written it.
+    let before = format!(
+        r#"{{"id":"1","session":"t","made_at":0,"until":{},"made_by":"root"}}"#,
+        NOW.as_ms()
+    );
+    let record = RecordChange { key: record_key("1"), value: Some(before.into_bytes().into()) };
+    revocations.records.write(vec![record], |_| ()).await.expect("written");
+    let read = revocations_in(&journal);
+    // What was queued is through once something behind it is.
+    for (days, left) in [(1, 2), (89, 2), (91, 0)] {
+        let lived = (days * 24 * HOUR).as_millis().to_string().into_bytes();
+        let record = RecordChange { key: crate::lived::RECORD.into(), value: Some(lived.into()) };
+        read.records.write(vec![record], |_| ()).await.expect("written");
+        let next = revocations_in(&journal);
+        next.kept_mut().expire(after(2 * SESSION_MAX), next.lived.now());
+        assert_eq!(next.list().len(), left, "{days}");
+    }
 }
 
 /// Two nodes of one journal, and what it has told each so far.
@@ -250,6 +277,19 @@ async fn what_is_issued_later_has_nobody_write_a_revocation_again() {
 }
 
 #[tokio::test]
+async fn what_others_are_to_know_is_told_without_the_lock_that_requests_ask_for() {
+    let nodes = Nodes::new();
+    let [one, other] = &nodes.nodes;
+    let id = revoke(one, "ada", NOW).await.id;
+    other.issued.saw(Some(after(HOUR)));
+    let (is_new, told) = other.take_in(&id, nodes.record(&id).as_deref());
+    assert!(is_new && told.is_some());
+    nodes.settle().await;
+    let (kept, _) = Revocation::read(&nodes.record(&id).expect("a record")).expect("it is read");
+    assert_eq!(kept.until, NOW, "nothing was queued under the lock");
+}
+
+#[tokio::test]
 async fn of_nodes_that_raise_a_revocation_at_once_the_later_time_stays() {
     let nodes = Nodes::new();
     let [one, other] = &nodes.nodes;
@@ -260,10 +300,11 @@ async fn of_nodes_that_raise_a_revocation_at_once_the_later_time_stays() {
     // A third one that has not heard of it says less, behind it.
     nodes.echo(&id, NOW).await;
     let less = Revocation { until: after(HOUR / 2), ..one.list().remove(0) };
-    let less = RecordChange { key: record_key(&id), value: Some(less.json().into()) };
+    let less = RecordChange { key: record_key(&id), value: Some(less.json(HOUR).into()) };
     one.records.write(vec![less], |_| ()).await.expect("written");
     nodes.echo(&id, NOW).await;
-    let kept = Revocation::read(&nodes.record(&id).expect("it is there")).expect("it is read");
+    let kept = nodes.record(&id).expect("it is there");
+    let (kept, _) = Revocation::read(&kept).expect("it is read");
     assert_eq!(kept.until, after(HOUR));
 }
 
@@ -299,7 +340,7 @@ proptest! {
         place in 0..5_usize,
     ) {
         let at = |ms: i64| Timestamp::from_ms(NOW.as_ms() + ms);
-        let revocations = Revocations::new(Arc::default(), Arc::default());
+        let revocations = Revocations::new(Default::default());
         let take_back = |clock: i64| {
             let of = Revoked::Subject("ada".into());
             revocations.take_back(of, ("root", || at(clock))).expect("room");

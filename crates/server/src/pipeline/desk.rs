@@ -35,6 +35,7 @@ use crate::access::{Access, Mandates};
 use crate::admission::Admission;
 use crate::api::{self, App};
 use crate::config::Config;
+use crate::durable_streams::Decides;
 use crate::envoy::{Envoy, Followings};
 use crate::membership::Membership;
 use crate::mirror::{self, Follower, Mirror};
@@ -181,9 +182,9 @@ impl Desk {
         Concerned { in_force, also: Arc::<Scraping>::clone(&self.ways.scraping) }
     }
 
-    /// Where records of streams are written, where this server does.
-    pub(super) fn records(&self) -> Option<Arc<dyn Journal>> {
-        self.keeping.records()
+    /// How streams are created and deleted from here, where they are.
+    pub(super) fn decides(&self) -> Option<Decides> {
+        self.keeping.decides()
     }
 
     /// What handlers reach from now on, where they have reached this of another desk.

@@ -22,6 +22,7 @@ use super::cluster::ClusterError;
 use super::kept_file;
 use crate::board::{Board, Leftovers, Nowhere, SharedBoard};
 use crate::config::{Config, Engine};
+use crate::durable_streams::Decides;
 use crate::membership::{Membership, Role};
 use crate::mirror;
 use crate::standby::{self, InLog};
@@ -92,9 +93,10 @@ impl Keeping {
         Self { journal, states, board, leftovers, charge, standby, role }
     }
 
-    /// Where records of streams are written, where this server creates and deletes these.
-    pub(super) fn records(&self) -> Option<Arc<dyn Journal>> {
-        self.evaluates().then(|| Arc::clone(&self.journal))
+    /// How this server creates and deletes streams, where it does.
+    pub(super) fn decides(&self) -> Option<Decides> {
+        let (journal, charge) = (Arc::clone(&self.journal), self.charge.clone());
+        self.evaluates().then_some(Decides { journal, charge })
     }
 
     /// Whether this server evaluates rules.

@@ -250,7 +250,7 @@ impl Turns {
             let _context = self.handle.enter();
             Desk::open(&self.ground, Some(cluster), files)?
         };
-        self.asked.streams.decide(desk.records())?;
+        self.asked.streams.decide(desk.decides())?;
         paused.concern(desk.concerned(), (role != Role::Other).then_some(failure));
         drop(paused);
         self.ask(&desk);

@@ -53,8 +53,8 @@ pub(super) async fn append(
     // Who says in which order they write has the stream alone meanwhile.
     let streams = &app.streams.streams;
     let (_alone, _shared) = match sequence {
-        Some(_) => (Some(streams.alone(&topic).await), None),
-        None => (None, Some(streams.shared(&topic).await)),
+        Some(_) => (Some(streams.alone(&topic).await?), None),
+        None => (None, Some(streams.shared(&topic).await?)),
     };
     let stream = found(&app, &topic)?;
     let fence = fence.map(|fence| Box::new(own(*fence, (&caller, stream.begin))));
@@ -85,6 +85,12 @@ fn own(mut fence: Fence, (caller, begin): (&Caller, Offset)) -> Fence {
     let name = format!("ds {begin} {}", fence.producer);
     fence.producer = caller.0.own_name(&name);
     fence
+}
+
+/// By which an append counts once of which it is said which of its stream's it is, though the answer was lost.
+/// No client can say so: it has a line's end.
+fn once(stream: &Stream, sequence: &str) -> Box<str> {
+    format!("\n\nds {} {sequence}", stream.begin).into()
 }
 
 fn empty() -> Problem {
@@ -128,7 +134,7 @@ impl Posted<'_> {
     async fn append_in_order(
         self,
         app: &App,
-        (sequence, batch): (&str, Vec<Append>),
+        (sequence, mut batch): (&str, Vec<Append>),
     ) -> Result<Response, Refused> {
         let (topic, stream) = (self.topic, self.stream);
         let sequences = &app.streams.sequences;
@@ -144,9 +150,20 @@ impl Posted<'_> {
             return Err(Problem::new(Code::SequenceStale, detail).into());
         }
         let fence = self.fence.clone();
-        let response = self.append(app, batch).await?;
-        sequences.note(topic, known.followed_by(sequence, fence));
-        Ok(response)
+        if fence.is_none() {
+            batch[0].idempotency_key = Some(once(stream, sequence));
+        }
+        // Nobody knows what there is until it is answered, and whoever waits for that may have left.
+        sequences.forget(topic);
+        let response = self.append(app, batch).await;
+        match &response {
+            Ok(answer) if answer.status().is_success() => {
+                sequences.note(topic, known.followed_by(sequence, fence));
+            }
+            Err(refused) if refused.0.is_maybe_taken() == Some(true) => {}
+            Ok(_) | Err(_) => sequences.note(topic, known),
+        }
+        response
     }
 
     async fn append(mut self, app: &App, mut batch: Vec<Append>) -> Result<Response, Refused> {
@@ -202,5 +219,42 @@ impl Posted<'_> {
         let detail = format!("the stream `{}` is closed, and takes nothing more", self.topic);
         let refused = Refused(Problem::new(Code::TopicEnded, detail)).into_response();
         told(app, self.topic, self.stream).with(refused)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bellwire_journal::{Journal, MemoryJournal, Observer};
+    use bellwire_model::{Body, Entry, Epoch};
+
+    use super::*;
+
+    struct Nobody;
+
+    impl Observer for Nobody {
+        fn on_commit(&mut self, _: Vec<Entry>) {}
+    }
+
+    #[test]
+    fn an_append_of_which_it_is_said_which_it_is_counts_once() {
+        let journal = MemoryJournal::new(Epoch::new(1), Vec::new(), Box::new(Nobody));
+        let topic = "a".parse().expect("a topic");
+        let append = |begin, sequence: &str| {
+            let stream = Stream::of_json(Offset::new(begin));
+            let bodies = ["1", "2"].map(|it| Body::text(it.into()).expect("text")).into();
+            let mut batch = appends(&topic, bodies, (Some(sequence.into()), false));
+            batch[0].idempotency_key = Some(once(&stream, sequence));
+            let (sender, answered) = std::sync::mpsc::sync_channel(1);
+            let reply = Box::new(move |answer| drop(sender.send(answer)));
+            let batch = batch.into_iter().map(|it| Append { must_be_made: true, ..it }).collect();
+            journal.append(batch, reply).expect("queued");
+            let appended = answered.recv().expect("answered").expect("appended");
+            appended.iter().map(|it| it.duplicate).collect::<Vec<bool>>()
+        };
+        assert_eq!(append(0, "05"), [false, false]);
+        assert_eq!(append(0, "05"), [true, true], "its answer was lost");
+        assert_eq!(append(0, "06"), [false, false]);
+        assert_eq!(append(7, "05"), [false, false], "that is another stream of the topic");
+        assert_eq!(journal.bounds().tail, Offset::new(6));
     }
 }

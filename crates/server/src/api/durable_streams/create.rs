@@ -47,19 +47,19 @@ pub(super) async fn create(
     app.access.allowances.spend(&caller.0, Sent::Events(bodies.len().max(1)))?;
     app.access.allowances.name_topic(&caller.0, &topic)?;
     let streams = &app.streams.streams;
-    let _turn = streams.alone(&topic).await;
+    let turn = streams.alone(&topic).await?;
     let (stream, status) = if let Some(stream) = streams.find(&topic) {
         if !creation.matches(&stream, app.publisher.journal.ended(topic.as_str())) {
             return Err(differs(&topic, &stream).into());
         }
         if !streams.is_created(&topic) {
-            streams.adopt(&topic, stream.clone()).await?;
+            streams.adopt(&topic, stream.clone(), turn).await?;
         }
         (stream, StatusCode::OK)
     } else {
         let content = appends(&topic, bodies, (None, creation.is_closed));
         let created = (creation.content_type, creation.lifetime);
-        (streams.create(&topic, created, content).await?, StatusCode::CREATED)
+        (streams.create(&topic, (created, content), turn).await?, StatusCode::CREATED)
     };
     let mut response = told(&app, &topic, &stream).with(status);
     let headers = response.headers_mut();
@@ -105,8 +105,8 @@ pub(super) async fn delete(
     permit_publishing(caller.rights(), &topic)?;
     check_topic(&topic)?;
     app.access.allowances.spend(&caller.0, Sent::Events(1))?;
-    let _turn = app.streams.streams.alone(&topic).await;
+    let turn = app.streams.streams.alone(&topic).await?;
     super::found(&app, &topic)?;
-    app.streams.streams.delete(&topic).await?;
+    app.streams.streams.delete(&topic, turn).await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -88,6 +88,11 @@ impl Sequences {
         known.insert(topic.clone(), sequence);
     }
 
+    /// Has that of a stream be looked for in the journal.
+    pub(super) fn forget(&self, topic: &Topic) {
+        self.known().remove(topic);
+    }
+
     fn known(&self) -> std::sync::MutexGuard<'_, HashMap<Topic, Sequence>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
