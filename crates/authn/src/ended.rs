@@ -61,6 +61,11 @@ struct Named {
     ends_at: i64,
 }
 
+/// Whose sessions a record ends.
+pub(crate) fn subject(record: &[u8]) -> Option<Box<str>> {
+    serde_json::from_slice(record).ok().map(|EndedText { subject, .. }| subject)
+}
+
 /// As records have it.
 #[derive(Debug, Serialize, Deserialize)]
 struct EndedText {

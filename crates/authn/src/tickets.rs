@@ -112,7 +112,7 @@ impl Tickets {
         if !self.tell(|teller| teller.hear(id, &told))? {
             return None;
         }
-        let before = table.elsewhere(id, (told.ends_at, told.until), now)?;
+        let before = table.elsewhere(id, (told.ends_at, told.until, told.whose.as_deref()), now)?;
         u32::try_from(before).ok().map(|before| displaced(Principal(before)))
     }
 
@@ -199,10 +199,11 @@ impl Tickets {
         now: Timestamp,
         displaced: impl FnOnce(Principal) -> T,
     ) -> Result<Option<T>, TicketRefusal> {
+        let whose = self.whose(ticket);
         let mut table = self.table();
-        let before = table.open(ticket, principal.0.into(), now)?;
+        let before = table.open(ticket, (principal.0.into(), &whose), now)?;
         let ends_at = ticket.claims.ends_at.unwrap_or(ticket.issued_at);
-        self.tell(|teller| teller.open(ticket.id, ends_at));
+        self.tell(|teller| teller.open(ticket.id, (ends_at, &whose)));
         Ok(before.and_then(|before| u32::try_from(before).ok()).map(|it| displaced(Principal(it))))
     }
 
@@ -211,6 +212,15 @@ impl Tickets {
         let mut table = self.table();
         if let Some(until) = table.closed(ticket.id, principal.0.into(), now) {
             self.tell(|teller| teller.close(ticket.id, until));
+        }
+    }
+
+    /// What names somebody's tickets as theirs. Among nodes it is read by whoever can read the engine.
+    fn whose(&self, ticket: &Ticket) -> String {
+        let subject = &*ticket.claims.subject;
+        match self.telling.get() {
+            Some(_) => self.secret.get().holder(subject),
+            None => subject.to_owned(),
         }
     }
 

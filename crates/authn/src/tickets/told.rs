@@ -1,9 +1,10 @@
 //! What nodes tell each other of tickets: who has opened one last, and whether it is in use.
 //!
 //! ```text
-//! access/ticket/<name>: "<by whom> <ends at> <until when it may be taken up>"
+//! access/ticket/<name>: "<by whom> <ends at> <until when it may be taken up> <whose it is>"
 //! ```
 //!
+//! Whose it is no subject: what stands for one, keyed with what nodes share.
 //! The newest record counts: whoever has opened the ticket before lets go of it.
 
 use std::collections::HashMap;
@@ -26,11 +27,17 @@ pub(super) struct Told {
     pub(super) ends_at: Timestamp,
     /// Until when it may be taken up, as long as nobody else says something.
     pub(super) until: Timestamp,
+    /// Nothing where the node of before has not said it.
+    pub(super) whose: Option<Box<str>>,
 }
 
 impl Told {
     pub(super) fn change(&self, id: TicketId) -> RecordChange {
-        let text = format!("{} {} {}", self.by, self.ends_at.as_ms(), self.until.as_ms());
+        let mut text = format!("{} {} {}", self.by, self.ends_at.as_ms(), self.until.as_ms());
+        if let Some(whose) = &self.whose {
+            text.push(' ');
+            text.push_str(whose);
+        }
         RecordChange { key: key(id), value: Some(text.into_bytes().into()) }
     }
 
@@ -38,7 +45,8 @@ impl Told {
         let mut parts = std::str::from_utf8(value).ok()?.split(' ');
         let (by, ends_at, until) = (parts.next()?, parts.next()?, parts.next()?);
         let time = |text: &str| text.parse().ok().map(Timestamp::from_ms);
-        Some(Self { by: by.into(), ends_at: time(ends_at)?, until: time(until)? })
+        let whose = parts.next().map(Into::into);
+        Some(Self { by: by.into(), ends_at: time(ends_at)?, until: time(until)?, whose })
     }
 }
 
@@ -72,10 +80,10 @@ impl Teller {
     }
 
     /// A ticket is opened here.
-    pub(super) fn open(&mut self, id: TicketId, ends_at: Timestamp) {
+    pub(super) fn open(&mut self, id: TicketId, (ends_at, whose): (Timestamp, &str)) {
         self.opened += 1;
         let by = format!("{:016x}-{}", self.run, self.opened).into();
-        self.tell(id, Told { by, ends_at, until: ends_at });
+        self.tell(id, Told { by, ends_at, until: ends_at, whose: Some(whose.into()) });
     }
 
     /// One that was opened here is used no more, unless another has it.
@@ -162,12 +170,12 @@ mod tests {
             assert_eq!(changes.len(), 1, "one for each ticket: {changes:?}");
             said(&changes.remove(0))
         };
-        one.open(id, later(3600));
+        one.open(id, (later(3600), "ada"));
         let first = tell(&mut one);
-        assert_eq!(first.until, later(3600));
+        assert_eq!((first.until, first.whose.as_deref()), (later(3600), Some("ada")));
         assert!(!one.hear(id, &first) && other.hear(id, &first));
         // What another has said before that is over with it, whenever it comes.
-        one.open(id, later(3600));
+        one.open(id, (later(3600), "ada"));
         let theirs = Told { by: "x".into(), ..first.clone() };
         assert!(!one.hear(id, &theirs));
         let again = tell(&mut one);
@@ -175,7 +183,7 @@ mod tests {
         assert!(!one.hear(id, &again) && other.hear(id, &again));
         other.close(id, later(9));
         assert!(other.pending().is_empty(), "it is not its own");
-        other.open(id, later(3600));
+        other.open(id, (later(3600), "ada"));
         let second = tell(&mut other);
         assert!(one.hear(id, &second) && !other.hear(id, &second));
         one.close(id, later(9));
@@ -185,12 +193,12 @@ mod tests {
         assert_eq!((closed.until, &closed.by), (later(9), &second.by));
         assert!(one.hear(id, &closed));
         // What could not be told is told again, unless something newer is.
-        one.open(id, later(3600));
+        one.open(id, (later(3600), "ada"));
         let failed = tell(&mut one);
         one.failed();
         assert!(!one.hear(id, &closed));
         assert_eq!(tell(&mut one), failed);
-        one.open(id, later(3600));
+        one.open(id, (later(3600), "ada"));
         one.failed();
         assert_ne!(tell(&mut one).by, failed.by);
         // What is open when the process ends is let go of soon, and all else stays as it is.
@@ -210,6 +218,9 @@ mod tests {
 
     #[test]
     fn what_is_no_record_of_a_ticket_says_nothing() {
+        // One of a node of before.
+        let told = Told::read(b"x 1 2").expect("it is read");
+        assert_eq!((told.until.as_ms(), told.whose), (2, None));
         for text in ["", "x", "x 1", "x 1 y", "\u{0}"] {
             assert_eq!(Told::read(text.as_bytes()), None, "{text}");
         }
