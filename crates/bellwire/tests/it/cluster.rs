@@ -11,6 +11,7 @@ mod outages;
 mod passing;
 mod presence;
 mod refusals;
+mod signed;
 mod snapshots;
 mod standby;
 mod state;
