@@ -37,7 +37,7 @@ use tokio::sync::{Semaphore, watch};
 
 pub use self::asking::{Piece, Want};
 pub use self::copy::StateCopy;
-use self::files::{Closed, Files};
+use self::files::Files;
 use self::following::Following;
 pub use self::following::{Named, Noted, Notice, Place, StandbyReport, StandbyStage};
 use crate::figures::Figures;
