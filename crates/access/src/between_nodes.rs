@@ -296,7 +296,7 @@ mod tests {
             text.replace("b=d", "b=e"),
             text.replace("b=d", "b="),
             text.replace("x-forwarded-for", "x-forwarded-fos"),
-            text.replacen("7", "8", 1),
+            text.replacen('7', "8", 1),
             format!("{rest} "),
             format!("{rest} {}", &tag[..tag.len() - 3]),
             format!("{rest} {}", key(1).vouch(rest.as_bytes())),

@@ -194,7 +194,9 @@ impl Access {
         drop(self.end_revoked(&spread, None));
         loop {
             let EndedElsewhere { displaced, of } = self.authenticator.ended_elsewhere();
-            displaced.iter().for_each(|displaced| self.note_displaced_elsewhere(*displaced));
+            for displaced in &displaced {
+                self.note_displaced_elsewhere(*displaced);
+            }
             drop(self.reconsider(&spread, displaced));
             match of {
                 Affected::All => drop(self.end_revoked(&spread, None)),

@@ -263,6 +263,9 @@ mod tests {
         peers
     }
 
+    /// What is another on the way.
+    type Change = Box<dyn Fn(&mut Sent)>;
+
     /// A request as it is on its way.
     struct Sent {
         head: Parts,
@@ -318,7 +321,7 @@ mod tests {
                 sent.head.headers.insert(name, HeaderValue::from_static(value));
             }
         };
-        let changes: [(Box<dyn Fn(&mut Sent)>, Code); 8] = [
+        let changes: [(Change, Code); 8] = [
             (Box::new(insert("x-forwarded-for", "192.0.2.8")), Code::CredentialInvalid),
             (
                 Box::new(|sent| drop(sent.head.headers.remove("x-forwarded-for"))),
