@@ -1,11 +1,21 @@
-//! What nodes of a cluster show each other: who asks, and that what is answered is whole.
+//! What nodes of a cluster show each other: who asks, for what exactly, and that what is answered is whole.
 //!
 //! ```text
-//! Bellwire-Node: 1f0c6f2a9be4d713 1793000000 <base64url of 32 bytes of HMAC-SHA256>
+//! Bellwire-Node: 2 1f0c6f2a9be4d713 1793000000123 <nonce> h=accept,x-forwarded-for b=<SHA-256> <HMAC-SHA256>
+//!                                   when, in ms           which headers            the body; or nothing
+//! Bellwire-Node-Body: <HMAC-SHA256>                       behind a body that streams, as a trailer
 //! ```
 //!
-//! The tag is of who asks, when, whom, and for what; not of a body. All nodes have the same secret, so
+//! The tag is of all that a request is: who asks when whom, its method and target, the headers that are named
+//! with their values, and its body. Where that is passed on as it comes, and nobody has it before the head is
+//! sent, what is behind it vouches for it. A [nonce](Nonces) counts once. All nodes have the same secret, so
 //! that each may be any of them.
+//!
+//! The number in front is the form of all this. One that is not known is refused, and the one before, which
+//! left out headers and bodies, is not known any more: what counts beside the whole would count in its place.
+
+mod nonces;
+mod shown;
 
 use std::fmt;
 
@@ -16,8 +26,14 @@ use bellwire_model::Timestamp;
 use bellwire_model::limits::NODE_REQUEST_AGE_MAX;
 use thiserror::Error;
 
+pub use self::nonces::{Nonce, Nonces};
+pub use self::shown::Shown;
+
 /// The header of a request.
 pub const NODE_HEADER: &str = "bellwire-node";
+
+/// The trailer of a body that is signed behind its end.
+pub const NODE_BODY_TRAILER: &str = "bellwire-node-body";
 
 /// Bytes of the secret that nodes share.
 pub const NODE_SECRET_BYTES: usize = 32;
@@ -26,10 +42,12 @@ pub const NODE_SECRET_BYTES: usize = 32;
 #[derive(Clone)]
 pub struct NodeKey {
     request: Box<hmac::Key>,
+    body: Box<hmac::Key>,
     answer: Box<hmac::Key>,
 }
 
 /// The SHA-256 of what comes in pieces.
+#[derive(Clone)]
 pub struct ContentDigest(digest::Context);
 
 impl Default for ContentDigest {
@@ -48,6 +66,11 @@ impl ContentDigest {
     pub fn finish(self) -> String {
         BASE64_URL.encode(self.0.finish())
     }
+
+    /// That of all of this.
+    pub fn of(bytes: &[u8]) -> String {
+        BASE64_URL.encode(digest::digest(&digest::SHA256, bytes))
+    }
 }
 
 impl fmt::Debug for ContentDigest {
@@ -56,7 +79,7 @@ impl fmt::Debug for ContentDigest {
     }
 }
 
-/// What a node asks another one for.
+/// What a node asks another one for, beside what it [shows](Shown).
 #[derive(Clone, Copy, Debug)]
 pub struct NodeRequest<'a> {
     /// The id of the node that is asked.
@@ -65,14 +88,20 @@ pub struct NodeRequest<'a> {
     pub method: &'a str,
     /// Its path, and its query behind `?` where it has one.
     pub target: &'a str,
+    /// The values of the headers that are shown to be signed, in that order: each behind `=`, with a line feed
+    /// behind it, and those of the next header behind another line feed.
+    pub headers: &'a [u8],
 }
 
 /// Why a request is not taken for one of a node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum NodeRefusal {
-    /// The header is none.
-    #[error("this is no `Bellwire-Node`")]
+    /// The header is none, or of another version.
+    #[error(
+        "this is no `Bellwire-Node` of version {}: nodes of a build that signs otherwise cannot be asked",
+        shown::VERSION
+    )]
     Malformed,
     /// The tag is not of this request, or not of this cluster's secret.
     #[error("this was not signed by a node of this cluster for this request")]
@@ -86,48 +115,86 @@ pub enum NodeRefusal {
         /// How many seconds.
         apart_s: u64,
     },
+    /// It has counted already.
+    #[error("this has counted already, and counts once")]
+    Replayed,
+    /// It was signed when nobody knows any more what has counted.
+    #[error(
+        "this was signed before this node began, or before all that it can keep in mind: sign it anew"
+    )]
+    Forgotten,
 }
 
 impl NodeKey {
-    /// Makes use of the secret: a key for requests, and another one for answers.
+    /// Makes use of the secret: a key for requests, another one for what is behind them, and one for answers.
     pub fn new(secret: &[u8; NODE_SECRET_BYTES]) -> Self {
         let secret = hmac::Key::new(hmac::HMAC_SHA256, secret);
         let key = |name: &[u8]| {
             Box::new(hmac::Key::new(hmac::HMAC_SHA256, hmac::sign(&secret, name).as_ref()))
         };
-        Self { request: key(b"bellwire node request 1"), answer: key(b"bellwire node answer 1") }
+        Self {
+            request: key(b"bellwire node request 2"),
+            body: key(b"bellwire node body 2"),
+            answer: key(b"bellwire node answer 1"),
+        }
     }
 
-    /// What the node `from` shows with a request.
-    pub fn sign(&self, from: &str, request: NodeRequest<'_>, now: Timestamp) -> String {
-        let at = now.as_ms().div_euclid(1000);
-        let tag = hmac::sign(&self.request, signed(from, at, request).as_bytes());
-        format!("{from} {at} {}", BASE64_URL.encode(tag))
+    /// What is shown with a request.
+    pub fn sign(&self, shown: Shown<'_>, request: NodeRequest<'_>) -> String {
+        let text = shown.text();
+        let tag = self.tag(&text, request);
+        format!("{text} {}", BASE64_URL.encode(tag))
     }
 
-    /// Which node asks.
+    fn tag(&self, text: &str, request: NodeRequest<'_>) -> hmac::Tag {
+        let NodeRequest { to, method, target, headers } = request;
+        let mut context = hmac::Context::with_key(&self.request);
+        // None of these has a line feed in it: a header and a request's line cannot have one.
+        for part in [text, to, method, target] {
+            context.update(part.as_bytes());
+            context.update(b"\n");
+        }
+        context.update(headers);
+        context.sign()
+    }
+
+    /// Whether a node of this cluster shows this with this request, and does so now. Whether it does so for the
+    /// first time is to be [asked](Nonces) behind that.
     pub fn verify(
         &self,
-        shown: &str,
+        (shown, tag): (Shown<'_>, &str),
         request: NodeRequest<'_>,
         now: Timestamp,
-    ) -> Result<Box<str>, NodeRefusal> {
-        let mut parts = shown.split(' ');
-        let (Some(from), Some(at), Some(tag), None) =
-            (parts.next(), parts.next(), parts.next(), parts.next())
-        else {
-            return Err(NodeRefusal::Malformed);
-        };
-        let at: i64 = at.parse().map_err(|_| NodeRefusal::Malformed)?;
+    ) -> Result<(), NodeRefusal> {
         let tag = BASE64_URL.decode(tag).map_err(|_| NodeRefusal::Malformed)?;
-        // Compares in constant time.
-        hmac::verify(&self.request, signed(from, at, request).as_bytes(), &tag)
+        let expected = self.tag(&shown.text(), request);
+        aws_lc_rs::constant_time::verify_slices_are_equal(expected.as_ref(), &tag)
             .map_err(|_| NodeRefusal::Wrong)?;
-        let apart_s = now.as_ms().div_euclid(1000).abs_diff(at);
-        if apart_s > NODE_REQUEST_AGE_MAX.as_secs() {
-            return Err(NodeRefusal::Old { apart_s });
+        let apart_ms = now.as_ms().abs_diff(shown.at.as_ms());
+        if u128::from(apart_ms) > NODE_REQUEST_AGE_MAX.as_millis() {
+            return Err(NodeRefusal::Old { apart_s: apart_ms.div_ceil(1000) });
         }
-        Ok(from.into())
+        Ok(())
+    }
+
+    /// Vouches for a body of this digest, behind its end: it is of the request with which that was shown.
+    pub fn seal_body(&self, shown: &str, digest: ContentDigest) -> String {
+        BASE64_URL.encode(self.body_tag(shown, digest))
+    }
+
+    /// Whether a node has vouched for it so.
+    pub fn is_body_sealed(&self, shown: &str, digest: ContentDigest, tag: &str) -> bool {
+        let tag = BASE64_URL.decode(tag).unwrap_or_default();
+        let expected = self.body_tag(shown, digest);
+        aws_lc_rs::constant_time::verify_slices_are_equal(expected.as_ref(), &tag).is_ok()
+    }
+
+    fn body_tag(&self, shown: &str, digest: ContentDigest) -> hmac::Tag {
+        let mut context = hmac::Context::with_key(&self.body);
+        context.update(shown.as_bytes());
+        context.update(b"\n");
+        context.update(digest.0.finish().as_ref());
+        context.sign()
     }
 
     /// Vouches for what is answered.
@@ -142,12 +209,6 @@ impl NodeKey {
     }
 }
 
-/// None of these has a line feed in it: a header and a request's line cannot have one.
-fn signed(from: &str, at: i64, request: NodeRequest<'_>) -> String {
-    let NodeRequest { to, method, target } = request;
-    format!("{from}\n{at}\n{to}\n{method}\n{target}")
-}
-
 /// Says nothing of the secret.
 impl fmt::Debug for NodeKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -159,64 +220,107 @@ impl fmt::Debug for NodeKey {
 mod tests {
     use super::*;
 
-    const REQUEST: NodeRequest<'_> =
-        NodeRequest { to: "b", method: "GET", target: "/v1/nodes/snapshot?x=1" };
+    const REQUEST: NodeRequest<'_> = NodeRequest {
+        to: "b",
+        method: "GET",
+        target: "/v1/nodes/snapshot?x=1",
+        headers: b"=192.0.2.7\n",
+    };
 
     fn key(byte: u8) -> NodeKey {
         NodeKey::new(&[byte; NODE_SECRET_BYTES])
     }
 
-    fn at(second: i64) -> Timestamp {
-        Timestamp::from_ms(second * 1000)
+    fn at(ms: i64) -> Timestamp {
+        Timestamp::from_ms(ms)
+    }
+
+    fn shown(ms: i64) -> Shown<'static> {
+        let nonce = Nonce::new(7, 1);
+        Shown { from: "a", at: at(ms), nonce, headers: "x-forwarded-for", body: Some("d") }
+    }
+
+    fn verify(text: &str, request: NodeRequest<'_>, now: i64) -> Result<(), NodeRefusal> {
+        key(1).verify(Shown::read(text)?, request, at(now))
     }
 
     #[test]
     fn a_request_counts_for_what_it_was_signed_for_and_for_a_while() {
-        let shown = key(1).sign("a", REQUEST, at(1_000));
-        let verify = |request, now| key(1).verify(&shown, request, now);
-        assert_eq!(verify(REQUEST, at(1_000)), Ok("a".into()));
+        let text = key(1).sign(shown(1_000_000), REQUEST);
+        assert_eq!(verify(&text, REQUEST, 1_000_000), Ok(()));
         for other in [
             NodeRequest { to: "c", ..REQUEST },
             NodeRequest { method: "POST", ..REQUEST },
             NodeRequest { target: "/v1/nodes/snapshot", ..REQUEST },
             NodeRequest { target: "/v1/nodes/snapshot?x=2", ..REQUEST },
+            NodeRequest { headers: b"=192.0.2.8\n", ..REQUEST },
+            NodeRequest { headers: b"", ..REQUEST },
         ] {
-            assert_eq!(verify(other, at(1_000)), Err(NodeRefusal::Wrong), "{other:?}");
+            assert_eq!(verify(&text, other, 1_000_000), Err(NodeRefusal::Wrong), "{other:?}");
         }
-        assert_eq!(key(2).verify(&shown, REQUEST, at(1_000)), Err(NodeRefusal::Wrong));
-        let most = NODE_REQUEST_AGE_MAX.as_secs() as i64;
-        for (now, is_taken) in
-            [(1_000 + most, true), (1_000 - most, true), (1_001 + most, false), (999 - most, false)]
-        {
-            let old = NodeRefusal::Old { apart_s: 1 + most as u64 };
-            let expected = if is_taken { Ok("a".into()) } else { Err(old) };
-            assert_eq!(verify(REQUEST, at(now)), expected, "{now}");
+        let foreign = key(2).sign(shown(1_000_000), REQUEST);
+        assert_eq!(verify(&foreign, REQUEST, 1_000_000), Err(NodeRefusal::Wrong));
+        let most = NODE_REQUEST_AGE_MAX.as_millis() as i64;
+        let apart_s = 1 + NODE_REQUEST_AGE_MAX.as_secs();
+        for (apart, expected) in [
+            (most, Ok(())),
+            (-most, Ok(())),
+            (most + 1, Err(NodeRefusal::Old { apart_s })),
+            (-most - 1, Err(NodeRefusal::Old { apart_s })),
+        ] {
+            assert_eq!(verify(&text, REQUEST, 1_000_000 + apart), expected, "{apart}");
         }
     }
 
     #[test]
     fn what_was_changed_or_is_none_is_refused() {
-        let shown = key(1).sign("a", REQUEST, at(1_000));
-        let verify = |shown: &str| key(1).verify(shown, REQUEST, at(1_000));
-        let (rest, tag) = shown.rsplit_once(' ').unwrap();
+        let text = key(1).sign(shown(1_000), REQUEST);
+        let (rest, tag) = text.rsplit_once(' ').unwrap();
         for text in [
             "",
             "a",
-            "a 1000",
+            // As nodes signed before.
+            &format!("a 1 {tag}"),
             &format!("{rest} {tag} "),
-            &format!("a now {tag}"),
             &format!("{rest} !{tag}"),
+            &text.replacen('2', "3", 1),
+            &text.replace("1000", "now"),
+            &text.replace("b=", ""),
+            &text.replace("h=", ""),
         ] {
-            assert_eq!(verify(text), Err(NodeRefusal::Malformed), "{text}");
+            assert_eq!(verify(text, REQUEST, 1_000), Err(NodeRefusal::Malformed), "{text}");
         }
         for text in [
-            format!("b 1000 {tag}"),
-            format!("a 1001 {tag}"),
+            text.replacen(" a ", " b ", 1),
+            text.replace("1000", "1001"),
+            text.replace("b=d", "b=e"),
+            text.replace("b=d", "b="),
+            text.replace("x-forwarded-for", "x-forwarded-fos"),
+            text.replacen('7', "8", 1),
             format!("{rest} "),
             format!("{rest} {}", &tag[..tag.len() - 3]),
-            format!("{rest} {}", key(1).vouch(signed("a", 1_000, REQUEST).as_bytes())),
+            format!("{rest} {}", key(1).vouch(rest.as_bytes())),
         ] {
-            assert_eq!(verify(&text), Err(NodeRefusal::Wrong), "{text}");
+            assert_eq!(verify(&text, REQUEST, 1_000), Err(NodeRefusal::Wrong), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_body_that_streams_is_vouched_for_with_its_head() {
+        let digest = |body: &[u8]| {
+            let mut digest = ContentDigest::default();
+            digest.update(body);
+            digest
+        };
+        let tag = key(1).seal_body("shown", digest(b"abc"));
+        assert!(key(1).is_body_sealed("shown", digest(b"abc"), &tag));
+        for (byte, shown, body, tag) in [
+            (1, "shown", &b"abd"[..], &*tag),
+            (1, "other", b"abc", &tag),
+            (2, "shown", b"abc", &tag),
+            (1, "shown", b"abc", ""),
+        ] {
+            assert!(!key(byte).is_body_sealed(shown, digest(body), tag), "{byte} {shown} {body:?}");
         }
     }
 
@@ -229,7 +333,7 @@ mod tests {
             }
             digest.finish()
         };
-        assert_eq!(of(&[b"a", b"", b"bc"]), of(&[b"abc"]));
+        assert_eq!(of(&[b"a", b"", b"bc"]), ContentDigest::of(b"abc"));
         assert_eq!(of(&[b"abc"]), "ungWv48Bz-pBQUDeXa4iI7ADYaOWF3qctBD_YfIAFa0");
         assert_ne!(of(&[b"ab"]), of(&[b"abc"]));
     }

@@ -27,6 +27,9 @@ pub const ID_BYTES: usize = 16;
 
 const TAG_BYTES: usize = 32;
 
+/// Bytes of what stands for a subject: that two are the same is as good as out of the question.
+const HOLDER_BYTES: usize = 16;
+
 /// The secret with which the server signs what it hands out. Whoever has it can be anybody.
 #[derive(Clone)]
 pub struct ServerSecret {
@@ -40,6 +43,7 @@ struct Keys {
     ticket: Box<hmac::Key>,
     renewal: Box<hmac::Key>,
     login: Box<hmac::Key>,
+    holder: Box<hmac::Key>,
 }
 
 /// What something is sealed for.
@@ -76,6 +80,7 @@ impl Keys {
             ticket: key(b"bellwire ticket 1"),
             renewal: key(b"bellwire renewal 1"),
             login: key(b"bellwire login 1"),
+            holder: key(b"bellwire holder 1"),
         })
     }
 
@@ -98,6 +103,13 @@ impl ServerSecret {
     /// And the one before it, whose seals still count: nobody is logged out by a new secret.
     pub fn after(self, secret: &[u8]) -> Result<Self, ServerSecretError> {
         Ok(Self { before: Some(Keys::new(secret)?), ..self })
+    }
+
+    /// What stands for a subject where it is not to be read: the same for all who have the secret, and nothing for
+    /// anybody else.
+    pub fn holder(&self, subject: &str) -> String {
+        let tag = hmac::sign(&self.now.holder, subject.as_bytes());
+        BASE64_URL.encode(&tag.as_ref()[..HOLDER_BYTES])
     }
 
     pub(crate) fn seal(&self, what: Use, says: &impl Serialize) -> Result<String, SealError> {

@@ -28,12 +28,12 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bellwire_model::limits::{
-    STANDBY_ANSWER_PATIENCE, STANDBY_ANSWERS_MAX, STANDBY_PATIENCE, STANDBY_POLL,
+    STANDBY_ANSWER_PATIENCE, STANDBY_ANSWERS_MAX, STANDBY_PATIENCE, STANDBY_POLL, STANDBY_READS_MAX,
 };
 use bellwire_process::clock;
 use bellwire_rules::RefusedSamples;
 use bellwire_wire::problem::{Code, Problem};
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 
 pub use self::asking::{Piece, Want};
 pub use self::copy::StateCopy;
@@ -95,7 +95,11 @@ struct Held {
 pub struct Standby {
     mode: StandbyMode,
     figures: Arc<Figures>,
+    /// The evaluator takes it too: nobody who has it waits for the disk.
     shared: Mutex<Shared>,
+    files: Files,
+    /// Turns at the disk: one that hangs is not asked for more and more.
+    turns: Arc<Semaphore>,
     changed: Condvar,
     /// Told of each place that was written.
     news: watch::Sender<()>,
@@ -104,7 +108,6 @@ pub struct Standby {
 struct Shared {
     following: Following,
     held: VecDeque<Held>,
-    files: Files,
     /// By what the last copy is known that was begun.
     stream: u64,
     /// Whose rules are evaluated here, once they are.
@@ -128,14 +131,21 @@ impl Standby {
         let shared = Shared {
             following: Following::default(),
             held: VecDeque::new(),
-            files: Files::new(folder),
             stream,
             evaluation: None,
             is_closing: false,
             is_over: false,
         };
         let (news, _) = watch::channel(());
-        Self { mode, figures, shared: Mutex::new(shared), changed: Condvar::new(), news }
+        Self {
+            mode,
+            figures,
+            shared: Mutex::new(shared),
+            files: Files::new(folder),
+            turns: Arc::new(Semaphore::new(STANDBY_READS_MAX)),
+            changed: Condvar::new(),
+            news,
+        }
     }
 
     /// The rules are evaluated, in this term: whoever asks may be the standby from now on.
@@ -153,18 +163,54 @@ impl Standby {
         self.lock().following.report()
     }
 
-    /// A node is to be the standby, with nothing that it has.
-    pub fn begin(&self, node: &str) -> Result<Begun, NotRead> {
-        let mut shared = self.lock();
+    /// A node is to be the standby, with nothing that it has. What blocks on the disk is on a thread that may.
+    pub async fn begin(self: Arc<Self>, node: &str) -> Result<Begun, NotRead> {
+        self.term(&self.lock())?;
+        let node: Box<str> = node.into();
+        self.on_disk(move |standby| standby.begin_now(&node)).await
+    }
+
+    /// The term of the rules, where somebody may be the standby now.
+    fn term(&self, shared: &Shared) -> Result<Box<str>, NotRead> {
         let is_off = self.mode == StandbyMode::Off || shared.is_closing || shared.is_over;
-        let evaluation = shared.evaluation.clone().filter(|_| !is_off).ok_or(NotRead::NotNow)?;
-        let checkpoint = shared.files.newest().ok().flatten().ok_or(NotRead::NotNow)?;
+        shared.evaluation.clone().filter(|_| !is_off).ok_or(NotRead::NotNow)
+    }
+
+    fn begin_now(&self, node: &str) -> Result<Begun, NotRead> {
+        let beginning = self.files.beginning().ok().flatten().ok_or(NotRead::NotNow)?;
+        let checkpoint = beginning.checkpoint;
+        let mut shared = self.lock();
+        // Another moment than the one in which it was asked for.
+        let evaluation = self.term(&shared)?;
         let stream = shared.stream.wrapping_add(1);
         shared.following.begin((node, stream), clock::uptime()).ok_or(NotRead::NotNow)?;
         shared.stream = stream;
-        let held_open = shared.files.begin(checkpoint);
-        held_open.map_err(|_| NotRead::NotNow)?;
+        drop(shared);
+        drop(self.files.begin(stream, beginning));
         Ok(Begun { stream, evaluation, checkpoint })
+    }
+
+    /// The standby goes no further, as where its disk is full. Once this says so nobody goes by what it has, and
+    /// it may remove that; until then it is asked again.
+    pub fn leave_copy(&self, stream: u64) -> Result<(), NotRead> {
+        let mut shared = self.lock();
+        self.term(&shared)?;
+        if shared.following.leave(stream) { Err(NotRead::NotNow) } else { Ok(()) }
+    }
+
+    /// Does what blocks on the disk when it is its turn.
+    async fn on_disk<T: Send + 'static>(
+        self: Arc<Self>,
+        work: impl FnOnce(&Self) -> Result<T, NotRead> + Send + 'static,
+    ) -> Result<T, NotRead> {
+        let turn = Arc::clone(&self.turns).acquire_owned();
+        let turn = tokio::time::timeout(STANDBY_PATIENCE, turn).await;
+        let turn = turn.map_err(|_| NotRead::NotNow)?.map_err(|_| NotRead::NotNow)?;
+        let working = tokio::task::spawn_blocking(move || {
+            let _turn = turn;
+            work(&self)
+        });
+        working.await.map_err(|_| NotRead::NotNow)?
     }
 
     /// The standby says what it has, and asks for more. Waits for a moment where there is nothing yet.
@@ -184,11 +230,7 @@ impl Standby {
                 }
             }
         }
-        let read = tokio::task::spawn_blocking(move || {
-            let (file, end, newest) = self.opened(&want)?;
-            files::read(&file, (want.from(), end), newest).map_err(|error| failed(&error))
-        });
-        read.await.map_err(|_| NotRead::NotNow)?
+        self.on_disk(move |standby| standby.read_now(&want)).await
     }
 
     fn heard(&self, want: &Want) -> Result<(), NotRead> {
@@ -206,19 +248,19 @@ impl Standby {
         Ok(())
     }
 
-    /// The file that is wanted, where it ends as far as the standby is concerned and whether that is all of
-    /// it, and the newest checkpoint.
-    fn opened(&self, want: &Want) -> Result<files::Opened, NotRead> {
-        let mut shared = self.lock();
-        if !shared.following.is_of(want.stream()) {
-            return Err(NotRead::BeginAnew);
-        }
-        let written = shared.following.written().ok_or(NotRead::BeginAnew)?;
-        shared.files.open(want, written).map_err(|error| failed(&error))
+    /// What is wanted, as far as it is written.
+    fn read_now(&self, want: &Want) -> Result<Piece, NotRead> {
+        let written = {
+            let shared = self.lock();
+            let is_of = shared.following.is_of(want.stream());
+            shared.following.written().filter(|_| is_of).ok_or(NotRead::BeginAnew)?
+        };
+        self.files.read(want, written).map_err(|error| failed(&error))
     }
 
     /// What is to be written into the log of the cluster. Whoever asks writes it, and
     /// [says](Self::noted) what came of that, before it asks again. Also answers who has waited for long.
+    /// Called within a runtime.
     pub fn due(&self) -> Option<Notice> {
         self.due_at(clock::uptime())
     }
@@ -233,10 +275,12 @@ impl Standby {
         }
         shared.release(self.mode);
         let report = shared.following.report();
-        if report.is_none() {
-            shared.files.close();
-        }
+        let over = report.is_none().then_some(shared.stream);
         drop(shared);
+        let closed = over.map(|stream| self.files.close(stream)).unwrap_or_default();
+        if !closed.is_empty() {
+            drop(tokio::task::spawn_blocking(move || drop(closed)));
+        }
         self.changed.notify_all();
         let is_whole = report.as_ref().is_some_and(|it| it.stage == StandbyStage::Whole);
         self.figures.standby_whole.set(is_whole.into());

@@ -19,6 +19,7 @@ use bellwire_wire::problem::{Code, Problem};
 use http::HeaderMap;
 
 use self::sharing::Heard;
+pub use self::sharing::{Affected, EndedElsewhere};
 use crate::config::AccessConfig;
 use crate::ended::{EndedSessions, Ending};
 use crate::figures::Figures;

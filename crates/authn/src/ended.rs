@@ -61,6 +61,11 @@ struct Batch {
     changes: Vec<RecordChange>,
 }
 
+/// Whose sessions a record ends.
+pub(crate) fn subject(record: &[u8]) -> Option<Box<str>> {
+    serde_json::from_slice(record).ok().map(|EndedText { subject, .. }| subject)
+}
+
 impl Known {
     /// Has what there is of a subject be written.
     fn wait(&mut self, subject: &str) {

@@ -215,6 +215,11 @@ impl Keys {
         counted && is_revoked
     }
 
+    /// Whose key it is.
+    pub(crate) fn subject(&self, id: &str) -> Option<Box<str>> {
+        Some(self.get(id)?.stored.subject.as_ref().into())
+    }
+
     /// The record of a key was changed, maybe by another node. Whether a key counts no more since.
     pub(crate) fn on_change(&self, id: &str, value: Option<&[u8]>) -> bool {
         let mut by_id = self.by_id_mut();

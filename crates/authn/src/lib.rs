@@ -41,7 +41,7 @@ mod shown;
 mod tickets;
 mod users;
 
-pub use authenticator::Authenticator;
+pub use authenticator::{Affected, Authenticator, EndedElsewhere};
 pub use config::NOBODY_COMES_IN;
 pub use cookie::login_under_way;
 pub use figures::Figures;

@@ -81,6 +81,14 @@ pub enum Revoked {
     Session(Box<str>),
 }
 
+/// Of whom a record takes something back, where it says that.
+pub(crate) fn subject(record: &[u8]) -> Option<Box<str>> {
+    match Revocation::read(record)?.0.of {
+        Revoked::Subject(subject) => Some(subject),
+        Revoked::Session(_) => None,
+    }
+}
+
 /// As records have it.
 #[derive(Serialize, Deserialize)]
 struct RevocationText {

@@ -137,7 +137,8 @@ impl Tickets {
         now: Timestamp,
     ) -> Option<u64> {
         let is_elsewhere = self.tell(|teller| teller.hear(id, told, moment(now)))?;
-        is_elsewhere.then(|| table.elsewhere(id, (told.ends_at, told.until), now))?
+        let of = (told.ends_at, told.until, told.whose.as_deref());
+        is_elsewhere.then(|| table.elsewhere(id, of, now))?
     }
 
     /// Lets go of what nodes have told that is over.
@@ -224,10 +225,11 @@ impl Tickets {
         now: Timestamp,
         displaced: impl FnOnce(Principal) -> T,
     ) -> Result<Option<T>, TicketRefusal> {
+        let whose = self.whose(ticket);
         let mut table = self.table();
-        let before = table.open(ticket, principal.0.into(), now)?;
+        let before = table.open(ticket, (principal.0.into(), &whose), now)?;
         let ends_at = ticket.claims.ends_at.unwrap_or(ticket.issued_at);
-        self.tell(|teller| teller.open(ticket.id, ends_at, moment(now)));
+        self.tell(|teller| teller.open(ticket.id, (ends_at, &whose), moment(now)));
         Ok(before.and_then(|before| u32::try_from(before).ok()).map(|it| displaced(Principal(it))))
     }
 
@@ -236,6 +238,15 @@ impl Tickets {
         let mut table = self.table();
         if let Some(until) = table.closed(ticket.id, principal.0.into(), now) {
             self.tell(|teller| teller.close(ticket.id, until, moment(now)));
+        }
+    }
+
+    /// What names somebody's tickets as theirs. Among nodes it is read by whoever can read the engine.
+    fn whose(&self, ticket: &Ticket) -> String {
+        let subject = &*ticket.claims.subject;
+        match self.telling.get() {
+            Some(_) => self.secret.get().holder(subject),
+            None => subject.to_owned(),
         }
     }
 

@@ -687,6 +687,11 @@ pub const STANDBY_BEHIND_BYTES_MAX: u64 = 64 * 1024 * 1024;
 pub const STANDBY_JOINS_WITHIN_BYTES: u64 = 1024 * 1024;
 /// Bytes of the rules' state that the standby is sent at once.
 pub const STANDBY_PIECE_BYTES: usize = 1024 * 1024;
+/// Reads of the rules' log for the standby, and for who would be it, that are under way at a time.
+pub const STANDBY_READS_MAX: usize = 2;
+/// Bytes that are to be left on the disk of a node for it to begin, or to go on, to copy what the rules know:
+/// its replica of the log needs them.
+pub const STANDBY_SPACE_KEPT: u64 = 64 * 1024 * 1024;
 /// How long the standby waits for what the keeper writes next: it is heard as often.
 pub const STANDBY_POLL: Duration = Duration::from_millis(500);
 /// How long another node than the standby leaves it the desk.
@@ -701,6 +706,9 @@ pub const SHOWN_AT_ONCE_MAX: usize = 1_000;
 pub const CLUSTER_NAME_BYTES_MAX: usize = 32;
 /// How long a request of one node to another counts, either way: clocks may be so far apart.
 pub const NODE_REQUEST_AGE_MAX: Duration = Duration::from_mins(1);
+/// Bytes of what a node keeps in mind of requests of others that have counted, for as long as they would count:
+/// enough for 10,000 a second. Where there are more, what was signed before is refused.
+pub const NODE_NONCES_BYTES_MAX: usize = 48 * 1024 * 1024;
 /// How long a node waits for another one to be reached, and then for its answer to begin.
 pub const NODE_CONNECT_PATIENCE: Duration = Duration::from_secs(5);
 /// See [`NODE_CONNECT_PATIENCE`].

@@ -18,7 +18,7 @@ use std::time::Duration;
 use bellwire_access::ticket::Ticket;
 use bellwire_access::{Identity, Means, Renewal, RenewalError, ServerSecret};
 use bellwire_authn::config::Wider;
-use bellwire_authn::{Authenticator, Shown};
+use bellwire_authn::{Affected, Authenticator, EndedElsewhere, Shown};
 use bellwire_journal::Journal;
 use bellwire_model::{EffectiveFilter, FilterError, Holder, Principal};
 use bellwire_process::clock;
@@ -191,10 +191,33 @@ impl Access {
     async fn end_what_others_end(self: Arc<Self>, spread: Arc<Spread>) {
         let mut heard = self.authenticator.heard();
         // Something may have come before.
-        heard.mark_changed();
-        while heard.changed().await.is_ok() {
-            drop(self.reconsider(&spread, self.authenticator.displaced()));
-            drop(self.end_revoked(&spread, None));
+        drop(self.end_revoked(&spread, None));
+        loop {
+            let EndedElsewhere { displaced, of } = self.authenticator.ended_elsewhere();
+            for displaced in &displaced {
+                self.note_displaced_elsewhere(*displaced);
+            }
+            drop(self.reconsider(&spread, displaced));
+            match of {
+                Affected::All => drop(self.end_revoked(&spread, None)),
+                Affected::Subjects(subjects) => {
+                    for subject in subjects {
+                        drop(self.end_revoked(&spread, Some(&subject)));
+                    }
+                }
+            }
+            if heard.changed().await.is_err() {
+                return;
+            }
+        }
+    }
+
+    /// Has the audit know that a ticket was taken from here. Who has it now the other node knows.
+    fn note_displaced_elsewhere(&self, displaced: Principal) {
+        let identity = self.identity(displaced);
+        if let Means::Ticket(ticket) = &identity.means {
+            let deed = Deed::to(Kind::TicketDisplaced, &ticket.bound.filters);
+            self.audit.record(&deed.with("elsewhere", true), Some(&identity), None);
         }
     }
 

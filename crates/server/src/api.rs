@@ -35,6 +35,7 @@ mod rules;
 mod samples;
 mod session;
 mod shown;
+mod signed;
 mod silences;
 mod snapshot;
 mod standby;
@@ -251,6 +252,7 @@ fn guarded(routes: Router<Arc<App>>, app: Arc<App>) -> Router {
         .layer(axum::middleware::from_fn_with_state(Arc::clone(&app), visitors::guard))
         .layer(axum::middleware::from_fn_with_state(Arc::clone(&app), cors::guard))
         .layer(axum::middleware::from_fn_with_state(Arc::clone(&app), hosts::guard))
+        .layer(axum::middleware::from_fn_with_state(Arc::clone(&app), signed::guard))
         .layer(axum::middleware::map_response(keep_and_show_nowhere))
         .with_state(app)
 }

@@ -76,11 +76,16 @@ impl Envoy {
         (mirror, followings): (&Arc<Mirror>, &Arc<Followings>),
         states: &Arc<States>,
     ) -> Arc<Self> {
+        let of_lanes = Arc::clone(cluster);
+        let perform = move |mission| {
+            let cluster = Arc::clone(&of_lanes);
+            async move { call(&cluster, mission).await }
+        };
         Arc::new(Self {
             cluster: Arc::clone(cluster),
             mirror: Arc::clone(mirror),
             states: Arc::clone(states),
-            lanes: Lanes::new(cluster),
+            lanes: Lanes::new(perform),
             followings: Arc::clone(followings),
             places: Semaphore::new(ENVOY_FOLLOWS_MAX),
         })
@@ -210,8 +215,7 @@ async fn call(cluster: &Membership, mission: Vec<u8>) -> Result<Done, Problem> {
         return Err(relay::nobody_keeps("no node has the samples and alerts now"));
     };
     let asking = async {
-        let target = format!("{PATH}?digest={}", mission::digest(&mission));
-        let request = Request::builder().method(Method::POST).uri(target);
+        let request = Request::builder().method(Method::POST).uri(PATH);
         let request = request.body(Bytes::from(mission)).map_err(|error| error.to_string())?;
         let answered = cluster.peers.ask_at((node, address), request, RELAY_TIMEOUT).await;
         let body = answered.map_err(|error| with_causes(&error))?.response.into_body();

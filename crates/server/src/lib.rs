@@ -72,6 +72,7 @@ mod receiver;
 mod relay;
 mod requests;
 mod scraping;
+mod shares;
 mod snapshots;
 mod standby;
 mod sys;

@@ -8,7 +8,6 @@
 //! One hop alone: what carries the mark and comes to a node that is not the keeper is refused. Nothing is
 //! tried twice, since it may have been done: whoever asks is told to ask again.
 
-mod places;
 mod until;
 
 use std::net::IpAddr;
@@ -22,7 +21,7 @@ use bellwire_access::between_nodes::NODE_HEADER;
 use bellwire_authn::Cookies;
 use bellwire_cluster::{Other, Seat};
 use bellwire_model::limits::{RELAY_CONNECT_TIMEOUT, RELAY_TIMEOUT, RELAYED_MAX};
-use bellwire_model::with_causes;
+use bellwire_model::{network_of, with_causes};
 use bellwire_wire::problem::{Code, Problem};
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, Version, header};
@@ -31,9 +30,9 @@ use hyper_util::rt::{TokioExecutor, TokioTimer};
 
 use crate::front_door::Peer;
 use crate::page::{FETCH_SITE, Page};
-use crate::peers::{Connector, Peers};
+use crate::peers::{Connector, FromNode, Peers};
 use crate::proxies::FORWARDED_FOR;
-use places::Places;
+use crate::shares::Shares;
 
 pub(crate) use self::until::Until;
 
@@ -70,7 +69,7 @@ const AWAY_S: u32 = 1;
 pub(crate) struct Relay {
     client: Client<Connector, Body>,
     /// Places for requests under way.
-    places: Arc<Places>,
+    places: Arc<Shares<Option<IpAddr>>>,
     peers: Arc<Peers>,
 }
 
@@ -82,7 +81,7 @@ impl Relay {
             .pool_idle_timeout(IDLE_TIMEOUT)
             .set_host(false)
             .build(peers.connector(RELAY_CONNECT_TIMEOUT));
-        Self { client, places: Places::new(RELAYED_MAX), peers }
+        Self { client, places: Shares::new(RELAYED_MAX), peers }
     }
 
     /// Passes a request on to the keeper, and its answer back.
@@ -93,8 +92,9 @@ impl Relay {
         if is_marked(request.headers()) {
             return Err(nobody_keeps("this was passed on by a node that knew another keeper"));
         }
-        let client = request.extensions().get().map(|Peer(client)| *client);
-        let place = self.places.take(client).ok_or_else(|| {
+        // Of IPv6 one has all addresses of a network.
+        let client = request.extensions().get().map(|Peer(client)| network_of(*client));
+        let place = self.places.take(client, 1).ok_or_else(|| {
             let detail = "as many requests as may be are on their way to the node that has the alerts, of \
                           this client or of all";
             Problem::new(Code::ReadersBusy, detail).retry_after(AWAY_S)
@@ -138,7 +138,7 @@ impl Relay {
         let asked = head.uri.path_and_query().map_or("/", |asked| asked.as_str());
         let host = head.uri.authority().map(|host| HeaderValue::from_str(host.as_str()));
         let uri = format!("{base}{asked}").parse::<Uri>();
-        head.uri = uri.map_err(|_| nobody_keeps("the node that has the alerts has no address"))?;
+        let uri = uri.map_err(|_| nobody_keeps("the node that has the alerts has no address"))?;
         // As the client has named it: it is known under the same names.
         if let Some(Ok(host)) = host {
             head.headers.entry(header::HOST).or_insert(host);
@@ -154,14 +154,14 @@ impl Relay {
         }
         let by = HeaderValue::from_str(self.peers.node()).expect("letters and digits");
         head.headers.insert(RELAYED_BY, by);
-        // So that it counts whose it is, and not who has passed it on.
-        if let Some(shown) = self.peers.shown(node, &head) {
-            head.headers.insert(NODE_HEADER, shown);
-        }
         head.version = Version::HTTP_11;
         // What this server notes of a request is no part of it.
         head.extensions = http::Extensions::new();
-        Ok(Request::from_parts(head, body))
+        // So that it counts whose it is, and not who has passed it on; and as it is.
+        let signed = self.peers.signed(node, Request::from_parts(head, body));
+        let mut signed = signed.ok_or_else(|| nobody_keeps("the request cannot be signed"))?;
+        *signed.uri_mut() = uri;
+        Ok(signed)
     }
 }
 
@@ -189,12 +189,11 @@ pub(crate) fn is_marked(headers: &HeaderMap) -> bool {
 }
 
 /// Whose a request is that another node has passed on; nothing where none has, or it cannot say that.
-pub(crate) fn client_of(peers: &Peers, head: &Parts) -> Option<IpAddr> {
-    if !is_marked(&head.headers) {
-        return None;
-    }
-    peers.verify(head).ok()?;
-    head.headers.get(FORWARDED_FOR)?.to_str().ok()?.parse().ok()
+pub(crate) fn client_of(request: &Request) -> Option<IpAddr> {
+    let headers = request.headers();
+    let is_relayed = is_marked(headers) && request.extensions().get::<FromNode>().is_some();
+    let client = headers.get(FORWARDED_FOR).filter(|_| is_relayed)?;
+    client.to_str().ok()?.parse().ok()
 }
 
 /// Drops what is of one hop alone, also what `Connection` names.
@@ -239,6 +238,11 @@ pub(crate) fn in_doubt(detail: &str, effect: Effect) -> Problem {
     }
 }
 
+/// It is not as the node that it was passed on by has signed it; nothing was done.
+pub(crate) fn not_as_passed_on(detail: &str) -> Problem {
+    nobody_keeps(&format!("a request did not come as another node has passed it on: {detail}"))
+}
+
 /// Nobody does what is asked for now; another time somebody will.
 pub(crate) fn nobody_keeps(detail: &str) -> Problem {
     Problem::new(Code::DeskAway, format!("{detail}: ask again")).retry_after(AWAY_S)
@@ -251,7 +255,7 @@ mod tests {
     fn relay(node: &str) -> Relay {
         let logs = bellwire_shared_log::MemoryLogs::immediate();
         let secret = bellwire_cluster::Secret::of(&*logs.handle(), [7; 32]).expect("one");
-        Relay::new(Arc::new(Peers::new(node, &secret)))
+        Relay::new(Arc::new(Peers::new(node, &secret, 7)))
     }
 
     #[test]
@@ -271,7 +275,11 @@ mod tests {
         assert_eq!(request.uri(), "http://[::1]:9/v1/alerts?state=firing");
         let (head, _) = request.into_parts();
         // The one that it is for believes it, and nobody else.
-        let whose = |node: &str| client_of(&relay(node).peers, &head);
+        let whose = |node: &str| {
+            let request = Request::from_parts(head.clone(), Body::empty());
+            let admitted = relay(node).peers.admit(request).ok();
+            admitted.and_then(|request| client_of(&request))
+        };
         assert_eq!((whose("n2"), whose("n3")), ("192.0.2.7".parse().ok(), None));
         let mut headers: Vec<(&str, &str)> = head
             .headers

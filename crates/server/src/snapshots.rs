@@ -7,7 +7,6 @@
 //! All of it happens beside the server: on threads that may block, and a piece at a time.
 
 pub(crate) mod fetch;
-mod once;
 
 use std::fs::File;
 use std::io::{Read as _, Seek as _};
@@ -18,11 +17,9 @@ use bellwire_cluster::{ClusterJournal, Pin, place_of};
 use bellwire_journal::{DiskJournal, Snapshot};
 use bellwire_model::limits::{SNAPSHOT_PIECE_BYTES, SNAPSHOTS_SENT_MAX};
 use bellwire_model::{Epoch, with_causes};
-use bellwire_process::clock;
 use bellwire_wire::problem::{Code, Problem};
 use bytes::Bytes;
 use http::HeaderName;
-use once::Once;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::peers::FromNode;
@@ -79,8 +76,6 @@ pub(crate) struct Snapshots {
     journal: Arc<ClusterJournal>,
     replica: Arc<DiskJournal>,
     places: Arc<Semaphore>,
-    /// What was shown for those that were given.
-    shown: Once,
 }
 
 /// One that can be sent.
@@ -96,12 +91,7 @@ pub(crate) struct Made {
 impl Snapshots {
     /// Those of this replica, which is the journal's.
     pub(crate) fn new(journal: Arc<ClusterJournal>, replica: Arc<DiskJournal>) -> Self {
-        Self {
-            journal,
-            replica,
-            places: Arc::new(Semaphore::new(SNAPSHOTS_SENT_MAX)),
-            shown: Once::default(),
-        }
+        Self { journal, replica, places: Arc::new(Semaphore::new(SNAPSHOTS_SENT_MAX)) }
     }
 
     /// Whether there is something to be handed out. One that has lost the log itself has nothing.
@@ -120,14 +110,9 @@ impl Snapshots {
         if self.places.available_permits() == 0 { Err(busy()) } else { Ok(()) }
     }
 
-    /// Makes one, for the node that asks, once for what it has shown: others may have read that.
+    /// Makes one, for the node that asks.
     pub(crate) async fn make(&self, from: &FromNode) -> Result<Made, Problem> {
         self.check()?;
-        if !self.shown.take(&from.shown, clock::uptime()) {
-            let detail =
-                "what this node has shown was used for a snapshot before: sign another request";
-            return Err(Problem::new(Code::CredentialInvalid, detail));
-        }
         let place = Arc::clone(&self.places).try_acquire_owned().map_err(|_| busy())?;
         let (journal, replica) = (Arc::clone(&self.journal), Arc::clone(&self.replica));
         let node = from.node.clone();

@@ -172,7 +172,12 @@ pub(crate) fn told(cluster: &Membership) -> Value {
 }
 
 /// What is asked for, behind the path; nothing to begin.
-fn query(want: Want) -> String {
+fn query(asked: Asked) -> String {
+    let want = match asked {
+        Asked::Begin => return String::new(),
+        Asked::Leave(stream) => return format!("leave={stream:016x}"),
+        Asked::More(want) => want,
+    };
     match want {
         Want::Checkpoint { stream, has, number, from } => {
             let has = has.map(|Place { log, bytes }| format!("&log={log}&bytes={bytes}"));
@@ -187,10 +192,21 @@ fn query(want: Want) -> String {
     }
 }
 
-/// The same, as it came; nothing where somebody begins.
-pub(crate) fn read_query(query: &str) -> Result<Option<Want>, Problem> {
+/// What a node asks the keeper for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Asked {
+    /// To be the standby.
+    Begin,
+    /// More of what the rules know.
+    More(Want),
+    /// To have the log name its copy no more.
+    Leave(u64),
+}
+
+/// The same, as it came.
+pub(crate) fn read_query(query: &str) -> Result<Asked, Problem> {
     if query.is_empty() {
-        return Ok(None);
+        return Ok(Asked::Begin);
     }
     let wrong = || Problem::new(Code::ParameterInvalid, "this is not what a standby asks for");
     let field = |name: &str| {
@@ -200,17 +216,22 @@ pub(crate) fn read_query(query: &str) -> Result<Option<Want>, Problem> {
     let number = |name: &str| -> Result<Option<u64>, Problem> {
         field(name).map(|value| value.parse().map_err(|_| wrong())).transpose()
     };
-    let stream = field("stream").and_then(|text| u64::from_str_radix(text, 16).ok());
-    let stream = stream.ok_or_else(wrong)?;
+    let stream = |name| field(name).and_then(|text| u64::from_str_radix(text, 16).ok());
+    if let Some(stream) = stream("leave") {
+        return Ok(Asked::Leave(stream));
+    }
+    let stream = stream("stream").ok_or_else(wrong)?;
     let has = match (number("log")?, number("bytes")?) {
         (Some(log), Some(bytes)) => Some(Place { log, bytes }),
         (None, None) => None,
         _ => return Err(wrong()),
     };
     match (number("checkpoint")?, number("from")?, has) {
-        (Some(number), Some(from), has) => Ok(Some(Want::Checkpoint { stream, has, number, from })),
+        (Some(number), Some(from), has) => {
+            Ok(Asked::More(Want::Checkpoint { stream, has, number, from }))
+        }
         (None, None, Some(place)) => {
-            Ok(Some(Want::Log { stream, place, waits: field("wait") == Some("1") }))
+            Ok(Asked::More(Want::Log { stream, place, waits: field("wait") == Some("1") }))
         }
         _ => Err(wrong()),
     }
@@ -292,16 +313,18 @@ mod tests {
     fn what_is_asked_and_told_is_read_as_it_was() {
         let place = Place { log: 7, bytes: 812 };
         let stream = 0x00ab_0000_0000_0001;
-        for want in [
-            Want::Checkpoint { stream, has: None, number: 7, from: 0 },
-            Want::Checkpoint { stream, has: Some(place), number: 9, from: u64::MAX },
-            Want::Log { stream, place, waits: true },
-            Want::Log { stream, place, waits: false },
+        for asked in [
+            Asked::More(Want::Checkpoint { stream, has: None, number: 7, from: 0 }),
+            Asked::More(Want::Checkpoint { stream, has: Some(place), number: 9, from: u64::MAX }),
+            Asked::More(Want::Log { stream, place, waits: true }),
+            Asked::More(Want::Log { stream, place, waits: false }),
+            Asked::Leave(stream),
+            Asked::Begin,
         ] {
-            assert_eq!(read_query(&query(want)).expect("it is one"), Some(want));
+            assert_eq!(read_query(&query(asked)).expect("it is one"), asked);
         }
-        assert_eq!(read_query("").expect("it is one"), None);
         for wrong in [
+            "leave=x",
             "stream=x&log=1&bytes=2",
             "log=1&bytes=2",
             "stream=1",

@@ -48,12 +48,12 @@ impl TicketTable {
         Self { began_at: Some(now), entries, deadlines, by_subject: BTreeMap::new(), tickets_max }
     }
 
-    /// A connection comes with a ticket that is good for its request. Says which other connection it
-    /// takes the ticket from: that one has to end.
+    /// A connection comes with a ticket that is good for its request, of somebody whom all their tickets name so.
+    /// Says which other connection it takes the ticket from: that one has to end.
     pub fn open(
         &mut self,
         ticket: &Ticket,
-        connection: u64,
+        (connection, whose): (u64, &str),
         now: Timestamp,
     ) -> Result<Option<u64>, TicketRefusal> {
         self.expire(now);
@@ -62,17 +62,13 @@ impl TicketTable {
             return Err(TicketRefusal::Expired);
         }
         let opens_until = self.opens_until(ticket);
-        let subject = &*ticket.claims.subject;
         let before = match self.entries.get(&ticket.id) {
             Some(entry) => entry.connection,
             None if now >= opens_until => return Err(TicketRefusal::Late),
-            None if !self.has_room_for(subject) => return Err(TicketRefusal::Full),
+            None if !self.has_room_for(whose) => return Err(TicketRefusal::Full),
             None => None,
         };
-        let subject = self.by_subject.get_key_value(subject);
-        let subject =
-            subject.map_or_else(|| ticket.claims.subject.as_ref().into(), |(it, _)| Arc::clone(it));
-        let connection = Some(connection);
+        let (subject, connection) = (self.known(whose), Some(connection));
         let entry = Entry { subject, connection, deadline: ends_at, ends_at, opens_until };
         self.put(ticket.id, entry);
         Ok(before.filter(|other| Some(*other) != connection))
@@ -107,12 +103,12 @@ impl TicketTable {
         }
     }
 
-    /// It is in use at another node, or was until now: until when it may be taken up here, at most. Says which
-    /// connection it is taken from.
+    /// It is in use at another node, or was until now: until when it may be taken up here, at most, and whose it
+    /// is where that is known. Says which connection it is taken from.
     pub fn elsewhere(
         &mut self,
         id: TicketId,
-        (ends_at, until): (Timestamp, Timestamp),
+        (ends_at, until, whose): (Timestamp, Timestamp, Option<&str>),
         now: Timestamp,
     ) -> Option<u64> {
         self.expire(now);
@@ -121,7 +117,11 @@ impl TicketTable {
             return None;
         }
         let connection = before.and_then(|before| before.connection);
-        let subject = before.map_or_else(|| "".into(), |before| Arc::clone(&before.subject));
+        let subject = match (whose, before) {
+            (Some(whose), _) => self.known(whose),
+            (None, Some(before)) => Arc::clone(&before.subject),
+            (None, None) => "".into(),
+        };
         let opens_until = before.map_or(now, |before| before.opens_until);
         // One that could be opened if it were not here has to stay for as long.
         let deadline = until.max(opens_until).min(ends_at);
@@ -152,6 +152,11 @@ impl TicketTable {
     fn has_room_for(&self, subject: &str) -> bool {
         let left = self.tickets_max.saturating_sub(self.entries.len());
         self.by_subject.get(subject).copied().unwrap_or_default() < left
+    }
+
+    fn known(&self, whose: &str) -> Arc<str> {
+        let known = self.by_subject.get_key_value(whose);
+        known.map_or_else(|| whose.into(), |(it, _)| Arc::clone(it))
     }
 
     fn put(&mut self, id: TicketId, entry: Entry) {
@@ -193,6 +198,18 @@ mod tests {
     use crate::claims::Claims;
     use crate::ticket::Bound;
 
+    impl TicketTable {
+        /// By somebody whom all their tickets name by their subject.
+        fn opened(
+            &mut self,
+            ticket: &Ticket,
+            connection: u64,
+            now: Timestamp,
+        ) -> Result<Option<u64>, TicketRefusal> {
+            self.open(ticket, (connection, &ticket.claims.subject), now)
+        }
+    }
+
     fn at(second: i64) -> Timestamp {
         Timestamp::from_ms(1_800_000_000_000 + second * 1000)
     }
@@ -210,49 +227,72 @@ mod tests {
     fn a_ticket_that_another_node_opens_is_taken_from_the_connection_here_and_resumes() {
         let mut table = TicketTable::new(10, at(0));
         let ticket = ticket(1, 0, 3600);
-        assert_eq!(table.open(&ticket, 1, at(1)), Ok(None));
-        assert_eq!(table.elsewhere(ticket.id, (at(3600), at(3600)), at(2)), Some(1));
-        assert_eq!(table.elsewhere(ticket.id, (at(3600), at(3600)), at(3)), None);
+        assert_eq!(table.opened(&ticket, 1, at(1)), Ok(None));
+        assert_eq!(table.elsewhere(ticket.id, (at(3600), at(3600), None), at(2)), Some(1));
+        assert_eq!(table.elsewhere(ticket.id, (at(3600), at(3600), None), at(3)), None);
         // The one that it was taken from ends, and says nothing of it any more.
         table.closed(ticket.id, 1, at(4));
-        assert_eq!(table.open(&ticket, 2, at(3000)), Ok(None));
+        assert_eq!(table.opened(&ticket, 2, at(3000)), Ok(None));
         // It is let go of there, and nobody takes it up in time.
-        assert_eq!(table.elsewhere(ticket.id, (at(3600), at(3120)), at(3000)), Some(2));
-        assert_eq!(table.open(&ticket, 3, at(3119)), Ok(None));
-        assert_eq!(table.elsewhere(ticket.id, (at(3600), at(3200)), at(3119)), Some(3));
-        assert_eq!(table.open(&ticket, 4, at(3200)), Err(TicketRefusal::Late));
+        assert_eq!(table.elsewhere(ticket.id, (at(3600), at(3120), None), at(3000)), Some(2));
+        assert_eq!(table.opened(&ticket, 3, at(3119)), Ok(None));
+        assert_eq!(table.elsewhere(ticket.id, (at(3600), at(3200), None), at(3119)), Some(3));
+        assert_eq!(table.opened(&ticket, 4, at(3200)), Err(TicketRefusal::Late));
         // One that was never opened here is known, and no more than there is room for.
         let mut small = TicketTable::new(1, at(0));
         let [one, other] = [3, 5].map(|name| super::tests::ticket(name, 0, 3600));
         for ticket in [&one, &other] {
-            assert_eq!(small.elsewhere(ticket.id, (at(3600), at(3600)), at(100)), None);
+            assert_eq!(small.elsewhere(ticket.id, (at(3600), at(3600), None), at(100)), None);
         }
-        assert_eq!(small.open(&one, 1, at(200)), Ok(None));
-        assert_eq!(small.open(&other, 1, at(200)), Err(TicketRefusal::Late));
+        assert_eq!(small.opened(&one, 1, at(200)), Ok(None));
+        assert_eq!(small.opened(&other, 1, at(200)), Err(TicketRefusal::Late));
+    }
+
+    #[test]
+    fn what_somebody_has_in_use_at_other_nodes_counts_in_their_share() {
+        let mut table = TicketTable::new(8, at(0));
+        let ends = (at(3600), at(3600), Some("ann"));
+        for name in [1, 3, 5] {
+            let there = ticket(name, 100, 3600);
+            assert_eq!(table.elsewhere(there.id, ends, at(100)), None);
+        }
+        assert_eq!(table.opened(&ticket(7, 100, 3600), 1, at(100)), Ok(None));
+        let more = ticket(9, 100, 3600);
+        assert_eq!(table.opened(&more, 2, at(100)), Err(TicketRefusal::Full));
+        assert_eq!(table.opened(&ticket(2, 100, 3600), 3, at(100)), Ok(None));
+        // What is let go of there is theirs no more.
+        let gone = (at(3600), at(101), Some("ann"));
+        table.elsewhere(ticket(1, 100, 3600).id, gone, at(100));
+        table.elsewhere(ticket(3, 100, 3600).id, gone, at(100));
+        assert_eq!(table.opened(&more, 2, at(150)), Ok(None));
     }
 
     #[test]
     fn a_ticket_opens_once_in_time_and_then_only_resumes() {
         let mut table = TicketTable::new(10, at(0));
         let ticket = ticket(1, 0, 3600);
-        assert_eq!(table.open(&ticket, 1, at(59)), Ok(None));
+        assert_eq!(table.opened(&ticket, 1, at(59)), Ok(None));
         table.closed(ticket.id, 1, at(1000));
-        assert_eq!(table.open(&ticket, 2, at(1119)), Ok(None));
+        assert_eq!(table.opened(&ticket, 2, at(1119)), Ok(None));
         table.closed(ticket.id, 2, at(1200));
-        assert_eq!(table.open(&ticket, 3, at(1320)), Err(TicketRefusal::Late));
+        assert_eq!(table.opened(&ticket, 3, at(1320)), Err(TicketRefusal::Late));
         let late = super::tests::ticket(2, 0, 3600);
-        assert_eq!(table.open(&late, 4, at(1320)), Err(TicketRefusal::Late));
+        assert_eq!(table.opened(&late, 4, at(1320)), Err(TicketRefusal::Late));
     }
 
     #[test]
     fn the_newest_connection_wins() {
         let mut table = TicketTable::new(10, at(0));
         let ticket = ticket(1, 0, 3600);
-        assert_eq!(table.open(&ticket, 1, at(0)), Ok(None));
-        assert_eq!(table.open(&ticket, 2, at(500)), Ok(Some(1)));
+        assert_eq!(table.opened(&ticket, 1, at(0)), Ok(None));
+        assert_eq!(table.opened(&ticket, 2, at(500)), Ok(Some(1)));
         table.closed(ticket.id, 1, at(501));
-        assert_eq!(table.open(&ticket, 3, at(900)), Ok(Some(2)), "the second had it all the time");
-        assert_eq!(table.open(&ticket, 4, at(3600)), Err(TicketRefusal::Expired));
+        assert_eq!(
+            table.opened(&ticket, 3, at(900)),
+            Ok(Some(2)),
+            "the second had it all the time"
+        );
+        assert_eq!(table.opened(&ticket, 4, at(3600)), Err(TicketRefusal::Expired));
         assert!(table.is_empty());
     }
 
@@ -260,22 +300,22 @@ mod tests {
     fn a_restart_ends_no_stream_and_opens_no_old_ticket_for_long() {
         let ticket = ticket(1, 0, 3600);
         let mut table = TicketTable::new(10, at(1000));
-        assert_eq!(table.open(&ticket, 1, at(1119)), Ok(None));
+        assert_eq!(table.opened(&ticket, 1, at(1119)), Ok(None));
         let mut later = TicketTable::new(10, at(1000));
-        assert_eq!(later.open(&ticket, 1, at(1120)), Err(TicketRefusal::Late));
+        assert_eq!(later.opened(&ticket, 1, at(1120)), Err(TicketRefusal::Late));
     }
 
     #[test]
     fn no_more_are_kept_than_the_bound_and_unused_ones_make_room() {
         let mut table = TicketTable::new(2, at(0));
         let [one, two, three] = [1, 2, 3].map(|name| ticket(name, 100, 3600));
-        table.open(&one, 1, at(100)).unwrap();
-        table.open(&two, 2, at(100)).unwrap();
-        assert_eq!(table.open(&three, 3, at(100)), Err(TicketRefusal::Full));
-        assert_eq!(table.open(&one, 4, at(100)), Ok(Some(1)), "one that is there needs no room");
+        table.opened(&one, 1, at(100)).unwrap();
+        table.opened(&two, 2, at(100)).unwrap();
+        assert_eq!(table.opened(&three, 3, at(100)), Err(TicketRefusal::Full));
+        assert_eq!(table.opened(&one, 4, at(100)), Ok(Some(1)), "one that is there needs no room");
         table.closed(one.id, 4, at(101));
         let three = ticket(3, 200, 3600);
-        assert_eq!(table.open(&three, 3, at(221)), Ok(None));
+        assert_eq!(table.opened(&three, 3, at(221)), Ok(None));
         assert_eq!(table.len(), 2);
     }
 
@@ -283,26 +323,26 @@ mod tests {
     fn what_a_table_has_left_is_taken_up_and_nothing_else_is_opened_late() {
         let [used, never] = [1, 2].map(|name| ticket(name, 0, 3600));
         let mut table = TicketTable::new(10, at(0));
-        table.open(&used, 1, at(59)).unwrap();
+        table.opened(&used, 1, at(59)).unwrap();
         let mut next = TicketTable::new(10, at(1000));
         next.go_on(table.left(), at(1000));
-        assert_eq!(next.open(&never, 1, at(1001)), Err(TicketRefusal::Late));
-        assert_eq!(next.open(&used, 2, at(1119)), Ok(None));
-        assert_eq!(next.open(&used, 3, at(1500)), Ok(Some(2)));
+        assert_eq!(next.opened(&never, 1, at(1001)), Err(TicketRefusal::Late));
+        assert_eq!(next.opened(&used, 2, at(1119)), Ok(None));
+        assert_eq!(next.opened(&used, 3, at(1500)), Ok(Some(2)));
         let mut later = TicketTable::new(10, at(1000));
         later.go_on(table.left(), at(1000));
-        assert_eq!(later.open(&used, 1, at(1120)), Err(TicketRefusal::Late));
+        assert_eq!(later.opened(&used, 1, at(1120)), Err(TicketRefusal::Late));
     }
 
     #[test]
     fn whoever_opens_very_many_leaves_room_for_others() {
         let mut table = TicketTable::new(100, at(0));
         let mut opened = |names: std::ops::Range<u8>| {
-            let mut open = |name| table.open(&ticket(name, 100, 3600), name.into(), at(100));
+            let mut open = |name| table.opened(&ticket(name, 100, 3600), name.into(), at(100));
             names.filter(|name| name % 2 == 1).filter(|name| open(*name).is_ok()).count()
         };
         assert_eq!(opened(0..200), 50, "a half of all");
-        let mut open = |name| table.open(&ticket(name, 100, 3600), name.into(), at(100));
+        let mut open = |name| table.opened(&ticket(name, 100, 3600), name.into(), at(100));
         let bobs = (0..200).filter(|name| name % 2 == 0).filter(|name| open(*name).is_ok());
         assert_eq!(bobs.count(), 25, "a half of what is left");
         assert_eq!(table.len(), 75);
@@ -413,7 +453,7 @@ mod tests {
                     Act::Open(index) => {
                         let place = index.index(model.tickets.len());
                         connection += 1;
-                        let opened = table.open(&model.tickets[place].0, connection, at(second));
+                        let opened = table.opened(&model.tickets[place].0, connection, at(second));
                         prop_assert_eq!(opened, model.open(place, connection, second));
                     }
                     Act::Close { ticket, back } => {

@@ -28,7 +28,8 @@ pub enum Want {
 }
 
 impl Want {
-    pub(super) fn stream(&self) -> u64 {
+    /// By what the keeper knows the copy.
+    pub fn stream(&self) -> u64 {
         let (Self::Checkpoint { stream, .. } | Self::Log { stream, .. }) = self;
         *stream
     }

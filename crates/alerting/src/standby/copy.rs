@@ -222,6 +222,20 @@ impl StateCopy {
     pub fn remove(folder: &Path) -> io::Result<()> {
         remove(folder)
     }
+
+    /// How many bytes of a disk a copy has.
+    pub fn bytes(folder: &Path) -> io::Result<u64> {
+        let mut bytes = 0;
+        match fs::read_dir(folder) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            files => {
+                for file in files? {
+                    bytes += file?.metadata()?.len();
+                }
+            }
+        }
+        Ok(bytes)
+    }
 }
 
 /// The newest checkpoint that is complete, and the newest log.

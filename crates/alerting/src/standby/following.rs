@@ -172,6 +172,17 @@ impl Following {
         true
     }
 
+    /// The standby of this stream goes no further. Says whether it may be named in the log all the same.
+    pub(super) fn leave(&mut self, stream: u64) -> bool {
+        let is_its = |following: &Self| {
+            following.follower.as_ref().is_some_and(|it| it.named.stream == stream)
+        };
+        if is_its(self) {
+            self.lose();
+        }
+        is_its(self)
+    }
+
     /// Whether there is something for who has this.
     pub(super) fn has_written_behind(&self, place: Place) -> bool {
         self.written.is_none_or(|written| written > place)
@@ -364,6 +375,22 @@ mod tests {
         }
         following.wrote(at(300 + STANDBY_BEHIND_BYTES_MAX));
         assert_eq!(following.due(10 * SECOND, StandbyMode::Wait), Some(Notice::Forget));
+    }
+
+    #[test]
+    fn one_that_leaves_is_needed_until_it_is_no_longer_named() {
+        let mut following = whole();
+        assert!(!following.leave(2) && following.is_named(), "of another copy");
+        assert!(following.leave(1) && following.leave(1));
+        assert_eq!(following.due(Duration::ZERO, StandbyMode::Wait), Some(Notice::Forget));
+        following.noted(&Notice::Forget, Noted::Unsure);
+        assert!(following.leave(1));
+        assert_eq!(following.due(Duration::ZERO, StandbyMode::Wait), Some(Notice::Forget));
+        following.noted(&Notice::Forget, Noted::Written);
+        assert!(!following.leave(1));
+        // Nobody names one that copies.
+        following.begin(("s", 2), Duration::ZERO).expect("nobody else is");
+        assert!(!following.leave(2) && following.report().is_none());
     }
 
     #[test]

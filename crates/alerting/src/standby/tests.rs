@@ -65,6 +65,10 @@ impl Keeper {
         }
     }
 
+    async fn begin(&self, node: &str) -> Result<Begun, NotRead> {
+        Arc::clone(&self.standby).begin(node).await
+    }
+
     /// A batch whose sender waits.
     fn ask(&self) -> Receiver<Result<RefusedSamples, Problem>> {
         let (told, answer) = sync_channel(1);
@@ -101,7 +105,7 @@ async fn level(keeper: &Keeper, copy: &mut StateCopy) {
 }
 
 async fn begin(keeper: &Keeper) -> StateCopy {
-    let begun = keeper.standby.begin("s").expect("there is none yet");
+    let begun = keeper.begin("s").await.expect("there is none yet");
     let mut copy = StateCopy::begin(&keeper.copy_folder(), &begun).expect("a folder");
     level(keeper, &mut copy).await;
     copy
@@ -198,10 +202,10 @@ async fn who_sends_samples_is_answered_once_the_standby_has_them() {
     assert!(refused.1.try_recv().expect("answered").is_err());
     // Another node asks, and is not wanted; the same node has forgotten all, and is no standby before
     // the log says so.
-    assert_eq!(keeper.standby.begin("t"), Err(NotRead::NotNow));
+    assert_eq!(keeper.begin("t").await, Err(NotRead::NotNow));
     keeper.step();
     let waiting = keeper.ask();
-    assert_eq!(keeper.standby.begin("s"), Err(NotRead::NotNow));
+    assert_eq!(keeper.begin("s").await, Err(NotRead::NotNow));
     assert!(waiting.try_recv().is_err());
     let notice = keeper.standby.due().expect("it is to be forgotten");
     assert_eq!(notice, Notice::Forget);
@@ -210,7 +214,7 @@ async fn who_sends_samples_is_answered_once_the_standby_has_them() {
     assert!(waiting.try_recv().expect("answered").is_ok());
     let read = Arc::clone(&keeper.standby).read(at_once(copy.want())).await;
     assert_eq!(read, Err(NotRead::BeginAnew));
-    assert!(keeper.standby.begin("s").is_ok());
+    assert!(keeper.begin("s").await.is_ok());
 }
 
 #[tokio::test]
@@ -220,7 +224,7 @@ async fn nobody_waits_where_that_is_not_wanted() {
     keeper.note();
     keeper.step();
     assert!(keeper.ask().try_recv().expect("answered").is_ok());
-    assert_eq!(Keeper::new(StandbyMode::Off).standby.begin("s"), Err(NotRead::NotNow));
+    assert_eq!(Keeper::new(StandbyMode::Off).begin("s").await, Err(NotRead::NotNow));
 }
 
 #[tokio::test]
@@ -239,7 +243,7 @@ async fn a_keeper_that_ends_takes_nothing_more_and_its_standby_has_all() {
     drain.join().expect("it ends");
     assert!(waiting.try_recv().expect("answered").is_ok());
     assert_eq!(state(&keeper.copy_folder()), keeper.state());
-    assert_eq!(keeper.standby.begin("t"), Err(NotRead::NotNow));
+    assert_eq!(keeper.begin("t").await, Err(NotRead::NotNow));
 }
 
 #[tokio::test]
@@ -261,7 +265,7 @@ async fn what_a_standby_does_not_get_from_a_keeper_that_ends_is_to_be_sent_again
 async fn only_the_copy_that_the_log_names_counts() {
     let mut keeper = Keeper::new(StandbyMode::Wait);
     keeper.step();
-    let begun = keeper.standby.begin("s").expect("there is none yet");
+    let begun = keeper.begin("s").await.expect("there is none yet");
     let mut copy = StateCopy::begin(&keeper.copy_folder(), &begun).expect("a folder");
     // Nothing of it is complete.
     assert!(!is_whole(&keeper, "k 1", 7));
@@ -291,9 +295,9 @@ async fn what_cannot_be_written_down_makes_the_copy_void() {
     assert_eq!(read, Err(NotRead::BeginAnew));
     assert_eq!(keeper.standby.due(), Some(Notice::Forget));
     keeper.standby.noted(&Notice::Forget, Noted::Written);
-    assert_eq!(keeper.standby.begin("s"), Err(NotRead::NotNow), "nothing is written down");
+    assert_eq!(keeper.begin("s").await, Err(NotRead::NotNow), "nothing is written down");
     keeper.step();
-    assert!(keeper.standby.begin("s").is_ok());
+    assert!(keeper.begin("s").await.is_ok());
 }
 
 #[tokio::test]
@@ -312,12 +316,12 @@ async fn a_keeper_that_ends_leaves_its_standby_in_the_log() {
     assert_eq!(keeper.standby.report().expect("one").stage, StandbyStage::Whole);
     let read = Arc::clone(&keeper.standby).read(at_once(copy.want())).await;
     assert_eq!(read, Err(NotRead::NotNow));
-    assert_eq!(keeper.standby.begin("s"), Err(NotRead::NotNow));
+    assert_eq!(keeper.begin("s").await, Err(NotRead::NotNow));
     assert_eq!(keeper.standby.due_at(later), None);
     // So does one that nobody follows.
     let keeper = Keeper::new(StandbyMode::Wait);
     keeper.standby.drain();
-    assert_eq!(keeper.standby.begin("s"), Err(NotRead::NotNow));
+    assert_eq!(keeper.begin("s").await, Err(NotRead::NotNow));
 }
 
 #[tokio::test]
@@ -368,4 +372,70 @@ async fn who_waits_is_answered_while_the_log_takes_nothing() {
     keeper.standby.lock().refuse_late(late);
     let problem = waiting.try_recv().expect("answered").expect_err("nobody knows");
     assert_eq!(problem.is_maybe_taken(), Some(true), "the rules have seen it");
+}
+
+/// A file that whoever opens it waits for, as where the disk hangs.
+struct Hanging(PathBuf);
+
+impl Hanging {
+    fn at(path: PathBuf) -> Self {
+        let (kind, mode) = (rustix::fs::FileType::Fifo, rustix::fs::Mode::RWXU);
+        rustix::fs::mknodat(rustix::fs::CWD, &path, kind, mode, 0).expect("a pipe");
+        Self(path)
+    }
+}
+
+/// Also where a test fails, which waits for all that hangs.
+impl Drop for Hanging {
+    fn drop(&mut self) {
+        drop(fs::OpenOptions::new().read(true).write(true).open(&self.0));
+    }
+}
+
+#[tokio::test]
+async fn a_disk_that_hangs_holds_up_no_samples() {
+    let keeper = Keeper::new(StandbyMode::Wait);
+    let copy = begin(&keeper).await;
+    keeper.note();
+    let folder = keeper.data.path().join("rules");
+    let hanging = Hanging::at(folder.join("checkpoint-00000099"));
+    // Of what the standby asks for, and of what another one begins with.
+    let Want::Log { stream, place, .. } = copy.want() else { panic!("it has all") };
+    let log = place.log + 1;
+    fs::remove_file(folder.join(format!("log-{log:08}"))).ok();
+    let also_hanging = Hanging::at(folder.join(format!("log-{log:08}")));
+    keeper.standby.wrote(Place { log, bytes: 8 });
+    let want = Want::Log { stream, place: Place { log, bytes: 0 }, waits: false };
+    let reading = tokio::spawn(Arc::clone(&keeper.standby).read(want));
+    let beginning = tokio::spawn({
+        let standby = Arc::clone(&keeper.standby);
+        async move { standby.begin("t").await }
+    });
+    let (told, done) = sync_channel(1);
+    let standby = Arc::clone(&keeper.standby);
+    let evaluating = std::thread::spawn(move || {
+        for _ in 0..50 {
+            standby.wrote(Place { log, bytes: 9 });
+            standby.answer(Ok(RefusedSamples::default()), Box::new(|_| ()));
+            assert!(!standby.is_closing());
+            standby.answer_late();
+            std::thread::park_timeout(Duration::from_millis(2));
+        }
+        let _ = told.send(());
+    });
+    // What is due is asked for by a task of the runtime, which is not to wait either.
+    tokio::time::sleep(Duration::from_millis(20)).await;
+    let late = clock::uptime() + 2 * STANDBY_PATIENCE;
+    let due = std::thread::scope(|scope| {
+        let done = done.recv_timeout(10 * STANDBY_PATIENCE);
+        let is_held_up = done.is_err();
+        drop((hanging, also_hanging));
+        assert!(!is_held_up, "the evaluator waits for the disk");
+        scope.spawn(|| keeper.standby.lock().due(late, StandbyMode::Wait)).join().expect("due")
+    });
+    assert_eq!(due, Some(Notice::Forget));
+    evaluating.join().expect("it ends");
+    for hung in [reading.await.expect("read").is_ok(), beginning.await.expect("begun").is_ok()] {
+        assert!(!hung);
+    }
 }

@@ -7,10 +7,10 @@
 //! What a record says is written once and does not change, or only grows: nodes that write at once take
 //! nothing away from each other, and none has to be asked first.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bellwire_journal::{Error, Journal, RecordChange};
-use bellwire_model::Principal;
+use bellwire_model::{NameSet, Principal};
 use bellwire_process::clock;
 use tokio::sync::watch;
 
@@ -20,13 +20,50 @@ use crate::{ended, issued, keys, lived, revocations, tickets};
 /// What all records of access begin with.
 const ACCESS: &str = "access/";
 
+/// So many subjects are kept apart: where it is more of whom something was taken back, all are looked at.
+const SUBJECTS_MAX: usize = 256;
+
 /// What other nodes have changed, for whoever ends streams.
 #[derive(Debug, Default)]
 pub(super) struct Heard {
     /// How often something came that may end streams.
     count: watch::Sender<u64>,
-    /// Whose tickets are in use elsewhere by now, with one more holder of each number.
-    displaced: Mutex<Vec<Principal>>,
+    ends: Mutex<EndedElsewhere>,
+}
+
+/// Whose streams may have to end, since another node has changed something.
+#[derive(Debug, Default)]
+pub struct EndedElsewhere {
+    /// Whose tickets are in use there by now. One more holder of each number is counted.
+    pub displaced: Vec<Principal>,
+    /// Of whom something was taken back.
+    pub of: Affected,
+}
+
+/// Some of those who are connected.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Affected {
+    /// Those of these subjects.
+    Subjects(NameSet<Box<str>>),
+    /// It may be of anybody.
+    All,
+}
+
+impl Default for Affected {
+    fn default() -> Self {
+        Self::Subjects(NameSet::default())
+    }
+}
+
+impl Affected {
+    fn add(&mut self, subject: Option<Box<str>>) {
+        match (&mut *self, subject) {
+            (Self::Subjects(subjects), Some(subject)) if subjects.len() < SUBJECTS_MAX => {
+                subjects.insert(subject);
+            }
+            _ => *self = Self::All,
+        }
+    }
 }
 
 impl Authenticator {
@@ -66,10 +103,13 @@ impl Authenticator {
         self.heard.count.subscribe()
     }
 
-    /// Whose tickets other nodes have opened since this was asked last. One more holder of each is counted.
-    pub fn displaced(&self) -> Vec<Principal> {
-        let mut displaced = self.heard.displaced.lock().unwrap_or_else(PoisonError::into_inner);
-        std::mem::take(&mut displaced)
+    /// What other nodes have changed since this was asked last.
+    pub fn ended_elsewhere(&self) -> EndedElsewhere {
+        std::mem::take(&mut self.heard_ends())
+    }
+
+    fn heard_ends(&self) -> MutexGuard<'_, EndedElsewhere> {
+        self.heard.ends.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn hear(&self, changes: &[RecordChange]) {
@@ -78,13 +118,16 @@ impl Authenticator {
             let value = value.as_deref();
             let of = |prefix: &str| key.strip_prefix(prefix);
             if let Some(id) = of(keys::PREFIX) {
-                ends |= self.keys.on_change(id, value);
+                let subject = self.keys.subject(id);
+                ends |= self.keys.on_change(id, value) && self.affects(subject);
             } else if let Some(id) = of(keys::USED) {
                 self.keys.on_use_change(id, value);
             } else if let Some(id) = of(revocations::PREFIX) {
-                ends |= self.revocations.on_change(id, value);
+                let subject = value.and_then(revocations::subject);
+                ends |= self.revocations.on_change(id, value) && self.affects(subject);
             } else if of(ended::PREFIX).is_some() {
-                ends |= self.ended.on_change(value);
+                let subject = value.and_then(ended::subject);
+                ends |= self.ended.on_change(value) && self.affects(subject);
             } else if of(tickets::TOLD).is_some() {
                 ends |= self.hear_of_ticket(key, value);
             } else if **key == *issued::RECORD {
@@ -105,17 +148,24 @@ impl Authenticator {
         let Some(displaced) = tickets.on_change(key, value, (clock::now(), displaced)) else {
             return false;
         };
-        let mut all = self.heard.displaced.lock().unwrap_or_else(PoisonError::into_inner);
-        all.push(displaced);
+        self.heard_ends().displaced.push(displaced);
+        true
+    }
+
+    /// Something was taken back of this subject, or of nobody knows whom.
+    fn affects(&self, subject: Option<Box<str>>) -> bool {
+        self.heard_ends().of.add(subject);
         true
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use base64::Engine as _;
+    use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64_URL;
     use bellwire_access::key::NewKey;
     use bellwire_access::ticket::Bound;
-    use bellwire_access::{Identity, StoredKey};
+    use bellwire_access::{Identity, Means, Standing, StoredKey};
     use bellwire_journal::{MemoryJournal, Observer};
     use bellwire_model::{Entry, Epoch, Filter, FilterSet, Timestamp};
 
@@ -173,6 +223,70 @@ mod tests {
         let filters = FilterSet::from("a".parse::<Filter>().expect("a filter"));
         let made = node.make_ticket(identity, Bound { filters, origin: None }).expect("a ticket");
         Shown::Ticket(made.text.as_str().into())
+    }
+
+    fn says(key: String, value: &str) -> RecordChange {
+        RecordChange { key: key.into(), value: Some(value.to_owned().into_bytes().into()) }
+    }
+
+    fn of(subjects: &[&str]) -> Affected {
+        Affected::Subjects(subjects.iter().map(|it| (*it).into()).collect())
+    }
+
+    #[tokio::test]
+    async fn only_those_are_looked_at_of_whom_another_node_has_taken_something_back() {
+        let node = node(&[]);
+        let revoked = |id: u32, of: &str| {
+            let text = format!(r#"{{"id":"{id}",{of},"made_at":0,"until":9,"made_by":"root"}}"#);
+            says(format!("{}{id}", revocations::PREFIX), &text)
+        };
+        let until = clock::now().as_ms();
+        let ended = format!(r#"{{"subject":"eve","until":{until}}}"#);
+        let bob = revoked(1, r#""subject":"bob""#);
+        node.hear(&[bob.clone(), says(format!("{}x/until-1", ended::PREFIX), &ended)]);
+        assert_eq!(node.ended_elsewhere().of, of(&["bob", "eve"]));
+        // Nothing is new.
+        node.hear(&[bob]);
+        assert_eq!(node.ended_elsewhere().of, of(&[]));
+        let holder = ("ada", ["admin".into()].into());
+        let mut stored = StoredKey::new(key().id(), &key().hash(), holder, "").expect("a key");
+        stored.revoked_at = Some(MADE_AT);
+        let text = serde_json::to_string(&stored).expect("JSON");
+        node.hear(&[says(format!("{}{}", keys::PREFIX, key().id()), &text)]);
+        assert_eq!(node.ended_elsewhere().of, of(&["ada"]));
+        // Whose a session is its name does not say; nor is it worth while to look for very many.
+        node.hear(&[revoked(2, r#""session":"s""#)]);
+        assert_eq!(node.ended_elsewhere().of, Affected::All);
+        let many = 0..=SUBJECTS_MAX as u32;
+        let many = many.map(|it| revoked(10 + it, &format!(r#""subject":"s{it}""#)));
+        node.hear(&many.collect::<Vec<_>>());
+        assert_eq!(node.ended_elsewhere().of, Affected::All);
+    }
+
+    #[tokio::test]
+    async fn a_ticket_that_is_taken_elsewhere_ends_its_stream_and_has_nobody_else_looked_at() {
+        let node = node(&[]);
+        let heard = node.heard();
+        let ada = node.identify(&Shown::Bearer(key().text().into()), None).await.expect("a key");
+        let shown = ticket(&node, &ada);
+        let identity = node.identify(&shown, None).await.expect("it counts");
+        let Means::Ticket(ticket) = &identity.means else { panic!("it is one") };
+        let principal = node.enter(&identity);
+        assert_eq!(node.open_ticket(ticket, principal), Ok(None));
+        let key = format!("{}{}", tickets::TOLD, BASE64_URL.encode(ticket.id.bytes()));
+        let ends_at = identity.claims.ends_at.expect("it ends").as_ms();
+        let taken = says(key, &format!("other-1 {ends_at} {ends_at} x"));
+        // It counts once all have heard that it was opened here.
+        node.finish().await;
+        for record in node.records.read(tickets::TOLD).expect("records") {
+            node.hear(&[RecordChange { key: record.key, value: Some(record.value) }]);
+        }
+        assert!(!heard.has_changed().expect("it is there"));
+        node.hear(&[taken]);
+        assert!(heard.has_changed().expect("it is there"));
+        let EndedElsewhere { displaced, of: looked_at } = node.ended_elsewhere();
+        assert_eq!((displaced, looked_at), (vec![principal], of(&[])));
+        assert_eq!(node.standing(principal), Standing::Displaced);
     }
 
     #[tokio::test]

@@ -1,9 +1,10 @@
 //! What nodes tell each other of tickets: who has opened one last, and whether it is in use.
 //!
 //! ```text
-//! access/ticket/<name>: "<by whom> <ends at> <until when it may be taken up> <open|closed> <for how long>"
+//! access/ticket/<name>: "<by whom> <ends at> <until when it may be taken up> <open|closed> <for how long> <whose it is>"
 //! ```
 //!
+//! Whose it is no subject: what stands for one, keyed with what nodes share. What is not known is `-`.
 //! The newest that was opened counts: whoever has opened the ticket before lets go of it. That one was let
 //! go of says nothing of any other: it may have been on its way while another was opened, and is told once
 //! more what it is then. Whoever has told of one takes its record away; others do where that one is gone,
@@ -36,7 +37,12 @@ pub(super) struct Told {
     /// For how long it may be taken up from when it was told, in milliseconds. Versions before say nothing
     /// of it.
     left_ms: Option<u64>,
+    /// Nothing where the node of before has not said it.
+    pub(super) whose: Option<Box<str>>,
 }
+
+/// Stands for what is not known.
+const UNKNOWN: &str = "-";
 
 /// One, and the system's uptime at which this node heard of it.
 #[derive(Clone, Debug)]
@@ -54,10 +60,11 @@ pub(super) struct Moment {
 
 impl Told {
     pub(super) fn change(&self, id: TicketId) -> RecordChange {
-        let Self { by, ends_at, until, is_closed, left_ms } = self;
+        let Self { by, ends_at, until, is_closed, left_ms, whose } = self;
         let word = if *is_closed { "closed" } else { "open" };
-        let left = left_ms.map(|left_ms| format!(" {left_ms}")).unwrap_or_default();
-        let text = format!("{by} {} {} {word}{left}", ends_at.as_ms(), until.as_ms());
+        let left = left_ms.map_or_else(|| UNKNOWN.to_owned(), |left_ms| left_ms.to_string());
+        let whose = whose.as_deref().unwrap_or(UNKNOWN);
+        let text = format!("{by} {} {} {word} {left} {whose}", ends_at.as_ms(), until.as_ms());
         RecordChange { key: key(id), value: Some(text.into_bytes().into()) }
     }
 
@@ -79,7 +86,8 @@ impl Told {
         let (ends_at, until) = (time(ends_at)?, time(until)?);
         let is_closed = parts.next() == Some("closed") || until < ends_at;
         let left_ms = parts.next().and_then(|left| left.parse().ok());
-        Some(Self { by: by.into(), ends_at, until, is_closed, left_ms })
+        let whose = parts.next().filter(|whose| *whose != UNKNOWN).map(Into::into);
+        Some(Self { by: by.into(), ends_at, until, is_closed, left_ms, whose })
     }
 }
 
@@ -113,10 +121,11 @@ impl Teller {
     }
 
     /// A ticket is opened here.
-    pub(super) fn open(&mut self, id: TicketId, ends_at: Timestamp, at: Moment) {
+    pub(super) fn open(&mut self, id: TicketId, (ends_at, whose): (Timestamp, &str), at: Moment) {
         self.opened += 1;
         let by = format!("{:016x}-{}", self.run, self.opened).into();
-        let told = Told { by, ends_at, until: ends_at, is_closed: false, left_ms: None };
+        let (until, whose) = (ends_at, Some(whose.into()));
+        let told = Told { by, ends_at, until, is_closed: false, left_ms: None, whose };
         self.tell(id, told, at);
     }
 
@@ -253,12 +262,12 @@ mod tests {
             assert_eq!(changes.len(), 1, "one for each ticket: {changes:?}");
             said(&changes.remove(0))
         };
-        one.open(id, later(3600), AT);
+        one.open(id, (later(3600), "ada"), AT);
         let first = tell(&mut one);
-        assert_eq!(first.until, later(3600));
+        assert_eq!((first.until, first.whose.as_deref()), (later(3600), Some("ada")));
         assert!(!one.hear(id, &first, AT) && other.hear(id, &first, AT));
         // What another has said before that is over with it, whenever it comes.
-        one.open(id, later(3600), AT);
+        one.open(id, (later(3600), "ada"), AT);
         let theirs = Told { by: "x".into(), ..first.clone() };
         assert!(!one.hear(id, &theirs, AT));
         let again = tell(&mut one);
@@ -266,7 +275,7 @@ mod tests {
         assert!(!one.hear(id, &again, AT) && other.hear(id, &again, AT));
         other.close(id, later(9), AT);
         assert!(other.pending().is_empty(), "it is not its own");
-        other.open(id, later(3600), AT);
+        other.open(id, (later(3600), "ada"), AT);
         let second = tell(&mut other);
         assert!(one.hear(id, &second, AT) && !other.hear(id, &second, AT));
         one.close(id, later(9), AT);
@@ -276,12 +285,12 @@ mod tests {
         assert_eq!((closed.until, &closed.by), (later(9), &second.by));
         assert!(one.hear(id, &closed, AT));
         // What could not be told is told again, unless something newer is.
-        one.open(id, later(3600), AT);
+        one.open(id, (later(3600), "ada"), AT);
         let failed = tell(&mut one);
         one.failed();
         assert!(!one.hear(id, &closed, AT));
         assert_eq!(tell(&mut one), failed);
-        one.open(id, later(3600), AT);
+        one.open(id, (later(3600), "ada"), AT);
         one.failed();
         assert_ne!(tell(&mut one).by, failed.by);
         // What is open when the process ends is let go of soon, and all else stays as it is.
@@ -388,6 +397,9 @@ mod tests {
 
     #[test]
     fn what_is_no_record_of_a_ticket_says_nothing() {
+        // One of a node of before.
+        let told = Told::read(b"x 1 2").expect("it is read");
+        assert_eq!((told.until.as_ms(), told.whose), (2, None));
         for text in ["", "x", "x 1", "x 1 y", "\u{0}"] {
             assert_eq!(Told::read(text.as_bytes()), None, "{text}");
         }

@@ -12,6 +12,7 @@ mod outages;
 mod passing;
 mod presence;
 mod refusals;
+mod signed;
 mod snapshots;
 mod standby;
 mod state;

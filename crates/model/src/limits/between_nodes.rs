@@ -29,12 +29,14 @@ pub const NEIGHBOURS_LOOK_INTERVAL: Duration = Duration::from_secs(2);
 pub const NEIGHBOUR_HEARTBEAT_INTERVAL: Duration = Duration::from_secs(2);
 /// How long nothing comes of a node before those of it are taken for gone.
 pub const NEIGHBOUR_SILENCE_MAX: Duration = Duration::from_secs(7);
-/// What clients of WebSockets ask for is passed on to the keeper in so many lanes, each one by one.
+/// What clients of WebSockets ask for is passed on to the keeper for so many who ask at once, for each one by one.
 pub const ENVOY_LANES: usize = 16;
-/// What waits in a lane.
+/// What waits of one who asks.
 pub const ENVOY_QUEUED_MAX: usize = 256;
-/// Bytes that wait in all of them.
+/// Bytes that wait of all, of which nobody has more than are left for others.
 pub const ENVOY_QUEUED_BYTES_MAX: usize = 32 * 1024 * 1024;
+/// Bytes that something that waits counts for at least: for what is kept beside it, so that there are 4096 at most.
+pub const ENVOY_JOB_BYTES_MIN: usize = 8 * 1024;
 /// Bytes of one mission: the largest message of a WebSocket in base64, and what is said of whose it is.
 pub const ENVOY_MISSION_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// Bytes of what the keeper answers.

@@ -26,6 +26,8 @@ use self::object::Object;
 pub(super) use self::object::objects;
 use super::watched::is_of_the_revoked;
 use crate::admission::Admission;
+use crate::peers::NotAsSigned;
+use crate::relay;
 
 /// A body, and its part of what bodies may take together: keep it until the request is done.
 #[derive(Debug)]
@@ -144,6 +146,9 @@ async fn collect(admission: &Admission, mut body: Body, bytes_max: usize) -> Res
             if is_of_the_revoked(&error) {
                 let detail = "the credential was taken back before the body had come";
                 return Problem::new(Code::CredentialInvalid, detail);
+            }
+            if NotAsSigned::is_cause_of(&error) {
+                return relay::not_as_passed_on(&NotAsSigned.to_string());
             }
             Problem::new(Code::BodyInvalid, format!("the body broke off: {error}"))
         };

@@ -11,33 +11,31 @@ use bellwire_model::{AskedQuery, NewAcknowledgement, Principal};
 use bellwire_process::clock;
 use bellwire_shards::FollowedQueries;
 use bellwire_wire::problem::{Code, Problem};
-use http::Uri;
 use tokio::sync::oneshot;
 
 use super::App;
 use crate::envoy::Followings;
-use crate::envoy::mission::{Done, Errand, Mission, is_of, samples_json};
+use crate::envoy::mission::{Done, Errand, Mission, samples_json};
 use crate::live;
-use crate::peers::FromNode;
+use crate::peers::{FromNode, NotAsSigned};
 use crate::problem::Refused;
 use crate::relay;
 
-/// `POST /v1/nodes/errands?digest=…`: does what a mission says, in somebody's name.
+/// `POST /v1/nodes/errands`: does what a mission says, in somebody's name.
 pub(super) async fn errand(
     State(app): State<Arc<App>>,
     _from: FromNode,
-    uri: Uri,
     body: Body,
 ) -> Result<Json<Done>, Refused> {
     let Some(cluster) = &app.cluster else {
         return Err(Problem::new(Code::NotFound, "this server stands alone").into());
     };
     let body = axum::body::to_bytes(body, ENVOY_MISSION_BYTES_MAX).await;
-    let body = body.map_err(|error| Problem::new(Code::BodyTooLarge, error))?;
-    if !is_of(uri.query(), &body) {
-        let detail = "the body is another one than the node has signed";
-        return Err(Problem::new(Code::CredentialInvalid, detail).into());
-    }
+    let body = body.map_err(|error| {
+        let is_another = NotAsSigned::is_cause_of(&error);
+        let code = if is_another { Code::CredentialInvalid } else { Code::BodyTooLarge };
+        Problem::new(code, error)
+    })?;
     let mission: Mission =
         serde_json::from_slice(&body).map_err(|error| Problem::new(Code::BodyInvalid, error))?;
     // Who has been asleep may be the keeper no more, and learns it now or while it works.

@@ -19,7 +19,9 @@ use super::{App, dialect};
 use crate::access;
 use crate::front_door::Peer;
 use crate::page::Page;
+use crate::peers::FromNode;
 use crate::problem::Refused;
+use crate::relay;
 use crate::turns::Asker;
 
 /// What a route asks.
@@ -320,26 +322,18 @@ pub(super) async fn guard(
 }
 
 /// Has the handler do it for another node.
-async fn run_for_node(app: &Arc<App>, mut request: Request, next: Next) -> Response {
-    let path = request.extensions().get::<MatchedPath>().cloned();
-    let path = path.as_ref().map_or("", MatchedPath::as_str);
-    let from = peer(request.extensions());
-    let (mut parts, body) = request.into_parts();
-    let verified = match &app.cluster {
-        Some(cluster) => cluster.peers.verify(&parts),
-        None => Err(Problem::new(Code::NotFound, "this server stands alone")),
-    };
-    match verified {
-        Ok(node) => {
-            parts.extensions.insert(node);
-            request = Request::from_parts(parts, body);
-            run(app, (request, next), None).await
-        }
-        Err(problem) => {
-            app.access.on_unreadable(&problem, (path, from));
-            Refused(problem).into_response()
-        }
+async fn run_for_node(app: &Arc<App>, request: Request, next: Next) -> Response {
+    if app.cluster.is_none() {
+        return Refused(Problem::new(Code::NotFound, "this server stands alone")).into_response();
     }
+    // What a node passes on is somebody else's, and no word of the node.
+    let is_of_node = request.extensions().get::<FromNode>().is_some();
+    if is_of_node && !relay::is_marked(request.headers()) {
+        return run(app, (request, next), None).await;
+    }
+    let detail = "this is for other nodes of the cluster, which sign with `Bellwire-Node`";
+    let problem = Problem::new(Code::CredentialMissing, detail);
+    Refused(problem).into_response()
 }
 
 /// Has the handler do it, and the audit know of it. A client that hangs up must not keep what it has

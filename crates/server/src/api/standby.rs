@@ -15,10 +15,10 @@ use crate::peers::FromNode;
 use crate::problem::Refused;
 use crate::relay::nobody_keeps;
 use crate::snapshots::{Told, VOUCHED};
-use crate::standby::{TOLD, begun_text, piece_text, read_query};
+use crate::standby::{Asked, TOLD, begun_text, piece_text, read_query};
 
 /// `POST /v1/nodes/standby`: says what another node has of the rules' state, and gets more of it; without
-/// a query it begins with that.
+/// a query it begins with that. `leave=…` says that it goes no further.
 pub(super) async fn standby(
     State(app): State<Arc<App>>,
     RawQuery(query): RawQuery,
@@ -26,11 +26,15 @@ pub(super) async fn standby(
 ) -> Result<Response, Refused> {
     let (cluster, standby) = keeper(&app)?;
     let (told, bytes) = match read_query(query.as_deref().unwrap_or_default())? {
-        None => {
-            let begun = standby.begin(&from.node).map_err(refusal)?;
+        Asked::Begin => {
+            let begun = Arc::clone(standby).begin(&from.node).await.map_err(refusal)?;
             (begun_text(&begun), Vec::new())
         }
-        Some(want) => {
+        Asked::Leave(stream) => {
+            standby.leave_copy(stream).map_err(refusal)?;
+            (String::new(), Vec::new())
+        }
+        Asked::More(want) => {
             let piece = Arc::clone(standby).read(want).await.map_err(refusal)?;
             let mut digest = ContentDigest::default();
             digest.update(&piece.bytes);

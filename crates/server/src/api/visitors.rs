@@ -26,10 +26,7 @@ pub(super) async fn guard(
     let Some(Peer(source)) = request.extensions().get().copied() else {
         return next.run(request).await;
     };
-    let (head, body) = request.into_parts();
-    let relayed = app.cluster.as_ref().and_then(|cluster| relay::client_of(&cluster.peers, &head));
-    request = Request::from_parts(head, body);
-    let client = match relayed {
+    let client = match relay::client_of(&request) {
         Some(client) => Ok(client),
         None if app.callers.proxies.trust(source) => {
             app.callers.proxies.client_of(source, request.headers())
@@ -40,7 +37,7 @@ pub(super) async fn guard(
         Ok(visitor) => {
             let visitor = Arc::new(visitor);
             // What is said of who it is may be the client's own word where a node has passed it on, which
-            // looks at none of that: be that node known, or not, or a proxy between the two.
+            // looks at none of that.
             if !relay::is_marked(request.headers()) {
                 request.extensions_mut().insert(OfProxy);
             }

@@ -3,8 +3,7 @@
 use std::net::IpAddr;
 
 use base64::Engine as _;
-use base64::engine::general_purpose::{STANDARD as BASE64, URL_SAFE_NO_PAD as BASE64_URL};
-use bellwire_access::between_nodes::ContentDigest;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use bellwire_access::{Identity, Mandate, Means};
 use bellwire_model::AskedQuery;
 use bellwire_shards::{SampleRejection, SamplesTaken};
@@ -87,13 +86,6 @@ impl Mission {
     }
 }
 
-/// What stands for a body in what is signed of a request.
-pub(crate) fn digest(body: &[u8]) -> String {
-    let mut digest = ContentDigest::default();
-    digest.update(body);
-    digest.finish()
-}
-
 impl Errand {
     pub(crate) fn samples(json: &[u8]) -> Self {
         Self::Samples(BASE64.encode(json))
@@ -162,13 +154,6 @@ impl Done {
     }
 }
 
-/// Whether what is signed of a request is of this body.
-pub(crate) fn is_of(query: Option<&str>, body: &[u8]) -> bool {
-    let signed = query.and_then(|query| query.strip_prefix("digest="));
-    // Both are no secret: whoever asks has signed the one, and sent the other.
-    signed.is_some_and(|signed| signed == digest(body) && BASE64_URL.decode(signed).is_ok())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -186,9 +171,6 @@ mod tests {
             let bytes = mission.to_bytes();
             let read: Mission = serde_json::from_slice(&bytes).expect("its own words");
             assert_eq!(read, mission);
-            assert!(is_of(Some(&format!("digest={}", digest(&bytes))), &bytes));
-            assert!(!is_of(Some(&format!("digest={}", digest(b"x"))), &bytes));
-            assert!(!is_of(None, &bytes));
         }
         let pending = Identity { means: Means::Pending, ..Identity::open() };
         assert_eq!(Mission::new(&pending, None, Errand::samples(b"")), None);

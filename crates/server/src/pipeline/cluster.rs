@@ -148,7 +148,8 @@ impl Joined {
         let losses = losses(&*log, config)?;
         let name = name(config)?;
         let secret = secret(&*log)?;
-        let peers = Arc::new(Peers::new(&name, &secret));
+        let life = getrandom::u64().map_err(no_entropy)?;
+        let peers = Arc::new(Peers::new(&name, &secret, life));
         let own_address = address::own(config, address);
         let (anew, _) = watch::channel(false);
         let mut tries = Tries::new();

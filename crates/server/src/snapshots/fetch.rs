@@ -14,7 +14,7 @@ use bellwire_model::{Epoch, with_causes};
 use bellwire_process::clock;
 use bellwire_shared_log::SharedLog;
 use bytes::Bytes;
-use http::{Method, Request};
+use http::{Method, Request, Uri};
 use http_body_util::BodyExt as _;
 use thiserror::Error;
 use tokio::time::{sleep, timeout};
@@ -123,7 +123,7 @@ async fn from_one(
     peer: &NodeMark,
     (data, epoch): (&Path, Epoch),
 ) -> Result<(), Failure> {
-    let answered = peers.ask(peer, request(Method::GET)?, SNAPSHOT_MADE_PATIENCE).await?;
+    let answered = peers.ask(peer, request(Method::GET), SNAPSHOT_MADE_PATIENCE).await?;
     let told = told(peers, &answered).ok_or(Failure::Forged)?;
     if told.epoch != epoch {
         return Err(Failure::OtherEpoch);
@@ -158,15 +158,14 @@ async fn from_one(
 
 /// Whether a node would give one.
 pub(crate) async fn is_there(peers: &Peers, peer: &NodeMark) -> bool {
-    let Ok(request) = request(Method::HEAD) else { return false };
-    peers.ask(peer, request, NODE_ANSWER_PATIENCE).await.is_ok()
+    peers.ask(peer, request(Method::HEAD), NODE_ANSWER_PATIENCE).await.is_ok()
 }
 
-/// Another one each time, since what is shown for it is taken once.
-fn request(method: Method) -> io::Result<Request<Bytes>> {
-    let nonce = getrandom::u64().map_err(|error| io::Error::other(error.to_string()))?;
-    let request = Request::builder().method(method).uri(format!("{PATH}?nonce={nonce:016x}"));
-    request.body(Bytes::new()).map_err(io::Error::other)
+fn request(method: Method) -> Request<Bytes> {
+    let mut request = Request::new(Bytes::new());
+    *request.method_mut() = method;
+    *request.uri_mut() = Uri::from_static(PATH);
+    request
 }
 
 /// What an answer says of its snapshot, if a node has vouched for it.

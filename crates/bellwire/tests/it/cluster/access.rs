@@ -273,6 +273,14 @@ fn a_ticket_opens_at_any_node_and_whoever_opens_it_last_has_it() {
         let mut at_one = open(one);
         let mut at_other = open(other);
         assert_eq!(at_one.next_of("bye").json()["reason"], "displaced");
+        until("the audit has it", || {
+            let audit = "/v1/topics/$sys/audit?after=earliest&limit=1000";
+            let told = house.ask(other, "GET", audit, &Value::Null).json();
+            let is_it = |event: &Value| {
+                event["type"] == "ticket_displaced" && event["data"]["elsewhere"] == true
+            };
+            told["events"].as_array().is_some_and(|events| events.iter().any(is_it))
+        });
         let publish =
             |address| asked(address, &key, ("POST", "/v1/topics/sensors/boiler/a", &json!(1)));
         assert_eq!(publish(one).status, 201);

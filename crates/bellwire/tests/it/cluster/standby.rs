@@ -1,12 +1,13 @@
 //! The hot standby of the rules: what they remember outlives the node that evaluates them.
 
 use std::net::SocketAddr;
+use std::path::Path;
 
 use serde_json::Value;
 
 use super::desk::{House, nodes, sample, story, told};
 use super::{KINDS, history, try_get};
-use crate::harness::{Engine, Server, until};
+use crate::harness::{Engine, FailingDisk, Fault, Process, Server, until};
 
 /// Longer than a take-over takes, so that what is due falls behind it.
 const FOR_MS: i64 = 12_000;
@@ -208,6 +209,45 @@ fn keeper_of(all: &[SocketAddr]) -> SocketAddr {
         keeper.is_some()
     });
     keeper.expect("there is one")
+}
+
+#[test]
+fn a_standby_whose_disk_is_full_leaves_what_it_has_copied_and_copies_again_once_there_is_room() {
+    let Some(disk) = FailingDisk::load() else {
+        println!("SKIPPED: failing disks need Linux and a C compiler, `cc`");
+        return;
+    };
+    let house = |engine| House::ruled(engine, "", RULES);
+    let Some(mut house) = KINDS.into_iter().find_map(Engine::start).map(house) else { return };
+    let keeper = house.pair.addresses()[house.keeper];
+    house.pair.nodes[1 - house.keeper].kill();
+    let (data, url) = (disk.data(), house.pair.engine.url());
+    let config = house.pair.folder.path().join("bellwire.toml");
+    let config = config.to_str().expect("UTF-8");
+    let arguments = [
+        "serve",
+        "--listen",
+        "127.0.0.1:0",
+        "--data",
+        &data,
+        "--cluster",
+        &url,
+        "--config",
+        config,
+    ];
+    let _standby = Process::spawn(disk.command(&arguments));
+    let copy = Path::new(&data).join("standby");
+    let named = || standby(keeper)["state"] == "whole" && copy.join("mark").exists();
+    until("it is the standby", named);
+    let errno = rustix::io::Errno::NOSPC.raw_os_error();
+    disk.fail(Fault { kind: "write", skip: 0, count: 1_000_000, errno, sleep_ms: 0 });
+    // Whoever sends samples waits for it no longer than it says.
+    sample(keeper, "load", 1);
+    until("it gives the disk back what it has", || !copy.exists());
+    until("the log names nobody", || standby(keeper).is_null());
+    sample(keeper, "load", 2);
+    disk.heal();
+    until("it is the standby again", named);
 }
 
 #[test]

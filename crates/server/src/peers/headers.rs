@@ -1,0 +1,107 @@
+//! Which headers of a request a node signs: all that are not of one hop. What is not signed does not count
+//! where it comes: nobody on the way adds any.
+
+use http::{HeaderMap, HeaderName, HeaderValue, header};
+
+/// Of one hop alone (RFC 9110, 7.6.1), or about how the body is cut up: another hop has others.
+const OF_ONE_HOP: [HeaderName; 12] = [
+    header::CONNECTION,
+    header::CONTENT_LENGTH,
+    header::DATE,
+    header::EXPECT,
+    header::PROXY_AUTHENTICATE,
+    header::PROXY_AUTHORIZATION,
+    header::TE,
+    header::TRAILER,
+    header::TRANSFER_ENCODING,
+    header::UPGRADE,
+    HeaderName::from_static("keep-alive"),
+    HeaderName::from_static("proxy-connection"),
+];
+
+/// The names of those that are signed.
+pub(super) fn names(headers: &HeaderMap) -> String {
+    let mut names = String::with_capacity(16 * headers.keys_len());
+    for name in headers.keys().filter(|name| !OF_ONE_HOP.contains(name)) {
+        if !names.is_empty() {
+            names.push(',');
+        }
+        names.push_str(name.as_str());
+    }
+    names
+}
+
+/// The values of these, as they are signed.
+pub(super) fn values(headers: &HeaderMap, names: &str) -> Vec<u8> {
+    let mut values = Vec::with_capacity(64 * headers.len());
+    for name in names.split(',').filter(|name| !name.is_empty()) {
+        for value in headers.get_all(name) {
+            values.push(b'=');
+            values.extend_from_slice(value.as_bytes());
+            values.push(b'\n');
+        }
+        values.push(b'\n');
+    }
+    values
+}
+
+/// Leaves those that are signed, and what the hop is about. HTTP itself has whoever asks name a host.
+pub(super) fn drop_unsigned(headers: &mut HeaderMap<HeaderValue>, names: &str) {
+    let is_signed = |name: &HeaderName| names.split(',').any(|signed| signed == name.as_str());
+    let counts =
+        |name: &HeaderName| is_signed(name) || *name == header::HOST || OF_ONE_HOP.contains(name);
+    let unsigned: Vec<HeaderName> = headers.keys().filter(|name| !counts(name)).cloned().collect();
+    for name in unsigned {
+        headers.remove(name);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        for (name, value) in pairs {
+            headers.append(*name, HeaderValue::from_static(value));
+        }
+        headers
+    }
+
+    #[test]
+    fn no_two_requests_are_signed_alike() {
+        let names = "a,b";
+        let all = [
+            headers(&[]),
+            headers(&[("a", "x")]),
+            headers(&[("b", "x")]),
+            headers(&[("a", ""), ("b", "x")]),
+            headers(&[("a", "x"), ("a", "y")]),
+            headers(&[("a", "y"), ("a", "x")]),
+            headers(&[("a", "x"), ("b", "y")]),
+            headers(&[("a", "x=y")]),
+        ];
+        let signed: Vec<Vec<u8>> = all.iter().map(|all| values(all, names)).collect();
+        for (at, one) in signed.iter().enumerate() {
+            assert!(signed[..at].iter().all(|other| other != one), "{:?}", all[at]);
+        }
+    }
+
+    #[test]
+    fn what_is_not_signed_does_not_count() {
+        let sent = headers(&[("accept", "a"), ("connection", "close"), ("content-length", "1")]);
+        let signed = names(&sent);
+        assert_eq!(signed, "accept");
+        let mut come = sent.clone();
+        for (name, value) in [("x-forwarded-for", "192.0.2.1"), ("via", "p"), ("host", "h")] {
+            come.append(name, HeaderValue::from_static(value));
+        }
+        assert_eq!(values(&come, &signed), values(&sent, &signed));
+        drop_unsigned(&mut come, &signed);
+        assert_eq!(come.len(), 4, "{come:?}");
+        assert!(come.contains_key("host") && !come.contains_key("x-forwarded-for"));
+        // One more of what is signed is another request.
+        come.append("accept", HeaderValue::from_static("b"));
+        assert_ne!(values(&come, &signed), values(&sent, &signed));
+    }
+}
