@@ -444,4 +444,48 @@ mod tests {
         assert_eq!((tally.acknowledged_events, tally.refused_requests), (1, 1));
         server.join().expect("the server saw what it expected");
     }
+
+    #[test]
+    fn so_many_are_under_way_each_with_its_number_and_no_more() {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let address = listener.local_addr().expect("bound");
+        let body = format!("{{{}\"pad\":\"\"}}", numbers::MEMBER);
+        let bytes = body.len();
+        let (ended, end) = std::sync::mpsc::sync_channel(0);
+        let server = thread::spawn(move || {
+            let (mut socket, _) = listener.accept().expect("comes");
+            let mut received = vec![0; bytes];
+            socket.read_exact(&mut received[..7]).expect("asks");
+            socket.write_all(b"HTTP/1.1 101 Switching Protocols\r\n\r\n").expect("reads");
+            let mut publish = |socket: &mut std::net::TcpStream| {
+                socket.read_exact(&mut received).expect("publishes");
+                String::from_utf8(received.clone()).expect("text")
+            };
+            let mut sent: Vec<String> = (0..3).map(|_| publish(&mut socket)).collect();
+            socket.set_nonblocking(true).expect("a socket");
+            let more = socket.read(&mut [0]).expect_err("nothing is asked before an answer");
+            assert_eq!(more.kind(), ErrorKind::WouldBlock);
+            socket.set_nonblocking(false).expect("a socket");
+            let reply = br#"{"reply":1,"cursor":"e1-1"}"#;
+            socket.write_all(&ws::frame(Opcode::Text, reply)).expect("reads");
+            sent.push(publish(&mut socket));
+            end.recv().expect("the run ends");
+            socket.write_all(&ws::frame(Opcode::Text, reply).repeat(3)).expect("reads");
+            (socket, sent)
+        });
+        let publication =
+            Publication::web_socket(b"upgrade".to_vec(), body.clone().into_bytes(), 3);
+        let publication = publication.numbered(body.as_bytes(), [0; 4]);
+        let mut publishers = Publishers::open(address, vec![publication]).expect("a connection");
+        let mut tally = Tally::new();
+        while tally.acknowledged_events < 1 {
+            publishers.run(Duration::from_millis(10), &mut tally).expect("it goes on");
+        }
+        ended.send(()).expect("the server waits");
+        publishers.finish(&mut tally).expect("all are answered");
+        assert_eq!((tally.acknowledged_events, publishers.last_numbers()), (4, vec![4]));
+        let (_socket, sent) = server.join().expect("the server saw what it expected");
+        let with = |number: u64| body.replace("0000000000000000", &format!("{number:016}"));
+        assert_eq!(sent, [1, 2, 3, 4].map(with));
+    }
 }
