@@ -120,7 +120,12 @@ struct Guard(Arc<Applies>);
 
 impl Drop for Guard {
     fn drop(&mut self) {
-        self.0.state().under_way -= 1;
-        self.0.changed.notify_all();
+        let mut state = self.0.state();
+        state.under_way -= 1;
+        let is_last = state.under_way == 0;
+        drop(state);
+        if is_last {
+            self.0.changed.notify_all();
+        }
     }
 }

@@ -66,9 +66,9 @@ pub(crate) struct Draft {
 }
 
 impl Draft {
-    /// One with nothing in it, whose head has the wall clock's time.
-    pub(crate) fn at(now: ClockReading) -> Self {
-        Self { bytes: Vec::new(), now }
+    /// One with nothing in it and room for so many bytes, whose head has the wall clock's time.
+    pub(crate) fn at(now: ClockReading, room: usize) -> Self {
+        Self { bytes: Vec::with_capacity(room), now }
     }
 
     /// Adds what one publisher appends.

@@ -98,12 +98,16 @@ impl Outbox {
             _ => {}
         }
         let waiting = Waiting { content, bytes, waiter, fence, since };
+        let is_first = state.is_empty();
         match lane {
             Lane::Own => state.own.push(waiting)?,
             Lane::Publishers => state.publishers.push(waiting)?,
         }
-        drop(state);
-        self.changed.notify_all();
+        // Patience begins with the first.
+        if is_first || state.has_work(since) {
+            drop(state);
+            self.changed.notify_all();
+        }
         Ok(())
     }
 
@@ -127,19 +131,16 @@ impl Outbox {
             let stored = move |answer| {
                 let Some(outbox) = outbox.upgrade() else { return };
                 let now = outbox.now();
-                if let Some(window) = &mut outbox.state().window {
+                let mut state = outbox.state();
+                if let Some(window) = &mut state.window {
                     window.stored(ticket, answer, now);
                 }
-                outbox.changed.notify_all();
+                outbox.wake(state, now);
             };
             // Nothing is locked here: it may be answered at once.
             self.log.append(send.entry, send.fence, Box::new(stored));
         }
-        let state = self.state();
-        let patience = (!state.is_empty()).then(|| now.saturating_add(PATIENCE / 10));
-        let window = state.window.as_ref().filter(|_| state.held.is_none());
-        let wakes = window.and_then(Window::wakes);
-        [patience, wakes].into_iter().flatten().min()
+        self.state().wakes(now)
     }
 
     fn put(&self, commit: Commit) {
@@ -154,17 +155,18 @@ impl Outbox {
     /// Turns until it is closed.
     pub(crate) fn run(self: &Arc<Self>) {
         loop {
-            let wakes = self.turn();
+            self.turn();
             let state = self.state();
             if let Some(Refusal::All(JournalError::Closed)) = &state.refusal
                 && state.is_empty()
             {
                 return;
             }
-            if state.has_work(self.now()) {
+            let now = self.now();
+            if state.has_work(now) {
                 continue;
             }
-            let wait = wakes.map_or(PATIENCE, |wakes| wakes.saturating_sub(self.now()));
+            let wait = state.wakes(now).map_or(PATIENCE, |wakes| wakes.saturating_sub(now));
             // Whatever happens between the look and the wait happens behind this lock.
             drop(self.changed.wait_timeout(state, wait.max(Duration::from_millis(1))));
         }
@@ -174,10 +176,10 @@ impl Outbox {
     fn gather(&self) -> Option<Gathered> {
         let now = self.clock.now();
         let mut state = self.state();
-        if state.held.is_some() || !state.window.as_ref().is_some_and(Window::has_room) {
+        let lane = if state.own.is_empty() { Lane::Publishers } else { Lane::Own };
+        if !state.has_room(lane) {
             return None;
         }
-        let lane = if state.own.is_empty() { Lane::Publishers } else { Lane::Own };
         match lane {
             Lane::Own => state.own.gather(lane, now),
             Lane::Publishers => state.publishers.gather(lane, now),
@@ -250,18 +252,31 @@ impl Outbox {
     /// An own entry counts. Returns who has waited for its commit, where it is the last of that.
     pub(crate) fn met(&self, entry: (Incarnation, u64)) -> Option<Met> {
         let now = self.now();
-        let met = self.state().window.as_mut()?.met(entry, now);
-        self.changed.notify_all();
+        let mut state = self.state();
+        let met = state.window.as_mut()?.met(entry, now);
+        self.wake(state, now);
         met
     }
 
     /// The log was followed up to there.
     pub(crate) fn passed(&self, position: Position) {
         let now = self.now();
-        if let Some(window) = &mut self.state().window {
+        let mut state = self.state();
+        if let Some(window) = &mut state.window {
             window.passed(position, now);
         }
-        self.changed.notify_all();
+        self.wake(state, now);
+    }
+
+    /// Wakes who appends, where there is something to do or another time to wait for, and at the end who
+    /// waits for that. Most of what happens is neither.
+    fn wake(&self, state: MutexGuard<'_, State>, now: Duration) {
+        let waits = state.window().is_some_and(|window| window.wakes().is_some());
+        let is_over = state.refusal.is_some() && state.is_empty();
+        if waits || is_over || state.has_work(now) {
+            drop(state);
+            self.changed.notify_all();
+        }
     }
 
     /// Appends nothing from now on, for this reason, or goes on where there is none.
@@ -332,11 +347,32 @@ impl State {
         !is_queued && self.window.as_ref().is_none_or(Window::is_empty)
     }
 
+    /// When there may be something to do though nothing happens until then.
+    fn wakes(&self, now: Duration) -> Option<Duration> {
+        let patience = (!self.is_empty()).then(|| now.saturating_add(PATIENCE / 10));
+        let wakes = self.window().and_then(Window::wakes);
+        [patience, wakes].into_iter().flatten().min()
+    }
+
     /// Whether a turn would do something.
     fn has_work(&self, now: Duration) -> bool {
-        let is_queued = !self.own.is_empty() || !self.publishers.is_empty();
-        let window = self.window.as_ref().filter(|_| self.held.is_none());
-        window.is_some_and(|window| (is_queued && window.has_room()) || window.may_send(now))
+        let may_gather = self.has_room(Lane::Own) || self.has_room(Lane::Publishers);
+        may_gather || self.window().is_some_and(|window| window.may_send(now))
+    }
+
+    /// Whether what waits in a lane may be put into the window.
+    fn has_room(&self, lane: Lane) -> bool {
+        let queue = match lane {
+            Lane::Own => &self.own,
+            Lane::Publishers => &self.publishers,
+        };
+        let window = self.window();
+        !queue.is_empty() && window.is_some_and(|window| window.has_room(lane, queue.bytes()))
+    }
+
+    /// What is under way, where something may be appended.
+    fn window(&self) -> Option<&Window> {
+        self.window.as_ref().filter(|_| self.held.is_none())
     }
 }
 

@@ -113,6 +113,11 @@ impl Queue {
         self.all.front()
     }
 
+    /// What all of it takes at most.
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.all.is_empty()
     }
@@ -145,7 +150,8 @@ pub(crate) struct Gathered {
 impl Gathered {
     /// As it is appended; or who is to be told why it is not.
     pub(crate) fn commit(self) -> Result<Commit, (Vec<Waiter>, Error)> {
-        let mut draft = Draft::at(self.now);
+        let room = self.all.iter().map(|waiting| waiting.bytes).sum();
+        let mut draft = Draft::at(self.now, room);
         let since = self.all.first().map_or(self.now.uptime, |first| first.since);
         let fence = self.all.first().and_then(|first| first.fence.clone());
         let mut waiters = Vec::with_capacity(self.all.len());

@@ -24,9 +24,17 @@ use bytes::Bytes;
 
 use crate::envelope::{self, Head, Incarnation, Part};
 
-/// Entries that are on their way at once. The more there are the smaller they become, and an engine
-/// takes a large one about as fast as a small one.
+/// Entries that are on their way at once.
 pub(crate) const IN_FLIGHT_MAX: usize = 16;
+
+/// The same of what publishers append, while what waits would be a small one. The more there are the
+/// smaller they become, where all wait for their answers; and to append, sync and apply a small one costs
+/// about as much as a large one. So many fill the way to the engine and back: what comes meanwhile goes
+/// together.
+const SMALL_IN_FLIGHT_MAX: usize = 4;
+
+/// What has fewer bytes is small.
+const SMALL_BYTES: usize = 64 * 1024;
 
 /// How long is waited before something is appended again, at first and at most.
 const BACKOFF_MIN: Duration = Duration::from_millis(50);
@@ -178,10 +186,17 @@ impl Window {
         self.flights.is_empty()
     }
 
-    /// Whether another commit may be put into it.
-    pub(crate) fn has_room(&self) -> bool {
-        let pieces: usize = self.flights.iter().map(|it| it.commit.pieces.len() - it.met).sum();
-        self.is_settled() && pieces < IN_FLIGHT_MAX
+    /// Whether another commit may be put into it, of that lane and of so many bytes.
+    pub(crate) fn has_room(&self, lane: Lane, bytes: usize) -> bool {
+        let left = |flight: &Flight| flight.commit.pieces.len() - flight.met;
+        let pieces: usize = self.flights.iter().map(left).sum();
+        self.is_settled() && pieces < IN_FLIGHT_MAX && self.is_worth_it(lane, bytes)
+    }
+
+    /// Whether something of so many bytes need not wait to become more.
+    fn is_worth_it(&self, lane: Lane, bytes: usize) -> bool {
+        let others = self.flights.iter().filter(|flight| flight.commit.lane == lane).count();
+        lane == Lane::Own || bytes >= SMALL_BYTES || others < SMALL_IN_FLIGHT_MAX
     }
 
     /// Whether what is in flight is of the incarnation that there is.

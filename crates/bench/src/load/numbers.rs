@@ -29,10 +29,11 @@ impl Numbers {
         Self { places, mask: (begin, mask), last: 0 }
     }
 
-    /// Writes those that come next.
-    pub(super) fn write(&self, request: &mut [u8]) {
+    /// Writes those that come next, where so many requests are under way.
+    pub(super) fn write(&self, request: &mut [u8], under_way: usize) {
         let (begin, mask) = self.mask;
-        for (place, number) in self.places.iter().zip(self.last + 1..) {
+        let newest = self.last + (under_way * self.places.len()) as u64;
+        for (place, number) in self.places.iter().zip(newest + 1..) {
             let mut rest = number;
             for at in (*place..place + DIGITS).rev() {
                 request[at] = (b'0' + (rest % 10) as u8) ^ mask[(at - begin) % mask.len()];
@@ -75,9 +76,9 @@ mod tests {
         let mut numbers = Numbers::of(&request, payload.as_bytes(), [0; 4]);
         assert_eq!((numbers.count(), numbers.last()), (2, 0));
         let mut written = || {
-            numbers.write(&mut request);
-            // The same again, before it is acknowledged.
-            numbers.write(&mut request);
+            // What comes behind it, and then itself: it was not acknowledged yet.
+            numbers.write(&mut request, 1);
+            numbers.write(&mut request, 0);
             numbers.advance();
             numbers_in(&request[request.len() - payload.len()..])
         };
@@ -95,8 +96,10 @@ mod tests {
         let mut frame = [b"head".to_vec(), masked(BODY.as_bytes())].concat();
         let mut numbers = Numbers::of(&frame, BODY.as_bytes(), mask);
         numbers.advance();
-        numbers.write(&mut frame);
+        numbers.write(&mut frame, 0);
         assert_eq!(numbers_in(&masked(&frame[4..])), ["0000000000000002"]);
+        numbers.write(&mut frame, 3);
+        assert_eq!(numbers_in(&masked(&frame[4..])), ["0000000000000005"]);
         assert_eq!(&frame[..4], b"head");
     }
 }

@@ -1,5 +1,7 @@
-//! Publishers in a closed loop on one thread: each sends its request again once it is answered.
+//! Publishers in a closed loop on one thread: each has so many requests under way, and sends its request
+//! again whenever one is answered.
 
+use std::collections::VecDeque;
 use std::io::{ErrorKind, Read, Write};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -53,17 +55,19 @@ pub(crate) struct Publication {
     /// What it sends again and again.
     request: Vec<u8>,
     numbers: Option<Numbers>,
+    /// Requests that it has under way at once.
+    in_flight: usize,
 }
 
 impl Publication {
-    /// Requests of HTTP.
+    /// Requests of HTTP, each once the one before is answered.
     pub(crate) fn http(request: Vec<u8>) -> Self {
-        Self { upgrade: None, request, numbers: None }
+        Self { upgrade: None, request, numbers: None, in_flight: 1 }
     }
 
-    /// Frames of a WebSocket that this asks for.
-    pub(crate) fn web_socket(upgrade: Vec<u8>, frame: Vec<u8>) -> Self {
-        Self { upgrade: Some(upgrade), request: frame, numbers: None }
+    /// Frames of a WebSocket that this asks for, so many without an answer at once.
+    pub(crate) fn web_socket(upgrade: Vec<u8>, frame: Vec<u8>, in_flight: usize) -> Self {
+        Self { upgrade: Some(upgrade), request: frame, numbers: None, in_flight }
     }
 
     /// Has each event with a [member](super::numbers::MEMBER) for it say its number, from 1 on. What it
@@ -76,15 +80,17 @@ impl Publication {
 #[derive(Debug)]
 struct Publisher {
     socket: TcpStream,
-    /// What it asks for a WebSocket with, until it has one.
-    upgrade: Option<Vec<u8>>,
+    /// It has asked for a WebSocket, and has none yet.
+    is_upgrading: bool,
     /// What reads the frames of a WebSocket.
     decoder: Option<Decoder>,
     request: Vec<u8>,
     numbers: Option<Numbers>,
-    /// Bytes of the request that the socket has taken.
-    sent: usize,
-    sent_at: Instant,
+    in_flight: usize,
+    /// When each request that is under way was, in their order.
+    asked: VecDeque<Instant>,
+    /// Of these, what the socket has not taken yet.
+    unsent: Vec<u8>,
     received: Vec<u8>,
 }
 
@@ -104,23 +110,24 @@ impl Publishers {
     pub(crate) fn open(address: SocketAddr, publications: Vec<Publication>) -> Result<Self> {
         let poll = Poll::new().context("the system gives no poll")?;
         let mut members = Vec::with_capacity(publications.len());
-        for Publication { upgrade, request, numbers } in publications {
+        for Publication { upgrade, request, numbers, in_flight } in publications {
             let mut socket = dial::begin(address, Origin::OneHost)
                 .with_context(|| format!("cannot connect to {address}"))?;
             let interest = Interest::READABLE | Interest::WRITABLE;
             poll.registry().register(&mut socket, Token(members.len()), interest)?;
-            let sent_at = Instant::now();
             let decoder = upgrade.as_ref().map(|_| Decoder::new(Role::Client, Compression::Off));
-            let received = Vec::new();
+            // The handshake is what is sent first, and no request.
+            let unsent = upgrade.clone().unwrap_or_default();
             members.push(Publisher {
                 socket,
-                upgrade,
+                is_upgrading: upgrade.is_some(),
                 decoder,
                 request,
                 numbers,
-                sent: 0,
-                sent_at,
-                received,
+                in_flight,
+                asked: VecDeque::new(),
+                unsent,
+                received: Vec::new(),
             });
         }
         Ok(Self {
@@ -138,11 +145,11 @@ impl Publishers {
         let mut heard_at = Instant::now();
         while Instant::now() < end {
             let patience = end - Instant::now().min(end);
-            self.turn((patience, |_| true), &mut heard_at, tally)?;
+            self.turn((patience, true), &mut heard_at, tally)?;
         }
         // A server that has fallen silent answers these late, or never.
-        let under_way = self.members.iter().filter(|publisher| publisher.sent > 0);
-        let oldest = under_way.map(|publisher| publisher.sent_at.elapsed()).max();
+        let under_way = self.members.iter().filter_map(|publisher| publisher.asked.front());
+        let oldest = under_way.map(Instant::elapsed).max();
         tally.request.reach(oldest.unwrap_or_default());
         Ok(())
     }
@@ -150,9 +157,8 @@ impl Publishers {
     /// Sends nothing new, and waits for the answers that are under way.
     pub(crate) fn finish(&mut self, tally: &mut Tally) -> Result<()> {
         let mut heard_at = Instant::now();
-        while self.members.iter().any(|publisher| publisher.sent > 0) {
-            // The socket may have had no room for the rest of it.
-            self.turn((SILENCE_MAX, |publisher| publisher.sent > 0), &mut heard_at, tally)?;
+        while self.members.iter().any(|publisher| !publisher.asked.is_empty()) {
+            self.turn((SILENCE_MAX, false), &mut heard_at, tally)?;
         }
         Ok(())
     }
@@ -163,10 +169,10 @@ impl Publishers {
         numbers.map(Numbers::last).collect()
     }
 
-    /// Waits so long for what happens: takes what has come, and has those send who are to.
+    /// Waits so long for what happens: takes what has come, and has more asked where that is to be.
     fn turn(
         &mut self,
-        (patience, sends): (Duration, impl Fn(&Publisher) -> bool),
+        (patience, asks): (Duration, bool),
         heard_at: &mut Instant,
         tally: &mut Tally,
     ) -> Result<()> {
@@ -180,9 +186,11 @@ impl Publishers {
             if event.is_readable() {
                 publisher.receive(&mut self.piece, &self.acknowledgement, tally)?;
             }
-            if sends(publisher) {
-                publisher.send(tally)?;
+            if asks {
+                publisher.ask();
             }
+            // The socket may have had no room for the rest of it.
+            publisher.send(tally)?;
         }
         if heard_at.elapsed() > SILENCE_MAX {
             bail!("the server has not answered for {} s", SILENCE_MAX.as_secs());
@@ -192,30 +200,37 @@ impl Publishers {
 }
 
 impl Publisher {
-    /// Sends what the socket takes of the request that is under way.
-    fn send(&mut self, tally: &mut Tally) -> Result<()> {
-        if self.sent == 0 {
-            if let Some(numbers) = &self.numbers {
-                numbers.write(&mut self.request);
-            }
-            self.sent_at = Instant::now();
+    /// Asks for as much as may be under way.
+    fn ask(&mut self) {
+        if self.is_upgrading {
+            return;
         }
-        let request = self.upgrade.as_ref().unwrap_or(&self.request);
-        while self.sent < request.len() {
-            match self.socket.write(&request[self.sent..]) {
-                Ok(sent) => {
-                    self.sent += sent;
-                    tally.sent_bytes += sent as u64;
-                }
-                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
+        while self.asked.len() < self.in_flight {
+            if let Some(numbers) = &self.numbers {
+                numbers.write(&mut self.request, self.asked.len());
+            }
+            self.asked.push_back(Instant::now());
+            self.unsent.extend_from_slice(&self.request);
+        }
+    }
+
+    /// Sends what the socket takes of what was asked.
+    fn send(&mut self, tally: &mut Tally) -> Result<()> {
+        let mut sent = 0;
+        while sent < self.unsent.len() {
+            match self.socket.write(&self.unsent[sent..]) {
+                Ok(bytes) => sent += bytes,
+                Err(error) if error.kind() == ErrorKind::WouldBlock => break,
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) => return Err(error).context("cannot send a request"),
             }
         }
+        tally.sent_bytes += sent as u64;
+        self.unsent.drain(..sent);
         Ok(())
     }
 
-    /// Reads what has come. After a whole answer the next request is to be sent.
+    /// Reads what has come.
     fn receive(
         &mut self,
         piece: &mut [u8],
@@ -239,17 +254,14 @@ impl Publisher {
                 match response.status {
                     200..300 => {
                         let events = acknowledgement.find_iter(body).count();
-                        acknowledge(&mut self.numbers, events)?;
-                        tally.acknowledged_events += events as u64;
-                        tally.request.record(self.sent_at.elapsed());
+                        self.acknowledged(events, tally)?;
                     }
                     _ if memmem::find(body, BUSY_CODE.as_bytes()).is_some() => {
-                        tally.refused_requests += 1;
+                        self.refused(tally)?;
                     }
                     status => bail!("answer {status}: {}", String::from_utf8_lossy(body)),
                 }
                 self.received.drain(..response.bytes());
-                self.sent = 0;
             }
             if read < piece.len() {
                 return Ok(());
@@ -259,15 +271,14 @@ impl Publisher {
 
     /// The same over a WebSocket. Its pings need no answer: each request is a sign of life.
     fn receive_frames(&mut self, acknowledgement: &Finder<'_>, tally: &mut Tally) -> Result<()> {
-        if self.upgrade.is_some() {
+        if self.is_upgrading {
             let Some(end) = memmem::find(&self.received, HEAD_END) else { return Ok(()) };
             let is_taken = self.received.starts_with(b"HTTP/1.1 101 ");
             ensure!(is_taken, "no WebSocket: {}", String::from_utf8_lossy(&self.received));
             self.received.drain(..end + HEAD_END.len());
-            self.upgrade = None;
-            self.sent = 0;
+            self.is_upgrading = false;
         }
-        let Some(decoder) = &mut self.decoder else { return Ok(()) };
+        let Some(mut decoder) = self.decoder.take() else { return Ok(()) };
         let mut received = std::mem::take(&mut self.received);
         let (mut input, mut inflater) = (Input::new(&mut received), Inflater::default());
         while let Some(said) = decoder.next(&mut input, &mut inflater)? {
@@ -277,27 +288,38 @@ impl Publisher {
                 continue;
             }
             match acknowledgement.find(text.as_bytes()) {
-                Some(_) => {
-                    acknowledge(&mut self.numbers, 1)?;
-                    tally.acknowledged_events += 1;
-                    tally.request.record(self.sent_at.elapsed());
-                }
-                None if text.contains(BUSY_CODE) => tally.refused_requests += 1,
+                Some(_) => self.acknowledged(1, tally)?,
+                None if text.contains(BUSY_CODE) => self.refused(tally)?,
                 None => bail!("the reply is {text}"),
             }
-            self.sent = 0;
         }
+        self.decoder = Some(decoder);
         Ok(())
     }
-}
 
-/// A request with so many events was acknowledged.
-fn acknowledge(numbers: &mut Option<Numbers>, events: usize) -> Result<()> {
-    let Some(numbers) = numbers else { return Ok(()) };
-    let sent = numbers.count();
-    ensure!(events == sent, "{events} of the {sent} events of a request were acknowledged");
-    numbers.advance();
-    Ok(())
+    /// The request that was made first, of those under way, was acknowledged with so many events.
+    fn acknowledged(&mut self, events: usize, tally: &mut Tally) -> Result<()> {
+        let asked =
+            self.asked.pop_front().context("there is an answer that nobody has asked for")?;
+        if let Some(numbers) = &mut self.numbers {
+            let sent = numbers.count();
+            ensure!(events == sent, "{events} of the {sent} events of a request were acknowledged");
+            numbers.advance();
+        }
+        tally.acknowledged_events += events as u64;
+        tally.request.record(asked.elapsed());
+        Ok(())
+    }
+
+    /// The same was refused, as there was no room for it.
+    fn refused(&mut self, tally: &mut Tally) -> Result<()> {
+        // What was asked behind it may be taken, with the numbers that come next.
+        let is_known = self.in_flight == 1 || self.numbers.is_none();
+        ensure!(is_known, "there is no room for so many events under way: have fewer of them");
+        self.asked.pop_front().context("there is an answer that nobody has asked for")?;
+        tally.refused_requests += 1;
+        Ok(())
+    }
 }
 
 #[cfg(test)]
@@ -341,7 +363,7 @@ mod tests {
         let publications = vec![Publication::http(b"x".to_vec())];
         let mut publishers = Publishers::open(address, publications).expect("a connection");
         let mut tally = Tally::new();
-        while publishers.members[0].sent == 0 {
+        while publishers.members[0].asked.is_empty() {
             publishers.run(Duration::from_millis(10), &mut tally).expect("it goes on");
         }
         assert_eq!(tally.acknowledged_events, 0);
@@ -413,7 +435,7 @@ mod tests {
             }
             socket
         });
-        let publication = Publication::web_socket(b"upgrade".to_vec(), b"frame".to_vec());
+        let publication = Publication::web_socket(b"upgrade".to_vec(), b"frame".to_vec(), 1);
         let mut publishers = Publishers::open(address, vec![publication]).expect("a connection");
         let mut tally = Tally::new();
         while tally.acknowledged_events + tally.refused_requests < 2 {
@@ -421,5 +443,49 @@ mod tests {
         }
         assert_eq!((tally.acknowledged_events, tally.refused_requests), (1, 1));
         server.join().expect("the server saw what it expected");
+    }
+
+    #[test]
+    fn so_many_are_under_way_each_with_its_number_and_no_more() {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let address = listener.local_addr().expect("bound");
+        let body = format!("{{{}\"pad\":\"\"}}", numbers::MEMBER);
+        let bytes = body.len();
+        let (ended, end) = std::sync::mpsc::sync_channel(0);
+        let server = thread::spawn(move || {
+            let (mut socket, _) = listener.accept().expect("comes");
+            let mut received = vec![0; bytes];
+            socket.read_exact(&mut received[..7]).expect("asks");
+            socket.write_all(b"HTTP/1.1 101 Switching Protocols\r\n\r\n").expect("reads");
+            let mut publish = |socket: &mut std::net::TcpStream| {
+                socket.read_exact(&mut received).expect("publishes");
+                String::from_utf8(received.clone()).expect("text")
+            };
+            let mut sent: Vec<String> = (0..3).map(|_| publish(&mut socket)).collect();
+            socket.set_nonblocking(true).expect("a socket");
+            let more = socket.read(&mut [0]).expect_err("nothing is asked before an answer");
+            assert_eq!(more.kind(), ErrorKind::WouldBlock);
+            socket.set_nonblocking(false).expect("a socket");
+            let reply = br#"{"reply":1,"cursor":"e1-1"}"#;
+            socket.write_all(&ws::frame(Opcode::Text, reply)).expect("reads");
+            sent.push(publish(&mut socket));
+            end.recv().expect("the run ends");
+            socket.write_all(&ws::frame(Opcode::Text, reply).repeat(3)).expect("reads");
+            (socket, sent)
+        });
+        let publication =
+            Publication::web_socket(b"upgrade".to_vec(), body.clone().into_bytes(), 3);
+        let publication = publication.numbered(body.as_bytes(), [0; 4]);
+        let mut publishers = Publishers::open(address, vec![publication]).expect("a connection");
+        let mut tally = Tally::new();
+        while tally.acknowledged_events < 1 {
+            publishers.run(Duration::from_millis(10), &mut tally).expect("it goes on");
+        }
+        ended.send(()).expect("the server waits");
+        publishers.finish(&mut tally).expect("all are answered");
+        assert_eq!((tally.acknowledged_events, publishers.last_numbers()), (4, vec![4]));
+        let (_socket, sent) = server.join().expect("the server saw what it expected");
+        let with = |number: u64| body.replace("0000000000000000", &format!("{number:016}"));
+        assert_eq!(sent, [1, 2, 3, 4].map(with));
     }
 }

@@ -15,6 +15,7 @@ mod streams;
 use anyhow::{Result, bail, ensure};
 use bellwire_model::limits::EVENTS_PER_REQUEST_MAX;
 
+use super::publish::{By, IN_FLIGHT_MAX, check_in_flight};
 use crate::Print;
 use crate::load::provide_for;
 use crate::result::{OutputFlags, Record};
@@ -51,7 +52,7 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "SECONDS", default_value_t = 10,
           value_parser = clap::value_parser!(u64).range(1..=TIME_MAX_S))]
     seconds: u64,
-    /// Connections that publish for `latency` and `publish`; each waits for its answer.
+    /// Connections that publish for `latency` and `publish`.
     #[arg(long, value_name = "COUNT", default_value_t = 64)]
     publishers: usize,
     /// Events to publish a second for `latency`.
@@ -61,8 +62,13 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "COUNT", default_value_t = 100)]
     batch: usize,
     /// By what single events are sent for `publish`.
-    #[arg(long, value_enum, default_value_t = super::publish::By::Http)]
-    transport: super::publish::By,
+    #[arg(long, value_enum, default_value_t = By::Http)]
+    transport: By,
+    /// Single events of each publisher that are under way at once for `publish`; several are sent over
+    /// a WebSocket.
+    #[arg(long, value_name = "COUNT", default_value_t = 1,
+          value_parser = clap::value_parser!(u64).range(1..=IN_FLIGHT_MAX))]
+    in_flight: u64,
     /// Followers of the node that is killed, for `failover`.
     #[arg(long, value_name = "COUNT", default_value_t = 1000)]
     clients: usize,
@@ -133,6 +139,7 @@ impl Arguments {
     fn check(&self) -> Result<()> {
         let Self { publishers, rate, batch, clients, failover_rate, streams, .. } = *self;
         ensure!(publishers > 0, "there is nobody to publish");
+        check_in_flight(self.transport, self.in_flight)?;
         ensure!(clients > 0 && streams > 0, "there is nobody to deliver to");
         for rate in [rate, failover_rate] {
             ensure!(rate > 0.0 && rate.is_finite(), "a rate is above 0");

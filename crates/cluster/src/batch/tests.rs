@@ -85,7 +85,7 @@ fn items() -> impl Strategy<Value = Vec<Item>> {
 }
 
 fn encoded(items: &[Item]) -> Bytes {
-    let mut draft = Draft::at(MADE);
+    let mut draft = Draft::at(MADE, 0);
     for item in items {
         match item {
             Item::Appends(appends) => draft.put_appends(appends),

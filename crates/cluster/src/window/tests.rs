@@ -196,7 +196,7 @@ fn every_commit_counts_once_and_in_order_whatever_is_lost() {
         world.trouble = [0, 5, 30][chance.usize(..3)];
         let (answers, mut put) = (std::sync::Arc::default(), Vec::new());
         for _ in 0..2_000 {
-            if world.window.has_room() && chance.u8(..4) == 0 {
+            if world.window.has_room(Lane::Own, 0) && chance.u8(..4) == 0 {
                 let name = put.len().to_string();
                 let pieces = if chance.u8(..4) == 0 { chance.usize(2..5) } else { 1 };
                 let mut commit = commit(name.clone(), world.now, pieces);
@@ -270,13 +270,33 @@ fn what_its_fence_keeps_out_is_told_and_what_is_behind_it_goes_on() {
 fn so_much_is_on_its_way_at_once() {
     let mut world = World::new(fastrand::Rng::with_seed(3));
     world.window.put(commit("a".into(), world.now, 3 * IN_FLIGHT_MAX), world.now);
-    assert!(!world.window.has_room());
+    assert!(!world.window.has_room(Lane::Own, 0));
     let sends = world.window.sends(world.now);
     assert_eq!(sends.len(), IN_FLIGHT_MAX);
     world.asked.extend(sends);
     assert!(world.window.sends(world.now).is_empty() && !world.window.may_send(world.now));
     world.run();
     assert_eq!(world.counted, ["a"]);
+}
+
+#[test]
+fn what_publishers_append_waits_to_become_more_where_enough_is_on_its_way() {
+    let mut world = World::new(fastrand::Rng::with_seed(5));
+    let has_room = |world: &World, bytes| world.window.has_room(Lane::Publishers, bytes);
+    let publish = |world: &mut World, lane| {
+        let commit = Commit { lane, ..commit("a".into(), world.now, 1) };
+        world.window.put(commit, world.now);
+    };
+    // What the server says itself is none of it.
+    publish(&mut world, Lane::Own);
+    for _ in 0..SMALL_IN_FLIGHT_MAX {
+        assert!(has_room(&world, 1));
+        publish(&mut world, Lane::Publishers);
+    }
+    assert!(!has_room(&world, SMALL_BYTES - 1));
+    assert!(has_room(&world, SMALL_BYTES) && world.window.has_room(Lane::Own, 1));
+    world.run();
+    assert!(has_room(&world, 1));
 }
 
 /// What an engine refuses again and again, for its size say, must not fill it with what stands behind.

@@ -1,6 +1,7 @@
 //! A node on threads of its own.
 
 use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -8,6 +9,7 @@ use std::time::Duration;
 use bellwire_cluster::{Clock, ClusterJournal, LeaseTiming, Node, NodeOptions, Standing, Vigil};
 use bellwire_journal::{Append, Appended, Error, Journal};
 use bellwire_model::{Body, Event, Timestamp};
+use bellwire_process::clock;
 use bellwire_shared_log::contract::Fault;
 use bellwire_shared_log::{
     Assurance, Ended, Entry, Error as LogError, Fence, Following, Generation, MemoryLog,
@@ -29,6 +31,8 @@ struct Waiting {
 struct Before {
     follow: Mutex<Option<Happening>>,
     entry: Mutex<Option<Happening>>,
+    /// Nothing is read meanwhile.
+    holds: AtomicBool,
 }
 
 type Happening = Box<dyn FnOnce() + Send>;
@@ -45,15 +49,20 @@ impl fmt::Debug for Waiting {
     }
 }
 
-struct WaitingFollowing(Box<dyn Following>);
+struct WaitingFollowing {
+    following: Box<dyn Following>,
+    before: Arc<Before>,
+}
 
 impl Following for WaitingFollowing {
     fn next(&mut self, patience: Duration) -> Result<Vec<Entry>, Ended> {
         let (_keep, never) = sync_channel::<()>(0);
         for _ in 0..patience.as_millis() {
-            let entries = self.0.next(Duration::ZERO)?;
-            if !entries.is_empty() {
-                return Ok(entries);
+            if !self.before.holds.load(Ordering::Acquire) {
+                let entries = self.following.next(Duration::ZERO)?;
+                if !entries.is_empty() {
+                    return Ok(entries);
+                }
             }
             let _ = never.recv_timeout(Duration::from_millis(1));
         }
@@ -68,7 +77,8 @@ impl SharedLog for Waiting {
 
     fn follow(&self, after: Position) -> Result<Box<dyn Following>, LogError> {
         happen(&self.before.follow);
-        Ok(Box::new(WaitingFollowing(self.log.follow(after)?)))
+        let (following, before) = (self.log.follow(after)?, Arc::clone(&self.before));
+        Ok(Box::new(WaitingFollowing { following, before }))
     }
 
     fn entry(&self, at: Position) -> Result<Option<Entry>, LogError> {
@@ -179,6 +189,42 @@ fn two_nodes_on_threads_append_and_follow_and_end_in_order() {
         nodes[1].0.nodes().expect("read").into_iter().map(|node| node.id).collect();
     known.sort();
     assert_eq!(known, ["one".into(), "two".into()]);
+}
+
+/// Who appends is woken only where there is something to do: one time too few and all wait until it looks
+/// by itself, a second later.
+#[test]
+fn what_waits_to_become_more_goes_as_soon_as_something_was_met() {
+    const ROUNDS: u32 = 20;
+    let logs = MemoryLogs::immediate();
+    let before = Arc::<Before>::default();
+    let (node, standings, _folder) = node_before(&logs, "one", &before);
+    let node = node.spawn().expect("threads");
+    assert!(standings.recv().expect("it follows").is_well());
+    let tail = || logs.handle().span().expect("it is there").tail.get();
+    let mut took = Duration::ZERO;
+    for round in 0..ROUNDS {
+        before.holds.store(true, Ordering::Release);
+        let mut answers = Vec::new();
+        for alone in 0..4 {
+            let before = tail();
+            answers.push(append(&node, format!("{round} {alone}")));
+            while tail() == before {
+                std::thread::yield_now();
+            }
+        }
+        answers.extend((0..9).map(|more| append(&node, format!("{round} {more}"))));
+        let (before_more, begun) = (tail(), clock::uptime());
+        before.holds.store(false, Ordering::Release);
+        for answer in answers {
+            answer.recv().expect("answered").expect("appended");
+        }
+        took += clock::uptime().saturating_sub(begun);
+        let more = tail() - before_more;
+        assert!(more < 9, "what has waited goes together: {more}");
+    }
+    assert!(took < ROUNDS / 2 * Duration::from_secs(1), "{took:?}");
+    node.close().expect("closed");
 }
 
 #[test]

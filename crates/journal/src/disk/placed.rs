@@ -34,14 +34,27 @@ impl Stage<'_> {
         group: Vec<Placing>,
         applying: &mut Applying<'_>,
     ) -> rusqlite::Result<Staged> {
+        // Nothing is decided by them, so that of all that change one the last is written alone: each entry
+        // of a log changes what is known of its maker.
+        let mut records = RecordChanges::new();
         for placing in group {
-            self.apply_one(placing, applying)?;
+            records.extend(self.apply_one(placing, applying)?);
+        }
+        if !records.is_empty() {
+            applying.records = records::tally_with(self.connection, &records, applying.records)?;
+            records::change(self.connection, &records)?;
+            applying.record_changes = schema::count_record_change(self.connection)?;
         }
         self.write_rows()?;
         Ok(self.staged)
     }
 
-    fn apply_one(&mut self, placing: Placing, applying: &mut Applying<'_>) -> rusqlite::Result<()> {
+    /// Returns the changes of records, which are yet to be made.
+    fn apply_one(
+        &mut self,
+        placing: Placing,
+        applying: &mut Applying<'_>,
+    ) -> rusqlite::Result<RecordChanges> {
         let Placing { base, time, batches, records } = placing;
         applying.time = applying.time.max(time);
         self.order = Some(Order { base, time: applying.time });
@@ -57,13 +70,8 @@ impl Stage<'_> {
         let producers = std::mem::take(&mut self.staged.fences);
         fences::save_staged(self.connection, &producers)?;
         self.fences.take_ahead(producers, applying.fences_before);
-        if !records.is_empty() {
-            applying.records = records::tally_with(self.connection, &records, applying.records)?;
-            records::change(self.connection, &records)?;
-            applying.record_changes = super::schema::count_record_change(self.connection)?;
-        }
         self.staged.applied = self.tail().max(base);
-        Ok(())
+        Ok(records)
     }
 }
 

@@ -26,17 +26,15 @@ pub(super) fn run(arguments: &Arguments, print: Print, wrong: &mut Vec<String>) 
         batch: 1,
         body_bytes: arguments.body_bytes,
         by: arguments.transport,
+        in_flight: arguments.in_flight,
         is_numbered: true,
     };
-    let batches = Shape { batch: arguments.batch, by: By::Http, ..single };
+    let batches = Shape { batch: arguments.batch, by: By::Http, in_flight: 1, ..single };
     let mut shapes = vec![single, batches];
     shapes.dedup_by_key(|shape| shape.batch);
     for shape in shapes {
         let parameters = |record: Record| {
-            let record = match shape.by {
-                By::Http => record,
-                By::Websocket => record.parameter("transport", "websocket"),
-            };
+            let record = shape.by.noted(record, shape.in_flight);
             record
                 .parameter("publishers", arguments.publishers)
                 .parameter("batch", shape.batch)
