@@ -329,14 +329,14 @@ mod tests {
         // The last one ends soon: when it may be taken up does not say that it was let go of.
         for ends_in in [3600, 60] {
             let [mut one, mut other, mut third] = [1, 2, 3].map(Teller::new);
-            one.open(id, later(ends_in), AT);
+            one.open(id, (later(ends_in), "ada"), AT);
             let first = one_of(&mut one);
             assert!(!one.hear(id, &first, AT) && other.hear(id, &first, AT));
             assert!(third.hear(id, &first, AT));
             // Its connection ends, and before it has heard of that the client has come to the other.
             one.close(id, later(120), AT);
             let closed = one_of(&mut one);
-            other.open(id, later(ends_in), AT);
+            other.open(id, (later(ends_in), "ada"), AT);
             let second = one_of(&mut other);
             // The log has the opening before the end of the older one.
             assert!(one.hear(id, &second, AT) && third.hear(id, &second, AT));
@@ -351,7 +351,7 @@ mod tests {
             one.failed();
             assert!(said(&mut one).is_empty(), "what is over is not told again");
             // What is told behind another's opening takes it from that one.
-            one.open(id, later(ends_in), AT);
+            one.open(id, (later(ends_in), "ada"), AT);
             let third_time = one_of(&mut one);
             assert!(!one.hear(id, &second, AT) && other.hear(id, &third_time, AT));
         }
@@ -362,7 +362,7 @@ mod tests {
         let id = TicketId::new([7; ID_BYTES]);
         let gone = RecordChange { key: key(id), value: None };
         let [mut one, mut ahead] = [1, 2].map(Teller::new);
-        one.open(id, later(3600), AT);
+        one.open(id, (later(3600), "ada"), AT);
         let open = one_of(&mut one);
         assert!(!one.hear(id, &open, AT) && ahead.hear(id, &open, AT));
         let year = NOW.saturating_add(Duration::from_hours(24 * 365));

@@ -32,7 +32,9 @@ impl Board {
         // Who is there already comes before it.
         let before = lines.until_ready();
         let mut board = Self { lines, values: BTreeMap::new(), told: Vec::new() };
-        before.iter().for_each(|line| board.see(line));
+        for line in &before {
+            board.see(line);
+        }
         board
     }
 
