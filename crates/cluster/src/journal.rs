@@ -18,6 +18,7 @@ use crate::order::PREFIX;
 use crate::outbox::{PATIENCE, as_journal};
 use crate::pins::Pin;
 use crate::queue::Content;
+use crate::secret::Secret;
 use crate::shared::Shared;
 use crate::standing::Standing;
 use crate::threads::Threads;
@@ -71,6 +72,12 @@ impl ClusterJournal {
     /// The nodes of the cluster, as they say themselves. Waits for the engine.
     pub fn nodes(&self) -> Result<Vec<NodeMark>, Error> {
         nodes::nodes(&*self.shared.log)
+    }
+
+    /// Whether other nodes know this one by this secret: a log that has lost everything may have got another.
+    /// Waits for the engine.
+    pub fn is_known_by(&self, secret: &Secret) -> Result<bool, Error> {
+        secret.counts(&*self.shared.log)
     }
 
     /// Forgets a node that is gone. Waits for the engine.

@@ -43,6 +43,12 @@ impl Secret {
         Err(LogError::Away("its secret is set again and again".into()).into())
     }
 
+    /// Whether nodes show each other this one, as the log says; it may say nothing. Waits for the engine.
+    pub(crate) fn counts(&self, log: &dyn SharedLog) -> Result<bool, Error> {
+        let register = log.register(REGISTER)?;
+        Ok(register.generation == Generation::NEVER || Self::decode(&register.value)? == *self)
+    }
+
     fn decode(value: &[u8]) -> Result<Self, Error> {
         let other = |_| Error::Register {
             register: REGISTER.into(),
@@ -80,6 +86,9 @@ mod tests {
         let [one, other] = [1, 2].map(|byte| Secret::of(&*logs.handle(), [byte; SECRET_BYTES]));
         let (one, other) = (one.unwrap(), other.unwrap());
         assert_eq!((one.bytes(), &one), (&[1; SECRET_BYTES], &other));
+        let stale = Secret([2; SECRET_BYTES]);
+        assert!(one.counts(&*logs.handle()).unwrap() && !stale.counts(&*logs.handle()).unwrap());
+        assert!(stale.counts(&*MemoryLogs::immediate().handle()).unwrap(), "nobody says another");
         assert_eq!(format!("{one:?}"), "Secret(…)");
     }
 

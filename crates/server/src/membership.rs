@@ -128,20 +128,30 @@ impl Membership {
     /// begin anew, which gets a snapshot, once another node has one. Until then it shows what it has.
     pub(crate) fn rejoins(&self) -> impl Future<Output = ()> + Send + use<> {
         let (journal, peers) = (Arc::clone(&self.journal), Arc::clone(&self.peers));
-        let anew = self.anew.clone();
+        let (anew, secret) = (self.anew.clone(), self.secret.clone());
         async move {
             let mut interval = tokio::time::interval(BEHIND_LOOK_INTERVAL);
             interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
             loop {
                 interval.tick().await;
                 let Some(epoch) = journal.needs_snapshot() else { continue };
-                let asked = Arc::clone(&journal);
-                let nodes = tokio::task::spawn_blocking(move || asked.nodes()).await;
+                let (asked, shown) = (Arc::clone(&journal), secret.clone());
+                let ask = move || (asked.nodes(), asked.is_known_by(&shown));
+                let Ok((nodes, is_known)) = tokio::task::spawn_blocking(ask).await else {
+                    continue;
+                };
+                if matches!(is_known, Ok(false)) {
+                    tracing::warn!(
+                        "The log has got another secret of its nodes, by which none knows this one: it begins anew."
+                    );
+                    anew.send_replace(true);
+                    return;
+                }
                 let has_it = |peer: &NodeMark| {
                     let applied = peer.applied.is_some_and(|applied| applied.epoch == epoch);
                     applied && !peers.is_own(peer)
                 };
-                for peer in nodes.into_iter().flatten().flatten().filter(has_it) {
+                for peer in nodes.into_iter().flatten().filter(has_it) {
                     if fetch::is_there(&peers, &peer).await && journal.needs_snapshot().is_some() {
                         tracing::warn!(
                             "This node has not applied what the log goes on with: it begins with a snapshot."

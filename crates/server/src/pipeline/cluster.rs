@@ -81,6 +81,8 @@ pub(super) struct Joined {
 #[derive(Clone, Debug, Default)]
 pub struct Succession {
     tenure: Arc<Mutex<Option<Arc<Tenure>>>>,
+    /// What nodes have shown each other: a log that has lost it gets it back.
+    secret: Arc<Mutex<Option<Secret>>>,
     /// What its files said when they were right.
     pub(super) last_read: LastRead,
     /// Where clients come to.
@@ -90,6 +92,17 @@ pub struct Succession {
 impl Succession {
     fn tenure(&self) -> MutexGuard<'_, Option<Arc<Tenure>>> {
         self.tenure.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What nodes show each other: that of the log, else what it was, else a new one.
+    fn secret(&self, log: &dyn SharedLog) -> Result<Secret, ClusterError> {
+        let mut secret = self.secret.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut fresh = [0; SECRET_BYTES];
+        match &*secret {
+            Some(secret) => fresh = *secret.bytes(),
+            None => getrandom::fill(&mut fresh).map_err(no_entropy)?,
+        }
+        Ok(secret.insert(secret_of(log, fresh)?).clone())
     }
 
     /// Whether there is one that asks for the lease, or holds it.
@@ -147,7 +160,7 @@ impl Joined {
         let log = connect(engine, &shared)?;
         let losses = losses(&*log, config)?;
         let name = name(config)?;
-        let secret = secret(&*log)?;
+        let secret = succession.secret(&*log)?;
         let life = getrandom::u64().map_err(no_entropy)?;
         let peers = Arc::new(Peers::new(&name, &secret, life));
         let own_address = address::own(config, address);
@@ -307,10 +320,8 @@ fn no_entropy(error: getrandom::Error) -> ClusterError {
     ClusterError::Entropy(io::Error::other(error.to_string()))
 }
 
-/// What nodes show each other: the cluster's, which the first of them makes.
-fn secret(log: &dyn SharedLog) -> Result<Secret, ClusterError> {
-    let mut fresh = [0; SECRET_BYTES];
-    getrandom::fill(&mut fresh).map_err(no_entropy)?;
+/// The cluster's secret, which the first of its nodes makes.
+fn secret_of(log: &dyn SharedLog, fresh: [u8; SECRET_BYTES]) -> Result<Secret, ClusterError> {
     let until = clock::uptime() + CLUSTER_CONNECT_PATIENCE;
     loop {
         match Secret::of(log, fresh) {

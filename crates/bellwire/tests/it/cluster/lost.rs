@@ -119,3 +119,26 @@ fn who_was_away_while_the_engine_lost_everything_has_what_the_others_have() {
         assert!(pair.nodes[1].process().errors().contains("The snapshot is in place"));
     });
 }
+
+/// It lacks what they go on with, and knows them by a secret that has gone with the log.
+#[test]
+fn who_sleeps_while_the_engine_loses_everything_and_others_start_again_has_what_they_have() {
+    on_each(|mut pair| {
+        let addresses = pair.addresses();
+        let first = other_epoch(addresses, &[]);
+        publish(addresses, "lab/a", 20);
+        pair.settle();
+        pair.nodes[1].process().signal("STOP");
+        post(addresses[0], "/v1/topics/lab/a", "\"alone\"").cursor();
+        let known = history(addresses[0], "lab/a");
+        pair.nodes[0].kill();
+        pair.engine.lose_everything();
+        pair.nodes[0].restart();
+        pair.nodes[1].process().signal("CONT");
+        other_epoch(addresses, &[&first]);
+        pair.settle();
+        let events = history(addresses[1], "lab/a");
+        assert_eq!(without_epoch(&events), without_epoch(&known));
+        assert_eq!(events, history(addresses[0], "lab/a"));
+    });
+}
