@@ -79,7 +79,8 @@ pub enum Error {
         "the data of this node are of another cluster, or of a time that the engine has gone back before: other \
          nodes live in epoch {epoch}, which it does not know, and it leaves all as it is. Start it with \
          the engine and the name of its own cluster (`cluster_name`), or as a new node with an empty directory \
-         (`--data`). If all are to go on with what this one has, stop the others first"
+         (`--data`). Where its engine has lost everything, and others have begun it anew with less, stop all, empty the engine, \
+         and start this node first"
     )]
     Foreign {
         /// The epoch of the log.
@@ -89,7 +90,8 @@ pub enum Error {
     #[error(
         "the data of this node are of {}, and the log that it is led to is of cluster {log:016x}: it leaves all as it is. \
          Start it with the engine and the name of its own cluster (`cluster`, `cluster_name`), or as a \
-         new node with an empty directory (`--data`)", of_cluster(*own)
+         new node with an empty directory (`--data`). Where its own engine has lost everything, and others have begun it \
+         anew with less, stop all, empty the engine, and start this node first", of_cluster(*own)
     )]
     OtherCluster {
         /// The cluster of what the node has, where it says so.

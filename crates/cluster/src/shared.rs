@@ -76,6 +76,10 @@ impl Shared {
     /// The log is of another cluster, or is not.
     pub(crate) fn set_elsewhere(&self, why: Option<Error>) {
         self.is_elsewhere.store(why.is_some(), Ordering::Release);
+        if why.is_some() {
+            // Of nobody there.
+            self.set_needs_snapshot(None);
+        }
         self.outbox.hold(why);
     }
 

@@ -11,7 +11,7 @@
 
 mod record;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasher, RandomState};
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -59,6 +59,8 @@ pub(crate) struct DurableStreams {
     /// Where streams are created and deleted from here, while they are.
     decides: std::sync::RwLock<Option<Decides>>,
     kept: Mutex<HashMap<Topic, Kept>>,
+    /// Of which topics something was heard since they are being read. It is taken within the lock of what is kept.
+    heard: Mutex<Option<HashSet<Topic>>>,
     /// Who appends shares a turn; who creates or deletes has it alone.
     turns: Vec<Arc<RwLock<()>>>,
     /// Which turn a topic has; nobody can choose one that has another's.
@@ -147,45 +149,53 @@ impl DurableStreams {
         Ok(())
     }
 
-    /// Takes all that there are as nobody has used them until now.
+    /// Takes all that there are as nobody has used them until now. Nobody waits for the disk meanwhile: what comes
+    /// while it is read is newer.
     fn read_all(&self) -> Result<(), Error> {
+        *self.heard() = Some(HashSet::new());
+        let found = self.read_records();
+        let mut kept = self.kept();
+        let heard = self.heard().take().unwrap_or_default();
+        kept.extend(found?.into_iter().filter(|(topic, _)| !heard.contains(topic)));
+        Ok(())
+    }
+
+    fn read_records(&self) -> Result<Vec<(Topic, Kept)>, Error> {
         let journal = &self.publisher.journal;
         let tail = journal.bounds().tail;
-        let mut kept = self.kept();
+        let mut found = Vec::new();
         for record in journal.records(PREFIX)? {
             let Some((topic, record)) = Record::read(&record) else {
                 tracing::warn!(key = %record.key, "A record of a stream cannot be read; it is left alone.");
                 continue;
             };
             // Of a journal that has lost its end the places beyond it will be others'.
-            kept.insert(
-                topic.clone(),
-                match record {
-                    Record::Deleted { at } => Kept::Deleted(at.min(tail)),
-                    Record::Live { mut stream, awaits_content } => {
-                        stream.begin = stream.begin.min(tail);
-                        let is_begun = || {
-                            let trimmed = journal.trimmed(&FilterSet::from(Filter::from(&topic)));
-                            last(&**journal, &topic).max(trimmed) > stream.begin
-                        };
-                        // Whoever created it with content was never told that it is there.
-                        if awaits_content && !is_begun() {
-                            Kept::Deleted(stream.begin)
-                        } else {
-                            Kept::live(stream)
-                        }
+            let kept = match record {
+                Record::Deleted { at } => Kept::Deleted(at.min(tail)),
+                Record::Live { mut stream, awaits_content } => {
+                    stream.begin = stream.begin.min(tail);
+                    let is_begun = || {
+                        let trimmed = journal.trimmed(&FilterSet::from(Filter::from(&topic)));
+                        last(&**journal, &topic).max(trimmed) > stream.begin
+                    };
+                    // Whoever created it with content was never told that it is there.
+                    if awaits_content && !is_begun() {
+                        Kept::Deleted(stream.begin)
+                    } else {
+                        Kept::live(stream)
                     }
-                },
-            );
+                }
+            };
+            found.push((topic, kept));
         }
-        Ok(())
+        Ok(found)
     }
 
     fn empty(publisher: &Arc<Publisher>, decides: Option<Decides>) -> Self {
         let turns = std::iter::repeat_with(Arc::default).take(TURNS).collect();
         let (publisher, decides) = (Arc::clone(publisher), std::sync::RwLock::new(decides));
-        let (kept, turn_of) = (Mutex::default(), RandomState::new());
-        Self { publisher, decides, kept, turns, turn_of }
+        let (kept, heard, turn_of) = (Mutex::default(), Mutex::default(), RandomState::new());
+        Self { publisher, decides, kept, heard, turns, turn_of }
     }
 
     fn decides(&self) -> Option<Decides> {
@@ -207,7 +217,9 @@ impl DurableStreams {
         for RecordChange { key, value } in changes {
             let Some(value) = value else {
                 if let Some(topic) = record::topic(key) {
-                    self.kept().remove(&topic);
+                    let mut kept = self.kept();
+                    self.note_heard(&topic);
+                    kept.remove(&topic);
                 }
                 continue;
             };
@@ -220,8 +232,20 @@ impl DurableStreams {
                 Record::Deleted { at } => Kept::Deleted(at),
                 Record::Live { stream, .. } => Kept::live(stream),
             };
-            self.kept().insert(topic, heard);
+            let mut kept = self.kept();
+            self.note_heard(&topic);
+            kept.insert(topic, heard);
         }
+    }
+
+    fn note_heard(&self, topic: &Topic) {
+        if let Some(heard) = &mut *self.heard() {
+            heard.insert(topic.clone());
+        }
+    }
+
+    fn heard(&self) -> MutexGuard<'_, Option<HashSet<Topic>>> {
+        self.heard.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn kept(&self) -> MutexGuard<'_, HashMap<Topic, Kept>> {

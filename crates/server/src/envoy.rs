@@ -116,7 +116,9 @@ impl Envoy {
             let mission = Mission::new(identity, from, Errand::query(asked));
             let bytes = mission.ok_or_else(nobody_answers)?.to_bytes();
             let held = self.followings.enter(topic.clone(), (bytes.clone(), &asker))?;
-            let place = self.places.acquire().await.expect("the semaphore is never closed");
+            let place = timeout(RELAY_TIMEOUT, self.places.acquire()).await;
+            let place =
+                place.map_err(|_| nobody_answers())?.expect("the semaphore is never closed");
             let done = call(&self.cluster, bytes).await?;
             drop(place);
             let Done::Stands { keys } = done else { return Err(done.into_problem()) };

@@ -1,7 +1,7 @@
 //! What nodes tell each other of tickets: who has opened one last, and whether it is in use.
 //!
 //! ```text
-//! access/ticket/<name>: "<by whom> <ends at> <until when it may be taken up> <open|closed> <for how long> <whose it is>"
+//! access/ticket/<name>: "<by whom> <ends at> <until when it may be taken up> <open|closed> <for how long> <whose it is> <when it was opened>"
 //! ```
 //!
 //! Whose it is no subject: what stands for one, keyed with what nodes share. What is not known is `-`.
@@ -39,6 +39,9 @@ pub(super) struct Told {
     left_ms: Option<u64>,
     /// Nothing where the node of before has not said it.
     pub(super) whose: Option<Box<str>>,
+    /// When it was opened, later than all that was known of it there: it may be on its way for longer than the
+    /// opening that follows it. Nothing where a node of before does not say it.
+    opened_ms: Option<i64>,
 }
 
 /// Stands for what is not known.
@@ -60,11 +63,13 @@ pub(super) struct Moment {
 
 impl Told {
     pub(super) fn change(&self, id: TicketId) -> RecordChange {
-        let Self { by, ends_at, until, is_closed, left_ms, whose } = self;
+        let Self { by, ends_at, until, is_closed, left_ms, whose, opened_ms } = self;
         let word = if *is_closed { "closed" } else { "open" };
         let left = left_ms.map_or_else(|| UNKNOWN.to_owned(), |left_ms| left_ms.to_string());
-        let whose = whose.as_deref().unwrap_or(UNKNOWN);
-        let text = format!("{by} {} {} {word} {left} {whose}", ends_at.as_ms(), until.as_ms());
+        let opened =
+            opened_ms.map_or_else(|| UNKNOWN.to_owned(), |opened_ms| opened_ms.to_string());
+        let (whose, ends_at) = (whose.as_deref().unwrap_or(UNKNOWN), ends_at.as_ms());
+        let text = format!("{by} {ends_at} {} {word} {left} {whose} {opened}", until.as_ms());
         RecordChange { key: key(id), value: Some(text.into_bytes().into()) }
     }
 
@@ -87,7 +92,14 @@ impl Told {
         let is_closed = parts.next() == Some("closed") || until < ends_at;
         let left_ms = parts.next().and_then(|left| left.parse().ok());
         let whose = parts.next().filter(|whose| *whose != UNKNOWN).map(Into::into);
-        Some(Self { by: by.into(), ends_at, until, is_closed, left_ms, whose })
+        let opened_ms = parts.next().and_then(|opened| opened.parse().ok());
+        Some(Self { by: by.into(), ends_at, until, is_closed, left_ms, whose, opened_ms })
+    }
+
+    /// Whether it was opened behind another, as all nodes see it, in whichever order the log has the two.
+    fn is_behind(&self, other: &Self) -> bool {
+        let [own, others] = [self, other].map(|it| it.opened_ms.map(|at| (at, &it.by)));
+        own.zip(others).is_some_and(|(own, others)| own > others)
     }
 }
 
@@ -125,7 +137,10 @@ impl Teller {
         self.opened += 1;
         let by = format!("{:016x}-{}", self.run, self.opened).into();
         let (until, whose) = (ends_at, Some(whose.into()));
-        let told = Told { by, ends_at, until, is_closed: false, left_ms: None, whose };
+        let before = self.told.get(&id).and_then(|known| known.told.opened_ms);
+        let opened_ms = before.map_or(i64::MIN, |before| before + 1).max(at.now.as_ms());
+        let opened_ms = Some(opened_ms);
+        let told = Told { by, ends_at, until, is_closed: false, left_ms: None, whose, opened_ms };
         self.tell(id, told, at);
     }
 
@@ -170,15 +185,17 @@ impl Teller {
             }
             return false;
         }
-        let is_other = |known: &Known| known.told.by != told.by;
-        if told.is_closed && self.told.get(&id).is_some_and(is_other) {
+        let is_older = |known: &Known| {
+            known.told.by != told.by && (told.is_closed || known.told.is_behind(told))
+        };
+        if self.told.get(&id).is_some_and(is_older) {
             // It was on its way when another was opened, whose record it has taken the place of.
             self.tell_again(id);
             return false;
         }
         if self.is_to_come(id) {
-            let is_closed = self.own(id).is_some_and(|own| own.is_closed);
-            if told.is_closed || !is_closed {
+            let is_over = |own: &Told| own.is_closed || told.is_behind(own);
+            if told.is_closed || !self.own(id).is_some_and(is_over) {
                 return false;
             }
             // That an older one is closed says nothing of this.
@@ -355,6 +372,30 @@ mod tests {
             let third_time = one_of(&mut one);
             assert!(!one.hear(id, &second, AT) && other.hear(id, &third_time, AT));
         }
+    }
+
+    /// As where a node is cut off from the engine while a client opens there, and then elsewhere.
+    #[test]
+    fn an_opening_that_was_long_on_its_way_takes_nothing_from_the_one_behind_it() {
+        let id = TicketId::new([7; ID_BYTES]);
+        let [mut one, mut other, mut third] = [1, 2, 3].map(Teller::new);
+        one.open(id, (later(3600), "ada"), at(0));
+        let first = one_of(&mut one);
+        other.open(id, (later(3600), "ada"), at(1));
+        let second = one_of(&mut other);
+        // The log has the newer one first.
+        assert!(one.hear(id, &second, at(2)), "it is behind the own one, which is on its way");
+        assert!(!other.hear(id, &second, at(2)) && third.hear(id, &second, at(2)));
+        assert!(!one.hear(id, &first, at(3)) && said(&mut one).is_empty());
+        assert!(!other.hear(id, &first, at(3)) && !third.hear(id, &first, at(3)));
+        // Its record is right again.
+        let again = one_of(&mut other);
+        assert_eq!(again, second);
+        assert!(!other.hear(id, &again, at(4)) && one.hear(id, &again, at(4)));
+        // A clock that is behind makes no opening older than what its node has heard of.
+        one.open(id, (later(3600), "ada"), AT);
+        let last = one_of(&mut one);
+        assert!(last.is_behind(&second) && other.hear(id, &last, at(5)));
     }
 
     #[test]

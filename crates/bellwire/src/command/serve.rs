@@ -124,7 +124,7 @@ async fn start_anew(config: &Config, succession: Succession, signals: &mut Signa
             Ok(server) => return server,
             Err(error) => {
                 // Another node may be able to do what this one is to do.
-                succession.give_up();
+                give_up(succession.clone(), signals).await;
                 let error = format!("{error:#}");
                 tracing::error!(error, "It does not start yet; it is tried again.");
             }

@@ -19,10 +19,27 @@ const OF_ONE_HOP: [HeaderName; 12] = [
     HeaderName::from_static("proxy-connection"),
 ];
 
+/// What those on the way write for their own sake, and change.
+const OF_THE_WAY: [HeaderName; 5] = [
+    header::VIA,
+    HeaderName::from_static("traceparent"),
+    HeaderName::from_static("tracestate"),
+    HeaderName::from_static("b3"),
+    HeaderName::from_static("x-request-id"),
+];
+
+/// The same, by how they begin.
+const OF_THE_WAY_BEGIN: [&str; 2] = ["x-b3-", "x-envoy-"];
+
+fn is_of_the_way(name: &HeaderName) -> bool {
+    let begins = |begin: &&str| name.as_str().starts_with(*begin);
+    OF_THE_WAY.contains(name) || OF_THE_WAY_BEGIN.iter().any(|begin| begins(&begin))
+}
+
 /// The names of those that are signed.
 pub(super) fn names(headers: &HeaderMap) -> String {
     let mut names = String::with_capacity(16 * headers.keys_len());
-    for name in headers.keys().filter(|name| !OF_ONE_HOP.contains(name)) {
+    for name in headers.keys().filter(|name| !OF_ONE_HOP.contains(name) && !is_of_the_way(name)) {
         if !names.is_empty() {
             names.push(',');
         }

@@ -20,7 +20,7 @@ use bellwire_alerting::{
 use bellwire_journal::Journal;
 use bellwire_rules::RuleSet;
 use bellwire_shards::{Publisher, States, Subscriptions};
-use bellwire_sources::scrape::Scraper;
+use bellwire_sources::scrape::{Job, Scraper};
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -222,7 +222,7 @@ impl Desk {
         let mut tasks = JoinSet::new();
         tasks.spawn_on(notifying.forever(), handle);
         tasks.spawn_on(courier.forever(), handle);
-        let jobs = if keeping.evaluates() { ground.config.scrape.clone() } else { Vec::new() };
+        let jobs = if keeping.evaluates() { targets(&ground.config) } else { Vec::new() };
         let scraper = Arc::clone(&ways.scraping.scraper);
         {
             // Its tasks are the runtime's.
@@ -255,7 +255,13 @@ impl Desk {
                 Ok(sensors) => running.sensors = sensors,
                 Err(error) => {
                     // It may be asked by now, and nobody else would end it.
-                    running.end(handle);
+                    let cluster = running.cluster.clone();
+                    if running.end(handle) == LastWords::GivenUp
+                        && let Some(cluster) = cluster
+                    {
+                        // Nothing more is appended through this journal.
+                        cluster.anew.send_replace(true);
+                    }
                     return Err(error);
                 }
             }
@@ -454,6 +460,19 @@ fn evaluate(
             Err(error)
         }
     }
+}
+
+/// What the configuration says by now of what is scraped: where another node did that a reload has not been
+/// of force here.
+fn targets(config: &Config) -> Vec<Job> {
+    if config.file.is_none() {
+        return config.scrape.clone();
+    }
+    Config::read_scrape(config.file.as_deref()).unwrap_or_else(|errors| {
+        let error = errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
+        tracing::error!(error, "What is scraped stays as it was at the start.");
+        config.scrape.clone()
+    })
 }
 
 /// Sensors are for whoever evaluates the rules.

@@ -47,7 +47,8 @@ fn await_log(log: &ClusterJournal, have_ended: impl Fn() -> bool) -> LastWords {
     let began = clock::uptime();
     while !have_ended() {
         let waited = clock::uptime().saturating_sub(began);
-        if waited >= DRAIN_TIMEOUT || log.silence() >= SILENCE_MAX {
+        // What it was silent before is over, maybe: it is heard of in a moment.
+        if waited >= DRAIN_TIMEOUT || waited.min(log.silence()) >= SILENCE_MAX {
             tracing::warn!(
                 "The log of the cluster does not take all that there is to say of alerts. Whoever takes over says it."
             );

@@ -123,6 +123,8 @@ async fn from_one(
     peer: &NodeMark,
     (data, epoch): (&Path, Epoch),
 ) -> Result<(), Failure> {
+    // One that hangs is not waited for as long as a snapshot takes.
+    peers.ask(peer, request(Method::HEAD), NODE_ANSWER_PATIENCE).await?;
     let answered = peers.ask(peer, request(Method::GET), SNAPSHOT_MADE_PATIENCE).await?;
     let told = told(peers, &answered).ok_or(Failure::Forged)?;
     if told.epoch != epoch {
