@@ -203,7 +203,10 @@ impl Turns {
             return Err(error);
         }
         let error = with_causes(&error);
-        tracing::warn!(error, "Another node has taken the desk meanwhile.");
+        tracing::warn!(
+            error,
+            "The desk was not taken over: another node has it, or nobody can have it now."
+        );
         self.become_one(Role::Other)
     }
 
