@@ -51,6 +51,8 @@ figures! {
     clock_steps: "steps of clocks",
     /// Nodes that were drained, were new, had lost their disk or were forgotten.
     members: "nodes drained, joined, replaced or forgotten",
+    /// Nodes whose data were not to be gone on with, and were removed by hand.
+    emptied: "emptied by hand",
     /// Nodes of another cluster that were started.
     strangers: "strangers",
     /// Trims.

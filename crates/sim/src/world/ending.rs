@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use bellwire_cluster::ClusterJournal;
+use bellwire_cluster::{ClusterJournal, Standing};
 use bellwire_journal::{Append, Appended, Error, Journal as _, ReadLimit, Record};
 use bellwire_model::{Epoch, Event, Filter, FilterSet, Offset};
 
@@ -17,6 +17,12 @@ use crate::truth::Breach;
 
 /// How long it takes at most until everybody is answered, and a lease is held.
 const ANSWERED_MAX: Duration = Duration::from_mins(3);
+
+/// How long a node stays out before somebody reads why.
+const HELPED_AFTER: Duration = Duration::from_secs(90);
+
+/// What one says that cannot go on with its data.
+const ASKS: &str = "as a new node with an empty directory";
 
 /// How long it takes at most until all have the same.
 const AGREED_MAX: Duration = Duration::from_mins(1);
@@ -51,6 +57,9 @@ pub(crate) fn settle(world: &mut World<'_>) -> Result<(), Breach> {
         };
         !waits && world.all_serve() && world.machines.iter().any(writes)
     };
+    if world.plan.kind.is_lossy() {
+        world.do_as_told(is_answered)?;
+    }
     world.wait("everybody is answered", ANSWERED_MAX, is_answered)?;
     world.stage = Stage::Quiet;
     world.wait("all have the same", AGREED_MAX, World::agrees)?;
@@ -83,6 +92,27 @@ impl World<'_> {
                 .followers
                 .iter()
                 .all(|follower| follower.cursor().is_some_and(|it| (it.epoch, it.offset) == *first))
+    }
+
+    /// Somebody does what nodes ask for that stay out, since others live with less than they have and the engine
+    /// has gone back: they begin with empty disks.
+    fn do_as_told(&mut self, is_answered: impl Fn(&Self) -> bool) -> Result<(), Breach> {
+        let until = self.now() + HELPED_AFTER;
+        while !is_answered(self) && self.now() < until {
+            self.run_until(self.now() + LOOK)?;
+        }
+        let asks = |machine: &crate::machine::Machine| {
+            let standing = machine.process().map(|process| process.node.journal().standing());
+            matches!(standing, Some(Standing::Unfit { why }) if why.contains(ASKS))
+        };
+        for index in 0..self.machines.len() {
+            if asks(&self.machines[index]) {
+                self.figures.emptied += 1;
+                let until = self.now() + LOOK;
+                self.kill(index, |machine| machine.lose_disk(until));
+            }
+        }
+        Ok(())
     }
 
     fn wait(

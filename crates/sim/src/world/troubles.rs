@@ -130,7 +130,7 @@ impl World<'_> {
         }
     }
 
-    fn kill(&mut self, index: usize, kill: impl FnOnce(&mut Machine)) {
+    pub(super) fn kill(&mut self, index: usize, kill: impl FnOnce(&mut Machine)) {
         let machine = &mut self.machines[index];
         kill(machine);
         machine.cut_until = Duration::ZERO;
