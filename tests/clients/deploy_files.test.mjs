@@ -22,8 +22,8 @@ const LIMITS = readFileSync(new URL('../../crates/model/src/limits.rs', import.m
 
 /** A duration of the server's limits, in seconds. */
 const seconds = (name) => {
-  const [, unit, number] = LIMITS.match(new RegExp(`${name}: Duration = Duration::from_(secs|mins)\\((\\d+)\\)`));
-  return Number(number) * (unit === 'mins' ? 60 : 1);
+  const [, unit, number] = LIMITS.match(new RegExp(`${name}: Duration = Duration::from_(millis|secs|mins)\\(([\\d_]+)\\)`));
+  return Number(number.replaceAll('_', '')) * { millis: 0.001, secs: 1, mins: 60 }[unit];
 };
 /** A number of bytes of the server's limits, where it stands as a product. */
 const bytes = (name) => {
@@ -35,10 +35,11 @@ const GIB = 1024 ** 3;
 const journalOf = (volume) => (volume - bytes('SNAPSHOT_SPACE_KEPT')) / 2;
 /**
  * How long a node that gets on may take to start: it finds the engine and another node, which makes a
- * snapshot and sends it as slowly as it may, catches up, and learns who keeps the desk.
+ * snapshot and sends it as slowly as it may, or nobody has one until what it lacks is given up, catches up, and
+ * learns who keeps the desk.
  */
 const startOf = (journal) =>
-  ['CLUSTER_CONNECT', 'SNAPSHOT_PEERS', 'SNAPSHOT_MADE', 'SNAPSHOT_SENT', 'CLUSTER_START', 'CLUSTER_ROLE']
+  ['CLUSTER_CONNECT', 'SNAPSHOT_PEERS', 'SNAPSHOT_MADE', 'SNAPSHOT_SENT', 'CLUSTER_BASE', 'CLUSTER_START', 'CLUSTER_ROLE']
     .reduce((sum, name) => sum + seconds(`${name}_PATIENCE`), journal / bytes('SNAPSHOT_BYTES_PER_SECOND_MIN'));
 /** How long a drain takes at most: requests, sensors and the runtime have this time each. */
 const DRAIN_S = 3 * seconds('DRAIN_TIMEOUT');
