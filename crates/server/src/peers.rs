@@ -36,6 +36,7 @@ pub(crate) use self::bodies::NotAsSigned;
 use self::bodies::{Checked, Proof, Sealed};
 use self::client::Client;
 pub(crate) use self::client::{Connector, PeerError};
+pub(crate) use self::headers::OF_ONE_HOP;
 use crate::problem::Refused;
 
 /// Speaks to other nodes, as this one.

@@ -30,7 +30,7 @@ use hyper_util::rt::{TokioExecutor, TokioTimer};
 
 use crate::front_door::Peer;
 use crate::page::{FETCH_SITE, Page};
-use crate::peers::{Connector, FromNode, Peers};
+use crate::peers::{Connector, FromNode, OF_ONE_HOP, Peers};
 use crate::proxies::FORWARDED_FOR;
 use crate::shares::Shares;
 
@@ -39,24 +39,10 @@ pub(crate) use self::until::Until;
 /// The mark of what was passed on, with the name of the node that did.
 const RELAYED_BY: HeaderName = HeaderName::from_static("bellwire-relayed-by");
 
-/// Of one hop alone (RFC 9110, 7.6.1), and what this node has answered for already: where a request comes
-/// from, and whether its page may ask.
-const NOT_PASSED_ON: [HeaderName; 14] = [
-    header::CONNECTION,
-    header::PROXY_AUTHENTICATE,
-    header::PROXY_AUTHORIZATION,
-    header::TE,
-    header::TRAILER,
-    header::TRANSFER_ENCODING,
-    header::UPGRADE,
-    header::EXPECT,
-    header::FORWARDED,
-    header::ORIGIN,
-    HeaderName::from_static("keep-alive"),
-    HeaderName::from_static("proxy-connection"),
-    FETCH_SITE,
-    HeaderName::from_static(NODE_HEADER),
-];
+/// What this node has answered for already, and is not passed on: where a request comes from, and whether its
+/// page may ask.
+const ANSWERED_FOR: [HeaderName; 4] =
+    [header::FORWARDED, header::ORIGIN, FETCH_SITE, HeaderName::from_static(NODE_HEADER)];
 
 /// Idle connections are closed before the keeper does.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -205,7 +191,7 @@ fn drop_headers(headers: &mut HeaderMap) {
         .flat_map(|value| value.split(','))
         .filter_map(|name| name.trim().parse().ok())
         .collect();
-    for name in NOT_PASSED_ON.iter().chain(&named) {
+    for name in OF_ONE_HOP.iter().chain(&ANSWERED_FOR).chain(&named) {
         headers.remove(name);
     }
 }

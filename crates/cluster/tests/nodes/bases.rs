@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bellwire_cluster::Standing;
 use bellwire_journal::{Append, Journal};
-use bellwire_model::{Body, Event, Offset, Timestamp};
+use bellwire_model::{Body, Epoch, Event, Offset, Timestamp};
 use bellwire_shared_log::contract::Fault;
 use bellwire_shared_log::{Register, SharedLog};
 
@@ -292,6 +292,20 @@ fn who_has_most_and_is_not_there_is_waited_for_no_longer() {
     assert!(world.check().starts_with(&kept));
 }
 
+/// The epoch that the first node begins where its own is over.
+fn raised(world: &mut World) -> Epoch {
+    let lost = world.machines[0].journal().epoch();
+    for _ in 0..20_000 {
+        world.step();
+        if world.machines[0].journal().epoch() != lost {
+            break;
+        }
+    }
+    let first = world.machines[0].journal().epoch();
+    assert_ne!(first, lost, "it was raised");
+    first
+}
+
 /// The one that raised it is lost with its disk before anybody else had what it had.
 #[test]
 fn a_base_that_nobody_has_any_more_is_given_up_for_what_there_is() {
@@ -306,15 +320,7 @@ fn a_base_that_nobody_has_any_more_is_given_up_for_what_there_is() {
     world.publish(0, 2, 0);
     (0..2_000).for_each(|_| world.step());
     world.logs.fail(Fault::Lose);
-    let lost = world.machines[0].journal().epoch();
-    for _ in 0..20_000 {
-        world.step();
-        if world.machines[0].journal().epoch() != lost {
-            break;
-        }
-    }
-    let first = world.machines[0].journal().epoch();
-    assert_ne!(first, lost, "it was raised");
+    let first = raised(&mut world);
     world.machines[0].log.partition();
     for there in [1, 2] {
         world.machines[there].log.mend();
@@ -350,14 +356,7 @@ fn a_base_that_is_lost_is_given_up_also_by_those_who_wait_at_their_start() {
     let more = world.machines[2].events();
     assert!(more.len() > kept.len() && more.len() < world.machines[0].events().len());
     world.logs.fail(Fault::Lose);
-    let lost = world.machines[0].journal().epoch();
-    for _ in 0..20_000 {
-        world.step();
-        if world.machines[0].journal().epoch() != lost {
-            break;
-        }
-    }
-    assert_ne!(world.machines[0].journal().epoch(), lost, "it was raised");
+    raised(&mut world);
     drop(world.remove(0));
     (0..2).for_each(|index| world.restart(index));
     let until = world.uptime() + Duration::from_mins(8);

@@ -3,11 +3,9 @@
 
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 
-/// Of one hop alone (RFC 9110, 7.6.1), or about how the body is cut up: another hop has others.
-const OF_ONE_HOP: [HeaderName; 12] = [
+/// Of one hop alone (RFC 9110, 7.6.1): another hop has others.
+pub(crate) const OF_ONE_HOP: [HeaderName; 10] = [
     header::CONNECTION,
-    header::CONTENT_LENGTH,
-    header::DATE,
     header::EXPECT,
     header::PROXY_AUTHENTICATE,
     header::PROXY_AUTHORIZATION,
@@ -18,6 +16,13 @@ const OF_ONE_HOP: [HeaderName; 12] = [
     HeaderName::from_static("keep-alive"),
     HeaderName::from_static("proxy-connection"),
 ];
+
+/// Of one hop as well where nodes sign: how the body is cut up, and when.
+const OF_THE_MESSAGE: [HeaderName; 2] = [header::CONTENT_LENGTH, header::DATE];
+
+fn is_of_one_hop(name: &HeaderName) -> bool {
+    OF_ONE_HOP.contains(name) || OF_THE_MESSAGE.contains(name)
+}
 
 /// What those on the way write for their own sake, and change.
 const OF_THE_WAY: [HeaderName; 5] = [
@@ -39,7 +44,7 @@ fn is_of_the_way(name: &HeaderName) -> bool {
 /// The names of those that are signed.
 pub(super) fn names(headers: &HeaderMap) -> String {
     let mut names = String::with_capacity(16 * headers.keys_len());
-    for name in headers.keys().filter(|name| !OF_ONE_HOP.contains(name) && !is_of_the_way(name)) {
+    for name in headers.keys().filter(|name| !is_of_one_hop(name) && !is_of_the_way(name)) {
         if !names.is_empty() {
             names.push(',');
         }
@@ -66,7 +71,7 @@ pub(super) fn values(headers: &HeaderMap, names: &str) -> Vec<u8> {
 pub(super) fn drop_unsigned(headers: &mut HeaderMap<HeaderValue>, names: &str) {
     let is_signed = |name: &HeaderName| names.split(',').any(|signed| signed == name.as_str());
     let counts =
-        |name: &HeaderName| is_signed(name) || *name == header::HOST || OF_ONE_HOP.contains(name);
+        |name: &HeaderName| is_signed(name) || *name == header::HOST || is_of_one_hop(name);
     let unsigned: Vec<HeaderName> = headers.keys().filter(|name| !counts(name)).cloned().collect();
     for name in unsigned {
         headers.remove(name);
